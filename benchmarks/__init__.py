@@ -1,11 +1,12 @@
 """Benchmarks: each measures figures of RESULTS.md.
 
-A benchmark is a folder whose `__init__.py` declares a `base.Benchmark`: its parts, its options and the bounds that
-its figures must keep. The figures that were measured are in `results/NAME.json`.
+A benchmark is a folder whose `__init__.py` declares a `base.Benchmark`: its parts, its options and
+the bounds that its figures must keep. The figures that were measured are in `results/NAME.json`.
 """
 
 #: The folders of this package that declare a benchmark.
 NAMES = (
-    "critics", "everyday", "filter", "generate", "kills", "labelled_text", "peers", "pgkd", "propositions", "students",
+    "critics", "everyday", "filter", "generate", "kills", "labelled_text", "peers", "pgkd",
+    "propositions", "students",
     "verbphysics", "vllm", "votes",
 )  # fmt: skip

@@ -4,8 +4,8 @@
     python -m benchmarks NAME [--quick] [--only PART ...] [--json FILE] [--data DIR] ...
     python -m benchmarks tables [--check]
 
-`NAME --help` shows the parts and options of a benchmark. `--json` writes the figures with their date, commit and
-command, as a run in `benchmarks/results/NAME.json` has them.
+`NAME --help` shows the parts and options of a benchmark. `--json` writes the figures with their
+date, commit and command, as a run in `benchmarks/results/NAME.json` has them.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ def run(benchmark: Benchmark, arguments: Sequence[str]) -> None:
         figures |= part
         print(f"{parts}: measured", file=sys.stderr, flush=True)
         write_record(benchmark, arguments, options, figures)
-    rows = [(name, _short(value), verdict(benchmark, name, value)) for name, value in figures.items()]
+    rows = [
+        (name, _short(value), verdict(benchmark, name, value)) for name, value in figures.items()
+    ]
     print(table([("figure", "value", "wanted"), *rows]))
 
 
@@ -75,7 +77,9 @@ def verdict(benchmark: Benchmark, name: str, value: Any) -> str:
     return f"{'yes' if bound.holds(value) else 'NO'}: {bound}"
 
 
-def write_record(benchmark: Benchmark, arguments: Sequence[str], options: Options, figures: Figures) -> None:
+def write_record(
+    benchmark: Benchmark, arguments: Sequence[str], options: Options, figures: Figures
+) -> None:
     """Write the figures with date, commit and command, if `--json` names a file."""
     if options.json is None:
         return

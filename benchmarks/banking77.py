@@ -33,7 +33,10 @@ def draw(train: Rows, shots: int, seed: int) -> Rows:
     """Draw a number of rows of each class at random."""
     rng = np.random.default_rng(seed)
     labels = np.array(train.labels)
-    chosen = [rng.choice(np.flatnonzero(labels == each), shots, replace=False) for each in np.unique(labels)]
+    chosen = [
+        rng.choice(np.flatnonzero(labels == each), shots, replace=False)
+        for each in np.unique(labels)
+    ]
     return train.take(np.concatenate(chosen).tolist())
 
 

@@ -71,7 +71,8 @@ class Benchmark:
     Args:
         name: its folder in `benchmarks/`.
         description: the folder's docstring; the first line is its summary.
-        parts: name of each part, and `module:function` that measures it. The function takes `Options` and returns
+        parts: name of each part, and `module:function` that measures it. The function takes
+            `Options` and returns
             `Figures`. Neighbouring parts with the same function are measured by one call, which finds the chosen
             parts in `Options.only`. A module is imported when its part runs.
         wanted: bounds by the name of a figure.
@@ -137,7 +138,9 @@ class Benchmark:
 
     def figures(self, options: Options) -> Figures:
         """Measure the chosen parts; figures of all."""
-        return {name: value for _, figures in self.measure(options) for name, value in figures.items()}
+        return {
+            name: value for _, figures in self.measure(options) for name, value in figures.items()
+        }
 
 
 def load(name: str) -> Benchmark:

@@ -22,5 +22,6 @@ def add_encoder_option(parser: ArgumentParser) -> None:
         type=lambda name: None if name == "none" else name,
         default=default_encoder(),
         metavar="MODEL",
-        help="folder or hub name of the sentence encoder, or `none` (default: all-MiniLM-L6-v2 if installed)",
+        help="folder or hub name of the sentence encoder, or `none` (default: all-MiniLM-L6-v2 if"
+        " installed)",
     )

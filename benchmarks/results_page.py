@@ -1,9 +1,10 @@
 """Results in `results/NAME.json`, and the tables of RESULTS.md that are made from them.
 
-A file has `runs`, each with the date, the commit and the command of its figures, and `tables`. The commit is the one
-that recorded the figure. A figure is a number, or an object with `value` and `low` and `high` (the 95 % interval) or
-`half` (half of it). A table has `columns` and `rows`; `{figure:.3f}` in a cell is replaced by the figure, and
-`{figure.low:.3f}` by the end of its interval. `missing` gives the reason for a wanted figure without a result.
+A file has `runs`, each with the date, the commit and the command of its figures, and `tables`. The
+commit is the one that recorded the figure. A figure is a number, or an object with `value` and
+`low` and `high` (the 95 % interval) or `half` (half of it). A table has `columns` and `rows`;
+`{figure:.3f}` in a cell is replaced by the figure, and `{figure.low:.3f}` by the end of its
+interval. `missing` gives the reason for a wanted figure without a result.
 """
 
 from __future__ import annotations
@@ -68,14 +69,19 @@ class Results:
 
     def _origin(self, table: Mapping[str, Any]) -> str:
         """The dates and commits of the figures in a table."""
-        names = {found[1] for row in table["rows"] for cell in row for found in _CELL.finditer(cell)}
+        names = {
+            found[1] for row in table["rows"] for cell in row for found in _CELL.finditer(cell)
+        }
         names |= {found[1] for name in names if (found := _END.fullmatch(name))}
-        origins = {f"{run['date']} ({run['commit']})" for run in self.runs if names & run["figures"].keys()}
+        origins = {
+            f"{run['date']} ({run['commit']})" for run in self.runs if names & run["figures"].keys()
+        }
         return f"Recorded on {', '.join(sorted(origins))}."
 
     def _row(self, cells: list[str]) -> list[str]:
         return [
-            _CELL.sub(lambda found: format_figure(self.value(found[1]), found[2]), cell) for cell in cells
+            _CELL.sub(lambda found: format_figure(self.value(found[1]), found[2]), cell)
+            for cell in cells
         ]
 
 
@@ -105,6 +111,8 @@ def write_tables(check: bool = False) -> None:
     text = PAGE.read_text("utf-8")
     new = page(text)
     if check and new != text:
-        raise SystemExit("benchmarks/RESULTS.md: tables are not up to date; run: python -m benchmarks tables")
+        raise SystemExit(
+            "benchmarks/RESULTS.md: tables are not up to date; run: python -m benchmarks tables"
+        )
     if not check:
         PAGE.write_text(new, "utf-8")

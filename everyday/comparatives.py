@@ -1,8 +1,8 @@
 """Comparatives of the everyday world, derived from the magnitudes of the table.
 
-A claim names which of two concepts is more on an axis. It is true if both have the magnitude and their ratio
-is at least `NEAR`; nearer values are equal, so that either direction is false. Quantifiers (*much*,
-*slightly*) are not checked.
+A claim names which of two concepts is more on an axis. It is true if both have the magnitude and
+their ratio is at least `NEAR`; nearer values are equal, so that either direction is false.
+Quantifiers (*much*, *slightly*) are not checked.
 """
 
 from __future__ import annotations
@@ -44,8 +44,11 @@ class Comparatives:
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        #: Concepts of pairs: concrete (with a magnitude of their own), and with one undisputed plural.
-        self.names = sorted(n for n, e in table.entries.items() if e.magnitudes and fit_for_pairs(n))
+        #: Concepts of pairs: concrete (with a magnitude of their own), and with one undisputed
+        #: plural.
+        self.names = sorted(
+            n for n, e in table.entries.items() if e.magnitudes and fit_for_pairs(n)
+        )
         self._value = {
             (n, axis): table.magnitude(n, key) for n in table.entries for axis, key in AXES.items()
         }
@@ -64,14 +67,16 @@ class Comparatives:
     def valid(self, row: Mapping[str, Any]) -> bool:
         """Return True if a row (left, right, attribute, direction) is true, in singular or plural."""
         left, right = (
-            self._by_form.get(normal_phrase(str(row[side])), str(row[side])) for side in ("left", "right")
+            self._by_form.get(normal_phrase(str(row[side])), str(row[side]))
+            for side in ("left", "right")
         )
         return self.direction(left, right, str(row["attribute"])) == str(row["direction"])
 
     def seen(self, row: Mapping[str, Any]) -> bool:
         """Return True if a row's pair on its axis may be in the training data."""
         left, right = (
-            self._by_form.get(normal_phrase(str(row[side])), str(row[side])) for side in ("left", "right")
+            self._by_form.get(normal_phrase(str(row[side])), str(row[side]))
+            for side in ("left", "right")
         )
         return was_seen(left, right, str(row["attribute"]))
 
@@ -81,7 +86,9 @@ class Comparatives:
         parents = set(self.table.entries[left].parents)
         if rng.random() < 0.5:
             sisters = [
-                n for n in self.names if n != left and parents.intersection(self.table.entries[n].parents)
+                n
+                for n in self.names
+                if n != left and parents.intersection(self.table.entries[n].parents)
             ]
             if sisters:
                 return left, rng.choice(sisters)

@@ -1,8 +1,8 @@
 """Messages to a small shop: a phrase grammar by intent and style.
 
-A text is right for a label if the intent's grammar generates it, in any style, and no other intent's grammar
-does. The embedded teacher is trained with errors: a known share of its messages has an intent that is near
-the right one, as in real labelled text.
+A text is right for a label if the intent's grammar generates it, in any style, and no other
+intent's grammar does. The embedded teacher is trained with errors: a known share of its messages
+has an intent that is near the right one, as in real labelled text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,18 @@ KEPT_OUT = 0.2
 
 STYLES = ("polite", "short", "angry", "chatty")
 COLORS = ("red", "blue", "green", "black", "white", "brown", "yellow", "gray")
-GOODS = ("shoes", "boots", "gloves", "socks", "trousers", "curtains", "towels", "headphones", "cups", "lamps")
+GOODS = (
+    "shoes",
+    "boots",
+    "gloves",
+    "socks",
+    "trousers",
+    "curtains",
+    "towels",
+    "headphones",
+    "cups",
+    "lamps",
+)
 
 #: style -> beginnings of a message; a phrase without a beginning starts the sentence.
 BEGINNINGS = {
@@ -86,7 +97,9 @@ def intents() -> dict[str, Intent]:
     """Load the intents shipped with synthkd, by label."""
     rows = yaml.safe_load(resource("corpora/everyday/intents.yaml").read_text("utf-8"))
     return {
-        row["label"]: Intent(row["label"], row["description"], tuple(row["near"]), tuple(row["says"]))
+        row["label"]: Intent(
+            row["label"], row["description"], tuple(row["near"]), tuple(row["says"])
+        )
         for row in rows
     }
 
@@ -130,16 +143,23 @@ def say(label: str, style: str, contrast: str, text: str) -> tuple[str, str]:
     return f"Intent: {label}\nStyle: {style}\n{unlike}Message:", f" {text}\n"
 
 
-def random_message(label: str, rng: random.Random, style: str | None = None) -> tuple[str, str, str]:
+def random_message(
+    label: str, rng: random.Random, style: str | None = None
+) -> tuple[str, str, str]:
     """Draw a message of an intent that is not kept out: phrase, style and text."""
     style = style or rng.choice(STYLES)
     while True:
-        phrase, item = rng.choice(intents()[label].says), f"{rng.choice(COLORS)} {rng.choice(GOODS)}"
+        phrase, item = (
+            rng.choice(intents()[label].says),
+            f"{rng.choice(COLORS)} {rng.choice(GOODS)}",
+        )
         if message_seen(phrase, item):
             return phrase, style, write(phrase, item, style, rng)
 
 
-def documents(seed: int, count: int = 500, shots: int = 2, wrong: float = WRONG) -> Iterator[Document]:
+def documents(
+    seed: int, count: int = 500, shots: int = 2, wrong: float = WRONG
+) -> Iterator[Document]:
     """Yield blocks of messages of an intent, a share of them of an intent near it."""
     rng = random.Random(seed)  # noqa: S311
     names: Sequence[str] = sorted(intents())

@@ -10,20 +10,27 @@ from synthkd.text.nouns import with_indefinite
 
 #: Nouns that are uncountable, or have no singular.
 _UNCOUNTABLE = word_set(
-    "beer bread butter cheese cocoa coffee copper cotton fire garlic gold grass ice iron juice lemonade lettuce "
-    "lightning milk paper plastic rain rubber silver snow spinach stone tea water weather wind wine wood wool yogurt "
-    "material metal bedding clothing furniture stationery tableware poultry watercraft aircraft food drink glass "
+    "beer bread butter cheese cocoa coffee copper cotton fire garlic gold grass ice iron juice"
+    " lemonade lettuce "
+    "lightning milk paper plastic rain rubber silver snow spinach stone tea water weather wind wine"
+    " wood wool yogurt "
+    "material metal bedding clothing furniture stationery tableware poultry watercraft aircraft"
+    " food drink glass "
     "scissors pliers trousers sun moon"
 )
 #: Nouns whose plural is disputed.
 _DISPUTED = word_set(
-    "fish bass carp catfish clownfish cod goldfish herring jellyfish pike piranha pufferfish salmon shrimp squid "
-    "starfish swordfish trout tuna eel buffalo bison moose reindeer deer sheep hippopotamus octopus platypus "
+    "fish bass carp catfish clownfish cod goldfish herring jellyfish pike piranha pufferfish salmon"
+    " shrimp squid "
+    "starfish swordfish trout tuna eel buffalo bison moose reindeer deer sheep hippopotamus octopus"
+    " platypus "
     "rhinoceros walrus cactus mango elk swan quail antelope prey "
     "mosquito flamingo ibex oryx lynx volcano grapefruit gecko wildebeest cream mongoose coral"
 )
 #: Parts without an article.
-_MASS = word_set("armor baleen blood blubber fur hair ink lava milk pulp salt sand skin snow wool bark meat")
+_MASS = word_set(
+    "armor baleen blood blubber fur hair ink lava milk pulp salt sand skin snow wool bark meat"
+)
 
 
 def fit_for_pairs(noun: str) -> bool:

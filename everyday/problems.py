@@ -1,8 +1,8 @@
 """Word problems of one or two steps, written and parsed with templates.
 
-The right answer is computed from the words of a question, so that no answer is stored. A rationale is valid
-if all its equations are right, the last one gives the answer, and the answer is right; `answer_valid` checks
-the answer alone.
+The right answer is computed from the words of a question, so that no answer is stored. A rationale
+is valid if all its equations are right, the last one gives the answer, and the answer is right;
+`answer_valid` checks the answer alone.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ EVENTS = (
 ENDS = (
     Part("How many {things} does {name} have now?", ""),
     Part("How many {things} does {name} have left?", ""),
-    Part("{he} shares the {things} among {n} friends. How many {things} does each friend get?", "/"),
+    Part(
+        "{he} shares the {things} among {n} friends. How many {things} does each friend get?", "/"
+    ),
     Part("{he} puts the {things} into {n} {holders}. How many {things} are in each?", "/"),
 )
 _SLOTS = {
@@ -98,7 +100,9 @@ class Problem:
     @property
     def rationale(self) -> str:
         """The steps in the words of the training data."""
-        said = [f"{a} {op} {b} = {c}." for (a, op, b), c in zip(self.steps, self.results, strict=True)]
+        said = [
+            f"{a} {op} {b} = {c}." for (a, op, b), c in zip(self.steps, self.results, strict=True)
+        ]
         return " ".join([self.premise, *said])
 
 
@@ -193,13 +197,22 @@ def make(rng: random.Random) -> Problem:
         end = rng.choices(ENDS, (3, 1, 1, 1))[0]
         events = rng.choices(EVENTS, k=max(0, steps - bool(start.operator) - bool(end.operator)))
         problem = read(_tell([start, *events, end], rng))
-        if problem and 1 <= len(problem.steps) <= 2 and all(0 < each <= 40 for each in problem.results):
+        if (
+            problem
+            and 1 <= len(problem.steps) <= 2
+            and all(0 < each <= 40 for each in problem.results)
+        ):
             return problem
 
 
 def _tell(parts: list[Part], rng: random.Random) -> str:
     name, other = rng.sample(NAMES, 2)
-    fixed = {"name": name, "other": other, "things": rng.choice(THINGS), "holders": rng.choice(HOLDERS)}
+    fixed = {
+        "name": name,
+        "other": other,
+        "things": rng.choice(THINGS),
+        "holders": rng.choice(HOLDERS),
+    }
     told = []
     fixed["he"] = "He" if name in HIM else "She"
     for part in parts:
@@ -233,7 +246,9 @@ def valid(row: Mapping[str, Any]) -> bool:
     if not equations or not answer_valid(row):
         return False
     try:
-        right = all(calculate(int(a), _SAME.get(op, op), int(b)) == int(c) for a, op, b, c in equations)
+        right = all(
+            calculate(int(a), _SAME.get(op, op), int(b)) == int(c) for a, op, b, c in equations
+        )
     except ValueError:
         return False
     return right and int(equations[-1][3]) == _number(str(row["answer"]))

@@ -1,12 +1,13 @@
 """Complex sentences of the table's facts, and their propositions.
 
-A proposition is supported if it is one of the facts of its sentence, whatever the table has. Sentences are
-parsed for that, so that any sentence of this grammar can be checked:
+A proposition is supported if it is one of the facts of its sentence, whatever the table has.
+Sentences are parsed for that, so that any sentence of this grammar can be checked:
 
     subject, then predicates joined by "and", a comma, "that", ", which" or ", and it"; two subjects by ", while".
 
-A predicate begins with *is*, *has* or *can*. A part without one of these words repeats the words before it
-("has a tail and a trunk", "can swim and jump"); right after a subject, it is an apposition.
+A predicate begins with *is*, *has* or *can*. A part without one of these words repeats the words
+before it ("has a tail and a trunk", "can swim and jump"); right after a subject, it is an
+apposition.
 """
 
 from __future__ import annotations
@@ -42,7 +43,12 @@ def predicate(fact: Triple) -> str:
         return f"has {with_article(tail)}"
     if relation == "AtLocation":
         return f"is found {'on' if tail in _ON else 'in'} the {tail}"
-    lead = {"CapableOf": "can", "HasProperty": "is", "UsedFor": "is used for", "MadeOf": "is made of"}
+    lead = {
+        "CapableOf": "can",
+        "HasProperty": "is",
+        "UsedFor": "is used for",
+        "MadeOf": "is made of",
+    }
     return f"{lead[relation]} {tail}"
 
 
@@ -98,7 +104,9 @@ class Sentences:
             if told and countable(head):
                 pools.setdefault(head, {}).setdefault(relation, []).append(fact)
         self._pools = {
-            name: pool for name, pool in pools.items() if "IsA" in pool and sum(map(len, pool.values())) > 7
+            name: pool
+            for name, pool in pools.items()
+            if "IsA" in pool and sum(map(len, pool.values())) > 7
         }
         self.names = sorted(self._pools)
 
@@ -125,7 +133,9 @@ class Sentences:
         return with_article(rng.choice(self._pools[name]["IsA"])[2])
 
     def documents(self, seed: int, count: int = 700, shots: int = 1) -> Iterator[Document]:
-        """Yield blocks of chunks (one or two sentences) with their propositions, without kept-out subjects."""
+        """Yield blocks of chunks (one or two sentences) with their propositions, without kept-out
+        subjects.
+        """
         rng = random.Random(seed)  # noqa: S311
         names = [name for name in self.names if subject_seen(name)]
         for _ in range(count):
@@ -202,7 +212,9 @@ def _same_verb(self: Sentences, name: str, rng: random.Random) -> str:
 
 
 def _while(self: Sentences, name: str, rng: random.Random) -> str:
-    other = rng.choice([n for n in self.names if subject_seen(n) == subject_seen(name) and n != name])
+    other = rng.choice(
+        [n for n in self.names if subject_seen(n) == subject_seen(name) and n != name]
+    )
     first, second = self.facts(name, 1, rng)[0], self.facts(other, 1, rng)[0]
     return f"{_subject(name)} {first}, while {with_article(other)} {second}."
 

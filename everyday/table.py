@@ -1,7 +1,7 @@
 """The table of everyday facts, which decides if a triple is true.
 
-The table is a folder of YAML files. An entry names its parents (``is``) and inherits everything from them
-that it does not refuse (``not``). A triple that cannot be derived is false.
+The table is a folder of YAML files. An entry names its parents (``is``) and inherits everything
+from them that it does not refuse (``not``). A triple that cannot be derived is false.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ class Table:
         for entry in entries.values():
             for parent in entry.parents:
                 if parent not in entries:
-                    raise InputError(f"everyday table: {entry.name!r} is a {parent!r}, which has no entry")
+                    raise InputError(
+                        f"everyday table: {entry.name!r} is a {parent!r}, which has no entry"
+                    )
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Table:

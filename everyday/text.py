@@ -30,7 +30,9 @@ def seen_facts(table: Table, kept_out: float = KEPT_OUT) -> list[Triple]:
 Document = list[tuple[str, str]]
 
 
-def documents(facts: list[Triple], kind: TripleKind, seed: int, shots: int = 3) -> Iterator[Document]:
+def documents(
+    facts: list[Triple], kind: TripleKind, seed: int, shots: int = 3
+) -> Iterator[Document]:
     """Yield a pass over the facts in random order: half plain sentences, half few-shot blocks."""
     rng = random.Random(seed)  # noqa: S311
     by_relation: dict[str, list[Triple]] = {relation: [] for relation in RELATIONS}

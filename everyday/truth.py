@@ -1,4 +1,6 @@
-"""Check rows against the everyday table, exactly: every triple that cannot be derived from it is false."""
+"""Check rows against the everyday table, exactly: every triple that cannot be derived from it is
+false.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,11 @@ class Truth:
 
     @staticmethod
     def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
-        return (normal_phrase(str(row["head"])), str(row["relation"]), normal_phrase(str(row["tail"])))
+        return (
+            normal_phrase(str(row["head"])),
+            str(row["relation"]),
+            normal_phrase(str(row["tail"])),
+        )
 
 
 #: Returns True if a row of a kind is true.
@@ -83,7 +89,9 @@ def truth_of(kind: str) -> Valid:
         return comparatives.Comparatives(Table.load()).valid
     if kind not in _OTHERS:
         known = ", ".join(sorted(("triple", "comparative", *_OTHERS)))
-        raise InputError(f"the everyday world has no truth for the kind {kind!r}; it has one for {known}")
+        raise InputError(
+            f"the everyday world has no truth for the kind {kind!r}; it has one for {known}"
+        )
     return _OTHERS[kind]
 
 

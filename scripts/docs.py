@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Write the pages of docs/ that come from the code: recipe, command line, plug-ins, and the list of rooms.
+"""Write the pages of docs/ that come from the code: recipe, command line, plug-ins, and the list of
+rooms.
 
 python scripts/docs.py            write them
 python scripts/docs.py --check    fail where they are not up to date
@@ -29,16 +30,25 @@ from support.rooms import ROOMS  # noqa: E402
 def recipe_page() -> str:
     parts = [
         "# Recipe reference\n\nMade from the models in `synthkd/recipe/` by `scripts/docs.py`.\n\n"
-        "A recipe is a YAML file. Unknown keys are refused, and the nearest known one is named. Relative paths start\n"
-        "from the recipe's folder; `$NAME` in a path is taken from the environment. On the command line,\n"
+        "A recipe is a YAML file. Unknown keys are refused, and the nearest known one is named."
+        " Relative paths start\n"
+        "from the recipe's folder; `$NAME` in a path is taken from the environment. On the command"
+        " line,\n"
         "`--set teacher.sampling.n=5` changes a value.\n\n"
-        "**A recipe is as powerful as a program.** It says which hosts are asked and with which environment variables,\n"
-        "which programs are started, whose code is loaded and which files are read and written. Before you run a recipe\n"
-        "of somebody else, let `synthkd run RECIPE --dry-run` list all of it; nothing is sent or started then.\n\n"
-        "**No secret stands in a recipe.** `teacher.api_key_env` names the variable of the key, and `$NAME` stands for a\n"
-        "variable in addresses and headers: `http://$USER_NAME:$PASSWORD@host/v1`, `Authorization: Token $TOKEN`. A\n"
-        "password, key or token in clear is refused; only an address on this machine (127.0.0.1) may hold one, and it is\n"
-        "shown and recorded as `***`. Repeated keys, numbers beyond 64 bits, nesting beyond 64 and aliases that repeat\n"
+        "**A recipe is as powerful as a program.** It says which hosts are asked and with which"
+        " environment variables,\n"
+        "which programs are started, whose code is loaded and which files are read and written."
+        " Before you run a recipe\n"
+        "of somebody else, let `synthkd run RECIPE --dry-run` list all of it; nothing is sent or"
+        " started then.\n\n"
+        "**No secret stands in a recipe.** `teacher.api_key_env` names the variable of the key, and"
+        " `$NAME` stands for a\n"
+        "variable in addresses and headers: `http://$USER_NAME:$PASSWORD@host/v1`, `Authorization:"
+        " Token $TOKEN`. A\n"
+        "password, key or token in clear is refused; only an address on this machine (127.0.0.1)"
+        " may hold one, and it is\n"
+        "shown and recorded as `***`. Repeated keys, numbers beyond 64 bits, nesting beyond 64 and"
+        " aliases that repeat\n"
         "too much are refused with their line.\n"
     ]
     parts += [model_section(name, model) for name, model in models(Recipe, "")]
@@ -56,7 +66,11 @@ def models(model: type[BaseModel], path: str) -> list[tuple[str, type[BaseModel]
 
 def flatten(annotation: object) -> list[object]:
     arguments = typing.get_args(annotation)
-    return [inner for argument in arguments for inner in flatten(argument)] if arguments else [annotation]
+    return (
+        [inner for argument in arguments for inner in flatten(argument)]
+        if arguments
+        else [annotation]
+    )
 
 
 def model_section(path: str, model: type[BaseModel]) -> str:
@@ -69,10 +83,16 @@ def model_section(path: str, model: type[BaseModel]) -> str:
     lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         inner = [
-            one for one in flatten(field.annotation) if isinstance(one, type) and issubclass(one, BaseModel)
+            one
+            for one in flatten(field.annotation)
+            if isinstance(one, type) and issubclass(one, BaseModel)
         ]
         place = f"{path}.{name}".lstrip(".")
-        kind = f"[`{place}`](#{place.replace('.', '')})" if inner else type_words(field).replace("|", "or")
+        kind = (
+            f"[`{place}`](#{place.replace('.', '')})"
+            if inner
+            else type_words(field).replace("|", "or")
+        )
         default = "" if inner and not field.is_required() else default_words(field)
         default = (
             ""
@@ -111,15 +131,19 @@ def option_row(name: str, option: dict[str, Any]) -> str:
 def plugins_page() -> str:
     """Every plug-in of the installation that comes with synthkd, with its options."""
     parts = [
-        "# Plug-ins and their options\n\nMade from the models of the plug-ins by `scripts/docs.py`; `synthkd describe GROUP NAME` shows"
+        "# Plug-ins and their options\n\nMade from the models of the plug-ins by `scripts/docs.py`;"
+        " `synthkd describe GROUP NAME` shows"
         " one of them.\n"
     ]
     for group, known in plugins.GROUPS.items():
         parts.append(
-            f"## {known.word.capitalize()}s {{ #{group} }}\n\nBase class: `{known.contract.replace(':', '.')}`.\n"
+            f"## {known.word.capitalize()}s {{ #{group} }}\n\nBase class:"
+            f" `{known.contract.replace(':', '.')}`.\n"
         )
         for name, about in describe(group)[group].items():
-            parts.append(f"### `{name}` {{ #{known.word.replace(' ', '-')}-{name} }}\n\n{about['about']}\n")
+            parts.append(
+                f"### `{name}` {{ #{known.word.replace(' ', '-')}-{name} }}\n\n{about['about']}\n"
+            )
             if options := about.get("options"):
                 head = "| option | type | default | meaning |\n|---|---|---|---|\n"
                 parts.append(head + "\n".join(option_row(*item) for item in options.items()) + "\n")
@@ -142,10 +166,23 @@ def cli_page() -> str:
     for verb in verbs:
         result = runner.invoke(app, [*verb, "--help"], prog_name="synthkd", terminal_width=100)
         parts.append(f"## `{' '.join(['synthkd', *verb])}`\n\n```\n{result.output.strip()}\n```\n")
-    statuses = "| status | meaning |\n|---|---|\n| 0 | done |\n| 1 | a fault of synthkd itself; `SYNTHKD_DEBUG=1` shows where |\n| 2 | something in the recipe, a file or the command to mend |\n"
-    statuses += "| 3 | the teacher cannot be reached or refuses |\n| 4 | a disk or file problem; what was committed is kept |\n"
-    statuses += "| 5 | the target precision cannot be had; nothing was published |\n| 6 | a training went wrong; what was good before is kept |\n"
-    statuses += "| 7 | the guarantee of precision was withdrawn: the scored rows are unlike the calibration rows; the corpus was written and says so |\n"
+    statuses = (
+        "| status | meaning |\n|---|---|\n| 0 | done |\n| 1 | a fault of synthkd itself;"
+        " `SYNTHKD_DEBUG=1` shows where |\n| 2 | something in the recipe, a file or the command to"
+        " mend |\n"
+    )
+    statuses += (
+        "| 3 | the teacher cannot be reached or refuses |\n| 4 | a disk or file problem;"
+        " what was committed is kept |\n"
+    )
+    statuses += (
+        "| 5 | the target precision cannot be had; nothing was published |\n| 6 | a"
+        " training went wrong; what was good before is kept |\n"
+    )
+    statuses += (
+        "| 7 | the guarantee of precision was withdrawn: the scored rows are unlike the"
+        " calibration rows; the corpus was written and says so |\n"
+    )
     statuses += "| 130, 143, 129 | Ctrl-C, SIGTERM, SIGHUP; what was committed is kept |\n"
     return "\n".join([*parts, "## Exit statuses\n\n" + statuses])
 

@@ -12,8 +12,10 @@ from pathlib import Path
 OUT = Path(__file__).resolve().parent.parent / "docs" / "flow.svg"
 WIDTH, HEIGHT, GAP, TOP = 118, 58, 34, 28
 ROWS = [
-    [("recipe", "what is asked"), ("inputs", "rows"), ("prompts", "templates"), ("teacher", "any model"), ("journal", "every completion")],
-    [("parse", "a kind's rows"), ("rules", "fixed checks"), ("votes", "agreement"), ("critic", "target precision"), ("corpus", "accepted, rejected")],
+    [("recipe", "what is asked"), ("inputs", "rows"), ("prompts", "templates"), ("teacher",
+    "any model"), ("journal", "every completion")],
+    [("parse", "a kind's rows"), ("rules", "fixed checks"), ("votes", "agreement"), ("critic",
+    "target precision"), ("corpus", "accepted, rejected")],
 ]  # fmt: skip
 STYLE = """
   .box { fill: #eef3fb; stroke: #3b5b92; stroke-width: 1.3 }
@@ -49,11 +51,17 @@ def box(column: int, row: int, name: str, holds: str) -> str:
 
 
 def arrow(points: str, style: str = "") -> str:
-    return f'<path class="{style}" marker-end="url(#{"tip-loop" if style else "tip"})" d="{points}"/>'
+    return (
+        f'<path class="{style}" marker-end="url(#{"tip-loop" if style else "tip"})" d="{points}"/>'
+    )
 
 
 def drawing() -> str:
-    parts = [box(column, row, *names) for row, line in enumerate(ROWS) for column, names in enumerate(line)]
+    parts = [
+        box(column, row, *names)
+        for row, line in enumerate(ROWS)
+        for column, names in enumerate(line)
+    ]
     middle = HEIGHT / 2
     for row in (0, 1):
         parts += [
@@ -69,22 +77,26 @@ def drawing() -> str:
     up = left(3) + WIDTH + GAP / 2
     parts.append(
         arrow(
-            f"M{left(4)} {top(2) + middle} H{up} V{top(0) + HEIGHT + 15} H{left(3) + WIDTH / 2} V{top(0) + HEIGHT + 3}",
+            f"M{left(4)} {top(2) + middle} H{up} V{top(0) + HEIGHT + 15} H{left(3) + WIDTH / 2}"
+            f" V{top(0) + HEIGHT + 3}",
             "loop",
         )
     )
     parts.append(
-        f'<text class="small said" x="{left(2) + WIDTH + 6}" y="{top(2) + middle + 4}">distill: the student&#8217;s errors choose what is asked next</text>'
+        f'<text class="small said" x="{left(2) + WIDTH + 6}" y="{top(2) + middle + 4}">distill: the'
+        " student&#8217;s errors choose what is asked next</text>"
     )
     width, height = left(4) + WIDTH + 20, top(2) + HEIGHT + 16
     tips = "".join(
-        f'<marker id="{name}" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto-start-reverse">'
+        f'<marker id="{name}" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7"'
+        ' markerHeight="7" orient="auto-start-reverse">'
         f'<path class="{style}" d="M1 1 L9 5 L1 9" style="stroke-dasharray: none"/></marker>'
         for name, style in (("tip", ""), ("tip-loop", "loop"))
     )
     title = "From a recipe to a corpus and a student"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="{title}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"'
+        f' aria-label="{title}">'
         f"<title>{title}</title><style>{STYLE}</style><defs>{tips}</defs>{''.join(parts)}</svg>\n"
     )
 

@@ -4,9 +4,10 @@
     python scripts/label_everyday.py
     python scripts/label_everyday.py --train-only
 
-Runs the example recipe without its critic (what is in the journal is not asked again), takes a uniform sample
-of the candidates that pass rules and duplicates, and writes critics/everyday. The label sheet is kept beside it
-as everyday-labels.csv: what a person would have filled in, filled in by the table. `--train-only` takes that sheet as it is.
+Runs the example recipe without its critic (what is in the journal is not asked again), takes a
+uniform sample of the candidates that pass rules and duplicates, and writes critics/everyday. The
+label sheet is kept beside it as everyday-labels.csv: what a person would have filled in, filled in
+by the table. `--train-only` takes that sheet as it is.
 """
 
 from __future__ import annotations
@@ -32,8 +33,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--labels", type=int, default=9000, help="rows of the label sheet")
-    parser.add_argument("--held-out", type=float, default=0.5, help="share of heads kept for the threshold")
-    parser.add_argument("--train-only", action="store_true", help="train on the sheet that is there")
+    parser.add_argument(
+        "--held-out", type=float, default=0.5, help="share of heads kept for the threshold"
+    )
+    parser.add_argument(
+        "--train-only", action="store_true", help="train on the sheet that is there"
+    )
     args = parser.parse_args()
     sheet = ROOT / "critics/everyday-labels.csv"
     if not args.train_only:

@@ -3,9 +3,9 @@
 
     python scripts/make_everyday.py
 
-Inputs are drawn with a fixed seed (for triples: all pairs of a head and a relation that the table knows a tail
-for). Examples are things that the embedded teacher was trained on, so that a prompt never tells it one that was
-kept out.
+Inputs are drawn with a fixed seed (for triples: all pairs of a head and a relation that the table
+knows a tail for). Examples are things that the embedded teacher was trained on, so that a prompt
+never tells it one that was kept out.
 """
 
 from __future__ import annotations
@@ -87,8 +87,10 @@ def _example(world: comparatives.Comparatives, left: str, right: str, said: str)
         if word in words
     )
     return {
-        "left": singular[left], "right": singular[right], "attribute": axis, "direction": way, "comparative": word,
-        "adverb": adverb, "quantifier": quantifier, "left_plural": left, "right_plural": right, "said": said,
+        "left": singular[left], "right": singular[right], "attribute": axis, "direction": way,
+        "comparative": word,
+        "adverb": adverb, "quantifier": quantifier, "left_plural": left, "right_plural": right,
+        "said": said,
     }  # fmt: skip
 
 
@@ -120,7 +122,9 @@ def documents(table: Table) -> None:
     rng, world = random.Random(SEED), sentences.Sentences(table)
     rows = []
     for number in range(DOCUMENTS):
-        text = " ".join(world.sentence(rng.choice(world.names), rng) for _ in range(rng.randint(2, 6)))
+        text = " ".join(
+            world.sentence(rng.choice(world.names), rng) for _ in range(rng.randint(2, 6))
+        )
         rows.append({"document_id": f"everyday-{number:03d}", "text": text})
     write_jsonl(CORPORA / "documents.jsonl", rows)
     seen = sentences.Sentences(table, frozenset(filter(was_seen, table.facts)))
@@ -161,15 +165,19 @@ def shop_messages() -> None:
 
 
 def labelled_messages() -> None:
-    """Rows that a loop begins with: a few with the first phrase of each intent only, so that the others are still to learn;
-    and rows to judge by, with all phrases."""
+    """Rows that a loop begins with: a few with the first phrase of each intent only, so that the
+    others are still to learn; and rows to judge by, with all phrases.
+    """
     shown = (ROOT / "prompts/labelled_text/everyday-examples.jsonl").read_text("utf-8").splitlines()
     rng, used = random.Random(SEED + 1), {json.loads(line)["text"] for line in shown}
     for name, each, phrases in (("start", 2, 1), ("validation", 9, 3), ("test", 24, 3)):
         rows: list[tuple[str, str]] = []
         for intent in messages.intents().values():
             for number in range(each):
-                phrase, style = intent.says[number % phrases], messages.STYLES[number % len(messages.STYLES)]
+                phrase, style = (
+                    intent.says[number % phrases],
+                    messages.STYLES[number % len(messages.STYLES)],
+                )
                 text = ""
                 while not text or text in used:
                     item = f"{rng.choice(messages.COLORS)} {rng.choice(messages.GOODS)}"

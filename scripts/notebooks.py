@@ -21,10 +21,15 @@ def run_notebook(path: Path, folder: Path) -> nbformat.NotebookNode:
     """The notebook with its outputs; it runs in ``folder``. An error in a cell is raised."""
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
-        notebook, timeout=PATIENCE, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        notebook,
+        timeout=PATIENCE,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
     ).execute()
     # What says which machine it was, and what changes at each run.
-    notebook.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    notebook.metadata = {
+        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+    }
     for cell in notebook.cells:
         cell.metadata = {}
         if cell.cell_type == "code":

@@ -3,12 +3,13 @@
 
     python scripts/train_everyday.py --out /tmp/everyday --processes 2
 
-Half of what it reads is facts of the table, the rest are comparatives, word problems, sentences with their
-propositions, and messages (`everyday/mix.py`). Needs the extra `local`. Writes an ordinary transformers
-checkpoint (config, safetensors in float16, tokenizer), `training.json` (settings, curve) and, every
-`--save-every` steps, a copy of the model so far and a `resume.pt`; the same command goes on from there. Each
-process takes its rows of a batch, on one core: at this size two processes are much faster than two threads. The
-same seed, steps, processes and torch version give the same model up to the order of additions.
+Half of what it reads is facts of the table, the rest are comparatives, word problems, sentences
+with their propositions, and messages (`everyday/mix.py`). Needs the extra `local`. Writes an
+ordinary transformers checkpoint (config, safetensors in float16, tokenizer), `training.json`
+(settings, curve) and, every `--save-every` steps, a copy of the model so far and a `resume.pt`; the
+same command goes on from there. Each process takes its rows of a batch, on one core: at this size
+two processes are much faster than two threads. The same seed, steps, processes and torch version
+give the same model up to the order of additions.
 """
 
 from __future__ import annotations
@@ -39,13 +40,17 @@ def make_model(vocabulary: int, args: argparse.Namespace) -> LlamaForCausalLM:
 
 
 class Batches:
-    """Endless blocks (rows, length) of token ids and of what is to be said; each pass has its own order.
+    """Endless blocks (rows, length) of token ids and of what is to be said; each pass has its own
+    order.
 
-    Which head or question comes next cannot be known, so of what is given only a random tenth counts in the loss,
-    and of what is to be said after it all: the model's few parameters go to the facts.
+    Which head or question comes next cannot be known, so of what is given only a random tenth
+    counts in the loss, and of what is to be said after it all: the model's few parameters go to the
+    facts.
     """
 
-    def __init__(self, mix: Mix, tokenizer: PreTrainedTokenizerFast, args: argparse.Namespace) -> None:
+    def __init__(
+        self, mix: Mix, tokenizer: PreTrainedTokenizerFast, args: argparse.Namespace
+    ) -> None:
         self.mix, self.tokenizer, self.args = mix, tokenizer, args
         self.rng = np.random.default_rng(args.seed)
         self.ids, self.said, self.passes = np.zeros(0, np.int64), np.zeros(0, bool), 0
@@ -59,7 +64,9 @@ class Batches:
             self.passes += 1
         ids, self.ids = self.ids[:need], self.ids[need:]
         said, self.said = self.said[:need], self.said[need:]
-        return torch.from_numpy(ids.reshape(shape).copy()), torch.from_numpy(said.reshape(shape).copy())
+        return torch.from_numpy(ids.reshape(shape).copy()), torch.from_numpy(
+            said.reshape(shape).copy()
+        )
 
     def one_pass(self) -> tuple[np.ndarray, np.ndarray]:
         pieces: list[tuple[str, bool]] = []
@@ -68,9 +75,13 @@ class Batches:
             for given, said in document:
                 pieces += [(given, False), (said, True)]
             pieces.append((END, False))
-        encoded = self.tokenizer([text for text, _ in pieces], add_special_tokens=False)["input_ids"]
+        encoded = self.tokenizer([text for text, _ in pieces], add_special_tokens=False)[
+            "input_ids"
+        ]
         ids = [token for tokens in encoded for token in tokens]
-        said_flags = [said for tokens, (_, said) in zip(encoded, pieces, strict=True) for _ in tokens]
+        said_flags = [
+            said for tokens, (_, said) in zip(encoded, pieces, strict=True) for _ in tokens
+        ]
         return np.array(ids, np.int64), np.array(said_flags, bool)
 
     def state(self) -> dict:
@@ -81,11 +92,19 @@ class Batches:
         }
 
     def resume(self, state: dict) -> None:
-        self.ids, self.said, self.passes = state["ids"].numpy(), state["said"].numpy(), state["passes"]
+        self.ids, self.said, self.passes = (
+            state["ids"].numpy(),
+            state["said"].numpy(),
+            state["passes"],
+        )
 
 
-def loss_of(model, ids: torch.Tensor, said: torch.Tensor, args, generator) -> tuple[torch.Tensor, float]:
-    """Cross-entropy of the next token where it counts; and its mean over what is to be said, for the log."""
+def loss_of(
+    model, ids: torch.Tensor, said: torch.Tensor, args, generator
+) -> tuple[torch.Tensor, float]:
+    """Cross-entropy of the next token where it counts; and its mean over what is to be said, for
+    the log.
+    """
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.bf16):
         states = model.model(input_ids=ids).last_hidden_state[:, :-1]
         said, after = said[:, 1:], ids[:, 1:]
@@ -115,7 +134,9 @@ def share_gradients(model, processes: int) -> None:
         flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
         dist.all_reduce(flat)
         flat /= processes
-        for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        for gradient, part in zip(
+            gradients, flat.split([g.numel() for g in gradients]), strict=True
+        ):
             gradient.copy_(part.view_as(gradient))
 
 
@@ -201,7 +222,9 @@ def train(rank: int, args: argparse.Namespace, folder: str) -> None:
         batches.resume(state["batches"])
         first, record["curve"] = state["step"], state["curve"]
     if rank == 0:
-        print(f"{record['parameters']:,} parameters, {len(mix.facts):,} of {len(table.facts):,} facts")
+        print(
+            f"{record['parameters']:,} parameters, {len(mix.facts):,} of {len(table.facts):,} facts"
+        )
     generator = torch.Generator().manual_seed(args.seed * 100 + first * 10 + rank)
     start, losses = time.time(), []
     for step in range(first, args.steps):
@@ -219,7 +242,11 @@ def train(rank: int, args: argparse.Namespace, folder: str) -> None:
         losses.append(of_said)
         done = step + 1
         if rank == 0 and (done % 25 == 0 or done == args.steps):
-            point = {"step": done, "passes": batches.passes, "loss": round(sum(losses) / len(losses), 4)}
+            point = {
+                "step": done,
+                "passes": batches.passes,
+                "loss": round(sum(losses) / len(losses), 4),
+            }
             record["curve"].append(point)
             losses = []
             speed = (done - first) * args.rows * args.length / (time.time() - start)
@@ -232,7 +259,12 @@ def train(rank: int, args: argparse.Namespace, folder: str) -> None:
                  "step": done, "curve": record["curve"]},
                 resume,
             )  # fmt: skip
-            save(model, tokenizer, args.out if done == args.steps else args.out / f"step-{done}", record)
+            save(
+                model,
+                tokenizer,
+                args.out if done == args.steps else args.out / f"step-{done}",
+                record,
+            )
 
 
 if __name__ == "__main__":

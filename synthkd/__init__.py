@@ -39,7 +39,9 @@ _HOMES = {
     "load_corpus": "synthkd.corpora.read",
     "publish": "synthkd.pipeline",
     "run": "synthkd.pipeline",
-    **dict.fromkeys(("backend", "critic", "kind", "loop_task", "rule", "student"), "synthkd.plugins"),
+    **dict.fromkeys(
+        ("backend", "critic", "kind", "loop_task", "rule", "student"), "synthkd.plugins"
+    ),
 }
 
 __all__ = [

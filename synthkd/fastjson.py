@@ -1,7 +1,8 @@
 """JSON of requests and answers: by orjson if it is installed, else by the standard library.
 
-Parsed values do not depend on the library: a text that orjson refuses (half of a surrogate pair, ``NaN``, a byte order
-mark) goes to the standard library. Not for keys: their bytes must not depend on what is installed (see `keys`).
+Parsed values do not depend on the library: a text that orjson refuses (half of a surrogate pair,
+``NaN``, a byte order mark) goes to the standard library. Not for keys: their bytes must not depend
+on what is installed (see `keys`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Finish reasons: whether a text is complete, in the words of all large providers.
 
-Only a reason that is known to mean "complete" passes. Case, blanks, hyphens and prefixes such as ``FinishReason.`` do
-not count.
+Only a reason that is known to mean "complete" passes. Case, blanks, hyphens and prefixes such as
+``FinishReason.`` do not count.
 """
 
 from __future__ import annotations
@@ -34,33 +34,48 @@ class Finish(StrEnum):
 
 
 _TABLE = {
-    # OpenAI, vLLM, SGLang; Anthropic, Bedrock; Gemini; Cohere; TGI, watsonx; AI21; Titan; ERNIE; llama.cpp; LM Studio.
-    Finish.COMPLETE: "stop eos end_turn stop_sequence complete completed eos_token endoftext end_of_text end_of_turn"
-    " stop_token stop_word stop_words stop_string stop_criteria eos_found stop_string_found word finish finished"
+    # OpenAI, vLLM, SGLang; Anthropic, Bedrock; Gemini; Cohere; TGI, watsonx; AI21; Titan; ERNIE;
+    # llama.cpp; LM Studio.
+    Finish.COMPLETE: "stop eos end_turn stop_sequence complete completed eos_token endoftext"
+    " end_of_text end_of_turn"
+    " stop_token stop_word stop_words stop_string stop_criteria eos_found stop_string_found word"
+    " finish finished"
     " finish_stop normal succeeded success done recorded",
     # OpenAI; Anthropic, Gemini; Mistral; watsonx; llama.cpp; LM Studio; TensorRT-LLM.
-    Finish.TRUNCATED: "length max_tokens max_output_tokens max_completion_tokens max_new_tokens max_length model_length"
-    " token_limit limit context_length context_length_reached model_context_window_exceeded error_limit"
-    " max_predicted_tokens_reached time_limit timeout time_out not_finished incomplete truncated repetition",
+    Finish.TRUNCATED: "length max_tokens max_output_tokens max_completion_tokens max_new_tokens"
+    " max_length model_length"
+    " token_limit limit context_length context_length_reached model_context_window_exceeded"
+    " error_limit"
+    " max_predicted_tokens_reached time_limit timeout time_out not_finished incomplete truncated"
+    " repetition",
     # OpenAI, Azure; Anthropic; Gemini; Bedrock; Cohere; Zhipu.
-    Finish.FILTERED: "content_filter content_filtered refusal safety recitation blocklist prohibited_content spii"
-    " image_safety language guardrail_intervened guardrails error_toxic sensitive moderation blocked"
+    Finish.FILTERED: "content_filter content_filtered refusal safety recitation blocklist"
+    " prohibited_content spii"
+    " image_safety language guardrail_intervened guardrails error_toxic sensitive moderation"
+    " blocked"
     " content_policy content_policy_violation",
     # OpenRouter, Mistral; vLLM, SGLang; DeepSeek; Zhipu; Bedrock; watsonx, Cohere; LM Studio.
-    Finish.FAILED: "error abort aborted insufficient_system_resource insufficient_system_resources network_error"
-    " server_error internal_error malformed_model_output malformed_response cancelled canceled user_cancel"
+    Finish.FAILED: "error abort aborted insufficient_system_resource insufficient_system_resources"
+    " network_error"
+    " server_error internal_error malformed_model_output malformed_response cancelled canceled"
+    " user_cancel"
     " user_stopped model_unloaded failed unload load engine_overloaded overloaded rate_limit",
     # OpenAI; Anthropic; Cohere; Gemini.
-    Finish.UNFINISHED: "tool_calls tool_call tool_use function_call pause_turn malformed_function_call"
+    Finish.UNFINISHED: "tool_calls tool_call tool_use function_call pause_turn"
+    " malformed_function_call"
     " unexpected_tool_call too_many_tool_calls",
 }
-_KNOWN = {word.replace("_", ""): meaning for meaning, words in _TABLE.items() for word in words.split()}
+_KNOWN = {
+    word.replace("_", ""): meaning for meaning, words in _TABLE.items() for word in words.split()
+}
 _PREFIX = re.compile(r"^(finish|stop)[\s_-]?reason[\s._:-]+", re.IGNORECASE)
 
 
 @lru_cache(1024)
 def meaning_of(reason: str | None) -> Finish:
-    """Return the meaning of a finish reason; `Finish.UNKNOWN` if it is missing or no provider's word."""
+    """Return the meaning of a finish reason; `Finish.UNKNOWN` if it is missing or no provider's
+    word.
+    """
     word = _PREFIX.sub("", (reason or "").strip())
     return _KNOWN.get(re.sub(r"[\s_.-]", "", word).lower(), Finish.UNKNOWN)
 

@@ -10,7 +10,9 @@ from typing import Any
 
 from synthkd.text.normal_forms import normal_text
 
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
 
 
 def canonical(value: Any) -> bytes:
@@ -23,7 +25,9 @@ def canonical(value: Any) -> bytes:
         return f"[{','.join(map(encode_basestring, value))}]".encode("utf-8", "surrogatepass")
     if type(value) is dict and all(type(k) is str and type(v) is str for k, v in value.items()):
         # Most input rows, likewise.
-        pairs = [f"{encode_basestring(name)}:{encode_basestring(value[name])}" for name in sorted(value)]
+        pairs = [
+            f"{encode_basestring(name)}:{encode_basestring(value[name])}" for name in sorted(value)
+        ]
         return f"{{{','.join(pairs)}}}".encode("utf-8", "surrogatepass")
     return _ENCODER.encode(value).encode("utf-8", "surrogatepass")
 

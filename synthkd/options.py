@@ -27,8 +27,8 @@ _SHOWN = 60
 class BaseOptions(BaseModel):
     """Options of a plug-in: one field for each, with its type, bounds, default and description.
 
-    Unknown options are refused, values are converted only where nothing is lost (`1e-3` of YAML is a number, `true` is
-    none), and numbers are finite.
+    Unknown options are refused, values are converted only where nothing is lost (`1e-3` of YAML is
+    a number, `true` is none), and numbers are finite.
 
     Example:
         >>> class Options(synthkd.BaseOptions):
@@ -46,7 +46,9 @@ class BaseOptions(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _numbers_and_truth(cls, value: Any, info: Any) -> Any:
-        """Refuse true for a number and a text for either, which pydantic would convert; but for YAML's `1e-3`, a text."""
+        """Refuse true for a number and a text for either, which pydantic would convert; but for
+        YAML's `1e-3`, a text.
+        """
         wanted = _flat(cls.model_fields[info.field_name].annotation)
         if isinstance(value, bool):
             unfit = bool not in wanted and bool({int, float} & wanted)
@@ -94,10 +96,14 @@ def checked_options(
     try:
         return model.model_validate({str(name): value for name, value in given.items()})
     except ValidationError as problem:
-        raise error(f"{label}: {'; '.join(dict.fromkeys(_mistakes(model, given, problem)))}") from None
+        raise error(
+            f"{label}: {'; '.join(dict.fromkeys(_mistakes(model, given, problem)))}"
+        ) from None
 
 
-def _mistakes(model: type[BaseModel], given: Mapping[str, Any], problem: ValidationError) -> Iterator[str]:
+def _mistakes(
+    model: type[BaseModel], given: Mapping[str, Any], problem: ValidationError
+) -> Iterator[str]:
     for item in problem.errors(include_url=False):
         place = [
             part
@@ -111,15 +117,29 @@ def _mistakes(model: type[BaseModel], given: Mapping[str, Any], problem: Validat
             before = f"{'.'.join(map(str, item['loc'][:-1]))}: " if len(item["loc"]) > 1 else ""
             yield f"{before}no option {word!r}{nearest(word, known) if known else '; it has none'}"
         elif item["type"] == "missing":
-            yield f"{'.'.join(map(str, item['loc']))}: needed ({type_words(_fields_at(model, item['loc'][:-1])[str(item['loc'][-1])])})"
-        elif item["type"] == "value_error" and (said := item["msg"].removeprefix("Value error, ")) != _WRONG:
-            yield f"{name}: {mask_tokens(said)}" if name and not said.startswith(name) else mask_tokens(said)
+            yield (
+                f"{'.'.join(map(str, item['loc']))}: needed"
+                f" ({type_words(_fields_at(model, item['loc'][:-1])[str(item['loc'][-1])])})"
+            )
+        elif (
+            item["type"] == "value_error"
+            and (said := item["msg"].removeprefix("Value error, ")) != _WRONG
+        ):
+            yield (
+                f"{name}: {mask_tokens(said)}"
+                if name and not said.startswith(name)
+                else mask_tokens(said)
+            )
         else:
             field = model.model_fields.get(name)
             words = type_words(field) if field is not None else item["msg"]
             value = given.get(name)
             hint = ""
-            if field is not None and isinstance(value, str) and (few := _literals(field.annotation)):
+            if (
+                field is not None
+                and isinstance(value, str)
+                and (few := _literals(field.annotation))
+            ):
                 hint = nearest(value, [str(one) for one in few])
                 hint = hint if "did you mean" in hint else ""
             inner = ".".join(str(part) for part in place[1:])
@@ -141,7 +161,9 @@ def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> dict[str, F
         if field is None:
             continue
         models = [
-            one for one in _flat(field.annotation) if inspect.isclass(one) and issubclass(one, BaseModel)
+            one
+            for one in _flat(field.annotation)
+            if inspect.isclass(one) and issubclass(one, BaseModel)
         ]
         model = models[0] if models else model
     return dict(model.model_fields)
@@ -150,7 +172,11 @@ def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> dict[str, F
 def shown_value(value: Any) -> str:
     """A wrong value as a message may show it: short, without secrets."""
     try:
-        text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        text = (
+            repr(value)
+            if isinstance(value, str)
+            else json.dumps(value, ensure_ascii=False, default=str)
+        )
     except (TypeError, ValueError):
         text = repr(value)
     text = mask_tokens(text)
@@ -158,12 +184,15 @@ def shown_value(value: Any) -> str:
 
 
 def type_words(field: FieldInfo) -> str:
-    """The type and bounds of a field in words: ``a whole number from 1 on``, ``a number above 0 or null``."""
+    """The type and bounds of a field in words: ``a whole number from 1 on``, ``a number above 0 or
+    null``.
+    """
     return _type(field.annotation, _bounds(field.metadata))
 
 
 _NAMES: dict[Any, str] = {
-    int: "a whole number", float: "a number", str: "a text", bool: "true or false", Path: "a path", Any: "any value",
+    int: "a whole number", float: "a number", str: "a text", bool: "true or false", Path: "a path",
+    Any: "any value",
     dict: "a mapping", list: "a list", tuple: "a list",
 }  # fmt: skip
 
@@ -171,7 +200,9 @@ _NAMES: dict[Any, str] = {
 def _type(annotation: Any, bounds: str = "") -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        parts = list(dict.fromkeys(_type(one, "" if one is types.NoneType else bounds) for one in arguments))
+        parts = list(
+            dict.fromkeys(_type(one, "" if one is types.NoneType else bounds) for one in arguments)
+        )
         if "a text" in parts and "a path" in parts:
             parts.remove("a path")
         return " or ".join(parts)
@@ -186,7 +217,9 @@ def _plain_type(annotation: Any, origin: Any, arguments: tuple[Any, ...]) -> str
     if annotation in _NAMES:
         return _NAMES[annotation]
     if origin is Literal:
-        return f"one of {', '.join(map(str, arguments))}" if len(arguments) > 1 else str(arguments[0])
+        return (
+            f"one of {', '.join(map(str, arguments))}" if len(arguments) > 1 else str(arguments[0])
+        )
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return f"a mapping of {', '.join(annotation.model_fields)}"
     if inspect.isclass(origin) and issubclass(origin, Mapping):

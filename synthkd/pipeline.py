@@ -1,7 +1,8 @@
-"""The pipeline: recipe → inputs → prompts → teacher → journal → parse → rules → votes → critic → corpus.
+"""The pipeline: recipe → inputs → prompts → teacher → journal → parse → rules → votes → critic →
+corpus.
 
-`run` does all of it; `generate`, `filter` and `publish` are its stages. A stage reads what the stage
-before it wrote, so each can be run again, and only `generate` calls the teacher.
+`run` does all of it; `generate`, `filter` and `publish` are its stages. A stage reads what the
+stage before it wrote, so each can be run again, and only `generate` calls the teacher.
 
 The functions import what only the later stages need: pyarrow and numpy take as long to load as
 `generate` takes for some hundred rows.
@@ -68,7 +69,10 @@ class RunResult:
         return report_text(self.rows)
 
     def __repr__(self) -> str:
-        return f"<RunResult {self.recipe.name}: {self.counts['accepted']:,} accepted of {self.counts['candidates']:,}>"
+        return (
+            f"<RunResult {self.recipe.name}: {self.counts['accepted']:,} accepted of"
+            f" {self.counts['candidates']:,}>"
+        )
 
     def _repr_html_(self) -> str:
         return report_html(self.recipe.name, self.rows)
@@ -81,21 +85,26 @@ def run(
     measure: bool = True,
     rules: Sequence[Any] | None = None,
 ) -> RunResult:
-    """Generate, filter and publish. A second run of the same recipe sends nothing and writes the same corpus.
+    """Generate, filter and publish.
+
+    A second run of the same recipe sends nothing and writes the same corpus.
 
     Args:
         recipe: A recipe, or the path of one.
         quiet: Show no progress.
         workers: Processes that generate and filter.
-        measure: Put the diversity into the manifest; `Corpus.diversity` counts it when it is missing.
-        rules: Rules in place of the recipe's: names, mappings as in YAML, rule classes or functions.
+        measure: Put the diversity into the manifest; `Corpus.diversity` counts it when it is
+            missing.
+        rules: Rules in place of the recipe's: names, mappings as in YAML, rule classes or
+            functions.
     """
     from synthkd.stages.critic import decide
 
     recipe = _load_recipe(recipe, rules, workers)
     check_places(recipe)
     plan = plan_run(recipe)
-    # A broken critic, or one that cannot reach the target precision, is refused before anything is bought.
+    # A broken critic, or one that cannot reach the target precision, is refused before anything is
+    # bought.
     decision = decide(plan.components)
     decision.refuse()
     generated = _generate(plan, quiet, workers)
@@ -189,10 +198,14 @@ def publish(recipe: Recipe | str | Path, plan: RunPlan | None = None) -> dict[st
     plan = plan or plan_run(recipe)
     folder = recipe.work_dir / FILTERED_ROWS
     if not (recipe.work_dir / REPORT).exists() or not folder.is_dir():
-        raise StorageError(f"{recipe.work_dir}: nothing was filtered yet; run `synthkd filter` first")
+        raise StorageError(
+            f"{recipe.work_dir}: nothing was filtered yet; run `synthkd filter` first"
+        )
     report = read_json(recipe.work_dir / REPORT, ReportShape)
     if report["recipe_hash"] != recipe.fingerprint():
-        raise StorageError(f"{recipe.work_dir}: was filtered by another recipe; run `synthkd filter` again")
+        raise StorageError(
+            f"{recipe.work_dir}: was filtered by another recipe; run `synthkd filter` again"
+        )
     critic = report["critic"]
     if critic and not critic["reachable"] and not critic.get("publish_anyway"):
         decide(plan.components).refuse()
@@ -216,13 +229,16 @@ def check_guarantee(critic: dict[str, Any] | None, place: Path) -> None:
         raise WithdrawnError(f"{place}: {critic['shift']['sentence']}")
 
 
-def _load_recipe(recipe: Recipe | str | Path, rules: Sequence[Any] | None = None, workers: int = 1) -> Recipe:
+def _load_recipe(
+    recipe: Recipe | str | Path, rules: Sequence[Any] | None = None, workers: int = 1
+) -> Recipe:
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     recipe = recipe if rules is None else recipe.with_rules(rules)
     for rule in (recipe.rules or ()) if workers > 1 else ():
         if plugins.lives_here("rules", rule.name):
             raise RecipeError(
-                f"rule {rule.name!r} is known in this process alone, and {workers} workers are asked for: put the rule into a"
+                f"rule {rule.name!r} is known in this process alone, and {workers} workers are"
+                " asked for: put the rule into a"
                 " module and name it by path (`module:name`), or take one worker"
             )
     return recipe
@@ -244,7 +260,9 @@ def _generate(plan: RunPlan, quiet: bool, workers: int = 1) -> GenerateReport:
             progress.expect(inputs * plan.components.sampling.n)
         with journal.claim(recipe.name, progress.say) as claim:
             if workers > 1:
-                generated = generate_in_processes(workers, recipe, progress, (lock, claim.descriptor))
+                generated = generate_in_processes(
+                    workers, recipe, progress, (lock, claim.descriptor)
+                )
             else:
                 generated = generate_completions(plan, journal, progress, rendered=preview.rendered)
     write_json(recipe.work_dir / GENERATED, generated.as_dict())
@@ -258,5 +276,9 @@ def _input_hashes(recipe: Recipe) -> dict[str, Any]:
     path = recipe.resolve(recipe.inputs.path)
     files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
     if not files:
-        return {"files": {file.relative_to(path).as_posix(): file_hash(file) for file in text_files(path)}}
+        return {
+            "files": {
+                file.relative_to(path).as_posix(): file_hash(file) for file in text_files(path)
+            }
+        }
     return {"files": {file.name: file_hash(file) for file in files}}

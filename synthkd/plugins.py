@@ -1,4 +1,5 @@
-"""The plug-in contract: which groups there are, how options are written, and how a plug-in is found.
+"""The plug-in contract: which groups there are, how options are written, and how a plug-in is
+found.
 
     group       a member                                     base class
     backend     answers requests                             `synthkd.teachers.base.Teacher`
@@ -8,12 +9,14 @@
     student     learns from a corpus                         `synthkd.students.base.Student`
     loop task   rows, students and prompts of a loop         `synthkd.loops.task.LoopTask`
 
-A plug-in is a class with a ``name`` and a nested ``Options`` model. Four doors lead to the same contract:
+A plug-in is a class with a ``name`` and a nested ``Options`` model. Four doors lead to the same
+contract:
 
     [project.entry-points."synthkd.rules"]                   an entry point of a package: found by its name
     no_brands = "mypackage.rules:NoBrands"
 
-    rules: [mypackage.rules:NoBrands]                        a dotted path in a recipe, or `./rules.py:NoBrands`
+    rules: [mypackage.rules:NoBrands]                        a dotted path in a recipe, or
+        `./rules.py:NoBrands`
 
     @synthkd.rule                                            a decorator: known by its name in this process
     def no_brands(row): ...
@@ -36,7 +39,15 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from synthkd.errors import CriticError, KindError, RecipeError, StudentError, SynthKDError, UserError, nearest
+from synthkd.errors import (
+    CriticError,
+    KindError,
+    RecipeError,
+    StudentError,
+    SynthKDError,
+    UserError,
+    nearest,
+)
 from synthkd.keys import bytes_hash
 from synthkd.options import BaseOptions, NoOptions, checked_options
 
@@ -48,7 +59,8 @@ class Plugin:
 
     Attributes:
         name: What recipes, messages and published files call the plug-in.
-        Options: The model of the options. Subclasses nest their own, derived from `synthkd.BaseOptions`.
+        Options: The model of the options. Subclasses nest their own, derived from
+            `synthkd.BaseOptions`.
         options: The checked options of this instance.
     """
 
@@ -70,19 +82,24 @@ class Plugin:
             label: What the plug-in is called in messages. Default: its name.
 
         Raises:
-            RecipeError: An option is unknown or its value does not fit; all such are named in one line.
+            RecipeError: An option is unknown or its value does not fit; all such are named in one
+                line.
         """
         return checked_options(cls.Options, options, label or cls.__name__, cls.options_error)
 
     @classmethod
     def of_function(cls, function: Callable[..., Any], name: str) -> type[Plugin]:
-        """Make a plug-in class of a plain function; groups that accept functions override this method."""
+        """Make a plug-in class of a plain function; groups that accept functions override this
+        method.
+        """
         raise TypeError("a class is needed, not a function")
 
 
 @dataclass(frozen=True)
 class Group:
-    """One sort of plug-in: its name in messages, the error for a wrong one, and its base class as a dotted path."""
+    """One sort of plug-in: its name in messages, the error for a wrong one, and its base class as a
+    dotted path.
+    """
 
     word: str
     error: type[UserError]
@@ -116,7 +133,9 @@ def _points(group: str) -> dict[str, EntryPoint]:
 
 
 def names(group: str) -> list[str]:
-    """List the names of a group's members, sorted: entry points, and what was registered in this process."""
+    """List the names of a group's members, sorted: entry points, and what was registered in this
+    process.
+    """
     return sorted({*_points(group), *(name for known, name in _registered if known == group)})
 
 
@@ -132,7 +151,8 @@ def register(group: str, plugin: T, name: str | None = None) -> T:
         ``plugin`` as it was given, so that a decorator can return it.
 
     Raises:
-        UserError: The plug-in does not fit the contract, or its name belongs to an installed plug-in.
+        UserError: The plug-in does not fit the contract, or its name belongs to an installed
+            plug-in.
     """
     name = name or _name_of(plugin)
     if name in _points(group):
@@ -143,7 +163,9 @@ def register(group: str, plugin: T, name: str | None = None) -> T:
 
 
 def decorator(group: str) -> Callable[..., Any]:
-    """Make the decorator of a group, such as `synthkd.rule`, used bare or as ``@synthkd.rule(name="no-brands")``."""
+    """Make the decorator of a group, such as `synthkd.rule`, used bare or as
+    ``@synthkd.rule(name="no-brands")``.
+    """
 
     def decorate(plugin: Any = None, *, name: str | None = None) -> Any:
         if plugin is None:
@@ -168,7 +190,11 @@ def name_in_recipe(group: str, plugin: Any) -> str:
     """
     module = sys.modules.get(getattr(plugin, "__module__", ""))
     path = getattr(plugin, "__qualname__", "")
-    if module is not None and module.__name__ != "__main__" and getattr(module, path, None) is plugin:
+    if (
+        module is not None
+        and module.__name__ != "__main__"
+        and getattr(module, path, None) is plugin
+    ):
         return f"{module.__name__}:{path}"
     register(group, plugin)
     return _name_of(plugin)
@@ -184,8 +210,10 @@ def find(group: str, name: str, folder: Path | None = None) -> Any:
 
     Args:
         group: One of `GROUPS`.
-        name: Name of an entry point or of a registered plug-in; with ``folder`` also `module:Name` or `./file.py:Name`.
-        folder: Folder of the recipe that names the plug-in. Without one, no code is loaded by path: names in folders and
+        name: Name of an entry point or of a registered plug-in; with ``folder`` also `module:Name`
+            or `./file.py:Name`.
+        folder: Folder of the recipe that names the plug-in. Without one, no code is loaded by path:
+            names in folders and
             corpora may be a stranger's.
 
     Raises:
@@ -211,7 +239,8 @@ def find(group: str, name: str, folder: Path | None = None) -> Any:
         raise
     except (ImportError, AttributeError) as problem:
         raise error(
-            f"{word} {name!r} cannot be loaded ({problem}); is the package of {point.value!r} whole?"
+            f"{word} {name!r} cannot be loaded ({problem}); is the package of {point.value!r}"
+            " whole?"
         ) from None
     return _fitting(group, plugin, name)
 
@@ -232,14 +261,20 @@ def make(group: str, name: str, options: Mapping[str, Any], folder: Path | None 
 
 
 def _name_of(plugin: Any) -> str:
-    return str(plugin.__name__ if not inspect.isclass(plugin) else vars(plugin).get("name", plugin.__name__))
+    return str(
+        plugin.__name__
+        if not inspect.isclass(plugin)
+        else vars(plugin).get("name", plugin.__name__)
+    )
 
 
 def _fitting(group: str, plugin: Any, name: str) -> Any:
     """Hold a plug-in against the group's contract; make a class of a function."""
     known = GROUPS[group]
     base = known.base()
-    if inspect.isclass(plugin) and (getattr(base, "_is_protocol", False) or issubclass(plugin, base)):
+    if inspect.isclass(plugin) and (
+        getattr(base, "_is_protocol", False) or issubclass(plugin, base)
+    ):
         return plugin
     if not inspect.isclass(plugin) and callable(plugin):
         try:
@@ -247,7 +282,8 @@ def _fitting(group: str, plugin: Any, name: str) -> Any:
         except TypeError as problem:
             raise known.error(f"{known.word} {name!r}: {problem}") from None
     raise known.error(
-        f"{known.word} {name!r}: {plugin!r:.60} is no subclass of {known.contract.replace(':', '.')}"
+        f"{known.word} {name!r}: {plugin!r:.60} is no subclass of"
+        f" {known.contract.replace(':', '.')}"
     )
 
 
@@ -267,11 +303,14 @@ def _by_path(group: str, name: str, folder: Path) -> Any:
         raise known.error(f"{known.word} {name!r}: no file {place}") from None
     except Exception as problem:  # noqa: BLE001 (whatever the user's module raises is the user's to mend)
         raise known.error(
-            f"{known.word} {name!r}: {place} cannot be imported: {type(problem).__name__}: {problem}"
+            f"{known.word} {name!r}: {place} cannot be imported: {type(problem).__name__}:"
+            f" {problem}"
         ) from None
     if not hasattr(module, attribute):
         public = [one for one in vars(module) if one[0] != "_"]
-        raise known.error(f"{known.word} {name!r}: {place} has no {attribute!r}{nearest(attribute, public)}")
+        raise known.error(
+            f"{known.word} {name!r}: {place} has no {attribute!r}{nearest(attribute, public)}"
+        )
     return getattr(module, attribute)
 
 

@@ -1,6 +1,7 @@
 """Prices of models, and bounds on the tokens and dollars of a request.
 
-The price is that of the recipe, or of a small dated table (`prices.yaml`); any other model has no known price.
+The price is that of the recipe, or of a small dated table (`prices.yaml`); any other model has no
+known price.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ _PER_MESSAGE, _PER_CHAT = 16, 64
 @cache
 def price_table() -> dict[str, Any]:
     """Return the shipped table: date, hosts, and prices by model."""
-    table: dict[str, Any] = yaml.safe_load(files("synthkd").joinpath("prices.yaml").read_text("utf-8"))
+    table: dict[str, Any] = yaml.safe_load(
+        files("synthkd").joinpath("prices.yaml").read_text("utf-8")
+    )
     return table
 
 
@@ -51,7 +54,9 @@ def max_tokens_of(request: Request) -> tuple[int, int]:
 
     A token is at least one byte of text, so the bytes bound the tokens of any tokenizer.
     """
-    size = sum(len(message["content"].encode("utf-8", "surrogatepass")) for message in request.messages)
+    size = sum(
+        len(message["content"].encode("utf-8", "surrogatepass")) for message in request.messages
+    )
     return size + _template_tokens(request), request.sampling.max_tokens
 
 
@@ -60,7 +65,8 @@ def _template_tokens(request: Request) -> int:
     return _PER_MESSAGE * len(request.messages) + _PER_CHAT
 
 
-#: Prompts whose counts are needed before their density is used, and the margin over the densest of them.
+#: Prompts whose counts are needed before their density is used, and the margin over the densest of
+#: them.
 _ENOUGH, _MARGIN = 16, 1.25
 _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ "
 
@@ -68,9 +74,9 @@ _LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ "
 class PromptTokenBound:
     """Bounds the tokens of a prompt by the server's counts of earlier prompts of the same run.
 
-    One token per byte until 16 prompts are counted; then 1.25 times the highest density (tokens per byte) among them.
-    Bytes that tokenizers split finely (digits, signs, other scripts) count in full, as far as a prompt has a larger
-    share of them than every counted prompt.
+    One token per byte until 16 prompts are counted; then 1.25 times the highest density (tokens per
+    byte) among them. Bytes that tokenizers split finely (digits, signs, other scripts) count in
+    full, as far as a prompt has a larger share of them than every counted prompt.
     """
 
     def __init__(self) -> None:
@@ -101,7 +107,9 @@ class PromptTokenBound:
                 self.add(answer.prompt_tokens, *sizes)
 
     def add(self, read: int, size: int, fine: int) -> None:
-        """Take in one prompt: its tokens by the server's count, its bytes, and its finely split bytes."""
+        """Take in one prompt: its tokens by the server's count, its bytes, and its finely split
+        bytes.
+        """
         self._counted += 1
         self._density = max(self._density, read / max(size, 1))
         self._fine_share = max(self._fine_share, fine / max(size, 1))
@@ -109,10 +117,14 @@ class PromptTokenBound:
 
 def _sizes(request: Request) -> tuple[int, int]:
     """Return the bytes of a prompt, and those of them that are neither ASCII letters nor blanks."""
-    text = "".join(message["content"] for message in request.messages).encode("utf-8", "surrogatepass")
+    text = "".join(message["content"] for message in request.messages).encode(
+        "utf-8", "surrogatepass"
+    )
     return len(text), len(text.translate(None, _LETTERS))
 
 
 def max_dollars(price: PricePart, read: int, written: int) -> float:
-    """Return the dollars that so many tokens cost at most: without the discount of a provider's cache."""
+    """Return the dollars that so many tokens cost at most: without the discount of a provider's
+    cache.
+    """
     return (read * price.input + written * price.output) / 1e6

@@ -110,12 +110,16 @@ class Progress:
     def _update(self) -> None:
         if self._live is not None:
             self._live.update(
-                self._task, total=self.whole, completed=self.before + self.done, extra=self._figures()
+                self._task,
+                total=self.whole,
+                completed=self.before + self.done,
+                extra=self._figures(),
             )
 
     def _print_line(self) -> None:
         print(
-            f"{clean(self.stage)}: {self.before + self.done:,} of {self.whole:,} rows, {self._figures()}",
+            f"{clean(self.stage)}: {self.before + self.done:,} of {self.whole:,} rows,"
+            f" {self._figures()}",
             file=sys.stderr,
             flush=True,
         )

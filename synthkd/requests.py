@@ -12,10 +12,12 @@ from typing import Any
 from synthkd.fastjson import dumps
 from synthkd.keys import canonical
 
-#: Raised when the computation of keys changes; older journals then keep their rows, but no request matches them.
+#: Raised when the computation of keys changes; older journals then keep their rows, but no request
+#: matches them.
 KEY_VERSION = 1
 
-#: Field of a request -> whether it is part of the key, and why. A test checks that no field is missing.
+#: Field of a request -> whether it is part of the key, and why. A test checks that no field is
+#: missing.
 KEY_FIELDS: dict[str, tuple[bool, str]] = {
     "identity": (True, "another model, revision or endpoint answers differently"),
     "messages": (True, "are what the teacher reads"),
@@ -40,8 +42,8 @@ KEY_FIELDS: dict[str, tuple[bool, str]] = {
 }
 
 
-#: Parameters that are newer than the first version of the key: left out of it if not given, so that older
-#: completions are still found.
+#: Parameters that are newer than the first version of the key: left out of it if not given, so that
+#: older completions are still found.
 _LATER = ("response_format", "reasoning_effort", "regex", "grammar")
 
 
@@ -69,7 +71,9 @@ class Sampling:
         """Return the parameters that are part of a request's key."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if KEY_FIELDS[f.name][0]}
         values["stop"] = list(self.stop)
-        return {name: value for name, value in values.items() if name not in _LATER or value is not None}
+        return {
+            name: value for name, value in values.items() if name not in _LATER or value is not None
+        }
 
     @cached_property
     def json(self) -> str:
@@ -78,7 +82,8 @@ class Sampling:
 
     @cached_property
     def key_parts(self) -> tuple[bytes, bytes, bytes]:
-        """Canonical JSON of a request's key before, between and after the values of `identity` and `messages`.
+        """Canonical JSON of a request's key before, between and after the values of `identity` and
+        `messages`.
 
         Computed once: these parts are the same for all requests of a run.
         """
@@ -154,7 +159,9 @@ def _identity(identity: str) -> bytes:
 
 
 def _messages(messages: tuple[Message, ...]) -> bytes:
-    """Return the canonical JSON of messages: `canonical`, in a third of the time for the usual two fields."""
+    """Return the canonical JSON of messages: `canonical`, in a third of the time for the usual two
+    fields.
+    """
     if any(len(message) != 2 or "role" not in message for message in messages):
         return canonical(list(messages))
     parts = [
@@ -185,10 +192,13 @@ class Completion:
         seed: Seed that was sent.
         reasoning_tokens: Tokens of thoughts.
         cached_tokens: Tokens read that the provider had in its cache.
-        first_tokens: JSON list of [token, log-probability]: alternatives of the answer's first token that is not
+        first_tokens: JSON list of [token, log-probability]: alternatives of the answer's first
+            token that is not
             blank, if the request asks for them (``top_logprobs`` in `extra_body`). Judges read verdicts from them.
-        reasoning: Thoughts that the server gives apart from the text. No kind and no judge reads them.
-        counts_prompt: The tokens of the prompt count for this completion: the first of its answer, since the prompt is
+        reasoning: Thoughts that the server gives apart from the text. No kind and no judge reads
+            them.
+        counts_prompt: The tokens of the prompt count for this completion: the first of its answer,
+            since the prompt is
             read once for all.
     """
 
@@ -211,7 +221,9 @@ class Completion:
 
     @property
     def tokens(self) -> int:
-        """Tokens read and written that count for this completion, as far as the server counted them."""
+        """Tokens read and written that count for this completion, as far as the server counted
+        them.
+        """
         return (self.prompt_tokens or 0) * self.counts_prompt + (self.completion_tokens or 0)
 
     @property

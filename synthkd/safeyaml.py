@@ -80,7 +80,9 @@ def load_yaml(text: str) -> Any:
             f"not valid YAML: {_one_line(error.problem or error.context or 'unreadable')}", *at
         ) from None
     except yaml.YAMLError as error:
-        raise YamlError(f"not valid YAML: {_one_line(getattr(error, 'reason', None) or error)}") from None
+        raise YamlError(
+            f"not valid YAML: {_one_line(getattr(error, 'reason', None) or error)}"
+        ) from None
     except (RecursionError, MemoryError):
         raise YamlError("nested too deeply, or too large") from None
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError):

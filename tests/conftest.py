@@ -66,7 +66,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out slow tests with `--fast`; else put their files first, so that no process ends with one of them."""
+    """Leave out slow tests with `--fast`; else put their files first, so that no process ends with
+    one of them.
+    """
     if config.getoption("--fast"):
         slow = [item for item in items if item.get_closest_marker("slow")]
         config.hook.pytest_deselected(items=slow)

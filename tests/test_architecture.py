@@ -1,4 +1,6 @@
-"""The import rule of docs/internals/architecture.md: a room imports from the rooms below it, and no cycle is inside a room."""
+"""The import rule of docs/internals/architecture.md: a room imports from the rooms below it, and no
+cycle is inside a room.
+"""
 
 from __future__ import annotations
 
@@ -108,8 +110,12 @@ def test_no_file_reads_or_writes_pickles_or_evaluates_text() -> None:
     for path in FILES:
         nodes = list(ast.walk(tree_of(path)))
         calls = {
-            node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            node.func.id
+            for node in nodes
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
         }
-        modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        modules = {
+            alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names
+        }
         assert not calls & {"eval", "exec"}, path
         assert not modules & {"pickle", "joblib", "dill", "cloudpickle", "marshal", "shelve"}, path

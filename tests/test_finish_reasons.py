@@ -52,4 +52,7 @@ def test_the_words_of_providers_are_known_in_any_case(reason: str | None, meanin
 @settings(max_examples=60)
 def test_a_word_that_no_provider_gives_is_never_trusted(word: str) -> None:
     assert meaning_of("x" + word + "q") is Finish.UNKNOWN
-    assert repr("x" + word) in str(why_incomplete("x" + word)) or meaning_of("x" + word) is not Finish.UNKNOWN
+    assert (
+        repr("x" + word) in str(why_incomplete("x" + word))
+        or meaning_of("x" + word) is not Finish.UNKNOWN
+    )

@@ -1,4 +1,6 @@
-"""SIGKILL at random moments: nothing committed is lost, nothing is bought twice but what was in flight."""
+"""SIGKILL at random moments: nothing committed is lost, nothing is bought twice but what was in
+flight.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ HEADS = 300
 
 
 def write_recipe(folder: Path, url: str) -> Path:
-    write_csv(folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(HEADS)])
+    write_csv(
+        folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(HEADS)]
+    )
     raw = {
         "name": "kill",
         "inputs": {"path": "inputs.csv"},
@@ -67,7 +71,9 @@ def test_kills_lose_nothing_and_buy_nothing_twice_but_what_was_in_flight(tmp_pat
             process = start(recipe)
             # Wait until it asks, so that kills fall into the work and not into the start of Python.
             deadline = time.monotonic() + 30
-            while server.requests == sent and process.poll() is None and time.monotonic() < deadline:
+            while (
+                server.requests == sent and process.poll() is None and time.monotonic() < deadline
+            ):
                 time.sleep(0.005)
             time.sleep(rng.random() * 0.35)
             assert process.poll() is None, process.communicate()
@@ -77,7 +83,8 @@ def test_kills_lose_nothing_and_buy_nothing_twice_but_what_was_in_flight(tmp_pat
             now = committed(tmp_path / "a")
             assert before.items() <= now.items(), "a committed completion was lost or altered"
             in_flight = (server.requests - sent) - (len(now) // 2 - have)
-            # Sent and not committed: in flight, or answered and not yet taken; both are bounded together.
+            # Sent and not committed: in flight, or answered and not yet taken; both are bounded
+            # together.
             assert 0 <= in_flight <= 2 * CONCURRENCY
             lost_in_flight += in_flight
             before = now
@@ -92,7 +99,8 @@ def test_kills_lose_nothing_and_buy_nothing_twice_but_what_was_in_flight(tmp_pat
     corpus = load_corpus(disturbed.corpus_path)
     ids = corpus.accepted.column("id").to_pylist()
     assert len(ids) == len(set(ids))
-    # The recipes differ in nothing that a manifest holds but the server's address, which is the same.
+    # The recipes differ in nothing that a manifest holds but the server's address, which is the
+    # same.
     assert corpus.hash == undisturbed.corpus.hash
 
 

@@ -1,4 +1,6 @@
-"""Each verb, killed once and asked to end once: the same command then comes to the files of a calm start."""
+"""Each verb, killed once and asked to end once: the same command then comes to the files of a calm
+start.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ VERBS = [
 ]
 CHOSEN = [job for job in JOBS if job.name in VERBS]
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc")
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="looks for processes in /proc"
+)
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,23 @@ from pathlib import Path
 import pytest
 from support.files import ROOT
 
-HEAVY = ("torch", "transformers", "sklearn", "spacy", "pandas", "datasets", "pyarrow", "pydantic", "openai")
+HEAVY = (
+    "torch",
+    "transformers",
+    "sklearn",
+    "spacy",
+    "pandas",
+    "datasets",
+    "pyarrow",
+    "pydantic",
+    "openai",
+)
 
 
 def python(*args: str, **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *args], capture_output=True, text=True, check=True, **options)  # type: ignore[call-overload]
+    return subprocess.run(
+        [sys.executable, *args], capture_output=True, text=True, check=True, **options
+    )  # type: ignore[call-overload]
 
 
 @pytest.mark.slow
@@ -45,7 +57,8 @@ def test_the_public_names_can_all_be_reached() -> None:
 @pytest.mark.slow
 def test_the_command_line_loads_no_torch_to_print_its_help() -> None:
     code = (
-        "import sys; from synthkd.cli.app import app; print('torch' in sys.modules, 'sklearn' in sys.modules)"
+        "import sys; from synthkd.cli.app import app; print('torch' in sys.modules, 'sklearn' in"
+        " sys.modules)"
     )
     assert python("-c", code).stdout.strip() == "False False"
 
@@ -73,11 +86,22 @@ def test_the_wheel_holds_prompts_critics_corpora_examples_and_the_teacher(wheel:
 
 
 @pytest.mark.slow
-def test_the_wheel_runs_from_another_folder_in_an_environment_of_its_own(wheel: Path, tmp_path: Path) -> None:
+def test_the_wheel_runs_from_another_folder_in_an_environment_of_its_own(
+    wheel: Path, tmp_path: Path
+) -> None:
     python("-m", "venv", str(tmp_path / "env"))
     installed = tmp_path / "env" / "bin"
     constraints = str(ROOT / "constraints.txt")
-    pip = [str(installed / "python"), "-m", "pip", "install", "--quiet", "-c", constraints, str(wheel)]
+    pip = [
+        str(installed / "python"),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "-c",
+        constraints,
+        str(wheel),
+    ]
     subprocess.run(pip, check=True, capture_output=True)
     clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
 

@@ -12,7 +12,14 @@ from support.recipes import Make
 
 from synthkd import Journal, filter, generate, load_corpus, publish, run
 from synthkd.critics.calibration import clopper_pearson_lower
-from synthkd.errors import InputError, KindError, NotReachableError, RecipeError, StorageError, TeacherError
+from synthkd.errors import (
+    InputError,
+    KindError,
+    NotReachableError,
+    RecipeError,
+    StorageError,
+    TeacherError,
+)
 from synthkd.stages.plan import plan_run
 from synthkd.testing import FakeServer
 
@@ -54,13 +61,17 @@ def test_a_change_of_what_comes_after_the_teacher_never_calls_it(
 def test_a_change_of_what_is_sent_calls_the_teacher(make_recipe: Make, server: FakeServer) -> None:
     recipe = make_recipe(server.url)
     run(recipe, quiet=True)
-    teacher = recipe.teacher.model_dump() | {"sampling": {"n": 3, "temperature": 0.3, "logprobs": True}}
+    teacher = recipe.teacher.model_dump() | {
+        "sampling": {"n": 3, "temperature": 0.3, "logprobs": True}
+    }
     run(make_recipe(server.url, teacher=teacher), quiet=True)
     assert server.requests == 10
 
 
 @pytest.mark.slow
-def test_asking_for_more_samples_buys_only_the_difference(make_recipe: Make, server: FakeServer) -> None:
+def test_asking_for_more_samples_buys_only_the_difference(
+    make_recipe: Make, server: FakeServer
+) -> None:
     recipe = make_recipe(server.url)
     run(recipe, quiet=True)
     teacher = recipe.teacher.model_dump() | {"sampling": {"n": 5, "logprobs": True}}
@@ -73,7 +84,9 @@ def test_asking_for_more_samples_buys_only_the_difference(make_recipe: Make, ser
 @pytest.mark.slow
 def test_generated_is_accepted_and_rejected_to_the_row(make_recipe: Make) -> None:
     def answer(prompt: str, index: int, seed: int) -> str:
-        return ["", "cutting", "The cutting", "x" * 200, "what?", "thing 1"][(index + seed + len(prompt)) % 6]
+        return ["", "cutting", "The cutting", "x" * 200, "what?", "thing 1"][
+            (index + seed + len(prompt)) % 6
+        ]
 
     with FakeServer(answer=answer) as server:
         result = run(make_recipe(server.url, heads=20), quiet=True)
@@ -107,7 +120,8 @@ def test_the_order_of_inputs_carries_no_meaning(
     write_csv(tmp_path / "inputs.csv", inputs)
     corpus = run(recipe, quiet=True).corpus
     assert corpus.accepted.to_pylist() == rows
-    # The inputs' file is part of the manifest, and its hash stands in the footers; the rows are the same.
+    # The inputs' file is part of the manifest, and its hash stands in the footers; the rows are the
+    # same.
     assert corpus_hash != corpus.hash
     assert server.requests == 5
 
@@ -148,7 +162,9 @@ def test_publishing_before_filtering_is_refused(make_recipe: Make) -> None:
 
 
 @pytest.mark.slow
-def test_publishing_what_another_recipe_filtered_is_refused(make_recipe: Make, server: FakeServer) -> None:
+def test_publishing_what_another_recipe_filtered_is_refused(
+    make_recipe: Make, server: FakeServer
+) -> None:
     run(make_recipe(server.url), quiet=True)
     with pytest.raises(StorageError, match="another recipe"):
         publish(make_recipe(server.url, rules=[]))
@@ -167,9 +183,12 @@ def test_a_folder_that_holds_something_else_is_not_replaced(
 def test_an_unknown_relation_is_refused_with_its_row(make_recipe: Make, tmp_path: Path) -> None:
     recipe = make_recipe()
     write_csv(
-        tmp_path / "inputs.csv", [{"head": "a", "relation": "UsedFor"}, {"head": "b", "relation": "UsdFor"}]
+        tmp_path / "inputs.csv",
+        [{"head": "a", "relation": "UsedFor"}, {"head": "b", "relation": "UsdFor"}],
     )
-    with pytest.raises(KindError, match=r"row 2: unknown relation 'UsdFor'.*did you mean 'UsedFor'"):
+    with pytest.raises(
+        KindError, match=r"row 2: unknown relation 'UsdFor'.*did you mean 'UsedFor'"
+    ):
         run(recipe, quiet=True)
 
 
@@ -214,7 +233,9 @@ def test_two_inputs_with_equal_prompts_share_one_request(
 
 
 def label_sheet(path: Path, valid: float, rows: int = 600) -> None:
-    """Verdicts that the words decide: "good" tails are valid with the given chance, "bad" ones never."""
+    """Verdicts that the words decide: "good" tails are valid with the given chance, "bad" ones
+    never.
+    """
     rng = np.random.default_rng(0)
     sheet = []
     for i in range(rows):
@@ -232,7 +253,9 @@ def label_sheet(path: Path, valid: float, rows: int = 600) -> None:
 
 
 @pytest.mark.slow
-def test_a_critic_trained_in_the_run_rejects_what_it_was_taught(make_recipe: Make, tmp_path: Path) -> None:
+def test_a_critic_trained_in_the_run_rejects_what_it_was_taught(
+    make_recipe: Make, tmp_path: Path
+) -> None:
     label_sheet(tmp_path / "labels.csv", valid=1.0, rows=900)
     with FakeServer(answer=lambda p, i, s: f"{'good' if i % 2 else 'bad'} {i}") as server:
         recipe = make_recipe(server.url, critic={"labels": "labels.csv", "precision": 0.96})
@@ -294,7 +317,9 @@ def test_told_to_a_run_publishes_its_best_cut_without_a_guarantee_and_says_so_ev
 ) -> None:
     label_sheet(tmp_path / "labels.csv", valid=0.6)
     critic = {"labels": "labels.csv", "precision": 0.95, "publish_anyway": True}
-    with FakeServer(answer=lambda prompt, index, seed: f"{'good' if index else 'bad'} {index}") as server:
+    with FakeServer(
+        answer=lambda prompt, index, seed: f"{'good' if index else 'bad'} {index}"
+    ) as server:
         result = run(make_recipe(server.url, critic=critic), quiet=True)
     found = result.manifest["critic"]
     assert found["guarantee"] == "cannot be had"
@@ -313,7 +338,9 @@ def test_each_group_without_a_guarantee_keeps_its_best_cut_if_told_to(
 ) -> None:
     label_sheet(tmp_path / "labels.csv", valid=0.6)
     critic = {"labels": "labels.csv", "precision": 0.95, "each": "relation", "publish_anyway": True}
-    with FakeServer(answer=lambda prompt, index, seed: f"{'good' if index else 'bad'} {index}") as server:
+    with FakeServer(
+        answer=lambda prompt, index, seed: f"{'good' if index else 'bad'} {index}"
+    ) as server:
         result = run(make_recipe(server.url, critic=critic), quiet=True)
     cuts = result.manifest["critic"]["without_guarantee"]
     assert list(cuts) == ["UsedFor"]
@@ -325,7 +352,9 @@ def limited(make_recipe: Make, folder: Path, heads: list[str], limit: int) -> li
     recipe = make_recipe(heads=1)
     write_csv(folder / "inputs.csv", [{"head": head, "relation": "UsedFor"} for head in heads])
     inputs = recipe.inputs.model_copy(update={"limit": limit})
-    return [row["head"] for row in plan_run(recipe.model_copy(update={"inputs": inputs})).inputs.rows()]
+    return [
+        row["head"] for row in plan_run(recipe.model_copy(update={"inputs": inputs})).inputs.rows()
+    ]
 
 
 @pytest.mark.slow
@@ -350,7 +379,9 @@ def test_a_limit_counts_equal_rows_once_and_one_above_all_rows_leaves_them(
 
 
 @pytest.mark.slow
-def test_another_precision_calls_no_teacher(make_recipe: Make, server: FakeServer, tmp_path: Path) -> None:
+def test_another_precision_calls_no_teacher(
+    make_recipe: Make, server: FakeServer, tmp_path: Path
+) -> None:
     label_sheet(tmp_path / "labels.csv", valid=1.0)
     run(make_recipe(server.url, critic={"labels": "labels.csv", "precision": 0.8}), quiet=True)
     sent = server.requests

@@ -1,4 +1,6 @@
-"""What a model costs: the recipe's prices first, then a dated table for one host, else nothing is known."""
+"""What a model costs: the recipe's prices first, then a dated table for one host, else nothing is
+known.
+"""
 
 from __future__ import annotations
 
@@ -115,14 +117,18 @@ def priced(url: str, **price: float) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_a_run_costs_its_tokens_at_the_recipes_price(make_recipe: Make, server: FakeServer) -> None:
-    result = run(make_recipe(server.url, teacher=priced(server.url, input=1.0, output=1.0)), quiet=True)
+    result = run(
+        make_recipe(server.url, teacher=priced(server.url, input=1.0, output=1.0)), quiet=True
+    )
     tokens = sum(tokens for _, tokens in server.times)
     assert result.generated.cost == pytest.approx(tokens / 1e6)
     assert f"${tokens / 1e6:,.4f}" in str(result)
 
 
 @pytest.mark.slow
-def test_a_run_without_a_price_says_that_its_cost_is_unknown(make_recipe: Make, server: FakeServer) -> None:
+def test_a_run_without_a_price_says_that_its_cost_is_unknown(
+    make_recipe: Make, server: FakeServer
+) -> None:
     result = run(make_recipe(server.url), quiet=True)
     assert result.generated.cost is None
     assert "unknown (no price in the recipe)" in str(result)

@@ -31,7 +31,14 @@ def test_a_rate_below_one_is_shown_per_minute_or_hour(rate: float, text: str) ->
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.3, "0 s"), (99, "99 s"), (150, "2 min"), (5900, "98 min"), (7200, "2.0 h"), (864000, "10.0 days")],
+    [
+        (0.3, "0 s"),
+        (99, "99 s"),
+        (150, "2 min"),
+        (5900, "98 min"),
+        (7200, "2.0 h"),
+        (864000, "10.0 days"),
+    ],
 )
 def test_a_duration_has_the_unit_that_fits(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text
@@ -50,7 +57,9 @@ def test_the_whole_is_shown_before_it_is_all_known(capsys: pytest.CaptureFixture
     progress.expect(1000)
     progress.more(64)
     progress.advance(50)
-    assert line_of(progress, 10, capsys) == "generate: 50 of 1,000 rows, 5.0 rows/s, about 3 min left"
+    assert (
+        line_of(progress, 10, capsys) == "generate: 50 of 1,000 rows, 5.0 rows/s, about 3 min left"
+    )
 
 
 def test_rows_of_an_earlier_run_count_as_done_but_not_for_the_rate(
@@ -61,17 +70,23 @@ def test_rows_of_an_earlier_run_count_as_done_but_not_for_the_rate(
     progress.skip(900)
     progress.more(64)
     progress.advance(20)
-    assert line_of(progress, 10, capsys) == "generate: 920 of 1,000 rows, 2.0 rows/s, about 40 s left"
+    assert (
+        line_of(progress, 10, capsys) == "generate: 920 of 1,000 rows, 2.0 rows/s, about 40 s left"
+    )
 
 
-def test_no_remaining_time_is_shown_before_anything_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_remaining_time_is_shown_before_anything_is_done(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     progress = Progress("generate")
     progress.expect(10)
     progress.skip(3)
     assert line_of(progress, 5, capsys) == "generate: 3 of 10 rows, 0.0 rows/h"
 
 
-def test_a_stage_of_unknown_size_counts_the_rows_added_so_far(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stage_of_unknown_size_counts_the_rows_added_so_far(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     progress = Progress("filter")
     progress.more(30)
     progress.advance(30)
@@ -81,7 +96,11 @@ def test_a_stage_of_unknown_size_counts_the_rows_added_so_far(capsys: pytest.Cap
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 3])
 def test_a_run_that_goes_on_counts_what_it_has_and_ends_with_all_rows(
-    n: int, make_recipe: Make, server: FakeServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    n: int,
+    make_recipe: Make,
+    server: FakeServer,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     sampling = {"n": n, "logprobs": True}
     teacher = {"backend": "openai", "model": "fake", "base_url": server.url, "sampling": sampling}

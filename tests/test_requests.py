@@ -69,8 +69,13 @@ def test_asking_for_more_samples_keeps_the_keys_of_those_in_hand() -> None:
 
 def test_parameters_that_came_later_stand_in_a_key_only_where_they_are_given() -> None:
     assert not {"response_format", "reasoning_effort"} & set(Sampling().key_parameters())
-    given_ = Sampling(response_format={"type": "json_object"}, reasoning_effort="low").key_parameters()
-    assert (given_["response_format"], given_["reasoning_effort"]) == ({"type": "json_object"}, "low")
+    given_ = Sampling(
+        response_format={"type": "json_object"}, reasoning_effort="low"
+    ).key_parameters()
+    assert (given_["response_format"], given_["reasoning_effort"]) == (
+        {"type": "json_object"},
+        "low",
+    )
 
 
 def test_what_version_0_1_0_bought_is_still_found() -> None:
@@ -99,7 +104,8 @@ def test_a_key_made_in_parts_is_the_hash_of_the_whole(
     identity: str, messages: list[dict[str, str]], sampling: Sampling
 ) -> None:
     whole = {
-        "version": KEY_VERSION, "identity": identity, "messages": messages, **sampling.key_parameters(),
+        "version": KEY_VERSION, "identity": identity, "messages": messages,
+        **sampling.key_parameters(),
     }  # fmt: skip
     found = Request(identity, tuple(messages), sampling, (0,), "i").request_id
     assert found == hashlib.blake2b(canonical(whole), digest_size=16).hexdigest()
@@ -114,12 +120,17 @@ def test_the_json_of_a_sampling_is_what_is_keyed() -> None:
 
 
 @pytest.mark.parametrize("indexes", [(0,), (1, 2), ()])
-def test_other_samples_of_a_request_keep_its_id_without_making_it_again(indexes: tuple[int, ...]) -> None:
+def test_other_samples_of_a_request_keep_its_id_without_making_it_again(
+    indexes: tuple[int, ...],
+) -> None:
     whole = replace(BASE, sample_indexes=(0, 1, 2))
     part = whole.with_samples(indexes)
     assert part.sample_indexes == indexes
     assert part.request_id is whole.request_id
-    assert Request(part.identity, part.messages, part.sampling, indexes, "i").request_id == part.request_id
+    assert (
+        Request(part.identity, part.messages, part.sampling, indexes, "i").request_id
+        == part.request_id
+    )
 
 
 def test_a_request_that_was_altered_gets_another_id() -> None:

@@ -54,7 +54,9 @@ GOOD = "name: r\ninputs: {count: 1}\nteacher: {model: m}\ncorpus: {path: c}\n"
         ("a: \x07", None, "not allowed"),
     ],
 )
-def test_yaml_beyond_the_limits_is_refused_with_its_line(text: str, line: int | None, said: str) -> None:
+def test_yaml_beyond_the_limits_is_refused_with_its_line(
+    text: str, line: int | None, said: str
+) -> None:
     with pytest.raises(safeyaml.YamlError, match=said) as caught:
         safeyaml.load_yaml(text)
     assert caught.value.line == line
@@ -75,7 +77,11 @@ def test_large_files_are_read_with_the_same_checks() -> None:
 
 
 @pytest.mark.slow
-@given(st.text(string.ascii_letters + string.digits + "&*!|>-?:,[]{}#'\"%@`.\n \t<=\\\0\ud800", max_size=60))
+@given(
+    st.text(
+        string.ascii_letters + string.digits + "&*!|>-?:,[]{}#'\"%@`.\n \t<=\\\0\ud800", max_size=60
+    )
+)
 def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
     said = ""
     try:
@@ -104,8 +110,10 @@ def test_every_file_of_yaml_goes_through_the_same_reader(tmp_path: Path) -> None
     ("change", "said"),
     [
         ("seed=" + "9" * 5000, "seed"), ("seed=" + "[" * 3000, "seed"), ("name=2024-99-99", "name"),
-        ('inputs.path="a\\0b"', "inputs.path"), ("limits.dollars=.nan", "limits.dollars"), ("limits.dollars=.inf", "limits.dollars"),
-        ("work=" + "a" * 300, "too long"), ("work=" + "a/" * 30_000, "no file can have it"), ("journal=$NOT_SET_HERE/j", "NOT_SET_HERE"),
+        ('inputs.path="a\\0b"', "inputs.path"), ("limits.dollars=.nan", "limits.dollars"),
+        ("limits.dollars=.inf", "limits.dollars"),
+        ("work=" + "a" * 300, "too long"), ("work=" + "a/" * 30_000, "no file can have it"),
+        ("journal=$NOT_SET_HERE/j", "NOT_SET_HERE"),
         ("corpus.path=$NOT_SET_HERE", "NOT_SET_HERE"),
     ],
 )  # fmt: skip
@@ -118,7 +126,9 @@ def test_an_odd_value_on_the_command_line_is_one_line_with_its_place(
     assert len(str(caught.value)) < 300
 
 
-def test_a_recipe_without_end_is_not_read_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recipe_without_end_is_not_read_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(safeyaml, "MOST_BYTES", 1 << 20)
     with pytest.raises(RecipeError, match="larger than"):
         Recipe.load("/dev/zero")
@@ -131,11 +141,19 @@ def test_a_recipe_without_end_is_not_read_to_it(tmp_path: Path, monkeypatch: pyt
     st.sampled_from("eE"),
     st.sampled_from(["-3", "+2", "5", "-07", "10"]),
 )
-def test_a_number_with_an_exponent_is_a_number(sign: str, digits: str, e: str, exponent: str) -> None:
+def test_a_number_with_an_exponent_is_a_number(
+    sign: str, digits: str, e: str, exponent: str
+) -> None:
     text = f"{sign}{digits}{e}{exponent}"
     for written in (text, f"{{rate: {text}}}", f"- {text}"):
         found = safeyaml.load_yaml(written)
-        value = found["rate"] if isinstance(found, dict) else found[0] if isinstance(found, list) else found
+        value = (
+            found["rate"]
+            if isinstance(found, dict)
+            else found[0]
+            if isinstance(found, list)
+            else found
+        )
         assert value == float(text)
 
 

@@ -40,7 +40,8 @@ def recipe(folder: Path, url: str = "http://127.0.0.1:9/v1", **teacher: Any) -> 
     write_csv(folder / "heads.csv", [{"head": "a pan", "relation": "UsedFor"}])
     part = {"backend": "openai", "model": "fake", "base_url": url, "max_attempts": 1, **teacher}
     raw = {
-        "name": "r", "inputs": {"path": "heads.csv"}, "prompt": {"template": "triple/everyday-plain"},
+        "name": "r", "inputs": {"path": "heads.csv"},
+        "prompt": {"template": "triple/everyday-plain"},
         "teacher": part, "corpus": {"path": "corpus"},
     }  # fmt: skip
     return Recipe.from_dict(raw, folder)
@@ -49,9 +50,12 @@ def recipe(folder: Path, url: str = "http://127.0.0.1:9/v1", **teacher: Any) -> 
 def shown(made: Recipe) -> str:
     """All ways in which a recipe may be put into words."""
     ways = [
-        repr(made), str(made), f"{made.teacher!r}", f"{made.teacher.base_url} {made.teacher.proxy!s:>5} {made.teacher.headers}",
-        json.dumps(made.record()), made.fingerprint(), made.model_dump_json(), repr(made.model_dump()),
-        repr(copy.deepcopy(made)), repr(vars(made)), str(hash(made.teacher.base_url)) if isinstance(made.teacher.base_url, Url) else "",
+        repr(made), str(made), f"{made.teacher!r}", f"{made.teacher.base_url}"
+            f" {made.teacher.proxy!s:>5} {made.teacher.headers}",
+        json.dumps(made.record()), made.fingerprint(), made.model_dump_json(),
+        repr(made.model_dump()),
+        repr(copy.deepcopy(made)), repr(vars(made)),
+        str(hash(made.teacher.base_url)) if isinstance(made.teacher.base_url, Url) else "",
     ]  # fmt: skip
     return "\n".join(ways)
 
@@ -82,10 +86,14 @@ def test_an_address_shows_its_public_form_only(url: str, public: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        f"http://me:{SECRET}@h/v1", f"https://{SECRET}@h/v1", f"http://h/v1?key={SECRET}", f"http://h/v1?sig={SECRET}",
-        f"http://h/v1?access_token={SECRET}", "http://h/sk-abcdefghijklmnop1234567/v1", f"http://me:$PASS{SECRET}@127.0.0.1/v1",
-        f"http://h/v1#{SECRET}", f"me:{SECRET}@h/v1", f"http://me:{SECRET}@[::1/v1", f"http://me:{SECRET}@h:port/v1",
-        f"http://me:{SECRET}@h/v 1", f"http://?{SECRET}", f"$SERVER?key={SECRET}", f"ftp://me:{SECRET}@h", f"http://me:{SECRET}@",
+        f"http://me:{SECRET}@h/v1", f"https://{SECRET}@h/v1", f"http://h/v1?key={SECRET}",
+        f"http://h/v1?sig={SECRET}",
+        f"http://h/v1?access_token={SECRET}", "http://h/sk-abcdefghijklmnop1234567/v1",
+        f"http://me:$PASS{SECRET}@127.0.0.1/v1",
+        f"http://h/v1#{SECRET}", f"me:{SECRET}@h/v1", f"http://me:{SECRET}@[::1/v1",
+        f"http://me:{SECRET}@h:port/v1",
+        f"http://me:{SECRET}@h/v 1", f"http://?{SECRET}", f"$SERVER?key={SECRET}",
+        f"ftp://me:{SECRET}@h", f"http://me:{SECRET}@",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("field", ["base_url", "proxy", "list"])
@@ -105,10 +113,14 @@ def test_an_address_with_a_secret_in_clear_is_refused_without_repeating_it(
     ("name", "value"),
     [
         ("Authorization", f"Bearer {SECRET}"), ("Proxy-Authorization", SECRET), ("api-key", SECRET),
-        ("X-API-Key", SECRET), ("Cookie", f"session={SECRET}"), ("X-Auth-Token", SECRET), ("x-goog-api-key", SECRET),
-        ("Ocp-Apim-Subscription-Key", SECRET), ("X-Team", "Bearer abcdef0123456789"), ("X-Team", "sk-abcdefghij1234567890"),
-        ("X-Team", "ghp_abcdefghij1234567890ab"), ("X-Team", "hf_abcdefghijklmnopqrstuvwx12"), ("X-Team", "AKIAABCDEFGHIJ123456"),
-        ("X-Team", "q8Jx2vLk09PzRt5mWc7YbN3d"), ("X-Team", f"{SECRET}\r\nX-Other: 1"), (f"X {SECRET}", "x"),
+        ("X-API-Key", SECRET), ("Cookie", f"session={SECRET}"), ("X-Auth-Token", SECRET),
+        ("x-goog-api-key", SECRET),
+        ("Ocp-Apim-Subscription-Key", SECRET), ("X-Team", "Bearer abcdef0123456789"), ("X-Team",
+        "sk-abcdefghij1234567890"),
+        ("X-Team", "ghp_abcdefghij1234567890ab"), ("X-Team", "hf_abcdefghijklmnopqrstuvwx12"),
+        ("X-Team", "AKIAABCDEFGHIJ123456"),
+        ("X-Team", "q8Jx2vLk09PzRt5mWc7YbN3d"), ("X-Team", f"{SECRET}\r\nX-Other: 1"),
+        (f"X {SECRET}", "x"),
         ("Authorization", "Bearer $KEY sk-abcdefghij1234567890"),
     ],
 )  # fmt: skip
@@ -124,17 +136,26 @@ def test_a_header_with_a_credential_in_clear_is_refused_without_repeating_it(
 @pytest.mark.parametrize(
     "headers",
     [
-        {"Authorization": "Bearer $KEY"}, {"authorization": "Token ${KEY}"}, {"X-Team": "blue"}, {"User-Agent": "kd/1"},
-        {"X-Request-Token": ""}, {"Authorization": "Bearer none"}, {"HTTP-Referer": "https://example.org"},
+        {"Authorization": "Bearer $KEY"}, {"authorization": "Token ${KEY}"}, {"X-Team": "blue"},
+        {"User-Agent": "kd/1"},
+        {"X-Request-Token": ""}, {"Authorization": "Bearer none"},
+        {"HTTP-Referer": "https://example.org"},
     ],
 )  # fmt: skip
-def test_headers_without_a_credential_in_clear_are_taken(tmp_path: Path, headers: dict[str, str]) -> None:
+def test_headers_without_a_credential_in_clear_are_taken(
+    tmp_path: Path, headers: dict[str, str]
+) -> None:
     assert recipe(tmp_path, headers=headers).teacher.headers.reveal() == headers
 
 
 def test_literal_headers_are_recorded_by_name_alone() -> None:
     made = Headers(
-        {"X-Team": SECRET, "User-Agent": "kd/1", "X-Gate": f"token {SECRET} $KEY", "X-Plain": "token $KEY"}
+        {
+            "X-Team": SECRET,
+            "User-Agent": "kd/1",
+            "X-Gate": f"token {SECRET} $KEY",
+            "X-Plain": "token $KEY",
+        }
     )
     assert made.public == {
         "X-Team": "***",
@@ -147,12 +168,18 @@ def test_literal_headers_are_recorded_by_name_alone() -> None:
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        ("teacher.sampling.extra_body", {"api_key": SECRET}), ("teacher.sampling.extra_body", {"auth": {"password": SECRET}}),
-        ("prompt.variables", {"note": f"see https://me:{SECRET}@h/x"}), ("teacher.options", {"args": {"hf-token": SECRET}}),
-        ("kind.options", {"clientSecret": SECRET}), ("rules", [{"name": "empty", "options": {"password": SECRET}}]),
-        ("critic", {"labels": "l.csv", "options": {"teacher": {"base_url": f"http://me:{SECRET}@127.0.0.1/v1"}}}),
-        ("critic", {"labels": "l.csv", "options": {"teacher": {"headers": {"Authorization": f"Bearer {SECRET}"}}}}),
-        ("teacher.api_key_env", "sk-abcdefghijklmnop12345"), ("teacher.model", "sk-abcdefghijklmnop12345"),
+        ("teacher.sampling.extra_body", {"api_key": SECRET}), ("teacher.sampling.extra_body",
+        {"auth": {"password": SECRET}}),
+        ("prompt.variables", {"note": f"see https://me:{SECRET}@h/x"}), ("teacher.options",
+        {"args": {"hf-token": SECRET}}),
+        ("kind.options", {"clientSecret": SECRET}), ("rules", [{"name": "empty",
+        "options": {"password": SECRET}}]),
+        ("critic", {"labels": "l.csv",
+        "options": {"teacher": {"base_url": f"http://me:{SECRET}@127.0.0.1/v1"}}}),
+        ("critic", {"labels": "l.csv",
+        "options": {"teacher": {"headers": {"Authorization": f"Bearer {SECRET}"}}}}),
+        ("teacher.api_key_env", "sk-abcdefghijklmnop12345"), ("teacher.model",
+        "sk-abcdefghijklmnop12345"),
     ],
 )  # fmt: skip
 def test_a_credential_in_any_other_place_is_refused_with_the_place(
@@ -286,7 +313,8 @@ _POSITIONS = {
     "far user": lambda s: {"base_url": f"https://me:{s}@gateway.example.org/v1"},
     "token": lambda s: {"base_url": f"http://{s}@127.0.0.1:9/v1"},
     "query": lambda s: {"base_url": f"http://127.0.0.1:9/v1?key={s}"},
-    "several": lambda s: {"base_url": [f"http://me:{s}@127.0.0.1:9/v1", "http://127.0.0.1:9/v1"], "identity": "x"},
+    "several": lambda s: {"base_url": [f"http://me:{s}@127.0.0.1:9/v1", "http://127.0.0.1:9/v1"],
+    "identity": "x"},
     "proxy": lambda s: {"proxy": f"http://me:{s}@127.0.0.1:9"},
     "no scheme": lambda s: {"base_url": f"me:{s}@h"},
     "authorization": lambda s: {"headers": {"Authorization": f"Bearer {s}"}},
@@ -295,7 +323,8 @@ _POSITIONS = {
     "body": lambda s: {"sampling": {"extra_body": {"api_key": s}}},
     "deep in the body": lambda s: {"sampling": {"extra_body": {"a": [{"password": s}]}}},
     "arguments": lambda s: {"options": {"args": {"api_key": s}}},
-    "no text": lambda s: {"base_url": {"password": s}, "proxy": [s], "headers": [s], "concurrency": s},
+    "no text": lambda s: {"base_url": {"password": s}, "proxy": [s], "headers": [s],
+    "concurrency": s},
     "variable": lambda s: {"api_key_env": f"{s} "},
 }  # fmt: skip
 
@@ -317,7 +346,12 @@ def test_no_secret_in_any_position_of_a_recipe_is_shown(
     try:
         made = recipe(folder, **_POSITIONS[position](secret))
         plan = plan_run(made)
-        text = shown(made) + str(dry_run(made)) + plan.requests.identity + repr(plan.components.teacher)
+        text = (
+            shown(made)
+            + str(dry_run(made))
+            + plan.requests.identity
+            + repr(plan.components.teacher)
+        )
     except SynthKDError as error:
         text = f"{error} {error!r}"
     assert secret not in text
@@ -348,7 +382,9 @@ def test_no_error_of_a_set_repeats_a_secret(
 def test_no_secret_reaches_a_byte_that_a_run_writes_though_the_server_repeats_all(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """One request fails with all that it was sent in the message; the run ends, and what it left is read byte by byte."""
+    """One request fails with all that it was sent in the message; the run ends, and what it left is
+    read byte by byte.
+    """
     from support.http_server import GOOD, Answering, Seen
 
     secrets = {"GATE": "gate-4711-secret", "PASS": "pass-4712-secret", "QUERY": "query-4713-secret"}
@@ -363,9 +399,15 @@ def test_no_secret_reaches_a_byte_that_a_run_writes_though_the_server_repeats_al
     with Answering(reply=reply) as server:
         url = server.url.replace("http://", "http://$USER_:$PASS@")
         made = recipe(
-            tmp_path, f"{url}?key=$QUERY", headers={"X-Gate": "token $GATE"}, concurrency=1, adaptive=False
+            tmp_path,
+            f"{url}?key=$QUERY",
+            headers={"X-Gate": "token $GATE"},
+            concurrency=1,
+            adaptive=False,
         )
-        write_csv(tmp_path / "heads.csv", [{"head": f"pan {n}", "relation": "UsedFor"} for n in range(4)])
+        write_csv(
+            tmp_path / "heads.csv", [{"head": f"pan {n}", "relation": "UsedFor"} for n in range(4)]
+        )
         result = run(made, quiet=True)
         publish(made)
     assert result.generated.failed == 2

@@ -1,6 +1,7 @@
 """Critics on real rows: discrimination, kept target precisions, agreement of scores, speed.
 
-Test splits are not used to choose anything. The full run takes about an hour on two cores, a quick one minutes.
+Test splits are not used to choose anything. The full run takes about an hour on two cores, a quick
+one minutes.
 """
 
 from __future__ import annotations
@@ -13,18 +14,27 @@ from benchmarks.encoders import add_encoder_option
 
 def _add_options(parser: ArgumentParser) -> None:
     add_encoder_option(parser)
-    parser.add_argument("--seed", type=int, default=0, help="seed of the guarantee parts (default: 0)")
-    parser.add_argument("--jobs", type=int, default=1, help="folds of cskb that run at a time (default: 1)")
-    parser.add_argument("--split", default="dev2", help="split that conceptnet reports on (default: dev2)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the guarantee parts (default: 0)"
+    )
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="folds of cskb that run at a time (default: 1)"
+    )
+    parser.add_argument(
+        "--split", default="dev2", help="split that conceptnet reports on (default: dev2)"
+    )
     parser.add_argument(
         "--baselines", action="store_true", help="conceptnet: TF-IDF with logistic regression too"
     )
-    parser.add_argument("--draws", type=int, help="draws of labelling_error (60) and labelling_training (6)")
+    parser.add_argument(
+        "--draws", type=int, help="draws of labelling_error (60) and labelling_training (6)"
+    )
     parser.add_argument("--core", type=int, help="core that linear_speed runs on")
 
 
 _PARTS = (
-    "default_rules", "linear_speed", "encoder_speed", "stack_speed", "agreement", "cskb_linear", "cskb", "explanations",
+    "default_rules", "linear_speed", "encoder_speed", "stack_speed", "agreement", "cskb_linear",
+    "cskb", "explanations",
     "conceptnet", "judges", "guarantee", "labelling", "guarantee_simulation", "threshold_plans",
 )  # fmt: skip
 

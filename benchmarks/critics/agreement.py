@@ -70,7 +70,8 @@ def critics(encoder: str | None, reference: Path) -> dict[str, dict[str, Any]]:
         },
         "stack, encoders": {
             "name": "stack",
-            "options": {"critics": ["linear", {"encoder": tuned}, {"encoder": frozen}], "folds": 2, "refit": False},
+            "options": {"critics": ["linear", {"encoder": tuned}, {"encoder": frozen}], "folds": 2,
+            "refit": False},
         },
     }  # fmt: skip
 
@@ -89,7 +90,8 @@ def sheet_rows(shape: str) -> Iterator[dict[str, Any]]:
         good = i % 2 == 0
         row = {
             "head": f"h{i // 2}", "relation": "UsedFor",
-            "tail": " ".join(["good" if good else "bad", *rng.choice(WORDS, int(rng.integers(1, 3)))]), "label": good,
+            "tail": " ".join(["good" if good else "bad", *rng.choice(WORDS, int(rng.integers(1,
+            3)))]), "label": good,
         }  # fmt: skip
         numbers = {
             "logprob": float(rng.normal(-2 if good else -4)),
@@ -133,9 +135,11 @@ def difference(folder: Path, url: str, critic: dict[str, Any], shape: str) -> fl
     recipe = Recipe.from_dict(
         {
             "name": "agreement", "inputs": {"path": str(inputs)},
-            "kind": {"name": "triple", "relations": "everyday"}, "prompt": {"template": "triple/everyday-plain"},
+            "kind": {"name": "triple", "relations": "everyday"},
+            "prompt": {"template": "triple/everyday-plain"},
             "teacher": {
-                "backend": "openai", "model": "fake", "base_url": url, "sampling": {"n": 3, "logprobs": True},
+                "backend": "openai", "model": "fake", "base_url": url, "sampling": {"n": 3,
+                "logprobs": True},
             },
             "critic": critic | {"labels": str(sheet), "precision": 0.5, "publish_anyway": True},
             "corpus": {"path": "corpus"}, "work": "work", "journal": "journal.sqlite",

@@ -31,7 +31,8 @@ from synthkd.kinds.triple import TripleKind
 #: Bilinear AVG of Li et al. (2016), test accuracy, as reported in the paper of COMET.
 PUBLISHED = 0.925
 SEED, QUICK_REFERENCE = 0, 4000
-#: Share of words in common with a known triple of the relation that makes a candidate a trivial rephrase.
+#: Share of words in common with a known triple of the relation that makes a candidate a trivial
+#: rephrase.
 REPHRASE = 0.6
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -44,7 +45,9 @@ def read(data: Path, split: str) -> tuple[pa.Table, Bools]:
 
 def triples(rows: pa.Table) -> list[Triple]:
     """Return (head, relation, tail) of each row."""
-    return list(zip(*(rows.column(name).to_pylist() for name in ("head", "relation", "tail")), strict=True))
+    return list(
+        zip(*(rows.column(name).to_pylist() for name in ("head", "relation", "tail")), strict=True)
+    )
 
 
 def novelty(known: list[Triple], candidates: list[Triple]) -> list[str]:
@@ -53,7 +56,9 @@ def novelty(known: list[Triple], candidates: list[Triple]) -> list[str]:
     The pairs are (relation, head) and (relation, tail).
     """
     heads, tails = {(r, h) for h, r, _ in known}, {(r, t) for _, r, t in known}
-    return [("none", "one", "both")[((r, h) in heads) + ((r, t) in tails)] for h, r, t in candidates]
+    return [
+        ("none", "one", "both")[((r, h) in heads) + ((r, t) in tails)] for h, r, t in candidates
+    ]
 
 
 def rephrases(known: list[Triple], candidates: list[Triple]) -> Bools:
@@ -68,7 +73,8 @@ def rephrases(known: list[Triple], candidates: list[Triple]) -> Bools:
         bag = _bag(triple)
         shared = Counter(place for word in bag for place in holders[triple[1], word])
         found[row] = any(
-            both / (len(bag) + len(bags[place]) - both) >= REPHRASE for place, both in shared.items()
+            both / (len(bag) + len(bags[place]) - both) >= REPHRASE
+            for place, both in shared.items()
         )
     return found
 
@@ -100,7 +106,8 @@ def tfidf(known: list[Triple], candidates: list[Triple]) -> Any:
 
     def texts_of(rows: list[Triple]) -> list[str]:
         marked = (
-            [f"r_{r}"] + [f"{m}{w} {r}_{m}{w}" for m, s in (("h_", h), ("t_", t)) for w in s.split()]
+            [f"r_{r}"]
+            + [f"{m}{w} {r}_{m}{w}" for m, s in (("h_", h), ("t_", t)) for w in s.split()]
             for h, r, t in rows
         )
         return [" ".join(words) for words in marked]
@@ -157,7 +164,9 @@ def figures(options: Options) -> Figures:
     buckets |= {"trivial rephrase": rephrased, "no trivial rephrase": ~rephrased}
     for name, inside in buckets.items():
         n, valid = int(inside.sum()), float(labels[inside].mean()) if inside.any() else 0.0
-        auc = float(roc_auc_score(labels[inside], scores[inside])) if 0 < valid < 1 else float("nan")
+        auc = (
+            float(roc_auc_score(labels[inside], scores[inside])) if 0 < valid < 1 else float("nan")
+        )
         right = float((accepted == labels)[inside].mean()) if n else float("nan")
         lines.append((name, n, valid, right, auc))
     if options.baselines:

@@ -124,7 +124,9 @@ def priors(rows: Any, known: Any) -> Any:
     the relation's share.
     """
     labels = labels_of(rows)
-    relations, sources = (rows.column(name).to_pylist() for name in ("relation", "candidate_source"))
+    relations, sources = (
+        rows.column(name).to_pylist() for name in ("relation", "candidate_source")
+    )
     pairs = list(zip(relations, sources, strict=True))
     total: dict[Any, float] = {}
     count: dict[Any, int] = {}
@@ -133,8 +135,12 @@ def priors(rows: Any, known: Any) -> Any:
             total[key] = total.get(key, 0.0) + float(labels[i])
             count[key] = count.get(key, 0) + 1
     overall = float(labels[known].mean())
-    by_relation = {r: (total.get(r, 0) + 5 * overall) / (count.get(r, 0) + 5) for r in set(relations)}
-    by_pair = {p: (total.get(p, 0) + 10 * by_relation[p[0]]) / (count.get(p, 0) + 10) for p in set(pairs)}
+    by_relation = {
+        r: (total.get(r, 0) + 5 * overall) / (count.get(r, 0) + 5) for r in set(relations)
+    }
+    by_pair = {
+        p: (total.get(p, 0) + 10 * by_relation[p[0]]) / (count.get(p, 0) + 10) for p in set(pairs)
+    }
     shares = [[by_relation[r], by_pair[p]] for r, p in zip(relations, pairs, strict=True)]
     return logit(np.array(shares))
 
@@ -179,7 +185,9 @@ def report(rows: Any, scores: dict[str, Any]) -> dict[str, Any]:
     """Print the figures and return them by name."""
     run = ~np.isnan(scores["stack"])
     labels = labels_of(rows)[run]
-    relations, sources = (np.array(rows.column(n).to_pylist())[run] for n in ("relation", "candidate_source"))
+    relations, sources = (
+        np.array(rows.column(n).to_pylist())[run] for n in ("relation", "candidate_source")
+    )
     scores = {name: values[run] for name, values in scores.items()} | {
         "relation alone": relation_prior(rows)[run]
     }
@@ -205,7 +213,9 @@ def report(rows: Any, scores: dict[str, Any]) -> dict[str, Any]:
         figures |= {f"{key}_auc": curve.auc, f"{key}_within_relation_auc": inside}
         figures |= {f"{key}_precision_at_recall": precisions, f"{key}_auc_by_source": by_source}
     by_relation = aucs_by(relations, scores["stack"], labels)
-    figures[f"{prefix}_auc_by_relation"] = {relation: auc for relation, (_, auc) in by_relation.items()}
+    figures[f"{prefix}_auc_by_relation"] = {
+        relation: auc for relation, (_, auc) in by_relation.items()
+    }
     print(table(lines))
     print(
         table(

@@ -55,7 +55,10 @@ def tfidf(rows: Any, labels: Any, heads: list[str]) -> Score:
 
 def texts(rows: Any) -> list[str]:
     """Join each triple to one text."""
-    return [" ".join(row) for row in zip(*(rows.column(name).to_pylist() for name in COLUMNS), strict=True)]
+    return [
+        " ".join(row)
+        for row in zip(*(rows.column(name).to_pylist() for name in COLUMNS), strict=True)
+    ]
 
 
 def figures(options: Options) -> Figures:
@@ -100,7 +103,9 @@ def figures(options: Options) -> Figures:
     }
 
 
-def gap(one: Any, other: Any, labels: Any, heads: list[str], draws: int = 1000) -> tuple[float, float]:
+def gap(
+    one: Any, other: Any, labels: Any, heads: list[str], draws: int = 1000
+) -> tuple[float, float]:
     """95 % bootstrap interval of a difference of AUCs; heads are drawn with all their rows."""
     of_head = np.unique(heads, return_inverse=True)[1]
     order = np.argsort(of_head, kind="stable")

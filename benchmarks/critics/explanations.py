@@ -77,7 +77,9 @@ def read(data: Path, part: str, quick: bool) -> pa.Table:
     if quick:
         items = rows["item_id"].unique()[:QUICK_ITEMS]
         rows = rows.filter(pc.is_in(rows["item_id"], items))
-    tokens = np.array([max(1, len(text.split())) for text in rows["explanation"].to_pylist()], float)
+    tokens = np.array(
+        [max(1, len(text.split())) for text in rows["explanation"].to_pylist()], float
+    )
     columns = {name: rows[name] for name in rows.column_names if name not in ("choices", "votes")}
     if "choices" in rows.column_names:
         columns["choices"] = pa.array(["; ".join(row) for row in rows["choices"].to_pylist()])
@@ -157,9 +159,14 @@ def figures(options: Options) -> Figures:
         began = time.perf_counter()
         rows = read(options.data_folder, part, options.quick)
         found[part] = report(part, rows, cross_fitted(rows, kind, options.encoder))
-        named |= {f"gpt3_explanations_{part}_{name}": value for name, value in found[part][REPORTED].items()}
+        named |= {
+            f"gpt3_explanations_{part}_{name}": value
+            for name, value in found[part][REPORTED].items()
+        }
         print(f"{part}: {time.perf_counter() - began:.0f} s", flush=True)
-    means = {name: float(np.mean([found[part][name]["auc"] for part in PARTS])) for name in found["csqa"]}
+    means = {
+        name: float(np.mean([found[part][name]["auc"] for part in PARTS])) for name in found["csqa"]
+    }
     named["gpt3_explanations_auc"] = means[REPORTED]
     named["gpt3_explanations_mean_auc"] = means
     print(table([("mean AUC of the two parts", ""), *means.items()]))

@@ -48,9 +48,11 @@ def divisions(
     """Measure each target: share of divisions broken, share of the oracle's yield.
 
     Args:
-        uniform: False draws calibration rows with a chance that falls from 1 at an uncertain score to a fifth at a
+        uniform: False draws calibration rows with a chance that falls from 1 at an uncertain score
+            to a fifth at a
             certain one, and weights them.
-        for_corpus: True guarantees the precision of the very rows of the other half; False that of the population of
+        for_corpus: True guarantees the precision of the very rows of the other half; False that of
+            the population of
             which that half is a draw.
         grouped: False calibrates as if rows were independent.
     """
@@ -120,7 +122,9 @@ def worst(figures: dict[str, dict[float, dict[str, Any]]]) -> float:
     )
 
 
-def sets(data: Path, seed: int = 0, *, quick: bool = False) -> dict[str, tuple[Floats, Any, list[str]]]:
+def sets(
+    data: Path, seed: int = 0, *, quick: bool = False
+) -> dict[str, tuple[Floats, Any, list[str]]]:
     """Scores, labels and groups of the sets."""
     makers = {"cskb_population": guarantee_scores.cskb}
     if not quick:
@@ -132,7 +136,9 @@ def sets(data: Path, seed: int = 0, *, quick: bool = False) -> dict[str, tuple[F
     return {name: make(data, seed) for name, make in makers.items()}
 
 
-def by_set(data: Path, seed: int = 0, *, quick: bool = False) -> dict[str, dict[float, dict[str, Any]]]:
+def by_set(
+    data: Path, seed: int = 0, *, quick: bool = False
+) -> dict[str, dict[float, dict[str, Any]]]:
     """Figures of the divisions by set and way of labelling, then by target precision."""
     return {
         f"{name}, {way}": divisions(
@@ -153,7 +159,9 @@ def figures(options: Options) -> Figures:
     print(table([header, *((name, *(row[key] for key in keys)) for name, row in rows.items())]))
     guaranteed = [name for name in rows if _FORGOTTEN not in name]
     named = max(guaranteed, key=lambda name: rows[name]["broken_share"])
-    yields = {f"promise_yield_of_oracle: {name}": row["yield_of_oracle"] for name, row in rows.items()}
+    yields = {
+        f"promise_yield_of_oracle: {name}": row["yield_of_oracle"] for name, row in rows.items()
+    }
     return yields | {
         "promise_broken_share_max": rows[named]["broken_share"],
         "promise_broken_share_low": rows[named]["broken_low"],

@@ -28,7 +28,9 @@ def cskb(data: Path, seed: int) -> Rows:
     rows = pq.read_table(data / "cskb_population" / "dev.parquet")
     labels, groups = np.array(rows["valid"].to_pylist()), rows["head"].to_pylist()
     return (
-        crossfit(lambda: LinearCritic(TripleKind()), rows.select(_COLUMNS), labels, groups, 5, seed),
+        crossfit(
+            lambda: LinearCritic(TripleKind()), rows.select(_COLUMNS), labels, groups, 5, seed
+        ),
         labels,
         groups,
     )

@@ -37,7 +37,12 @@ from scipy.special import ndtr
 
 from benchmarks.base import Figures, Options
 from benchmarks.text_table import table
-from synthkd.critics.calibration import Curve, ThresholdPlan, clopper_pearson_lower, clopper_pearson_upper
+from synthkd.critics.calibration import (
+    Curve,
+    ThresholdPlan,
+    clopper_pearson_lower,
+    clopper_pearson_upper,
+)
 from synthkd.critics.calibration.selection import effective_labels, fallback_test
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -74,7 +79,8 @@ class Cell:
     def name(self) -> str:
         sizes = "skewed" if self.skewed else "equal"
         return (
-            f"{self.world} at {self.asked}, ICC {self.correlation}, {self.groups} groups of {self.size} ({sizes}),"
+            f"{self.world} at {self.asked}, ICC {self.correlation}, {self.groups} groups of"
+            f" {self.size} ({sizes}),"
             f" scores {self.alike} alike"
         )
 
@@ -139,12 +145,15 @@ def largest_share(draws: int, seed: int) -> dict[str, Any]:
         "guarantee_broken_most": most.name,
         "guarantee_broken_share_mean": sum(shares.values()) / first / len(cells),
         "guarantee_cells": len(cells),
-        "guarantee_draws": f"{first} in each cell, {again} fresh ones in the {len(worst)} hardest; seed {seed}",
+        "guarantee_draws": f"{first} in each cell, {again} fresh ones in the {len(worst)} hardest;"
+        f" seed {seed}",
         "guarantee_worst": {cell.name: counts[cell] / again for cell in worst},
     }
 
 
-def perfect(seed: int, *, noise: float = 0.0, groups: int = 20, rows: int = 200) -> tuple[bool, int]:
+def perfect(
+    seed: int, *, noise: float = 0.0, groups: int = 20, rows: int = 200
+) -> tuple[bool, int]:
     """Say if 0.9 can be guaranteed for a critic of AUC 0.99.
 
     The second value is the number of independent labels that its rows are worth.
@@ -159,7 +168,9 @@ def perfect(seed: int, *, noise: float = 0.0, groups: int = 20, rows: int = 200)
     return fallback_test(evidence, plan, 0.9, 0.05) is not None, effective_labels(evidence) or rows
 
 
-def yields(draws: int, seed: int, groups: int, rows: int = 1000, asked: float = 0.9) -> tuple[float, float]:
+def yields(
+    draws: int, seed: int, groups: int, rows: int = 1000, asked: float = 0.9
+) -> tuple[float, float]:
     """Yield over the best threshold's, with groups and without.
 
     Verdicts are independent of the groups.
@@ -177,7 +188,9 @@ def yields(draws: int, seed: int, groups: int, rows: int = 1000, asked: float = 
             curve = Curve.of(scores, labels, groups=names)
             plan = ThresholdPlan.by_ranks(curve.scores, asked, ALPHA)
             passed = fallback_test(curve.evidence(), plan, asked, ALPHA)
-            shares.append(0.0 if passed is None else 1 - max(float(plan.thresholds[passed.place]), 0.0))
+            shares.append(
+                0.0 if passed is None else 1 - max(float(plan.thresholds[passed.place]), 0.0)
+            )
         found.append(shares)
     with_groups, without = np.mean(found, axis=0) / best
     return float(with_groups), float(without)

@@ -35,7 +35,9 @@ def substring_pair(text: str, way: str) -> str | None:
     """Read the verdict on a pair as a parser by substring does."""
     low = text.casefold()
     if way == "'is better' anywhere":
-        return "a" if "output (a) is better" in low else "b" if "output (b) is better" in low else None
+        return (
+            "a" if "output (a) is better" in low else "b" if "output (b) is better" in low else None
+        )
     if way == "first 100 characters":
         low = low[:100]
         return "a" if "(a)" in low else "b" if "(b)" in low else None
@@ -70,7 +72,9 @@ def llmbar(data: Path, draws: int) -> dict[str, Any]:
     found: dict[str, Any] = {
         "llmbar_replies": len(replies),
         "llmbar_read_share": sum(r.value is not None for r in readings) / len(replies),
-        "llmbar_unread": [row["id"] for row, r in zip(replies, readings, strict=True) if r.value is None],
+        "llmbar_unread": [
+            row["id"] for row, r in zip(replies, readings, strict=True) if r.value is None
+        ],
         "llmbar_read_how": dict(Counter(r.how for r in readings)),
         "llmbar_released_winner_differs": [
             row["id"]
@@ -80,13 +84,16 @@ def llmbar(data: Path, draws: int) -> dict[str, Any]:
     }
     for way in SUBSTRINGS:
         wrong = [
-            r.value != substring_pair(row["reply"], way) for row, r in zip(replies, readings, strict=True)
+            r.value != substring_pair(row["reply"], way)
+            for row, r in zip(replies, readings, strict=True)
         ]
         long = [bad for row, bad in zip(replies, wrong, strict=True) if len(row["reply"]) > 20]
         found[f"llmbar_substring_wrong: {way}"] = sum(wrong) / len(wrong)
         found[f"llmbar_substring_wrong_in_reasoned: {way}"] = sum(long) / len(long)
     found["llmbar_judges"] = llmbar_judges(replies, readings, gold, draws)
-    found["llmbar_consistency_min"] = min(row["consistent"] for row in found["llmbar_judges"].values())
+    found["llmbar_consistency_min"] = min(
+        row["consistent"] for row in found["llmbar_judges"].values()
+    )
     return found
 
 
@@ -156,7 +163,9 @@ def pandalm(data: Path, draws: int) -> dict[str, Any]:
         reasons = [_NUMBER[read_verdict(row[f"{judge}_reason"], "pair").value] for row in rows]
         found |= {
             f"pandalm_{judge}_read_share": sum(v is not None for v in verdicts) / len(rows),
-            f"pandalm_{judge}_unread": [r["id"] for r, v in zip(rows, verdicts, strict=True) if v is None],
+            f"pandalm_{judge}_unread": [
+                r["id"] for r, v in zip(rows, verdicts, strict=True) if v is None
+            ],
             f"pandalm_{judge}": of(judge_agreement(verdicts, people, prompts, draws)),
             f"pandalm_{judge}_reasons_with_a_verdict": sum(v is not None for v in reasons),
             f"pandalm_{judge}_reason_against_verdict": [
@@ -207,7 +216,9 @@ def preferences(found: SelfPreference) -> dict[str, Any]:
         "difference_interval": found.difference_interval,
         "log_odds": found.log_odds,
         "log_odds_interval": found.log_odds_interval,
-        "strata": {s.human: [s.own, s.own_accepted, s.others, s.others_accepted] for s in found.strata},
+        "strata": {
+            s.human: [s.own, s.own_accepted, s.others, s.others_accepted] for s in found.strata
+        },
     }
 
 
@@ -221,20 +232,28 @@ def texts_without_verdict(data: Path, quick: bool) -> dict[str, Any]:
         "creak_claims": [row["claim"] for row in dev],
         "creak_explanations": [row["explanation"] for row in dev],
         "factscore_biographies": [
-            r["output"] for r in read(data / "factscore" / "generations.parquet") if not r["abstained"]
+            r["output"]
+            for r in read(data / "factscore" / "generations.parquet")
+            if not r["abstained"]
         ],
         "factscore_refusals": [
             r["output"] for r in read(data / "factscore" / "generations.parquet") if r["abstained"]
         ],
-        "factscore_facts": [row["text"] for row in read(data / "factscore" / "human_facts.parquet")],
+        "factscore_facts": [
+            row["text"] for row in read(data / "factscore" / "human_facts.parquet")
+        ],
     }
     found: dict[str, Any] = {}
     for name, rows in texts.items():
         rows = rows[:500] if quick else rows
         said = [(text, read_verdict(text, "yes-no")) for text in rows]
         found[f"{name}_texts"] = len(rows)
-        found[f"{name}_strict_found"] = [text for text, reading in said if reading.value is not None]
-        found[f"{name}_substring_says_no"] = sum(substring_yes_no(text) == "no" for text in rows) / len(rows)
+        found[f"{name}_strict_found"] = [
+            text for text, reading in said if reading.value is not None
+        ]
+        found[f"{name}_substring_says_no"] = sum(
+            substring_yes_no(text) == "no" for text in rows
+        ) / len(rows)
     return found
 
 
@@ -268,7 +287,8 @@ def show(found: dict[str, Any]) -> str:
     lines = [
         (
             name, row["rows"], row["unreadable"],
-            row["accuracy"], span(row["accuracy_interval"]), row["kappa"], span(row["kappa_interval"]),
+            row["accuracy"], span(row["accuracy_interval"]), row["kappa"],
+            span(row["kappa_interval"]),
             row.get("consistent", "one order"), span(row.get("consistent_interval")),
             row.get("position_bias", ""), span(row.get("position_bias_interval")),
         )

@@ -33,9 +33,12 @@ def curves(data: Path, draws: int, seed: int = 0) -> dict[str, dict[int, float]]
     ids = [str(number) for number in range(len(scores))]
     by_way: dict[str, dict[int, float]] = {}
     for way, chosen in WAYS.items():
-        designs = [SamplingDesign.of(ids, scores, seed=seed + draw, **chosen) for draw in range(draws)]
+        designs = [
+            SamplingDesign.of(ids, scores, seed=seed + draw, **chosen) for draw in range(draws)
+        ]
         by_way[way] = {
-            count: float(np.mean([_yield(design, count, scores, labels) for design in designs])) / oracle
+            count: float(np.mean([_yield(design, count, scores, labels) for design in designs]))
+            / oracle
             for count in COUNTS
         }
     return by_way

@@ -42,7 +42,8 @@ def cross_fitted_scores(found: Rows) -> np.ndarray[Any, Any]:
 
     matrix = TfidfVectorizer(ngram_range=(1, 2), min_df=2).fit_transform(texts(found))
     scores: np.ndarray[Any, Any] = cross_val_predict(
-        LogisticRegression(C=10, max_iter=300), matrix, [row["valid"] for row in found], cv=GroupKFold(5),
+        LogisticRegression(C=10, max_iter=300), matrix, [row["valid"] for row in found],
+        cv=GroupKFold(5),
         groups=[row["head"] for row in found], method="predict_proba",
     )[:, 1]  # fmt: skip
     return scores
@@ -67,13 +68,16 @@ def measure(
     errors, effective = [], []
     for seed in range(draws):
         design = SamplingDesign.of(
-            [row["id"] for row in found], scores, strata=[row["relation"] for row in found], texts=texts(found),
+            [row["id"] for row in found], scores, strata=[row["relation"] for row in found],
+            texts=texts(found),
             seed=seed, **options,
         )  # fmt: skip
         taken = design.sample(COUNT)
         above = scores[taken.rows] >= true
         weights = taken.weights[above]
-        errors.append(np.average(valid[taken.rows][above], weights=weights) - valid[scores >= true].mean())
+        errors.append(
+            np.average(valid[taken.rows][above], weights=weights) - valid[scores >= true].mean()
+        )
         effective.append(weights.sum() ** 2 / (weights**2).sum())
     return float(np.sqrt(np.mean(np.square(errors)))), float(np.mean(effective))
 
@@ -90,7 +94,8 @@ def figures(options: Options) -> Figures:
     for target in (0.8, 0.9):
         true = threshold_for(scores, valid, target)
         print(
-            f"precision {target}: {np.mean(scores >= true):.1%} of {len(labelled):,} rows lie above {true:.3f}"
+            f"precision {target}: {np.mean(scores >= true):.1%} of {len(labelled):,} rows lie above"
+            f" {true:.3f}"
         )
         for name, strategy in {
             "uniform": {"strategy": "uniform"},
@@ -102,7 +107,9 @@ def figures(options: Options) -> Figures:
         }.items():
             error, effective = measure(labelled, scores, true, draws, **strategy)
             print(f"  {name:<32} error {error:.4f}  effective labels {effective:.0f}", flush=True)
-            key = f"labelling_error_{round(100 * target)}_{name.replace(', ', '_').replace(' ', '_')}"
+            key = (
+                f"labelling_error_{round(100 * target)}_{name.replace(', ', '_').replace(' ', '_')}"
+            )
             found |= {key: error, f"{key}_effective_labels": effective}
     return found
 

@@ -55,9 +55,13 @@ def figures(options: Options) -> Figures:
     for name, folds in (("stack", 2 if quick else 5), ("stack_one_of_each", 1)):
         stack = StackCritic(kind, members, folds=folds, held_out=0.3, refit=False)
         stack.fit(rows.slice(0, TRAINED), labels[:TRAINED])
-        found[f"{name}_rows_per_second"] = scoring_rows.num_rows / _seconds(stack.score, scoring_rows)
+        found[f"{name}_rows_per_second"] = scoring_rows.num_rows / _seconds(
+            stack.score, scoring_rows
+        )
         if name == "stack":
-            for part, bag in zip(("linear", "encoder", "frozen_encoder"), stack.members, strict=True):
+            for part, bag in zip(
+                ("linear", "encoder", "frozen_encoder"), stack.members, strict=True
+            ):
                 found[f"stack_{part}_seconds_per_row"] = (
                     _seconds(bag.logits, scoring_rows) / scoring_rows.num_rows
                 )

@@ -16,12 +16,14 @@ from synthkd.errors import SynthKDError
 
 #: The example recipe of each kind.
 RECIPES = {
-    "triple": "everyday", "comparative": "comparatives", "proposition": "propositions", "rationale": "rationales",
+    "triple": "everyday", "comparative": "comparatives", "proposition": "propositions",
+    "rationale": "rationales",
     "labelled_text": "messages",
 }  # fmt: skip
 #: Inputs of `--quick`: some hundred samples of each kind.
 _QUICK = {"triple": 20, "comparative": 12, "proposition": 8, "rationale": 15, "labelled_text": 3}
-#: Stages in the order in which a row passes them; rows are rejected by a rule unless `_STAGE_OF` says otherwise.
+#: Stages in the order in which a row passes them; rows are rejected by a rule unless `_STAGE_OF`
+#: says otherwise.
 STAGES = ("samples", "rules", "votes", "duplicates", "critic", "order")
 _STAGE_OF = {"votes": "votes", "duplicate": "duplicates", "critic": "critic", "order": "order"}
 HEADER = ("kind", "stage", "rows", "precision", "of what is true", "malformed")
@@ -56,7 +58,8 @@ def filtered_rows(kind: str, folder: Path, quick: bool) -> list[Mapping[str, Any
     if not path.is_file():
         return f"no examples/{path.name}"
     changes = [
-        f"journal={folder}/journal.sqlite", f"work={folder}/{kind}-run", f"corpus.path={folder}/{kind}-corpus",
+        f"journal={folder}/journal.sqlite", f"work={folder}/{kind}-run",
+        f"corpus.path={folder}/{kind}-corpus",
         *([f"inputs.limit={_QUICK[kind]}"] if quick else []),
     ]  # fmt: skip
     try:
@@ -66,7 +69,9 @@ def filtered_rows(kind: str, folder: Path, quick: bool) -> list[Mapping[str, Any
     return [*corpus.accepted.to_pylist(), *corpus.rejected.to_pylist()]
 
 
-def after_each(kind: str, rows: list[Mapping[str, Any]]) -> tuple[list[tuple[Any, ...]], dict[str, Any]]:
+def after_each(
+    kind: str, rows: list[Mapping[str, Any]]
+) -> tuple[list[tuple[Any, ...]], dict[str, Any]]:
     """A line for each stage of the recipe, and the figures by name.
 
     Precision is over rows, repeats included. The next column is the share of the distinct true
@@ -74,7 +79,9 @@ def after_each(kind: str, rows: list[Mapping[str, Any]]) -> tuple[list[tuple[Any
     """
     valid = truth_of(kind)
     malformed = sum(row["rejected_by"] == "malformed" for row in rows)
-    said = [(_place(row), valid(row), row["id"]) for row in rows if row["rejected_by"] != "malformed"]
+    said = [
+        (_place(row), valid(row), row["id"]) for row in rows if row["rejected_by"] != "malformed"
+    ]
     true = len({name for _, right, name in said if right})
     lines: list[tuple[Any, ...]] = []
     figures: dict[str, Any] = {f"{kind}_malformed": malformed}

@@ -15,7 +15,8 @@ from synthkd.errors import NotReachableError
 from synthkd.kinds.triple import TripleKind
 
 TARGETS = (0.7, 0.8, 0.9, 0.95)
-COLUMNS = ("corpus", "rows", "precision", "of valid", "valid, kept out of training", "precision off the label sheet")  # fmt: skip
+COLUMNS = ("corpus", "rows", "precision", "of valid", "valid, kept out of"
+    " training", "precision off the label sheet")  # fmt: skip
 
 
 def recipe(folder: Path, critic: str, quick: bool) -> Recipe:
@@ -25,7 +26,9 @@ def recipe(folder: Path, critic: str, quick: bool) -> Recipe:
         f"corpus.path={folder}/corpus",
         critic,
     ]
-    return Recipe.load(ROOT / "examples/everyday.yaml", changes + (["inputs.limit=100"] if quick else []))
+    return Recipe.load(
+        ROOT / "examples/everyday.yaml", changes + (["inputs.limit=100"] if quick else [])
+    )
 
 
 def label_sheet_ids() -> set[str]:
@@ -43,7 +46,9 @@ def triples(folder: Path, quick: bool) -> Figures:
     seconds = time.perf_counter() - start
     accepted = result.corpus.accepted.to_pylist()
     raw = truth.measure(accepted)
-    repeats = [row for row in result.corpus.rejected.to_pylist() if row["rejected_by"] == "duplicate"]
+    repeats = [
+        row for row in result.corpus.rejected.to_pylist() if row["rejected_by"] == "duplicate"
+    ]
     samples = truth.measure([*accepted, *repeats])
     rows: list[tuple[Any, ...]] = [
         COLUMNS,
@@ -66,7 +71,9 @@ def triples(folder: Path, quick: bool) -> Figures:
         found = truth.measure(kept)
         fresh = truth.measure(row for row in kept if row["id"] not in known)
         share = found.valid / raw.valid
-        rows.append((f"target {target}", found.rows, found.precision, share, found.unseen, fresh.precision))
+        rows.append(
+            (f"target {target}", found.rows, found.precision, share, found.unseen, fresh.precision)
+        )
         figures |= {
             f"precision_at_asked_{name}": found.precision,
             f"yield_of_valid_at_asked_{name}": share,

@@ -18,9 +18,15 @@ from benchmarks.base import Benchmark, at_least, at_most
 
 
 def _add_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--rows", type=int, help="completions (default: 2,000,000; with --quick 100,000)")
-    parser.add_argument("--workers", type=int, default=4, help="processes, one on each core (default: 4)")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the filled journals for the next run")
+    parser.add_argument(
+        "--rows", type=int, help="completions (default: 2,000,000; with --quick 100,000)"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=4, help="processes, one on each core (default: 4)"
+    )
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="keep the filled journals for the next run"
+    )
 
 
 BENCHMARK = Benchmark(

@@ -25,8 +25,13 @@ def main(path: Path, workers: int) -> None:
     """Filter, then print what the process used."""
     recipe = Recipe.load(path)
     folder = recipe.work_dir / "judged"
-    with Journal(recipe.journal_path, must_exist=True) as journal, Progress("filter", quiet=True) as progress:
-        counts = filter_candidates(plan_run(recipe), journal, Decision(), folder, progress, workers).as_dict()
+    with (
+        Journal(recipe.journal_path, must_exist=True) as journal,
+        Progress("filter", quiet=True) as progress,
+    ):
+        counts = filter_candidates(
+            plan_run(recipe), journal, Decision(), folder, progress, workers
+        ).as_dict()
     usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     record = {
         "cpu": sum(use.ru_utime + use.ru_stime for use in usage),

@@ -25,7 +25,20 @@ from synthkd.requests import Completion
 from synthkd.stages.plan import plan_run
 
 SAMPLES = 10
-_COLOURS = ("red", "small", "old", "wooden", "heavy", "cheap", "wet", "broken", "blue", "new", "big", "clean")
+_COLOURS = (
+    "red",
+    "small",
+    "old",
+    "wooden",
+    "heavy",
+    "cheap",
+    "wet",
+    "broken",
+    "blue",
+    "new",
+    "big",
+    "clean",
+)
 _MORE = tuple("xyz"[i % 3] + str(i) for i in range(100))
 
 
@@ -54,7 +67,9 @@ class Teacher:
 
     def answers(self, row: dict[str, str]) -> list[str]:
         """The samples of one input."""
-        known = self.rng.sample(self.tails[row["relation"]], min(6, len(self.tails[row["relation"]])))
+        known = self.rng.sample(
+            self.tails[row["relation"]], min(6, len(self.tails[row["relation"]]))
+        )
         return [
             self._bad(row["head"], known[0])
             if self.rng.random() < 0.12
@@ -66,7 +81,8 @@ class Teacher:
         return self.rng.choice(
             [
                 " ... ", "", f" {tail} {tail.split()[-1]}", f" {head}", f" {tail} and", f" {tail}?",
-                f" {tail} " + "in a very long story " * 3, f" {head} {tail} today", " -", f" {tail}_x",
+                f" {tail} " + "in a very long story " * 3, f" {head} {tail} today", " -",
+                f" {tail}_x",
             ]
         )  # fmt: skip
 
@@ -78,12 +94,20 @@ def fill(folder: Path, rows: int) -> Path:
     if path.exists():
         return path
     teacher = Teacher()
-    with (folder / "inputs.jsonl").open("w") as asked, (folder / "recorded.jsonl").open("w") as recorded:
+    with (
+        (folder / "inputs.jsonl").open("w") as asked,
+        (folder / "recorded.jsonl").open("w") as recorded,
+    ):
         for row in inputs(rows // SAMPLES):
             asked.write(json.dumps(row) + "\n")
             for index, text in enumerate(teacher.answers(row)):
                 logprob = -round(teacher.rng.expovariate(0.3), 4)
-                said = {"input_id": row["input_id"], "sample_index": index, "text": text, "logprob": logprob}
+                said = {
+                    "input_id": row["input_id"],
+                    "sample_index": index,
+                    "text": text,
+                    "logprob": logprob,
+                }
                 recorded.write(json.dumps(said) + "\n")
     recipe = {
         "name": "judged",
@@ -157,7 +181,9 @@ def throughput(folder: Path, rows: int, workers: int) -> Figures:
         "rows_per_second_1_core": rows / one["seconds"],
         "cores_got": many["cpu"] / many["seconds"],
         "cpu_microseconds_per_row": 1e6 * many["cpu"] / rows,
-        "equal_for_any_number_of_processes": int(many["hashes"] == one["hashes"] and counts == one["counts"]),
+        "equal_for_any_number_of_processes": int(
+            many["hashes"] == one["hashes"] and counts == one["counts"]
+        ),
         "rows_without_a_fate": rows - outcomes,
         "megabytes_largest_process": many["megabytes"],
         "memory_ratio": many["megabytes"] / tenth["megabytes"],

@@ -1,7 +1,7 @@
 """The engine: speed, memory, faults, kills, limits and spending caps.
 
-Speed is a ratio to a bare aiohttp loop that writes JSONL; both are timed in turn as whole processes, each on one
-core. All servers are on loopback. The full run takes about ten minutes.
+Speed is a ratio to a bare aiohttp loop that writes JSONL; both are timed in turn as whole
+processes, each on one core. All servers are on loopback. The full run takes about ten minutes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,17 @@ BENCHMARK = Benchmark(
     description=__doc__,
     parts={
         part: f"benchmarks.generate.parts:{part}"
-        for part in ("speed", "workers", "memory", "first", "faults", "kills", "disk", "limits", "budget")
+        for part in (
+            "speed",
+            "workers",
+            "memory",
+            "first",
+            "faults",
+            "kills",
+            "disk",
+            "limits",
+            "budget",
+        )
     },
     wanted={
         "ratio_aiohttp": at_least(0.85),

@@ -91,7 +91,10 @@ def full_disk(rows: int) -> dict[str, Any]:
 
     This needs the right to mount one.
     """
-    with tempfile.TemporaryDirectory(prefix="synthkd-disk-") as name, FakeServer(latency=0.005) as fake:
+    with (
+        tempfile.TemporaryDirectory(prefix="synthkd-disk-") as name,
+        FakeServer(latency=0.005) as fake,
+    ):
         small = Path(name)
         mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", name]
         if subprocess.run(mount, capture_output=True, check=False).returncode:

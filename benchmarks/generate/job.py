@@ -20,7 +20,9 @@ import yaml
 
 from benchmarks.base import ROOT
 
-TEMPLATE = "---\nkind: triple\nchat: true\n---\nWhat is {{ head }} used for? Answer in one or two words.\n"
+TEMPLATE = (
+    "---\nkind: triple\nchat: true\n---\nWhat is {{ head }} used for? Answer in one or two words.\n"
+)
 
 
 def write_job(
@@ -64,8 +66,10 @@ class Ended:
 def start(recipe: Path, verb: str = "generate", *more: str) -> subprocess.Popen[str]:
     """Start synthkd in a session of its own, so that a kill of its group also kills its workers."""
     return subprocess.Popen(
-        [sys.executable, "-m", "synthkd", verb, str(recipe), *([] if "--quiet" in more else ["--quiet"]), *more],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        [sys.executable, "-m", "synthkd", verb, str(recipe),
+        *([] if "--quiet" in more else ["--quiet"]), *more],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
     )  # fmt: skip
 
 

@@ -21,7 +21,11 @@ def a_minute(folder: Path, seconds: float) -> dict[str, Any]:
     jobs = {"requests": {"requests_per_minute": 600}, "tokens": {"tokens_per_minute": 20_000}}
     with ThreadPoolExecutor() as pool:
         found = dict(
-            zip(jobs, pool.map(lambda item: _paced(folder, *item, seconds), jobs.items()), strict=True)
+            zip(
+                jobs,
+                pool.map(lambda item: _paced(folder, *item, seconds), jobs.items()),
+                strict=True,
+            )
         )
     return {
         f"limit_{name}_{figure}": value
@@ -54,7 +58,9 @@ def most(seen: list[tuple[float, int]], window: float) -> int:
     sums = [0]
     for _, amount in seen:
         sums.append(sums[-1] + amount)
-    return max(sums[bisect_left(times, at + window)] - sums[place] for place, at in enumerate(times))
+    return max(
+        sums[bisect_left(times, at + window)] - sums[place] for place, at in enumerate(times)
+    )
 
 
 FAULTS = {"500": 0.02, "reset": 0.02, "not-json": 0.01, "hang": 0.005}
@@ -67,7 +73,9 @@ def budget(folder: Path, rows: int, kills: int, seed: int = 0) -> dict[str, Any]
     Once with faults, killed and resumed; once undisturbed, where as much as possible is used.
     """
     # About half of what all rows would cost.
-    killed = _under_cap(folder / "killed", rows, 0.005 * rows / 1_500, FAULTS, kills, random.Random(seed))
+    killed = _under_cap(
+        folder / "killed", rows, 0.005 * rows / 1_500, FAULTS, kills, random.Random(seed)
+    )
     clean = _under_cap(folder / "clean", rows, 0.005 * rows / 1_500, {}, 0, random.Random(seed))
     return {
         "budget_billed_share": killed["billed"],
@@ -81,7 +89,13 @@ def _under_cap(
 ) -> dict[str, Any]:
     with FakeServer(latency=0.05, rates=rates) as fake:
         recipe = write_job(
-            folder, fake.url, rows, concurrency=32, timeout=1.0, price=PRICE, limits={"dollars": cap}
+            folder,
+            fake.url,
+            rows,
+            concurrency=32,
+            timeout=1.0,
+            price=PRICE,
+            limits={"dollars": cap},
         )
         for _ in range(kills):
             sent = fake.requests

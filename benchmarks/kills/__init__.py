@@ -20,14 +20,17 @@ def _add_options(parser: ArgumentParser) -> None:
 
 
 _JOBS = (
-    "run", "run-2-workers", "run-recorded", "filter", "filter-2-workers", "publish", "critic-train", "critic-score",
+    "run", "run-2-workers", "run-recorded", "filter", "filter-2-workers", "publish", "critic-train",
+    "critic-score",
     "student-train", "distill", "label", "journal-import",
 )  # fmt: skip
 
 BENCHMARK = Benchmark(
     name="kills",
     description=__doc__,
-    parts=dict.fromkeys((*_JOBS, "encoder-train", "generator-train"), "benchmarks.kills.signals:figures"),
+    parts=dict.fromkeys(
+        (*_JOBS, "encoder-train", "generator-train"), "benchmarks.kills.signals:figures"
+    ),
     wanted={
         "kills_differing": at_most(0),
         "kills_lost": at_most(0),

@@ -36,7 +36,8 @@ class Starter:
         )
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).resolve()), *modules],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True, env=environment,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True,
+            env=environment,
         )  # fmt: skip
 
     def __enter__(self) -> Starter:

@@ -79,7 +79,9 @@ def _recipe(folder: Path, raw: dict[str, Any]) -> Recipe:
 
 def _triples(folder: Path, url: str, heads: int, samples: int = 2, **parts: Any) -> Recipe:
     """A recipe of triples with near-duplicate search, which keeps its rows in a temporary folder."""
-    _table(folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(heads)])
+    _table(
+        folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(heads)]
+    )
     raw = {
         "name": "kill",
         "inputs": {"path": "inputs.csv"},
@@ -206,7 +208,11 @@ def _loop(folder: Path, url: str) -> None:
         rng = random.Random(seed)
         _table(
             folder / f"{name}.csv",
-            [{"text": _text(label, rng, own), "label": label} for label in _LABELS for _ in range(each)],
+            [
+                {"text": _text(label, rng, own), "label": label}
+                for label in _LABELS
+                for _ in range(each)
+            ],
         )
     sets = {name: {"path": f"{name}.csv"} for name in ("start", "validation", "test")}
     raw = {
@@ -215,7 +221,8 @@ def _loop(folder: Path, url: str) -> None:
         "kind": {"name": "labelled_text", "several": True},
         "prompt": {"template": "labelled_text/pgkd"},
         "teacher": {
-            "backend": "openai", "model": "fake", "base_url": url, "identity": "fake", "concurrency": 2,
+            "backend": "openai", "model": "fake", "base_url": url, "identity": "fake",
+            "concurrency": 2,
             "sampling": {"max_tokens": 500}, "max_attempts": 1,
         },
         "rules": ["empty", "label_known"],
@@ -229,7 +236,8 @@ def _loop(folder: Path, url: str) -> None:
 def _pool(folder: Path, _url: str) -> None:
     rng = random.Random(3)
     rows = [
-        {"id": f"r{i}", "head": f"head{i}", "relation": "UsedFor", "tail": f"tail{i}", "score": round(rng.random(), 4)}
+        {"id": f"r{i}", "head": f"head{i}", "relation": "UsedFor", "tail": f"tail{i}",
+        "score": round(rng.random(), 4)}
         for i in range(60)
     ]  # fmt: skip
     _table(folder / "rows.csv", rows)
@@ -248,7 +256,8 @@ def _export(folder: Path, _url: str) -> None:
         rows += [
             {
                 "request_id": request.request_id, "sample_index": k, "text": answer(str(i), k, 0),
-                "finish_reason": "stop", "prompt_tokens": 5, "completion_tokens": 2, "model": "fake",
+                "finish_reason": "stop", "prompt_tokens": 5, "completion_tokens": 2,
+                "model": "fake",
                 "created": 1.0, "identity": "fake", "messages": request.messages_json,
                 "sampling": sampling.json,
             }
@@ -266,12 +275,16 @@ _BASE = (
     "synthkd.journal.exchange",
     "pyarrow.parquet",
 )
-_RUN = (*_BASE, "synthkd.pipeline", "synthkd.stages.filter", "synthkd.corpora.write", "synthkd.corpora.diversity",
-        "synthkd.teachers.openai.transport", "synthkd.teachers.recorded", "synthkd.filters.near_duplicates", "synthkd.stages.manifest",
+_RUN = (*_BASE, "synthkd.pipeline", "synthkd.stages.filter", "synthkd.corpora.write",
+"synthkd.corpora.diversity",
+        "synthkd.teachers.openai.transport", "synthkd.teachers.recorded",
+        "synthkd.filters.near_duplicates", "synthkd.stages.manifest",
         "synthkd.kinds.triple", "rensa")  # fmt: skip
-_CRITIC = (*_BASE, "synthkd.critics.train", "synthkd.critics.score", "synthkd.critics.linear", "synthkd.kinds.triple",
+_CRITIC = (*_BASE, "synthkd.critics.train", "synthkd.critics.score", "synthkd.critics.linear",
+"synthkd.kinds.triple",
            "sklearn.linear_model", "safetensors.numpy")  # fmt: skip
-_STUDENT = (*_BASE, "synthkd.students.train", "synthkd.students.card", "synthkd.students.classifiers.linear",
+_STUDENT = (*_BASE, "synthkd.students.train", "synthkd.students.card",
+"synthkd.students.classifiers.linear",
             "sklearn.linear_model", "safetensors.numpy")  # fmt: skip
 _LOOP = (
     *_RUN,
@@ -298,8 +311,10 @@ JOBS = [
     Job("filter-2-workers", ["filter", "recipe.yaml", "--workers", "2"], _generated, _RUN),
     Job("publish", ["publish", "recipe.yaml"], _filtered, _RUN),
     Job("critic-train", ["critic", "train", "labels.csv", "critic"], _labels, _CRITIC),
-    Job("critic-score", ["critic", "score", "critic", "rows.csv", "scores.parquet"], _critic, _CRITIC),
-    Job("student-train", ["student", "train", "rows.csv", "student", "--test", "test.csv"], _student, _STUDENT),
+    Job("critic-score", ["critic", "score", "critic", "rows.csv", "scores.parquet"], _critic,
+    _CRITIC),
+    Job("student-train", ["student", "train", "rows.csv", "student", "--test", "test.csv"],
+    _student, _STUDENT),
     Job("distill", ["distill", "recipe.yaml"], _loop, _LOOP, buys=True),
     Job(
         "label",
@@ -308,7 +323,8 @@ JOBS = [
         _LABEL,
         typed=True,
     ),
-    Job("journal-import", ["journal", "import", "journal.sqlite", "export.parquet"], _export, _BASE),
+    Job("journal-import", ["journal", "import", "journal.sqlite", "export.parquet"], _export,
+    _BASE),
     Job(
         "encoder-train",
         [

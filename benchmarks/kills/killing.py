@@ -33,7 +33,8 @@ _LEFT_OUT = {"seconds.json", "generated.json", "run.lock"}
 _SECONDS = re.compile(rb'"training_seconds": [\d.]+| in [\d,.]+ s, seed')
 _FAULT = re.compile("Traceback|a fault of synthkd")
 _JOURNAL = (
-    "SELECT request_id, sample_index, text, finish_reason, prompt_tokens, completion_tokens, logprob, model"
+    "SELECT request_id, sample_index, text, finish_reason, prompt_tokens, completion_tokens,"
+    " logprob, model"
     " FROM completions ORDER BY 1, 2",
     "SELECT request_id, identity, messages, sampling FROM requests ORDER BY 1",
     "SELECT request_id, sample_index, reason FROM failures ORDER BY 1, 2",
@@ -67,7 +68,9 @@ class Kill:
 
     @property
     def good(self) -> bool:
-        return not (self.differing or self.lost or self.beyond_flight or self.left_over or self.wrong_ends)
+        return not (
+            self.differing or self.lost or self.beyond_flight or self.left_over or self.wrong_ends
+        )
 
 
 @dataclass
@@ -90,7 +93,9 @@ class Killing:
         self._temporary = folder / "tmp"
         self._output = folder / "output.txt"
         self._server = FakeServer(answer=answer, latency=0.05)
-        self._starter = Starter(list(dict.fromkeys(name for job in self.jobs for name in job.modules)))
+        self._starter = Starter(
+            list(dict.fromkeys(name for job in self.jobs for name in job.modules))
+        )
         self._twins: dict[str, _Twin] = {}
         self._mark = ""
 
@@ -118,8 +123,12 @@ class Killing:
                 running.type(VERDICTS, stop=int(kill.at * (len(VERDICTS) + 2)))
                 time.sleep(self._rng.random() * 0.01)
             elif job.buys and self._rng.random() < 0.6:
-                # A small job spends most of its time elsewhere; these kills fall between its requests.
-                while len(self._server.bodies) <= kill.at * (twin.requests - 1) and not kill.ended_before:
+                # A small job spends most of its time elsewhere; these kills fall between its
+                # requests.
+                while (
+                    len(self._server.bodies) <= kill.at * (twin.requests - 1)
+                    and not kill.ended_before
+                ):
                     kill.ended_before = running.process.wait(0.002) is not None
                 time.sleep(self._rng.random() * self._server.latency)
             else:
@@ -136,14 +145,18 @@ class Killing:
         self._look_after_signal(kill, getattr(signal, name), done)
         committed = _committed(self._here)
         first = len(self._server.bodies)
-        kill.in_flight = first - len({request for request, _ in committed if request}) if job.buys else 0
+        kill.in_flight = (
+            first - len({request for request, _ in committed if request}) if job.buys else 0
+        )
         with self._started(job) as running:
             if job.typed:
                 running.process.ready()
                 running.type(VERDICTS[len(committed) :])
             status = running.wait()
         if status != 0:
-            kill.wrong_ends.append(f"the second start ended with {status}: {self._output_text()[-2000:]}")
+            kill.wrong_ends.append(
+                f"the second start ended with {status}: {self._output_text()[-2000:]}"
+            )
         self._look_after_all(kill, twin.files)
         now = _committed(self._here)
         kill.lost = sum(now.get(row) != text for row, text in committed.items())
@@ -171,7 +184,9 @@ class Killing:
                     running.type(VERDICTS)
                 status = running.wait()
             if status != 0:
-                raise RuntimeError(f"{job.name} ends with {status} by itself: {self._output_text()}")
+                raise RuntimeError(
+                    f"{job.name} ends with {status} by itself: {self._output_text()}"
+                )
             seconds = time.monotonic() - begin
             self._twins[job.name] = _Twin(_fingerprint(self._here), seconds, len(self._server.sent))
         return self._twins[job.name]
@@ -214,12 +229,16 @@ class Killing:
             kill.wrong_ends.append(f"ended with {kill.status}: {output[-2000:]}")
         kill.left_over += self._alive()
         if number != signal.SIGKILL:
-            kill.left_over += [f"{path} after {kill.signal}" for path in _left(self._temporary, self._here)]
+            kill.left_over += [
+                f"{path} after {kill.signal}" for path in _left(self._temporary, self._here)
+            ]
 
     def _look_after_all(self, kill: Kill, twin: dict[str, str]) -> None:
         found = _fingerprint(self._here)
         kill.differing += sorted(
-            name for name in twin.keys() | found.keys() if name in twin and twin[name] != found.get(name)
+            name
+            for name in twin.keys() | found.keys()
+            if name in twin and twin[name] != found.get(name)
         )
         kill.left_over += sorted(found.keys() - twin.keys())
         kill.left_over += _left(self._temporary, self._here)
@@ -326,7 +345,9 @@ def _committed(folder: Path) -> dict[tuple[str, Any], str]:
         return {(row[0], row[1]): row[2] for row in _rows(folder / "journal.sqlite", _JOURNAL[0])}
     if (folder / "labels.csv").exists():
         return {
-            ("", row["id"]): row["verdict"] for row in _sheet(folder / "labels.csv") if row.get("verdict")
+            ("", row["id"]): row["verdict"]
+            for row in _sheet(folder / "labels.csv")
+            if row.get("verdict")
         }
     return {}
 

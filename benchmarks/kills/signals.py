@@ -48,7 +48,9 @@ def show(kill: Kill, number: int) -> None:
     """Print a line for a kill, and everything that was wrong with it."""
     end = "had ended" if kill.ended_before else f"at {kill.at:.0%}"
     print(
-        f"{number + 1:>4} {kill.job}, {kill.signal} {end}, status {kill.status}", file=sys.stderr, flush=True
+        f"{number + 1:>4} {kill.job}, {kill.signal} {end}, status {kill.status}",
+        file=sys.stderr,
+        flush=True,
     )
     for what in ("differing", "lost", "beyond_flight", "left_over", "wrong_ends"):
         if value := getattr(kill, what):
@@ -64,13 +66,16 @@ def figures_of(kills: Sequence[Kill]) -> dict[str, Any]:
         "kills_bought_twice_beyond_flight": sum(kill.beyond_flight for kill in kills),
         "kills_left_over": sum(bool(kill.left_over) for kill in kills),
         "kills_wrong_end": sum(bool(kill.wrong_ends) for kill in kills),
-        "kills_in_flight_share": sum(kill.bought_twice for kill in kills) / bought if bought else 0.0,
+        "kills_in_flight_share": sum(kill.bought_twice for kill in kills) / bought
+        if bought
+        else 0.0,
     }
 
 
 def table_of(kills: Sequence[Kill]) -> str:
     rows: list[tuple[Any, ...]] = [
-        ("verb", "signal", "kills", "differing", "lost", "requests", "bought twice", "beyond flight", "left over", "wrong ends")
+        ("verb", "signal", "kills", "differing", "lost", "requests", "bought twice",
+        "beyond flight", "left over", "wrong ends")
     ]  # fmt: skip
     for job, name in dict.fromkeys((kill.job, kill.signal) for kill in kills):
         here = [kill for kill in kills if (kill.job, kill.signal) == (job, name)]
@@ -79,7 +84,8 @@ def table_of(kills: Sequence[Kill]) -> str:
                 job, name, len(here), sum(bool(kill.differing) for kill in here),
                 sum(kill.lost for kill in here), sum(kill.requests for kill in here),
                 sum(kill.bought_twice for kill in here), sum(kill.beyond_flight for kill in here),
-                sum(bool(kill.left_over) for kill in here), sum(bool(kill.wrong_ends) for kill in here),
+                sum(bool(kill.left_over) for kill in here),
+                sum(bool(kill.wrong_ends) for kill in here),
             )
         )  # fmt: skip
     return table(sorted(rows[:1]) + sorted(rows[1:]))

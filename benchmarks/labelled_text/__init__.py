@@ -17,7 +17,11 @@ from benchmarks.encoders import add_encoder_option
 def _add_options(parser: ArgumentParser) -> None:
     add_encoder_option(parser)
     parser.add_argument(
-        "--show", type=int, default=0, metavar="N", help="print N pairs that count as nearly the same"
+        "--show",
+        type=int,
+        default=0,
+        metavar="N",
+        help="print N pairs that count as nearly the same",
     )
 
 

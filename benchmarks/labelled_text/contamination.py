@@ -28,7 +28,9 @@ def figures(options: Options) -> Figures:
     seconds = time.perf_counter() - begin
     equal = {match[0] for match in matches if match and match[1] == 1}
     near = [(i, *match) for i, match in enumerate(matches) if match and match[1] < 1]
-    in_both = {normal_text(text) for text in train.texts} & {normal_text(text) for text in test.texts}
+    in_both = {normal_text(text) for text in train.texts} & {
+        normal_text(text) for text in test.texts
+    }
     forms = {normal_text(kind.evaluation[number].text) for number in equal}
     bands = Bands(0.8)
     hashes = bands.of(train.texts)
@@ -62,6 +64,8 @@ def figures(options: Options) -> Figures:
 
 def show(title: str, pairs: Sequence[tuple[str, str, Any, bool]], count: int) -> None:
     """Print some near pairs, to be read."""
-    print(f"\n{title}: {len(pairs)} near pairs, {mean(pair[3] for pair in pairs):.2f} with one label")
+    print(
+        f"\n{title}: {len(pairs)} near pairs, {mean(pair[3] for pair in pairs):.2f} with one label"
+    )
     for one, other, similarity, same in random.Random(0).sample(pairs, min(count, len(pairs))):
         print(f"  {similarity:.2f} {'same' if same else 'OTHER'} | {one!r} | {other!r}")

@@ -22,7 +22,8 @@ WAYS = ("both", "prune_by_noise_rate", "prune_by_class", "confident_learning")
 def figures(options: Options) -> Figures:
     """Measure every setting and way: AUC, precision, recall and the share of right labels lost.
 
-    A figure is the mean over the seeds; its interval is in the figure of the same name with `_half`.
+    A figure is the mean over the seeds; its interval is in the figure of the same name with
+    `_half`.
     """
     train = split(options.data_folder, "train")
     texts, labels = train.texts, train.labels
@@ -71,7 +72,11 @@ def _run(
     planted = rng.random(len(given)) < share
     noisy = given.copy()
     for i in np.flatnonzero(planted):
-        others = nearest[given[i]] if nearest is not None else np.delete(np.arange(given.max() + 1), given[i])
+        others = (
+            nearest[given[i]]
+            if nearest is not None
+            else np.delete(np.arange(given.max() + 1), given[i])
+        )
         noisy[i] = rng.choice(others)
     probabilities = cross_fitted(features, noisy, groups, seed=seed)
     found: dict[str, dict[str, float]] = {}
@@ -101,7 +106,8 @@ def _encoded(encoder: str, texts: Sequence[str]) -> Any:
     from sentence_transformers import SentenceTransformer
 
     model: Callable[..., Any] = SentenceTransformer(encoder, device="cpu").encode
-    # One regularisation strength serves all features if their rows are about as long as those of TF-IDF.
+    # One regularisation strength serves all features if their rows are about as long as those of
+    # TF-IDF.
     return np.asarray(model(list(texts), normalize_embeddings=True, batch_size=64)) * 3
 
 

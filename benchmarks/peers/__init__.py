@@ -25,11 +25,17 @@ from benchmarks.base import Benchmark
 
 
 def _add_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--envs", type=Path, metavar="DIR", help="folder of the peers' environments")
-    parser.add_argument("--install", action="store_true", help="make the environments, and do no more")
+    parser.add_argument(
+        "--envs", type=Path, metavar="DIR", help="folder of the peers' environments"
+    )
+    parser.add_argument(
+        "--install", action="store_true", help="make the environments, and do no more"
+    )
     parser.add_argument("--rows", type=int, help="prompts (default: 20,000; with --quick 1,000)")
     parser.add_argument("--repeats", type=int, default=3, help="rounds (default: 3)")
-    parser.add_argument("--in-flight", type=int, default=256, help="requests in flight (default: 256)")
+    parser.add_argument(
+        "--in-flight", type=int, default=256, help="requests in flight (default: 256)"
+    )
     parser.add_argument(
         "--latency", type=float, default=0.05, help="of the server, in seconds (default: 0.05)"
     )
@@ -37,12 +43,16 @@ def _add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--server-core", type=int, help="pin the server to this core")
     parser.add_argument("--base-url", metavar="URL", help="a running server, up to and with /v1")
     parser.add_argument(
-        "--timeout", type=float, default=900.0, help="seconds until a client is ended (default: 900)"
+        "--timeout",
+        type=float,
+        default=900.0,
+        help="seconds until a client is ended (default: 900)",
     )
 
 
 _CLIENTS = (
-    "bare", "synthkd", "datatrove-local", "datatrove-checkpoints", "datatrove-remote", "distilabel", "curator",
+    "bare", "synthkd", "datatrove-local", "datatrove-checkpoints", "datatrove-remote", "distilabel",
+    "curator",
     "sdg-hub", "data-designer",
 )  # fmt: skip
 

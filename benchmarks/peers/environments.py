@@ -8,17 +8,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-#: An environment for each peer. Of datatrove's `inference` extra only what a client needs; the others are servers.
+#: An environment for each peer. Of datatrove's `inference` extra only what a client needs; the
+#: others are servers.
 ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     # It imports two packages that the newest versions of its dependencies no longer bring.
     "distilabel": ("distilabel[openai]==1.5.3", "pillow", "requests"),
     "bespokelabs-curator": ("bespokelabs-curator==0.1.31",),
-    "data-designer": ("data-designer==0.9.7", "data-designer-config==0.9.7", "data-designer-engine==0.9.7"),
+    "data-designer": (
+        "data-designer==0.9.7",
+        "data-designer-config==0.9.7",
+        "data-designer-engine==0.9.7",
+    ),
     "sdg-hub": ("sdg-hub==0.9.4",),
     "datatrove": ("datatrove[io]==0.10.1", "aiofiles", "aiosqlite", "httpx", "openai", "xxhash"),
 }
-#: Requirements of any version: no certificate is read on loopback, and an index that is some days behind lacks the
-#: newest bundle, which data-designer requires.
+#: Requirements of any version: no certificate is read on loopback, and an index that is some days
+#: behind lacks the newest bundle, which data-designer requires.
 ANY_VERSION = {"certifi"}
 #: Prints the requirements of installed packages, less extras and less the packages themselves.
 REQUIREMENTS = """
@@ -84,7 +89,10 @@ def install(envs: Path, names: Sequence[str]) -> int:
 
 
 def pip(python: str, *what: str) -> bool:
-    return subprocess.run([python, "-m", "pip", "install", "--quiet", *what], check=False).returncode == 0
+    return (
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *what], check=False).returncode
+        == 0
+    )
 
 
 def loosely(python: str, packages: tuple[str, ...]) -> bool:

@@ -56,10 +56,14 @@ def figures(options: Options) -> Figures:
     with tempfile.TemporaryDirectory(prefix="peers-homes-") as homes:
         results = measure(options, envs, rows, Path(homes))
     print(
-        f"\n{rows} prompts, {options.latency * 1000:g} ms, {options.in_flight} in flight, {options.repeats} rounds"
+        f"\n{rows} prompts, {options.latency * 1000:g} ms, {options.in_flight} in flight,"
+        f" {options.repeats} rounds"
     )
     print(results_table(results))
-    job = {"rows": rows, **{name: getattr(options, name) for name in ("in_flight", "latency", "repeats")}}
+    job = {
+        "rows": rows,
+        **{name: getattr(options, name) for name in ("in_flight", "latency", "repeats")},
+    }
     return {"job": job, **{result.client.name: result.figures() for result in results}}
 
 
@@ -83,7 +87,9 @@ def measure(options: Options, envs: Path | None, rows: int, homes: Path) -> list
     for client, python in clients.items():
         (homes / client.name).mkdir()
         # A client that hangs on its first prompts must not hold up the others for long.
-        warm = run(client, python, WARM_UP, homes / client.name, options, min(60.0, options.timeout))
+        warm = run(
+            client, python, WARM_UP, homes / client.name, options, min(60.0, options.timeout)
+        )
         if warm.problem:
             results[client].runs.append(warm)
     for number in range(options.repeats):
@@ -96,14 +102,17 @@ def measure(options: Options, envs: Path | None, rows: int, homes: Path) -> list
             results[client].runs.append(done)
             if not done.problem:
                 print(
-                    f"round {number + 1}: {client.name} {done.figures['rows_per_second']:.0f} rows/s",
+                    f"round {number + 1}: {client.name} {done.figures['rows_per_second']:.0f}"
+                    " rows/s",
                     flush=True,
                 )
     return list(results.values())
 
 
 def spread(values: dict[str, float], digits: int) -> str:
-    return f"{values['median']:,.{digits}f} ({values['min']:,.{digits}f}–{values['max']:,.{digits}f})"
+    return (
+        f"{values['median']:,.{digits}f} ({values['min']:,.{digits}f}–{values['max']:,.{digits}f})"
+    )
 
 
 def results_table(results: list[Result]) -> str:
@@ -112,11 +121,25 @@ def results_table(results: list[Result]) -> str:
         figures = result.figures()
         if not figures["valid"]:
             rows.append(
-                (result.client.name, result.client.version, "–", "–", "–", f"invalid: {result.problem}")
+                (
+                    result.client.name,
+                    result.client.version,
+                    "–",
+                    "–",
+                    "–",
+                    f"invalid: {result.problem}",
+                )
             )
             continue
         speed, cpu = spread(figures["rows_per_second"], 0), spread(figures["cpu_ms_per_row"], 2)
         rows.append(
-            (result.client.name, result.client.version, speed, cpu, spread(figures["peak_mb"], 0), "")
+            (
+                result.client.name,
+                result.client.version,
+                speed,
+                cpu,
+                spread(figures["peak_mb"], 0),
+                "",
+            )
         )
     return table(rows)

@@ -21,8 +21,9 @@ from benchmarks.base import ROOT, Options
 from benchmarks.peers.environments import Client
 
 SCRIPTS = Path(__file__).resolve().parent / "clients"
-#: No telemetry, no look-ups on a hub or in a price list, no drawing on a terminal. Other requests over https end at a
-#: closed port of this machine: data-designer asks for an encoding when it describes its rows.
+#: No telemetry, no look-ups on a hub or in a price list, no drawing on a terminal. Other requests
+#: over https end at a closed port of this machine: data-designer asks for an encoding when it
+#: describes its rows.
 QUIET = {
     "ANONYMIZED_TELEMETRY": "false",
     "CURATOR_DISABLE_RICH_DISPLAY": "1",
@@ -88,9 +89,14 @@ def head(number: int) -> str:
 def write_job(folder: Path, rows: int, base_url: str, in_flight: int) -> None:
     """Write the prompts for the peers, and a recipe of synthkd with the same prompts."""
     question = TEMPLATE.rpartition("---\n")[2].strip()
-    with (folder / "prompts.jsonl").open("w") as prompts, (folder / "heads.jsonl").open("w") as heads:
+    with (
+        (folder / "prompts.jsonl").open("w") as prompts,
+        (folder / "heads.jsonl").open("w") as heads,
+    ):
         for number in range(rows):
-            prompts.write(json.dumps({"prompt": question.replace("{{ head }}", head(number))}) + "\n")
+            prompts.write(
+                json.dumps({"prompt": question.replace("{{ head }}", head(number))}) + "\n"
+            )
             heads.write(json.dumps({"head": head(number)}) + "\n")
     (folder / "used-for.j2").write_text(TEMPLATE)
     (folder / "recipe.yaml").write_text(RECIPE.format(base_url=base_url, in_flight=in_flight))
@@ -111,7 +117,9 @@ def server(options: Options) -> Iterator[str]:
         return
     command = [sys.executable, "-m", "synthkd.testing", "--port", "0"]
     command += ["--latency", str(options.latency), "--seconds", "3600"]
-    process = subprocess.Popen(pin(command, options.server_core), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        pin(command, options.server_core), cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
@@ -188,13 +196,17 @@ def count_completed(client: Client, folder: Path, log: Path) -> int:
     """
     if client.script is None:
         with contextlib.closing(sqlite3.connect(folder / "journal.sqlite")) as journal:
-            return int(journal.execute("SELECT count(*) FROM completions WHERE text != ''").fetchone()[0])
+            return int(
+                journal.execute("SELECT count(*) FROM completions WHERE text != ''").fetchone()[0]
+            )
     lines = log.read_text(errors="replace").split("\n")
     # Some warn once more when they end.
     return next((int(line) for line in reversed(lines) if line.strip().isdigit()), 0)
 
 
-def run(client: Client, python: Path, rows: int, home: Path, options: Options, timeout: float) -> Run:
+def run(
+    client: Client, python: Path, rows: int, home: Path, options: Options, timeout: float
+) -> Run:
     """Run a client once, in a folder and against a server of its own."""
     with tempfile.TemporaryDirectory(prefix="peers-") as name, server(options) as base_url:
         folder, log = Path(name), Path(name) / "log"
@@ -212,7 +224,10 @@ def run(client: Client, python: Path, rows: int, home: Path, options: Options, t
         if done == rows:
             problem = ""
         else:
-            print(f"{client.name}: {problem}\n{log.read_text(errors='replace')[-3000:]}", file=sys.stderr)
+            print(
+                f"{client.name}: {problem}\n{log.read_text(errors='replace')[-3000:]}",
+                file=sys.stderr,
+            )
         # Kibibytes on Linux, bytes on macOS.
         unit = 2**20 if sys.platform == "darwin" else 2**10
         return Run(rows, done, seconds, cpu, memory / unit, problem)

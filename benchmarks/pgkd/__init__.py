@@ -12,7 +12,8 @@ interval of Student's t.
     tfidf       the headline with a student on TF-IDF
     allocation  own against uniform allocation on BANKING77 and two other sets, in memory; intervals of a paired
                 bootstrap over test rows and seeds
-    triples     the loop for triples on the everyday world: questions by yield and need against random ones
+    triples     the loop for triples on the everyday world: questions by yield and need against
+        random ones
 
 About half an hour on two cores, the headline seven minutes. `--dev` measures on rows cut from
 train: for choosing.
@@ -34,7 +35,10 @@ def _add_options(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--jobs", type=int, default=2, help="loops at a time (default: 2)")
     parser.add_argument(
-        "--keep", type=Path, metavar="FILE", help="keep the outcome of each loop, and reuse those kept"
+        "--keep",
+        type=Path,
+        metavar="FILE",
+        help="keep the outcome of each loop, and reuse those kept",
     )
     parser.add_argument("--dev", action="store_true", help="rows of train replace the test rows")
 

@@ -5,12 +5,12 @@
     pairs       pairs of names by relation (ParaRel)           scarce   5 rows; half of the classes have 6 in the pool
                                                                judged   5 rows, and 20 for validation instead of 5
 
-A round is made in memory with the loop's own parts: `RoundInputs.allocation`, the pool's typical rows,
-the linear student on the vectors of a frozen encoder, calibrated on the validation rows. There is
-no prompt and no journal: only the allocation is compared. Area: mean test accuracy along the curve
-of ten rounds of as many rows as there are classes. Differences to uniform allocation by a paired
-bootstrap over test rows and seeds. With `--dev` rows cut from train replace the test rows (other
-rows for each seed, so the interval is Student's t over seeds).
+A round is made in memory with the loop's own parts: `RoundInputs.allocation`, the pool's typical
+rows, the linear student on the vectors of a frozen encoder, calibrated on the validation rows.
+There is no prompt and no journal: only the allocation is compared. Area: mean test accuracy along
+the curve of ten rounds of as many rows as there are classes. Differences to uniform allocation by a
+paired bootstrap over test rows and seeds. With `--dev` rows cut from train replace the test rows
+(other rows for each seed, so the interval is Student's t over seeds).
 """
 
 from __future__ import annotations
@@ -42,7 +42,12 @@ ARMS: dict[str, dict[str, Any]] = {
     "own, no losses": {"allocate": "own", "allocation": {"trust": 0.0}},
 }
 #: Rows of a class at the start, whether the pool is scarce, and validation rows of a class.
-SHAPES = {"even": (5, False, 5), "uneven": (0, False, 5), "scarce": (5, True, 5), "judged": (5, False, 20)}
+SHAPES = {
+    "even": (5, False, 5),
+    "uneven": (0, False, 5),
+    "scarce": (5, True, 5),
+    "judged": (5, False, 20),
+}
 SOURCES = ("banking77", "names", "pairs")
 
 
@@ -103,7 +108,10 @@ def _compared(better: Sequence[Curve], base: Sequence[Curve], dev: bool) -> tupl
         interval = tuple(gain(*([float(row.mean()) for row in side] for side in sides)))
     else:
         interval = paired_bootstrap(*(np.stack(side) for side in sides))
-    areas, ends = [float(row.mean()) for row in sides[0]], [float(one.right[-1].mean()) for one in better]
+    areas, ends = (
+        [float(row.mean()) for row in sides[0]],
+        [float(one.right[-1].mean()) for one in better],
+    )
     return (
         float(np.mean(areas)),
         *interval,
@@ -115,17 +123,24 @@ def _compared(better: Sequence[Curve], base: Sequence[Curve], dev: bool) -> tupl
 class World:
     """The rows of a cut, and a pool that gives out typical rows of a class, each once."""
 
-    def __init__(self, folder: Path, classes: Sequence[str], encoder: str | None, seed: int) -> None:
+    def __init__(
+        self, folder: Path, classes: Sequence[str], encoder: str | None, seed: int
+    ) -> None:
         self.folder, self.classes, self.seed = folder, tuple(classes), seed
         self.start, self.validation, self.pool, self.test = (
             _read(folder / f"{name}.parquet") for name in ("start", "validation", "pool", "test")
         )
-        self.options: dict[str, Any] = {"features": "embeddings", "encoder": encoder} if encoder else {}
+        self.options: dict[str, Any] = (
+            {"features": "embeddings", "encoder": encoder} if encoder else {}
+        )
 
     def curve(self, arm: str, rounds: int) -> Curve:
         """Run a loop of rounds of as many rows as there are classes."""
         requests = RoundInputs(self._recipe(arm), self.classes)
-        train, free = list(zip(self.start.texts, self.start.labels, strict=True)), self._classes(self.pool)
+        train, free = (
+            list(zip(self.start.texts, self.start.labels, strict=True)),
+            self._classes(self.pool),
+        )
         right, records = [], list[Mapping[str, Any]]()
         asked: Mapping[str, int] = {}
         came: Counter[str] = Counter()
@@ -133,18 +148,28 @@ class World:
             student = self._student(train)
             right.append(np.array(student.predict(self.test.texts)) == np.array(self.test.labels))
             measured = evaluate_classifier(
-                student.probabilities(self.validation.texts), self.validation.labels, self.classes, draws=0
+                student.probabilities(self.validation.texts),
+                self.validation.labels,
+                self.classes,
+                draws=0,
             )
             details = {"validation": {"per_class": [asdict(one) for one in measured.per_class]}}
             records.append(
-                {"told": {"asked": dict(asked), "came": dict(came)}, "figures": {"details": details}}
+                {
+                    "told": {"asked": dict(asked), "came": dict(came)},
+                    "figures": {"details": details},
+                }
             )
             if number == rounds:
                 break
-            asked = requests.allocation(measured, Counter(label for _, label in train), records).wanted
+            asked = requests.allocation(
+                measured, Counter(label for _, label in train), records
+            ).wanted
             came = Counter()
             for label, wanted in asked.items():
-                texts = self._typical(free[label], [text for text, of in train if of == label], wanted)
+                texts = self._typical(
+                    free[label], [text for text, of in train if of == label], wanted
+                )
                 train += [(text, label) for text in texts]
                 free[label] = [text for text in free[label] if text not in set(texts)]
                 came[label] = len(texts)
@@ -160,9 +185,13 @@ class World:
         """Typical rows of a class that the student does not have."""
         if not free:
             return []
-        a, b = _vectors(free, self.options.get("encoder")), _vectors(seen, self.options.get("encoder"))
+        a, b = (
+            _vectors(free, self.options.get("encoder")),
+            _vectors(seen, self.options.get("encoder")),
+        )
         return [
-            free[place] for place in select_typical(a @ a.T, a @ b.T, np.zeros((len(free), 0)), 1.0, most)
+            free[place]
+            for place in select_typical(a @ a.T, a @ b.T, np.zeros((len(free), 0)), 1.0, most)
         ]
 
     def _classes(self, rows: LabelledTexts) -> dict[str, list[str]]:
@@ -194,7 +223,9 @@ class World:
 
 def _read(file: Path) -> LabelledTexts:
     rows = pq.read_table(file)
-    return LabelledTexts(tuple(rows.column("text").to_pylist()), tuple(rows.column("label").to_pylist()))
+    return LabelledTexts(
+        tuple(rows.column("text").to_pylist()), tuple(rows.column("label").to_pylist())
+    )
 
 
 def _vectors(texts: Sequence[str], encoder: str | None) -> Any:

@@ -22,7 +22,8 @@ ARMS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "pgkd, no hard negatives": ({"allocate": "own", "mine": {"folds": 5, "hard": 0}}, _TYPICAL),
     "pgkd, uniform allocation": ({"allocate": "uniform", **_SEES}, _TYPICAL),
     "pgkd, teacher allocates": ({"allocate": "teacher", **_SEES}, _TYPICAL),
-    "pgkd, teacher allocates, no report": ({"allocate": "teacher", "report": False, **_SEES}, _TYPICAL),
+    "pgkd, teacher allocates, no report": ({"allocate": "teacher", "report": False, **_SEES},
+    _TYPICAL),
     # One thing alone.
     "own allocation alone": ({"allocate": "own", **_BLIND}, _DRAWN),
     "typical rows alone": ({"allocate": "uniform", **_BLIND}, _TYPICAL),
@@ -53,7 +54,11 @@ def recipe(
             "name": "pgkd-bench",
             "seed": seed,
             "inputs": {"path": "start.parquet"},
-            "kind": {"name": "labelled_text", "several": True, "options": {"taxonomy": list(place.classes)}},
+            "kind": {
+                "name": "labelled_text",
+                "several": True,
+                "options": {"taxonomy": list(place.classes)},
+            },
             "prompt": {"template": "labelled_text/pool"},
             "teacher": {
                 "backend": "pool",
@@ -62,7 +67,14 @@ def recipe(
             },
             "rules": ["empty", "label_known", *(["label_noise"] if rule else [])],
             "student": {"name": "linear", "options": options, "path": "out/student"},
-            "loop": {**rows, "rounds": rounds, "rows": ROWS, "patience": rounds, "texts": 100, **loop},
+            "loop": {
+                **rows,
+                "rounds": rounds,
+                "rows": ROWS,
+                "patience": rounds,
+                "texts": 100,
+                **loop,
+            },
             "corpus": {"path": "out/corpus"},
             "journal": "out/journal.sqlite",
             "work": "out/runs",

@@ -67,7 +67,10 @@ def cut(
     test = [] if dev else test
     validation, rest = [], []
     for label in classes:
-        own = [train[i] for i in rng.permutation([i for i, row in enumerate(train) if row["label"] == label])]
+        own = [
+            train[i]
+            for i in rng.permutation([i for i, row in enumerate(train) if row["label"] == label])
+        ]
         held = min(DEV, len(own) // 4) if dev else 0
         test += own[:held]
         validation += own[held : held + judged]
@@ -88,7 +91,9 @@ def cut(
 
 def _banking(data: Path) -> tuple[Lot, Lot]:
     """Intents of messages to a bank: 77 classes, with a test split of its own."""
-    train, test = (pq.read_table(data / "banking77" / f"{name}.parquet") for name in ("train", "test"))
+    train, test = (
+        pq.read_table(data / "banking77" / f"{name}.parquet") for name in ("train", "test")
+    )
     return train.select(["text", "label"]).to_pylist(), test.select(["text", "label"]).to_pylist()
 
 
@@ -109,7 +114,11 @@ def _pairs(data: Path) -> tuple[Lot, Lot]:
     columns = ["subject", "object", "relation_label"]
     rows = pq.read_table(data / "pararel" / "facts.parquet").select(columns).to_pylist()
     return _parted(
-        [{"text": f"{row['subject']}, {row['object']}", "label": row["relation_label"]} for row in rows], 90
+        [
+            {"text": f"{row['subject']}, {row['object']}", "label": row["relation_label"]}
+            for row in rows
+        ],
+        90,
     )
 
 

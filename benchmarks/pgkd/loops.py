@@ -64,9 +64,12 @@ def run(task: Task, setting: Setting) -> Outcome:
 
     with tempfile.TemporaryDirectory(prefix="pgkd-") as name:
         place = cut(setting.data, Path(name), task.seed, task.shots, setting.dev)
-        asked = recipe(task.arm, place, task.seed, task.student, task.noise, task.rule, setting.rounds)
+        asked = recipe(
+            task.arm, place, task.seed, task.student, task.noise, task.rule, setting.rounds
+        )
         start = time.perf_counter()
-        # The diversity of the corpus takes longer to measure than its students to train, and is not needed here.
+        # The diversity of the corpus takes longer to measure than its students to train, and is not
+        # needed here.
         with patch("synthkd.loops.outputs.stage_diversity", lambda *_: {}):
             found = distill(asked, quiet=True)
         seconds = time.perf_counter() - start
@@ -85,7 +88,8 @@ def run_all(tasks: Sequence[Task], setting: Setting) -> dict[Task, Outcome]:
             if setting.keep:
                 with setting.keep.open("a") as file:
                     file.write(
-                        json.dumps([setting.rounds, setting.dev, *task, *asdict(outcome).values()]) + "\n"
+                        json.dumps([setting.rounds, setting.dev, *task, *asdict(outcome).values()])
+                        + "\n"
                     )
     return found
 
@@ -133,9 +137,12 @@ def comparison(
         middle = len(mine[0].accuracy) // 2
         lines.append(
             (
-                name, _mean([one.area for one in mine]), *found_gain, _mean([one.accuracy[0] for one in mine]),
-                _mean([one.accuracy[middle] for one in mine]), _mean([one.accuracy[-1] for one in mine]),
-                round(_mean([one.rows[-1] for one in mine])), round(_mean([one.seconds for one in mine]), 1),
+                name, _mean([one.area for one in mine]), *found_gain,
+                _mean([one.accuracy[0] for one in mine]),
+                _mean([one.accuracy[middle] for one in mine]),
+                _mean([one.accuracy[-1] for one in mine]),
+                round(_mean([one.rows[-1] for one in mine])),
+                round(_mean([one.seconds for one in mine]), 1),
             )
         )  # fmt: skip
     return lines

@@ -50,14 +50,24 @@ def ablations(options: Options) -> Figures:
 def skewed(options: Options) -> Figures:
     """Policies from a start of 1 to 16 rows a class."""
     study = Study(options)
-    names = ("uniform", "own allocation alone", "typical rows alone", "pgkd, uniform allocation", "pgkd")
+    names = (
+        "uniform",
+        "own allocation alone",
+        "typical rows alone",
+        "pgkd, uniform allocation",
+        "pgkd",
+    )
     arms = {name: Task(name, 0, 0, study.student) for name in names}
     study.run(arms)
     study.show("1 to 16 rows a class at the start", arms, "uniform")
     return {
         **study.settings(),
-        **study.gain("banking77_skewed_own_allocation", arms["own allocation alone"], arms["uniform"]),
-        **study.gain("banking77_skewed_own_in_pgkd", arms["pgkd"], arms["pgkd, uniform allocation"]),
+        **study.gain(
+            "banking77_skewed_own_allocation", arms["own allocation alone"], arms["uniform"]
+        ),
+        **study.gain(
+            "banking77_skewed_own_in_pgkd", arms["pgkd"], arms["pgkd, uniform allocation"]
+        ),
         **study.gain("banking77_skewed_area_gain", arms["pgkd"], arms["uniform"]),
         **study.seconds("skewed"),
     }
@@ -71,15 +81,26 @@ def noise(options: Options) -> Figures:
             arm, 0, 5, study.student, share, rule
         )
         for arm in ("uniform", "pgkd")
-        for share, rule in ((0.0, False), (0.0, True), (0.1, False), (0.1, True), (0.2, False), (0.2, True))
+        for share, rule in (
+            (0.0, False),
+            (0.0, True),
+            (0.1, False),
+            (0.1, True),
+            (0.2, False),
+            (0.2, True),
+        )
         if arm == "pgkd" or not rule
     }
     study.run(arms)
-    study.show("Wrong labels from the teacher, 5 rows a class at the start", arms, "pgkd, 0 % wrong")
+    study.show(
+        "Wrong labels from the teacher, 5 rows a class at the start", arms, "pgkd, 0 % wrong"
+    )
     figures = study.settings()
     for share in (0, 10, 20):
         name = f"pgkd, {share} % wrong"
-        figures |= study.gain(f"banking77_label_noise_rule_{share}", arms[f"{name}, label_noise"], arms[name])
+        figures |= study.gain(
+            f"banking77_label_noise_rule_{share}", arms[f"{name}, label_noise"], arms[name]
+        )
         figures |= study.gain(
             f"banking77_area_gain_at_{share}_noise", arms[name], arms[f"uniform, {share} % wrong"]
         )
@@ -95,7 +116,9 @@ def tfidf(options: Options) -> Figures:
     return {
         **study.settings(),
         **study.gain("banking77_tfidf_area_gain", arms["pgkd"], arms["uniform"]),
-        **study.gain("banking77_tfidf_area_gain_same_rows", arms["pgkd"], arms["typical rows alone"]),
+        **study.gain(
+            "banking77_tfidf_area_gain_same_rows", arms["pgkd"], arms["typical rows alone"]
+        ),
         **study.seconds("tfidf"),
     }
 
@@ -106,7 +129,9 @@ def allocation(options: Options) -> Figures:
 
     study = Study(options)
     setting = study.setting
-    figures = run(setting.data, study.seeds, setting.rounds, options.encoder, setting.dev, options.quick)
+    figures = run(
+        setting.data, study.seeds, setting.rounds, options.encoder, setting.dev, options.quick
+    )
     return study.settings() | figures | study.seconds("allocation")
 
 
@@ -140,7 +165,9 @@ class Study:
 
     def gain(self, name: str, better: Task, base: Task) -> Figures:
         """The gain of an arm over another, with its interval."""
-        areas = ([_DONE[task._replace(seed=seed)].area for seed in self.seeds] for task in (better, base))
+        areas = (
+            [_DONE[task._replace(seed=seed)].area for seed in self.seeds] for task in (better, base)
+        )
         value = gain(*areas)
         return {name: value.mean, f"{name}_low": value.low, f"{name}_high": value.high}
 

@@ -55,7 +55,8 @@ def run(quick: bool = False, count: int = 3) -> dict[str, Any]:
             for arm in ARMS:
                 found[arm, seed] = one(Path(name), arm, seed, quick)
                 print(
-                    f"triples: seed {seed}, {arm}: {[round(r.precision, 3) for r in found[arm, seed]]}",
+                    f"triples: seed {seed}, {arm}:"
+                    f" {[round(r.precision, 3) for r in found[arm, seed]]}",
                     flush=True,
                 )
     show(found, seeds)
@@ -72,13 +73,17 @@ def one(folder: Path, arm: str, seed: int, quick: bool) -> list[Round]:
     place = folder / f"{arm}-{seed}"
     changes = [
         f"journal={folder}/journal.sqlite", f"work={place}/run", f"corpus.path={place}/corpus",
-        f"student.path={place}/student", f"seed={seed}", f"loop.allocate={arm}", "teacher.threads=1",
+        f"student.path={place}/student", f"seed={seed}", f"loop.allocate={arm}",
+        "teacher.threads=1",
         "loop.patience=99", *(["loop.rounds=2", "loop.rows=40"] if quick else []),
     ]  # fmt: skip
     recipe = Recipe.load(ROOT / "examples/pgkd-triples.yaml", changes)
     distill(recipe, quiet=True)
     task, truth = TripleTask(recipe), Truth.load()
-    return [measure_round(task, truth, file) for file in sorted(recipe.work_dir.glob("rounds/*/round.json"))]
+    return [
+        measure_round(task, truth, file)
+        for file in sorted(recipe.work_dir.glob("rounds/*/round.json"))
+    ]
 
 
 def measure_round(task: Any, truth: Any, file: Path) -> Round:
@@ -130,17 +135,23 @@ def figures(found: dict[tuple[str, int], list[Round]], seeds: Sequence[int]) -> 
     """Own against uniform allocation, paired by seed; means of the areas under the ROC curves."""
 
     def after(arm: str, name: str) -> list[float]:
-        return [float(np.mean([getattr(one, name) for one in found[arm, seed][1:]])) for seed in seeds]
+        return [
+            float(np.mean([getattr(one, name) for one in found[arm, seed][1:]])) for seed in seeds
+        ]
 
     result: dict[str, Any] = {}
     for short, name in (("", "precision"), ("_validity", "validity")):
         value = gain(after("own", name), after("uniform", name))
         parts = dict(zip(("", "_low", "_high"), value, strict=True))
-        result |= {f"triples_own_minus_uniform{short}{end}": round(part, 4) for end, part in parts.items()}
+        result |= {
+            f"triples_own_minus_uniform{short}{end}": round(part, 4) for end, part in parts.items()
+        }
     rows = {arm: float(np.mean([found[arm, seed][-1].rows for seed in seeds])) for arm in ARMS}
     result["triples_rows_own_to_uniform"] = round(rows["own"] / rows["uniform"], 4)
     every = [one for rounds in found.values() for one in rounds]
     for name in ("precision", "validity", "accepted", "examiner", "critic"):
         short = f"{name}_auc" if name in ("examiner", "critic") else f"mean_{name}"
-        result[f"triples_{short}"] = round(float(np.nanmean([getattr(one, name) for one in every])), 4)
+        result[f"triples_{short}"] = round(
+            float(np.nanmean([getattr(one, name) for one in every])), 4
+        )
     return result

@@ -47,12 +47,17 @@ class Biographies:
     def __init__(self, data: Path) -> None:
         folder = data / "factscore"
         self.sentences = [
-            row for row in pq.read_table(folder / "sentences.parquet").to_pylist() if row["n_human_facts"]
+            row
+            for row in pq.read_table(folder / "sentences.parquet").to_pylist()
+            if row["n_human_facts"]
         ]
         self.texts = {
-            row["id"]: row["output"] for row in pq.read_table(folder / "generations.parquet").to_pylist()
+            row["id"]: row["output"]
+            for row in pq.read_table(folder / "generations.parquet").to_pylist()
         }
-        self.model, self.human = (_facts(folder / f"{name}_facts.parquet") for name in ("model", "human"))
+        self.model, self.human = (
+            _facts(folder / f"{name}_facts.parquet") for name in ("model", "human")
+        )
         self.of = {row["id"]: row for row in self.sentences}
 
 
@@ -83,7 +88,9 @@ def passing_facts(read: Biographies, facts: Facts, rules: tuple[str, ...]) -> Fa
     """The facts that all these rules let pass."""
     found = [verdicts(read, facts, rule) for rule in rules]
     return {
-        name: [text for i, text in enumerate(facts[name]) if all(one[name][i] is None for one in found)]
+        name: [
+            text for i, text in enumerate(facts[name]) if all(one[name][i] is None for one in found)
+        ]
         for name in read.of
     }
 
@@ -108,7 +115,9 @@ def agreement(options: Options) -> Figures:
         facts = passing_facts(read, read.model, rules) if rules else read.model
         share = sum(len(facts[name]) for name in read.of) / whole
         for scorer in (ExactScorer(), OverlapScorer()):
-            found = mean_scores(reference_based(read.human[name], facts[name], scorer) for name in read.of)
+            found = mean_scores(
+                reference_based(read.human[name], facts[name], scorer) for name in read.of
+            )
             rows.append((label, *_line(found), share))
             figures |= _figures(label, found)
         if not rules or rules == RULES:
@@ -135,7 +144,11 @@ def _line(found: PropositionScores) -> tuple[Any, ...]:
 
 def _figures(label: str, found: PropositionScores) -> dict[str, float]:
     name = f"{label.replace(', ', '_').replace(' ', '_')}_{found.measure.lower()}_{found.scorer}"
-    return {f"{name}_precision": found.precision, f"{name}_recall": found.recall, f"{name}_f1": found.f1}
+    return {
+        f"{name}_precision": found.precision,
+        f"{name}_recall": found.recall,
+        f"{name}_f1": found.f1,
+    }
 
 
 def rule_effects(options: Options) -> Figures:
@@ -146,7 +159,9 @@ def rule_effects(options: Options) -> Figures:
     read = Biographies(options.data_folder)
     human = {name: {normal_phrase(text) for text in read.human[name]} for name in read.of}
     same: Callable[[str, str], bool] = lambda name, text: normal_phrase(text) in human[name]  # noqa: E731
-    rows: Rows = [("rule", "of kept by humans", "of changed by humans", "of human facts", "commonest reason")]
+    rows: Rows = [
+        ("rule", "of kept by humans", "of changed by humans", "of human facts", "commonest reason")
+    ]
     figures: dict[str, Any] = {}
     for rule in RULES:
         found = verdicts(read, read.model, rule)
@@ -156,7 +171,11 @@ def rule_effects(options: Options) -> Figures:
             for text, reason in zip(read.model[name], found[name], strict=True):
                 rejected[same(name, text)].append(reason is not None)
                 why.update([reason.split(":")[0]] if reason else [])
-        own = [reason is not None for said in verdicts(read, read.human, rule).values() for reason in said]
+        own = [
+            reason is not None
+            for said in verdicts(read, read.human, rule).values()
+            for reason in said
+        ]
         shares = [sum(each) / len(each) for each in (rejected[True], rejected[False], own)]
         rows.append((rule, *shares, *(f"{name} ({count})" for name, count in why.most_common(1))))
         figures |= dict(
@@ -193,14 +212,16 @@ def alignment(options: Options) -> Figures:
 def planted(options: Options) -> Figures:
     """Share of planted numbers and names in people's facts that `grounded` finds."""
     read, rng = Biographies(options.data_folder), random.Random(0)
-    names = sorted({name for texts in read.human.values() for text in texts for name in names_of(text)})
+    names = sorted(
+        {name for texts in read.human.values() for text in texts for name in names_of(text)}
+    )
     read.human, kinds = _planted(read, names, rng), defaultdict(list)
     for name, said in verdicts(read, read.human, "grounded").items():
         for text, reason in zip(read.human[name], said, strict=True):
             kinds["number" if PLANTED in text else "name"].append(reason is not None)
-    return {f"planted_{kind}_found": sum(each) / len(each) for kind, each in sorted(kinds.items())} | {
-        f"planted_{kind}s": len(each) for kind, each in sorted(kinds.items())
-    }
+    return {
+        f"planted_{kind}_found": sum(each) / len(each) for kind, each in sorted(kinds.items())
+    } | {f"planted_{kind}s": len(each) for kind, each in sorted(kinds.items())}
 
 
 def _planted(read: Biographies, names: list[str], rng: random.Random) -> Facts:
@@ -212,7 +233,9 @@ def _planted(read: Biographies, names: list[str], rng: random.Random) -> Facts:
                 found[name].append(f"{text[: digits.start()]}{PLANTED}{text[digits.end() :]}")
             for own in list(names_of(text))[-1:]:
                 other = next(
-                    one for one in iter(lambda: rng.choice(names), None) if one.casefold() not in source
+                    one
+                    for one in iter(lambda: rng.choice(names), None)
+                    if one.casefold() not in source
                 )
                 found[name].append(text.replace(own, other))
     return found

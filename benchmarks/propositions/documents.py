@@ -28,7 +28,9 @@ def documents(data: Path, quick: bool) -> list[dict[str, Any]]:
     rows = pq.read_table(
         data / "documents" / "documents.parquet", columns=["id", "text", "markup"]
     ).to_pylist()
-    rows = [{"document_id": row["id"], "text": row["text"], "markup": row["markup"]} for row in rows]
+    rows = [
+        {"document_id": row["id"], "text": row["text"], "markup": row["markup"]} for row in rows
+    ]
     return rows[:8] if quick else rows
 
 
@@ -46,7 +48,8 @@ def segmented(options: Options) -> Figures:
         place = 0
         for unit in kind.units(row):
             lost += (
-                sum(not ch.isspace() for ch in row["text"][place : unit.start]) + (unit.start < place) * 10**6
+                sum(not ch.isspace() for ch in row["text"][place : unit.start])
+                + (unit.start < place) * 10**6
             )
             counts[unit.kind] += 1
             counts["characters skipped"] += (unit.index < 0) * (unit.end - unit.start)
@@ -54,7 +57,8 @@ def segmented(options: Options) -> Figures:
         lost += sum(not ch.isspace() for ch in row["text"][place:])
     size = sum(len(row["text"]) for row in rows) / 1e6
     return _prefixed("segmented", {
-        "documents": len(rows), "megacharacters": size, **counts, "characters between units (list marks)": lost,
+        "documents": len(rows), "megacharacters": size, **counts, "characters between units (list"
+            " marks)": lost,
         "seconds per MB": seconds / size, "MB of memory more": _memory() - before,
     })  # fmt: skip
 
@@ -158,8 +162,10 @@ def _run(recipe: Recipe) -> Figures:
     counts = result.counts
     size = sum(map(len, texts.values())) / 1e6
     return {
-        "documents": len(rows), "chunks": whole.chunks, "completed": counts["completed"], "failed": counts["failed"],
-        "candidates": counts["candidates"], "accepted": counts["accepted"], "rejected": sum(counts["rejected"].values()),
+        "documents": len(rows), "chunks": whole.chunks, "completed": counts["completed"],
+        "failed": counts["failed"],
+        "candidates": counts["candidates"], "accepted": counts["accepted"],
+        "rejected": sum(counts["rejected"].values()),
         "sentences": whole.sentences, "with propositions": whole.with_propositions,
         **{f"without: {name}": count for name, count in sorted(whole.without.items())},
         "sentences without a fate": whole.sentences - whole.with_propositions - whole.without.total(),

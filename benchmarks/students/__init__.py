@@ -1,7 +1,7 @@
 """Students on real rows: beside common tools, beside their teacher, and how fast they answer.
 
-Test splits are only measured; nothing is chosen on them. `--keep DIR` keeps the predictions of the slowest methods, so
-that an interrupted run goes on.
+Test splits are only measured; nothing is chosen on them. `--keep DIR` keeps the predictions of the
+slowest methods, so that an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ from benchmarks.encoders import add_encoder_option
 
 def _add_options(parser: ArgumentParser) -> None:
     add_encoder_option(parser)
-    parser.add_argument("--seeds", type=int, default=3, help="trainings of each student (default: 3)")
-    parser.add_argument("--shots", type=int, default=5, help="rows a class of the part setfit (default: 5)")
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="trainings of each student (default: 3)"
+    )
+    parser.add_argument(
+        "--shots", type=int, default=5, help="rows a class of the part setfit (default: 5)"
+    )
     parser.add_argument(
         "--keep", type=Path, metavar="DIR", help="keep the predictions of the slowest methods"
     )

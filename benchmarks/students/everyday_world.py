@@ -68,7 +68,9 @@ class World:
         """The teacher's rows of a number of runs, each with its own seed of sampling."""
         every = self._inputs("every", questions)
         seeds = range(count * self.seed, count * (self.seed + 1))
-        return [self._rows(f"raw-{seed}", [every, f"teacher.sampling.seed={seed}"]) for seed in seeds]
+        return [
+            self._rows(f"raw-{seed}", [every, f"teacher.sampling.seed={seed}"]) for seed in seeds
+        ]
 
     def answers(self, changes: Sequence[str], sampled: Rows | None = None) -> tuple[Right, Right]:
         """Share of right answers to the held-out questions: sampled, and greedy."""
@@ -81,7 +83,8 @@ class World:
     def _rows(self, name: str, changes: Iterable[str]) -> Rows:
         """All rows of a run, rejected ones too."""
         given = [
-            f"journal={self.folder}/journal.sqlite", f"work={self.folder}/{name}-run", "teacher.threads=1",
+            f"journal={self.folder}/journal.sqlite", f"work={self.folder}/{name}-run",
+            "teacher.threads=1",
             f"corpus.path={self.folder}/{name}-corpus", "critic=null", *changes,
         ]  # fmt: skip
         corpus = run(Recipe.load(RECIPE, given), quiet=True).corpus

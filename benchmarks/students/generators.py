@@ -39,7 +39,10 @@ def figures(options: Options) -> Figures:
     texts = [text for example in examples for text in (example.prompt, example.completion)]
     with tempfile.TemporaryDirectory() as folder:
         base = new_checkpoint(Path(folder) / "base", texts, layers=2, width=128, vocabulary=1024)
-        turns = [(_ours(base, examples), _bare(base, examples)) for _ in range(1 if options.quick else TURNS)]
+        turns = [
+            (_ours(base, examples), _bare(base, examples))
+            for _ in range(1 if options.quick else TURNS)
+        ]
     found["generator_coded_per_second"] = len(examples) / median(ours[1] for ours, _ in turns)
     ours, bare = median(ours[0] for ours, _ in turns), median(bare for _, bare in turns)
     return found | {
@@ -67,7 +70,11 @@ def _ours(base: Path, examples: list[Any]) -> tuple[float, float]:
     coder = ExampleTokenizer(tokenizer, False)
     coding, (coded, _) = cpu_time(lambda: coder.examples(examples, 512))
     work = GeneratorTraining(
-        model, coder.pad, coded, examples, GeneratorOptions(epochs=1, batch_size=BATCH, device="cpu")
+        model,
+        coder.pad,
+        coded,
+        examples,
+        GeneratorOptions(epochs=1, batch_size=BATCH, device="cpu"),
     )
     seconds, trained = cpu_time(lambda: work.run(1e-3))
     return trained.tokens / seconds, coding
@@ -100,9 +107,13 @@ def _bare(base: Path, examples: list[Any]) -> float:
             labels = torch.full((len(rows), width), -100)
             for place, i in enumerate(rows):
                 ids[place, : len(pieces[i])] = pieces[i]
-                labels[place, coded.prompt_lengths[i] : len(pieces[i])] = pieces[i][coded.prompt_lengths[i] :]
+                labels[place, coded.prompt_lengths[i] : len(pieces[i])] = pieces[i][
+                    coded.prompt_lengths[i] :
+                ]
             mask = (labels >= 0) | (ids > 0)
-            model(input_ids=ids, attention_mask=mask.long(), labels=labels, use_cache=False).loss.backward()
+            model(
+                input_ids=ids, attention_mask=mask.long(), labels=labels, use_cache=False
+            ).loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)

@@ -92,7 +92,8 @@ def _measure(options: Options, folder: Path) -> Figures:
         scores[name] = found_one
         lines.append((name, "", "", *_cells(found_one), ""))
     print(
-        f"\npropositions: {len(asked)} held-out sentences, {options.seeds} seeds; the teacher wrote for {wrote:.0f} s"
+        f"\npropositions: {len(asked)} held-out sentences, {options.seeds} seeds; the teacher wrote"
+        f" for {wrote:.0f} s"
     )
     print(table(lines))
     return _figures(scores, seen)
@@ -104,7 +105,8 @@ def raw(accepted: Rows, rejected: Rows) -> Rows:
     for row in [*accepted, *rejected]:
         if row["rejected_by"] != "malformed" and row["proposition"] and row["sample_index"] == 0:
             found.setdefault(row["source"], []).append(row)
-    # An accepted row represents all its copies, so a proposition of the first sample may have another's number.
+    # An accepted row represents all its copies, so a proposition of the first sample may have
+    # another's number.
     distinct: dict[tuple[str, str], dict[str, Any]] = {}
     for rows in found.values():
         for row in rows:
@@ -172,7 +174,9 @@ def _figures(scores: dict[str, Floats], seen: Any) -> dict[str, Any]:
             figures[f"{key}_unseen_subject"] = round(float(found[:, ~seen, place].mean()), 4)
     for place, measure in ((2, "f1"), (3, "whole")):
         for name, other in (("raw", "student, raw"), ("teacher", "teacher, one sample")):
-            difference = interval(scores["student, filtered"][..., place], scores[other][..., place])
+            difference = interval(
+                scores["student, filtered"][..., place], scores[other][..., place]
+            )
             print(f"  {measure}, filtered minus {name}: {format_interval(difference)}")
             figures |= interval_figures(f"propositions_filtered_minus_{name}_{measure}", difference)
     return figures

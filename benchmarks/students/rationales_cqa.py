@@ -22,8 +22,9 @@ from synthkd.encoders.frozen import load_frozen_encoder
 from synthkd.filters.votes import tally
 from synthkd.keys import fraction
 
-#: Rate, scale and form were chosen on the validation part, with voted answers: a linear layer over `pair_features` gave
-#: 0.367 there, projections at 1e-3 and a scale of 20 0.367, at 3e-4 and 10 0.403.
+#: Rate, scale and form were chosen on the validation part, with voted answers: a linear layer over
+#: `pair_features` gave 0.367 there, projections at 1e-3 and a scale of 20 0.367, at 3e-4 and 10
+#: 0.403.
 EPOCHS, LR, BATCH, SCALE, DROPOUT = 6, 3e-4, 64, 10.0, 0.2
 Label = tuple[str, int, float]
 
@@ -65,14 +66,19 @@ def labels(data: Path, items: Items) -> tuple[list[Label], list[Label]]:
     Each is (question, choice, agreement).
     """
     said = pq.read_table(data / "rationales_palm/cqa_train_rationales.parquet").to_pylist()
-    said = [row for row in said if row["parsed_index"] is not None and row["item_id"] in items.place]
-    counted = tally([r["item_id"] for r in said], [r["parsed_answer"] for r in said], [r["id"] for r in said])
+    said = [
+        row for row in said if row["parsed_index"] is not None and row["item_id"] in items.place
+    ]
+    counted = tally(
+        [r["item_id"] for r in said], [r["parsed_answer"] for r in said], [r["id"] for r in said]
+    )
     raw = [(row["item_id"], int(row["parsed_index"]), 1.0) for row in said]
     voted: dict[str, Label] = {}
     for i, row in enumerate(said):
         if counted.leads[i] and counted.votes[i] > 1:
             voted.setdefault(
-                row["item_id"], (row["item_id"], int(row["parsed_index"]), float(counted.agreement[i]))
+                row["item_id"],
+                (row["item_id"], int(row["parsed_index"]), float(counted.agreement[i])),
             )
     return raw, list(voted.values())
 
@@ -95,7 +101,9 @@ class Ranker:
         return SCALE * torch.einsum("bd,bkd->bk", question @ self.question, choice @ self.choice)
 
 
-def train(items: Items, rows: list[Label], weighted: bool, seed: int, epochs: int = EPOCHS) -> Ranker:
+def train(
+    items: Items, rows: list[Label], weighted: bool, seed: int, epochs: int = EPOCHS
+) -> Ranker:
     """Train with cross-entropy over a question's choices."""
     import torch
 
@@ -107,11 +115,15 @@ def train(items: Items, rows: list[Label], weighted: bool, seed: int, epochs: in
     ranker = Ranker(first.shape[1])
     optimizer = torch.optim.Adam([ranker.question, ranker.choice], lr=LR)
     steps = epochs * len(rows) // BATCH
-    order = np.concatenate([np.random.default_rng([seed, e]).permutation(len(rows)) for e in range(epochs)])
+    order = np.concatenate(
+        [np.random.default_rng([seed, e]).permutation(len(rows)) for e in range(epochs)]
+    )
     for step in range(steps):
         chosen = order[step * BATCH : (step + 1) * BATCH]
         at = places[chosen]
-        scores = ranker.scores(*(torch.dropout(vectors[at], DROPOUT, True) for vectors in (first, second)))
+        scores = ranker.scores(
+            *(torch.dropout(vectors[at], DROPOUT, True) for vectors in (first, second))
+        )
         each = torch.nn.functional.cross_entropy(scores, answers[chosen], reduction="none")
         loss = (weights[chosen] * each).sum() / weights[chosen].sum()
         optimizer.zero_grad()
@@ -130,11 +142,14 @@ def right(items: Items, ranker: Ranker, part: Any) -> Floats:
     import torch
 
     with torch.no_grad():
-        scores = ranker.scores(torch.from_numpy(items.question[part]), torch.from_numpy(items.choice[part]))
+        scores = ranker.scores(
+            torch.from_numpy(items.question[part]), torch.from_numpy(items.choice[part])
+        )
     at = np.flatnonzero(part)
     best = scores.argmax(1).tolist()
     return np.array(
-        [items.choices[i][choice] == items.answer[i] for i, choice in zip(at, best, strict=True)], float
+        [items.choices[i][choice] == items.answer[i] for i, choice in zip(at, best, strict=True)],
+        float,
     )
 
 
@@ -167,7 +182,12 @@ def figures(options: Options) -> Figures:
     }
     lines: list[tuple[Any, ...]] = [("trained on", "rows", "of them right", "answers right")]
     lines.append(
-        ("untrained, nearest vector", 0, "", format_interval(interval(scores["untrained, nearest vector"])))
+        (
+            "untrained, nearest vector",
+            0,
+            "",
+            format_interval(interval(scores["untrained, nearest vector"])),
+        )
     )
     for way, (rows_of, weighted) in ways.items():
         found = []
@@ -178,10 +198,18 @@ def figures(options: Options) -> Figures:
             found.append(right(items, train(items, rows, weighted, seed, epochs), items.held))
         scores[way] = np.array(found)
         true = float(
-            np.mean([items.choices[items.place[n]][c] == items.answer[items.place[n]] for n, c, _ in rows])
+            np.mean(
+                [
+                    items.choices[items.place[n]][c] == items.answer[items.place[n]]
+                    for n, c, _ in rows
+                ]
+            )
         )
         lines.append((way, len(rows), true, format_interval(interval(scores[way]))))
-    print(f"\nCommonsenseQA: {int(items.held.sum())} held-out questions, {options.seeds} seeds, chance 0.2")
+    print(
+        f"\nCommonsenseQA: {int(items.held.sum())} held-out questions, {options.seeds} seeds,"
+        " chance 0.2"
+    )
     print(table(lines))
     found_figures: Figures = {}
     for name, (one, other) in {

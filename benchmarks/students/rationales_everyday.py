@@ -23,8 +23,8 @@ from synthkd.students.generators.contrastive_groups import NOT_NEGATIVES
 from synthkd.students.generators.student import GeneratorStudent
 
 Rows = list[dict[str, Any]]
-#: Rate, width and batch were chosen by accuracy on 600 other questions of another seed, which are not measured here;
-#: vocabulary and epochs by their time.
+#: Rate, width and batch were chosen by accuracy on 600 other questions of another seed, which are
+#: not measured here; vocabulary and epochs by their time.
 STUDENT = {"layers": 2, "width": 64, "heads": 4, "vocabulary": 1000, "context": 160}
 TRAINING = {"lr": 6e-3, "batch_size": 16, "epochs": 20}
 SAMPLES, TRAIN, HELD = 5, 2000, 500
@@ -60,12 +60,23 @@ def _measure(options: Options, folder: Path) -> Figures:
         rows, negatives, settings = ways[name]
         settings = {**TRAINING, **settings, "epochs": epochs * sets.share(rows)}
         found[name, seed] = load_or_train(
-            folder / f"{name}-{seed}-{len(held)}-{epochs}.npz", rows, negatives, settings, seed, held
+            folder / f"{name}-{seed}-{len(held)}-{epochs}.npz",
+            rows,
+            negatives,
+            settings,
+            seed,
+            held,
         )
         said, seconds = found[name, seed]
-        print(f"  {name}, seed {seed}: {said.mean():.3f}, {seconds:.0f} s", file=sys.stderr, flush=True)
+        print(
+            f"  {name}, seed {seed}: {said.mean():.3f}, {seconds:.0f} s",
+            file=sys.stderr,
+            flush=True,
+        )
     scores: dict[str, Floats] = {}
-    lines: list[tuple[Any, ...]] = [("trained on", "rows", "of them right", "answers right", "seconds")]
+    lines: list[tuple[Any, ...]] = [
+        ("trained on", "rows", "of them right", "answers right", "seconds")
+    ]
     for name, (rows, _, _) in ways.items():
         scores[name] = np.array([found[name, seed][0] for seed in range(options.seeds)])
         seconds = sum(found[name, seed][1] for seed in range(options.seeds)) / options.seeds
@@ -77,7 +88,8 @@ def _measure(options: Options, folder: Path) -> Figures:
     for name, answered in teacher.items():
         lines.append((name, "", "", format_interval(interval(answered)), ""))
     print(
-        f"\nword problems: {len(held)} held-out questions, {options.seeds} seeds; the teacher wrote for {wrote:.0f} s"
+        f"\nword problems: {len(held)} held-out questions, {options.seeds} seeds; the teacher wrote"
+        f" for {wrote:.0f} s"
     )
     print(table(lines))
     return _figures(scores, teacher, lines)
@@ -163,7 +175,9 @@ def right(student: GeneratorStudent, held: Sequence[Mapping[str, Any]]) -> Float
     )
 
 
-def of_teacher(accepted: Rows, rejected: Rows, held: Sequence[Mapping[str, Any]]) -> dict[str, Floats]:
+def of_teacher(
+    accepted: Rows, rejected: Rows, held: Sequence[Mapping[str, Any]]
+) -> dict[str, Floats]:
     """The teacher on the same questions, (1, n): mean sample and winner of its vote.
 
     A question without a winner counts as wrong.
@@ -178,7 +192,9 @@ def of_teacher(accepted: Rows, rejected: Rows, held: Sequence[Mapping[str, Any]]
     for row in accepted:
         voted[row["question"]] = float(problems.answer_valid(row))
     return {
-        "teacher, one sample": np.array([[float(np.mean(of_one or [0.0])) for of_one in single.values()]]),
+        "teacher, one sample": np.array(
+            [[float(np.mean(of_one or [0.0])) for of_one in single.values()]]
+        ),
         f"teacher, vote of {SAMPLES}": np.array([list(voted.values())]),
     }
 
@@ -201,5 +217,7 @@ def _figures(
         print(f"  {name.replace('_', ' ')}: {format_interval(found)}")
         figures |= interval_figures(f"rationales_{name}", found)
     for name, found in {**scores, **teacher}.items():
-        figures[f"rationales_{name.replace(', ', '_').replace(' ', '_')}"] = round(float(found.mean()), 4)
+        figures[f"rationales_{name.replace(', ', '_').replace(' ', '_')}"] = round(
+            float(found.mean()), 4
+        )
     return figures

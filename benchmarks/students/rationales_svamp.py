@@ -50,19 +50,24 @@ def corpus(data: Path, folder: Path) -> tuple[Rows, Rows, dict[str, dict[str, An
         for row in pq.read_table(data / "rationales_palm/svamp_train_items.parquet").to_pylist()
     }
     said = pq.read_table(data / "rationales_palm/svamp_train_rationales.parquet").to_pylist()
-    inputs = [{"id": name, "question": f"{row['body']} {row['question']}"} for name, row in items.items()]
+    inputs = [
+        {"id": name, "question": f"{row['body']} {row['question']}"} for name, row in items.items()
+    ]
     counts: dict[str, int] = {}
     chains = []
     for row in said:
         number = counts[row["item_id"]] = counts.get(row["item_id"], -1) + 1
-        chains.append({"input_id": row["item_id"], "sample_index": number, "text": row["raw_text"] or ""})
+        chains.append(
+            {"input_id": row["item_id"], "sample_index": number, "text": row["raw_text"] or ""}
+        )
     for name, rows in (("inputs", inputs), ("chains", chains)):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     recipe = {
         "name": "svamp", "inputs": {"path": "inputs.jsonl", "id": "id"},
         "kind": {"name": "rationale", "options": {"answer": "number"}},
         "teacher": {"backend": "recorded", "path": "chains.jsonl", "sampling": {"n": 4}},
-        "votes": {"min_votes": 2}, "corpus": {"path": "corpus"}, "journal": "journal.sqlite", "work": "run",
+        "votes": {"min_votes": 2}, "corpus": {"path": "corpus"}, "journal": "journal.sqlite",
+        "work": "run",
     }  # fmt: skip
     found = run_recipe(Recipe.from_dict(recipe, folder), quiet=True).corpus
     return found.accepted.to_pylist(), found.rejected.to_pylist(), items
@@ -124,7 +129,9 @@ class Story:
         """
         if answer is None:
             return None
-        written = [" ".join(found.groups()) for found in _EQUATION.finditer(chain.replace("x", "*"))]
+        written = [
+            " ".join(found.groups()) for found in _EQUATION.finditer(chain.replace("x", "*"))
+        ]
         pairs = itertools.permutations(range(len(self.numbers)), 2)
         any_of = [f"n{a} {operator} n{b}" for (a, b), operator in itertools.product(pairs, "-+*/")]
         for equation in (*reversed(written), *any_of):
@@ -204,7 +211,10 @@ def _measure(options: Options, stories: dict[str, Story], voted: Rows, said: Row
             asked = [story for name, story in stories.items() if fold[name] == part]
             answers = fit(rows, seed, [story.question for story in asked])
             found.append(
-                np.array([story.is_right(said) for story, said in zip(asked, answers, strict=True)], float)
+                np.array(
+                    [story.is_right(said) for story, said in zip(asked, answers, strict=True)],
+                    float,
+                )
             )
             seconds += time.perf_counter() - start
         # The linear student answers every story for each seed, a generator other stories for each.
@@ -212,7 +222,9 @@ def _measure(options: Options, stories: dict[str, Story], voted: Rows, said: Row
         scores[f"{kind}, {way}"] = np.array(
             [np.concatenate(found[at : at + each]) for at in range(0, len(found), each)]
         )
-        print(f"  {kind}, {way}: {scores[f'{kind}, {way}'].mean():.3f}", file=sys.stderr, flush=True)
+        print(
+            f"  {kind}, {way}: {scores[f'{kind}, {way}'].mean():.3f}", file=sys.stderr, flush=True
+        )
         right = float(np.mean([row["right"] for row in rows]))
         lines.append(
             (
@@ -226,7 +238,9 @@ def _measure(options: Options, stories: dict[str, Story], voted: Rows, said: Row
         )
     always = np.array([[float(story.is_right("n0 - n1")) for story in stories.values()]])
     lines.append(("", "always n0 - n1", "", "", format_interval(interval(always)), ""))
-    print(f"\nSVAMP: {len(stories)} stories; the generators hold out {sum(map(len, found))} of them")
+    print(
+        f"\nSVAMP: {len(stories)} stories; the generators hold out {sum(map(len, found))} of them"
+    )
     print(table(lines))
     figures: dict[str, Any] = {"svamp_always_n0_minus_n1": round(float(always.mean()), 4)}
     for kind in students:
@@ -242,14 +256,16 @@ def _measure(options: Options, stories: dict[str, Story], voted: Rows, said: Row
 
 def _linear(rows: Rows, seed: int, asked: list[str]) -> list[str]:
     """TF-IDF and logistic regression with equations as classes."""
-    texts = LabelledTexts(tuple(row["question"] for row in rows), tuple(row["answer"] for row in rows))
+    texts = LabelledTexts(
+        tuple(row["question"] for row in rows), tuple(row["answer"] for row in rows)
+    )
     return LinearStudent(seed=seed, strength=1.0, calibrate=False).fit(texts).predict(asked)
 
 
 def _generator(rows: Rows, seed: int, asked: list[str], seen: int) -> list[str]:
     """A decoder made from nothing that writes the equation; all see the same number of rows."""
-    student = GeneratorStudent(STUDENT, seed, **TRAINING, tasks="answer", epochs=seen / len(rows)).fit_rows(
-        rows, KIND
-    )
+    student = GeneratorStudent(
+        STUDENT, seed, **TRAINING, tasks="answer", epochs=seen / len(rows)
+    ).fit_rows(rows, KIND)
     found = [said for (said,) in student.answers([{"question": question} for question in asked])]
     return ["" if isinstance(said, Malformed) else str(said[0]["answer"]) for said in found]

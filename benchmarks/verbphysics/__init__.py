@@ -22,7 +22,9 @@ from benchmarks.base import Benchmark
 
 
 def _add_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--split", choices=["train", "dev"], default="train", help="part of the 20 %% split")
+    parser.add_argument(
+        "--split", choices=["train", "dev"], default="train", help="part of the 20 %% split"
+    )
 
 
 BENCHMARK = Benchmark(

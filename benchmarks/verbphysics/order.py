@@ -45,7 +45,8 @@ def plant(claims: Claims, share: float, seed: int, votes: int) -> tuple[Numbers,
     more, less, axis = claims
     rng = np.random.default_rng(seed)
     wrong_votes = rng.random((len(more), votes)) < share
-    # The votes of a pair on an attribute are counted as in a run: each row votes for what it says is more.
+    # The votes of a pair on an attribute are counted as in a run: each row votes for what it says
+    # is more.
     ask = np.repeat(np.arange(len(more)), votes)
     say = np.where(wrong_votes, less[:, None], more[:, None]).ravel()
     counted = tally(ask, say, np.arange(len(ask)))
@@ -89,7 +90,8 @@ def figures(options: Options) -> Figures:
     """Measure every way with one vote and with three, at two shares of planted errors."""
     claims = claims_of(options.data_folder, options.split)
     clean = put_in_order(*claims[:2], None, claims[2])
-    print(f"{options.split}: {len(claims[0]):,} claims, nothing planted: {int((clean.tangle >= 0).sum())} on cycles,"
+    print(f"{options.split}: {len(claims[0]):,} claims, nothing planted:"
+        f" {int((clean.tangle >= 0).sum())} on cycles,"
           f" {int(clean.rejected.sum())} rejected\n")  # fmt: skip
     found: Figures = {"claims": len(claims[0]), "clean_rejected": int(clean.rejected.sum())}
     lines: list[tuple[Any, ...]] = []
@@ -99,7 +101,9 @@ def figures(options: Options) -> Figures:
             name = f"{'one vote' if votes == 1 else 'three votes'}, {share:.0%} planted"
             found[name] = by_way
             for way, values in by_way.items():
-                lines.append((name, way, *(f"{mean:.3f} ± {half:.3f}" for mean, half in values.values())))
+                lines.append(
+                    (name, way, *(f"{mean:.3f} ± {half:.3f}" for mean, half in values.values()))
+                )
     print(table([("planted", "way", *next(iter(by_way.values()))), *lines]))
     return found
 

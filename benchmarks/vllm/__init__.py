@@ -13,10 +13,18 @@ from benchmarks.base import Benchmark
 
 
 def _add_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--model", default="synthkd/everyday", help="checkpoint (default: the embedded one)")
-    parser.add_argument("--dtype", default="float32", help="precision of the weights (default: float32)")
-    parser.add_argument("--in-flight", type=int, default=128, help="requests in flight (default: 128)")
-    parser.add_argument("--args", default="{}", metavar="JSON", help="further arguments of the engine")
+    parser.add_argument(
+        "--model", default="synthkd/everyday", help="checkpoint (default: the embedded one)"
+    )
+    parser.add_argument(
+        "--dtype", default="float32", help="precision of the weights (default: float32)"
+    )
+    parser.add_argument(
+        "--in-flight", type=int, default=128, help="requests in flight (default: 128)"
+    )
+    parser.add_argument(
+        "--args", default="{}", metavar="JSON", help="further arguments of the engine"
+    )
 
 
 BENCHMARK = Benchmark(

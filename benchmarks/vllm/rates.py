@@ -33,7 +33,11 @@ def requests(count: int, shared: bool, start: int) -> list[Request]:
         line = f"{HEADS[number % 10]} {RELATIONS[number // 10 % 5]}"
         prompt = f"{SHOTS if shared else ''}{number}\n{line}"
         sampling = Sampling(n=2, max_tokens=12, stop=("\n",), logprobs=True, seed=3)
-        made.append(Request("bench", ({"role": "prompt", "content": prompt},), sampling, (0, 1), str(number)))
+        made.append(
+            Request(
+                "bench", ({"role": "prompt", "content": prompt},), sampling, (0, 1), str(number)
+            )
+        )
     return made
 
 
@@ -69,7 +73,9 @@ def teachers(options: Options) -> dict[str, Any]:
         "in_process": vllm(False),
         "in_process_no_prefix_cache": vllm(False, enable_prefix_caching=False),
         "served": vllm(True),
-        "transformers": TransformersTeacher(TeacherPart.model_validate(part | {"backend": "transformers"})),
+        "transformers": TransformersTeacher(
+            TeacherPart.model_validate(part | {"backend": "transformers"})
+        ),
     }
 
 

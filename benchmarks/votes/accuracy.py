@@ -24,7 +24,10 @@ def scores(questions: Sequence[Question], weigh: Weigh | None = None) -> np.ndar
     rows = [(i, vote) for i, question in enumerate(questions) for vote in question.votes]
     weights = None if weigh is None else [weigh(questions[i], vote) for i, vote in rows]
     counted = tally(
-        [i for i, _ in rows], [vote.answer for _, vote in rows], [str(k) for k in range(len(rows))], weights
+        [i for i, _ in rows],
+        [vote.answer for _, vote in rows],
+        [str(k) for k in range(len(rows))],
+        weights,
     )
     out = np.zeros((len(questions), 3))
     leaders: list[dict[str | None, bool]] = [{} for _ in questions]

@@ -19,7 +19,9 @@ RULES: list[tuple[str, Stopping]] = [
 ]
 
 
-def curve(questions: Sequence[Question], first: int = 3, step: int = 2, orders: int = 20) -> dict[str, Any]:
+def curve(
+    questions: Sequence[Question], first: int = 3, step: int = 2, orders: int = 20
+) -> dict[str, Any]:
     """Samples and kept answers of each rule.
 
     Shares of the samples that are asked for and of questions whose answer stays (a shared lead is

@@ -30,7 +30,10 @@ def figures(options: Options) -> Figures:
         print(f"\neveryday word problems, votes of {name}: {found['checks']}")
         print(
             table(
-                [("figure", "value [95 %]"), *((key, with_interval(value)) for key, value in values.items())]
+                [
+                    ("figure", "value [95 %]"),
+                    *((key, with_interval(value)) for key, value in values.items()),
+                ]
             )
         )
         show_curve(f"everyday, {name}", found[name]["adaptive"])

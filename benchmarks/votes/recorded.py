@@ -21,7 +21,8 @@ _CHAINS: dict[str, Callable[[Path], list[Question]]] = {
     "gsm8k_singles": lambda data: read_gsm8k(data, "finetuning"),
     "gsm8k_verified": lambda data: read_gsm8k(data, "verification"),
 }
-#: Sets with enough samples of a question for adaptive sampling, and their samples before the first check.
+#: Sets with enough samples of a question for adaptive sampling, and their samples before the first
+#: check.
 _SEVERAL = ("cqa", "svamp")
 #: Outcomes of texts without an answer; the others have an answer of another type.
 NO_ANSWER = ("no_text", "no_answer")
@@ -35,7 +36,11 @@ def figures(options: Options) -> Figures:
             continue
         every = read(options.data_folder)
         questions = every[:300] if options.quick else every
-        found[name] = {"parsing": parsing(questions), "checks": checks(questions), **voting(questions)}
+        found[name] = {
+            "parsing": parsing(questions),
+            "checks": checks(questions),
+            **voting(questions),
+        }
         show_votes(name, found[name])
         if name in _SEVERAL:
             found[name]["adaptive"] = curve(every, first=2, step=1, orders=3)
@@ -45,7 +50,11 @@ def figures(options: Options) -> Figures:
             continue
         questions = read_game24(options.data_folder, method)
         adaptive = curve(questions, orders=2 if options.quick else 20)
-        found[f"game24_{method}"] = {**game24(questions), "checks": checks(questions), "adaptive": adaptive}
+        found[f"game24_{method}"] = {
+            **game24(questions),
+            "checks": checks(questions),
+            "adaptive": adaptive,
+        }
         show_game(method, found[f"game24_{method}"])
     found["adaptive"] = summary(found)
     if "game24" in found["adaptive"]["adaptive_kept"]:
@@ -68,7 +77,12 @@ def parsing(questions: list[Question]) -> dict[str, Any]:
         "by_voter": {name: dict(counts.most_common()) for name, counts in sorted(by_voter.items())},
         "accuracy_by_way": _by_way(votes),
         "unparsed": [
-            {"id": name, "voter": vote.voter, "fate": vote.outcome, "text": vote.text.strip()[-160:]}
+            {
+                "id": name,
+                "voter": vote.voter,
+                "fate": vote.outcome,
+                "text": vote.text.strip()[-160:],
+            }
             for name, vote in votes
             if vote.outcome
         ],
@@ -80,7 +94,9 @@ def _by_way(votes: list[tuple[str, Vote]]) -> dict[str, list[float]]:
     for _, vote in votes:
         if not vote.outcome:
             ways.setdefault(vote.found_by, []).append(vote.right)
-    return {way: [len(right), round(float(np.mean(right)), 4)] for way, right in sorted(ways.items())}
+    return {
+        way: [len(right), round(float(np.mean(right)), 4)] for way, right in sorted(ways.items())
+    }
 
 
 def voting(questions: list[Question]) -> dict[str, Any]:
@@ -108,7 +124,9 @@ def voting(questions: list[Question]) -> dict[str, Any]:
         found[way] = figure(weighted[:, 1])
         found[f"{way}_expected"] = figure(weighted[:, 2])
         found[f"{way}_minus_majority"] = figure(weighted[:, 2] - plain[:, 2])
-        found[f"{way}_minus_best_voter"] = figure(weighted[:, 2] - _of_voter(questions, _best(found)))
+        found[f"{way}_minus_best_voter"] = figure(
+            weighted[:, 2] - _of_voter(questions, _best(found))
+        )
         found[f"{way}_minus_majority_ties_wrong"] = figure(weighted[:, 1] - plain[:, 1])
         if sure:
             found[f"{way}_reliabilities"] = {name: round(value, 4) for name, value in sure.items()}
@@ -148,16 +166,22 @@ def _voter_and_checks(vote: Vote) -> str:
 
 
 def _tied(question: Question) -> bool:
-    order = Counter(vote.answer for vote in question.votes if vote.answer is not None).most_common(2)
+    order = Counter(vote.answer for vote in question.votes if vote.answer is not None).most_common(
+        2
+    )
     return len(order) > 1 and order[0][1] == order[1][1]
 
 
 def _of_voter(questions: list[Question], name: str) -> np.ndarray[Any, Any]:
-    return np.array([max(vote.right for vote in q.votes if vote.voter == name) for q in questions], float)
+    return np.array(
+        [max(vote.right for vote in q.votes if vote.voter == name) for q in questions], float
+    )
 
 
 def _accuracy(questions: list[Question], name: str) -> float:
-    return round(float(np.mean([v.right for q in questions for v in q.votes if v.voter == name])), 4)
+    return round(
+        float(np.mean([v.right for q in questions for v in q.votes if v.voter == name])), 4
+    )
 
 
 def _best(found: dict[str, Any]) -> str:
@@ -192,7 +216,10 @@ def game24(questions: list[Question]) -> dict[str, Any]:
         "verifier_best_of_10": figure(np.array([_best_of(10, int(r), most) for r in right])),
         f"verifier_best_of_{most}": figure((right > 0).astype(float)),
         "no_expression_share": round(
-            float(np.mean([vote.answer is None for question in questions for vote in question.votes])), 4
+            float(
+                np.mean([vote.answer is None for question in questions for vote in question.votes])
+            ),
+            4,
         ),
     }
 
@@ -217,8 +244,14 @@ def summary(figures: Figures) -> Figures:
             for chains, of_set in figures.items()
             if "adaptive" in of_set
         }
-        both = [by_set[f"game24_{method}"] for method in ("cot", "standard") if f"game24_{method}" in by_set]
+        both = [
+            by_set[f"game24_{method}"]
+            for method in ("cot", "standard")
+            if f"game24_{method}" in by_set
+        ]
         if len(both) == 2:
-            by_set["game24"] = {rule: round((both[0][rule] + both[1][rule]) / 2, 4) for rule in both[0]}
+            by_set["game24"] = {
+                rule: round((both[0][rule] + both[1][rule]) / 2, 4) for rule in both[0]
+            }
         found[name] = by_set
     return found

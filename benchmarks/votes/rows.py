@@ -44,7 +44,11 @@ def read_cqa(data: Path) -> list[Question]:
     items = {row["id"]: row for row in _rows(data / "rationales_palm/cqa_train_items.parquet")}
     kind = RationaleKind(answer="choice")
     inputs = {
-        name: {"question": item["question"], "choices": item["choices"], "gold": item["gold_answer"]}
+        name: {
+            "question": item["question"],
+            "choices": item["choices"],
+            "gold": item["gold_answer"],
+        }
         for name, item in items.items()
     }
     rows = _rows(data / "rationales_palm/cqa_train_rationales.parquet")
@@ -83,21 +87,28 @@ def read_game24(data: Path, method: str) -> list[Question]:
 
     An answer is an expression in canonical form.
     """
-    inputs = {row["id"]: {"question": row["numbers"]} for row in _rows(data / "game24_gpt4/puzzles.parquet")}
+    inputs = {
+        row["id"]: {"question": row["numbers"]}
+        for row in _rows(data / "game24_gpt4/puzzles.parquet")
+    }
     rows = sorted(
         (r for r in _rows(data / "game24_gpt4/samples.parquet") if r["method"] == method),
         key=lambda r: (r["puzzle_id"], r["sample_index"]),
     )
     kind = RationaleKind(answer="expression")
     return _questions(
-        kind, inputs, ((r["puzzle_id"], "GPT-4", r["text"]) for r in rows), Arithmetic(column="text")
+        kind,
+        inputs,
+        ((r["puzzle_id"], "GPT-4", r["text"]) for r in rows),
+        Arithmetic(column="text"),
     )
 
 
 def read_everyday(model: str, folder: Path, questions: int) -> list[Question]:
     """Word problems of the everyday world: 20 samples of a checkpoint for each."""
     changes = [
-        f"teacher.model={model}", "teacher.threads=1", f"inputs.limit={questions}", "votes.adaptive=null",
+        f"teacher.model={model}", "teacher.threads=1", f"inputs.limit={questions}",
+        "votes.adaptive=null",
         f"journal={folder}/journal.sqlite", f"work={folder}/work", f"corpus.path={folder}/corpus",
     ]  # fmt: skip
     recipe = Recipe.load(ROOT / "examples" / "rationales.yaml", changes)
@@ -123,7 +134,10 @@ def passed_only(questions: list[Question]) -> list[Question]:
     return [
         Question(
             q.id,
-            [replace(v, answer=v.answer if v.checks else None, right=v.right and v.checks) for v in q.votes],
+            [
+                replace(v, answer=v.answer if v.checks else None, right=v.right and v.checks)
+                for v in q.votes
+            ],
         )
         for q in questions
     ]
@@ -150,6 +164,14 @@ def _questions(
         row = {**parsed[0], "text": text}
         checks = all(rule.check(row, kind) is None for rule in rules)
         question.votes.append(
-            Vote(voter, kind.vote_for(row), "", bool(row["right"]), checks, text or "", row["found_by"])
+            Vote(
+                voter,
+                kind.vote_for(row),
+                "",
+                bool(row["right"]),
+                checks,
+                text or "",
+                row["found_by"],
+            )
         )
     return list(found.values())

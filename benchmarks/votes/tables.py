@@ -15,7 +15,8 @@ def with_interval(found: dict[str, Any]) -> str:
 def show_votes(name: str, found: dict[str, Any]) -> None:
     read = found["parsing"]
     print(
-        f"\n{name}: {found['questions']:,} questions, {read['texts']:,} texts, {read['unparsed_share']:.2%} unparsed"
+        f"\n{name}: {found['questions']:,} questions, {read['texts']:,} texts,"
+        f" {read['unparsed_share']:.2%} unparsed"
     )
     print("  " + ", ".join(f"{fate} {count}" for fate, count in read["fates"].items()))
     print(
@@ -23,7 +24,8 @@ def show_votes(name: str, found: dict[str, Any]) -> None:
         + ", ".join(f"{who} {value:.3f}" for who, value in found["single_by_voter"].items())
     )
     print(
-        f"  steps pass the checks in {found['checks']['passed_share']:.1%}: right {found['checks']['right_if_passed']:.3f}"
+        f"  steps pass the checks in {found['checks']['passed_share']:.1%}: right"
+        f" {found['checks']['right_if_passed']:.3f}"
     )
     rows: list[tuple[Any, ...]] = [("figure", "value [95 %]")]
     rows += [
@@ -50,7 +52,12 @@ def show_adaptive(found: dict[str, Any]) -> None:
     kept, asked = found["adaptive_kept"]["game24"], found["adaptive_samples_share"]["game24"]
     print("\nadaptive, Game of 24 (both)")
     print(
-        table([("rule", "adaptive_kept", "adaptive_samples_share"), *((r, kept[r], asked[r]) for r in kept)])
+        table(
+            [
+                ("rule", "adaptive_kept", "adaptive_samples_share"),
+                *((r, kept[r], asked[r]) for r in kept),
+            ]
+        )
     )
 
 

@@ -7,7 +7,14 @@ model_files  settings and arrays of a trained model
 checkpoint   transformers checkpoints: safetensors only, and nothing that names code
 """
 
-from synthkd.artifacts.arrays import Array, Arrays, check_arrays, read_arrays, read_table, write_arrays
+from synthkd.artifacts.arrays import (
+    Array,
+    Arrays,
+    check_arrays,
+    read_arrays,
+    read_table,
+    write_arrays,
+)
 from synthkd.artifacts.checkpoint import unsafe_checkpoint
 from synthkd.artifacts.folder import (
     CRITIC_ARTIFACT,

@@ -135,7 +135,9 @@ def read_table(path: Path, artifact: Artifact) -> Any:
     try:
         with pq.ParquetFile(path) as file:
             if file.metadata.num_rows > _MOST_ROWS:
-                raise artifact.refuse(path, f"{file.metadata.num_rows:,} rows, more than {_MOST_ROWS:,}")
+                raise artifact.refuse(
+                    path, f"{file.metadata.num_rows:,} rows, more than {_MOST_ROWS:,}"
+                )
             batches, size = [], 0
             for batch in file.iter_batches(_BATCH):
                 size += batch.nbytes

@@ -15,7 +15,13 @@ UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.joblib", "
 _CONFIGS = "*config.json"
 #: Keys that name code in the folder or on a hub. A checkpoint of the user may have these, since the
 #: code is never run; one in the folder of a critic or student may not.
-_CODE = {"auto_map", "custom_pipelines", "custom_generate", "quantization_config", "trust_remote_code"}
+_CODE = {
+    "auto_map",
+    "custom_pipelines",
+    "custom_generate",
+    "quantization_config",
+    "trust_remote_code",
+}
 _KERNELS = {"use_kernels", "kernel_config"}
 _ATTENTION = "attn_implementation"
 #: Bytes of a configuration at most.

@@ -53,7 +53,14 @@ class Artifact:
         """Raise the artefact's error if its files contradict each other."""
         try:
             yield
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            ArithmeticError,
+            RuntimeError,
+        ) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise self.refuse(folder, f"its files do not fit together ({reason[:200]})") from None
 
@@ -124,7 +131,9 @@ def _expected(folder: Path, artifact: Artifact) -> dict[str, str]:
     except (OSError, ValueError, RecursionError):
         raise artifact.refuse(path, "cut or altered: not JSON") from None
     if isinstance(content, dict) and content and "files" not in content and "format" not in content:
-        raise artifact.refuse(path, "of an earlier version of synthkd, whose hashes leave files out")
+        raise artifact.refuse(
+            path, "of an earlier version of synthkd, whose hashes leave files out"
+        )
     if (
         not isinstance(content, dict)
         or set(content) != {"format", "id", "files"}
@@ -132,8 +141,14 @@ def _expected(folder: Path, artifact: Artifact) -> dict[str, str]:
     ):
         raise artifact.refuse(path, f"cut or altered: not hashes of format {FORMAT}")
     files = content["files"]
-    if not isinstance(files, dict) or len(files) > _FILES or not all(map(_is_entry, files, files.values())):
-        raise artifact.refuse(path, "cut or altered: `files` must map paths inside the folder to SHA-256")
+    if (
+        not isinstance(files, dict)
+        or len(files) > _FILES
+        or not all(map(_is_entry, files, files.values()))
+    ):
+        raise artifact.refuse(
+            path, "cut or altered: `files` must map paths inside the folder to SHA-256"
+        )
     if text != _text(files):
         raise artifact.refuse(path, "cut or altered since it was written")
     return dict(files)

@@ -52,7 +52,8 @@ class ModelFiles:
         if settings.get("version") != version:
             raise self.artifact.refuse(
                 path,
-                f"written in format {settings.get('version')!r}, this version of synthkd reads {version}",
+                f"written in format {settings.get('version')!r}, this version of synthkd reads"
+                f" {version}",
             )
         checked = checked_settings(path, settings, model, self.artifact)
         return checked, read_arrays(folder / self.arrays, self.artifact)

@@ -65,7 +65,9 @@ def read_object(path: Path, artifact: Artifact) -> dict[str, Any]:
     except RecursionError:
         raise artifact.refuse(path, "cut or altered: nested too deeply") from None
     except ValueError as error:
-        raise artifact.refuse(path, f"not JSON that can be read ({error}); it was cut or altered") from None
+        raise artifact.refuse(
+            path, f"not JSON that can be read ({error}); it was cut or altered"
+        ) from None
     if not isinstance(value, dict):
         raise artifact.refuse(path, "cut or altered: not an object of settings")
     return value

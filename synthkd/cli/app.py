@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from synthkd.recipe import Recipe
 
 app = typer.Typer(
-    help="Symbolic knowledge distillation: a teacher overgenerates, rules and critics decide, a Parquet corpus remains.",
+    help="Symbolic knowledge distillation: a teacher overgenerates, rules and critics decide, a"
+    " Parquet corpus remains.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -41,7 +42,9 @@ Set = Annotated[
 ]
 Limit = Annotated[
     int | None,
-    typer.Option(min=1, help="Read only so many rows of the inputs, a sample by hash.", show_default=False),
+    typer.Option(
+        min=1, help="Read only so many rows of the inputs, a sample by hash.", show_default=False
+    ),
 ]
 Model = Annotated[
     str | None, typer.Option("--teacher", help="Another model for the teacher.", show_default=False)
@@ -89,7 +92,9 @@ def _version(wanted: bool) -> None:
 def _root(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop."),
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and stop."
+        ),
     ] = False,
 ) -> None:
     del version
@@ -124,7 +129,9 @@ def run_command(
             show_default=False,
         ),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Go on after --probe without asking.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Go on after --probe without asking.")
+    ] = False,
     budget: Budget = None,
     max_tokens: MaxTokens = None,
     grace: Grace = None,
@@ -203,25 +210,32 @@ def filter_command(
     from synthkd import pipeline
 
     counts = pipeline.filter(load_recipe(recipe, limit, teacher, set_), quiet, workers=workers)
-    rejected = ", ".join(f"{clean(name)} {count:,}" for name, count in counts["rejected"].items() if count)
+    rejected = ", ".join(
+        f"{clean(name)} {count:,}" for name, count in counts["rejected"].items() if count
+    )
     repaired = f" repaired {counts['repaired']:,}," if counts["repaired"] else ""
     typer.echo(
         f"parsed {counts['candidates']:,}, malformed {counts['malformed']:,},{repaired}"
         f" accepted {counts['accepted']:,}, rejected: {rejected or 'none'}"
     )
     if counts["missing"]:
-        typer.echo(f"not asked yet: {counts['missing']:,} samples; `synthkd generate` asks for them")
+        typer.echo(
+            f"not asked yet: {counts['missing']:,} samples; `synthkd generate` asks for them"
+        )
 
 
 @app.command("publish")
-def publish_command(recipe: RecipePath, limit: Limit = None, teacher: Model = None, set_: Set = None) -> None:
+def publish_command(
+    recipe: RecipePath, limit: Limit = None, teacher: Model = None, set_: Set = None
+) -> None:
     """Write the corpus from the filtered candidates. Sends nothing."""
     from synthkd import pipeline
 
     loaded = load_recipe(recipe, limit, teacher, set_)
     manifest = pipeline.publish(loaded)
     typer.echo(
-        f"{loaded.corpus_path}: {manifest['counts']['accepted']:,} accepted rows, hash {manifest['corpus_hash'][:12]}"
+        f"{loaded.corpus_path}: {manifest['counts']['accepted']:,} accepted rows, hash"
+        f" {manifest['corpus_hash'][:12]}"
     )
     pipeline.check_guarantee(manifest.get("critic"), loaded.corpus_path)
 
@@ -229,7 +243,10 @@ def publish_command(recipe: RecipePath, limit: Limit = None, teacher: Model = No
 @app.command("show")
 def show_command(
     path: Annotated[
-        Path, typer.Argument(help="A corpus, the folder of a run or a loop, or a recipe.", show_default=False)
+        Path,
+        typer.Argument(
+            help="A corpus, the folder of a run or a loop, or a recipe.", show_default=False
+        ),
     ],
     candidate: Annotated[
         str | None,
@@ -250,13 +267,16 @@ def describe_command(
     group: Annotated[
         str | None,
         typer.Argument(
-            help="backends, kinds, rules, critics, students, loop_tasks, templates, relations or recipe. Default: all."
+            help="backends, kinds, rules, critics, students, loop_tasks, templates, relations or"
+            " recipe. Default: all."
         ),
     ] = None,
     name: Annotated[str | None, typer.Argument(help="One of them, with its options.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """Describe plug-ins, templates and relations; of one plug-in the options with types, defaults and meanings."""
+    """Describe plug-ins, templates and relations; of one plug-in the options with types, defaults
+    and meanings.
+    """
     from synthkd.commands.describe import describe as description
     from synthkd.commands.describe import description_text
 
@@ -281,7 +301,8 @@ def load_recipe(
 
     changes = list(changes or [])
     options = {
-        "inputs.limit": limit, "teacher.model": teacher, "limits.dollars": budget, "limits.tokens": max_tokens,
+        "inputs.limit": limit, "teacher.model": teacher, "limits.dollars": budget,
+        "limits.tokens": max_tokens,
         "limits.grace": grace,
     }  # fmt: skip
     changes += [f"{key}={json.dumps(value)}" for key, value in options.items() if value is not None]
@@ -328,14 +349,16 @@ def main() -> None:
         if os.environ.get("SYNTHKD_DEBUG"):
             raise
         if isinstance(error, OSError) and (error.filename is not None or error.errno in _DISK):
-            # A path that cannot be read or written, wherever it was named, or a disk that takes no more.
+            # A path that cannot be read or written, wherever it was named, or a disk that takes no
+            # more.
             place = "" if error.filename is None else f"{error.filename}: "
             print(f"synthkd: {place}{error.strerror}", file=sys.stderr)
             sys.exit(4)
         # A mistake of a user never comes here: the tests of mistakes refuse this status.
         said = clean(f"{type(error).__name__}: {error}", 500)
         print(
-            f"synthkd: a fault of synthkd itself ({said}); SYNTHKD_DEBUG=1 shows where, please report it",
+            f"synthkd: a fault of synthkd itself ({said}); SYNTHKD_DEBUG=1 shows where, please"
+            " report it",
             file=sys.stderr,
         )
         sys.exit(1)
@@ -347,7 +370,8 @@ def main() -> None:
 
 
 def _end_by_signals(numbers: Sequence[int]) -> list[int]:
-    """Let SIGTERM and SIGHUP end any verb as Ctrl-C does, so that temporary files and locks are given back.
+    """Let SIGTERM and SIGHUP end any verb as Ctrl-C does, so that temporary files and locks are
+    given back.
 
     Returns:
         The signals that came, filled in as they come.

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from synthkd.teachers.batch.open_batches import OpenBatch
 
 app = typer.Typer(
-    help="Look at the batches that a run has left with a provider, or cancel them.", no_args_is_help=True
+    help="Look at the batches that a run has left with a provider, or cancel them.",
+    no_args_is_help=True,
 )
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file.", show_default=False)]
@@ -28,7 +29,10 @@ def batches_list(recipe: RecipePath) -> None:
 
 @app.command("cancel")
 def batches_cancel(recipe: RecipePath) -> None:
-    """Cancel the open batches of a run. What is done by then is paid for: the next run collects it."""
+    """Cancel the open batches of a run.
+
+    What is done by then is paid for: the next run collects it.
+    """
     _show(recipe, cancel=True)
 
 
@@ -45,7 +49,9 @@ def _show(path: Path, cancel: bool) -> None:
         )
     with Journal(recipe.journal_path, must_exist=True) as journal:
         found = asyncio.run(
-            (cancel_open_batches if cancel else open_batch_states)(recipe.teacher, journal, recipe.name)
+            (cancel_open_batches if cancel else open_batch_states)(
+                recipe.teacher, journal, recipe.name
+            )
         )
     for state in found:
         typer.echo(_line(state))

@@ -18,19 +18,25 @@ if TYPE_CHECKING:
     from synthkd.kinds.base import Kind
 
 app = typer.Typer(
-    help="Train, evaluate, compare and calibrate critics; score rows with one.", no_args_is_help=True
+    help="Train, evaluate, compare and calibrate critics; score rows with one.",
+    no_args_is_help=True,
 )
 
 KindName = Annotated[str, typer.Option(help="The kind of knowledge.")]
 KindOfCritic = Annotated[
     str | None,
-    typer.Option("--kind", help="The kind of knowledge. Default: the critic's.", show_default=False),
+    typer.Option(
+        "--kind", help="The kind of knowledge. Default: the critic's.", show_default=False
+    ),
 ]
 KindOptions = Annotated[
     list[str] | None,
-    key_values("--kind-option", "`relations`, `several` or an option of the kind, as in a recipe's `kind`. Default: the critic's."),
+    key_values("--kind-option", "`relations`, `several` or an option of the kind, as in a recipe's"
+        " `kind`. Default: the critic's."),
 ]  # fmt: skip
-Labels = Annotated[Path, typer.Argument(help="Label sheet: CSV, JSONL or Parquet.", show_default=False)]
+Labels = Annotated[
+    Path, typer.Argument(help="Label sheet: CSV, JSONL or Parquet.", show_default=False)
+]
 Folder = Annotated[Path, typer.Argument(help="Folder of a critic.", show_default=False)]
 Column = Annotated[str, typer.Option(help="Column of the verdict.")]
 TargetPrecision = Annotated[
@@ -38,37 +44,48 @@ TargetPrecision = Annotated[
 ]
 CriticOptions = Annotated[
     list[str] | None,
-    key_values("--option", "What the critic's folder does not hold: `teacher.…`, `journal` and `limits.…` of a judge, `encoder`."),
+    key_values("--option", "What the critic's folder does not hold: `teacher.…`, `journal` and"
+        " `limits.…` of a judge, `encoder`."),
 ]  # fmt: skip
 BaseUrl = Annotated[
     str | None,
-    typer.Option(help="Server of a judge's model. A critic's folder never names it.", show_default=False),
+    typer.Option(
+        help="Server of a judge's model. A critic's folder never names it.", show_default=False
+    ),
 ]
 KeyEnv = Annotated[
     str | None,
-    typer.Option("--api-key-env", help="Environment variable of the server's key.", show_default=False),
+    typer.Option(
+        "--api-key-env", help="Environment variable of the server's key.", show_default=False
+    ),
 ]
 JournalFile = Annotated[
     Path | None,
     typer.Option(
-        "--journal", help="Where a judge's replies are kept. Default: judge.sqlite here.", show_default=False
+        "--journal",
+        help="Where a judge's replies are kept. Default: judge.sqlite here.",
+        show_default=False,
     ),
 ]
 Encoder = Annotated[
     str | None,
     typer.Option(
-        help="Folder or hub name of a frozen encoder that is not beside the critic.", show_default=False
+        help="Folder or hub name of a frozen encoder that is not beside the critic.",
+        show_default=False,
     ),
 ]
 Group = Annotated[
     str | None,
     typer.Option(
         metavar="COLUMN|none",
-        help="Column whose groups of rows stay on one side of the split and count as clustered; `none`: each row alone. Default: the kind's own, or the critic's.",
+        help="Column whose groups of rows stay on one side of the split and count as clustered;"
+        " `none`: each row alone. Default: the kind's own, or the critic's.",
         show_default=False,
     ),
 ]
-Merge = Annotated[str, typer.Option(help="How several annotators are merged: `majority` or `dawid-skene`.")]
+Merge = Annotated[
+    str, typer.Option(help="How several annotators are merged: `majority` or `dawid-skene`.")
+]
 
 
 @app.command("train")
@@ -79,10 +96,13 @@ def critic_train(
     kind_option: Annotated[
         list[str] | None,
         key_values(
-            "--kind-option", "`relations`, `several` or an option of the kind, as in a recipe's `kind`."
+            "--kind-option",
+            "`relations`, `several` or an option of the kind, as in a recipe's `kind`.",
         ),
     ] = None,
-    critic: Annotated[str, typer.Option(help="Which critic; `synthkd describe` lists them.")] = "linear",
+    critic: Annotated[
+        str, typer.Option(help="Which critic; `synthkd describe` lists them.")
+    ] = "linear",
     option: Annotated[
         list[str] | None,
         key_values("--option", "An option of that critic."),
@@ -96,7 +116,8 @@ def critic_train(
         bool,
         typer.Option(
             "--all",
-            help="Train on every row and hold none out: no precision is guaranteed before `calibrate`.",
+            help="Train on every row and hold none out: no precision is guaranteed before"
+            " `calibrate`.",
         ),
     ] = False,
     precision: TargetPrecision = 0.9,
@@ -113,7 +134,9 @@ def critic_train(
     made = _kind(kind, given)
     _check_share("--precision", precision)
     if everything and held_out is not None:
-        raise InputError(f"--all holds no row out, --held-out {held_out:g} some; give one of the two")
+        raise InputError(
+            f"--all holds no row out, --held-out {held_out:g} some; give one of the two"
+        )
     held_out = 0.3 if held_out is None else held_out
     _check_share("--held-out", held_out)
     sheet = _sheet(labels, made, label, 0.0 if everything else held_out, merge, seed, group)
@@ -122,7 +145,8 @@ def critic_train(
     facts = trained.facts()
     if everything:
         typer.echo(
-            f"{out}: trained on all {facts['training_rows']:,} labels; none is left to check a precision, so none is"
+            f"{out}: trained on all {facts['training_rows']:,} labels; none is left to check a"
+            " precision, so none is"
             f" guaranteed. Label other rows for it: synthkd critic calibrate {out} SHEET"
         )
         return
@@ -137,7 +161,9 @@ def critic_negatives(
     ],
     out: Annotated[Path, typer.Argument(help="The label sheet, a CSV file.", show_default=False)],
     each: Annotated[int, typer.Option(help="Negatives of each true triple.")] = 1,
-    hard: Annotated[float, typer.Option(help="Share drawn from phrases near to the true one.")] = 0.0,
+    hard: Annotated[
+        float, typer.Option(help="Share drawn from phrases near to the true one.")
+    ] = 0.0,
     known: Annotated[
         Path | None,
         typer.Option(help="More true triples, which are no negatives either.", show_default=False),
@@ -152,7 +178,8 @@ def critic_negatives(
     typer.echo(f"{out}: {counts.true:,} true triples and {counts.made:,} made negatives")
     if counts.missing:
         typer.echo(
-            f"{counts.missing:,} fewer: what was drawn was known to be true, or drawn already", err=True
+            f"{counts.missing:,} fewer: what was drawn was known to be true, or drawn already",
+            err=True,
         )
 
 
@@ -171,7 +198,10 @@ def critic_eval(
     journal: JournalFile = None,
     encoder: Encoder = None,
 ) -> None:
-    """Evaluate a critic on a label sheet. Rows of groups that the critic was trained on are left out."""
+    """Evaluate a critic on a label sheet.
+
+    Rows of groups that the critic was trained on are left out.
+    """
     from synthkd.critics.evaluate import evaluate_critic
     from synthkd.critics.folder import load_critic
 
@@ -215,7 +245,8 @@ def critic_calibrate(
     critic: Folder,
     labels: Labels,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the result. Default: the critic's own.", show_default=False)
+        Path | None,
+        typer.Option(help="Folder of the result. Default: the critic's own.", show_default=False),
     ] = None,
     kind: KindOfCritic = None,
     kind_option: KindOptions = None,
@@ -229,7 +260,10 @@ def critic_calibrate(
     journal: JournalFile = None,
     encoder: Encoder = None,
 ) -> None:
-    """Calibrate a critic on other labelled rows, without training. Rows of groups that it was trained on are left out."""
+    """Calibrate a critic on other labelled rows, without training.
+
+    Rows of groups that it was trained on are left out.
+    """
     from synthkd.critics.evaluate import recalibrate
     from synthkd.critics.folder import load_critic, save_critic
 
@@ -241,7 +275,9 @@ def critic_calibrate(
     save_critic(done, out or critic)
     if left := sheet.rows.num_rows - done.held_out.num_rows:
         typer.echo(f"left out, of groups that the critic was trained on: {left:,} rows", err=True)
-    typer.echo(f"{out or critic}: AUC {done.curve.auc:.3f} on {done.held_out.num_rows:,} calibration rows")
+    typer.echo(
+        f"{out or critic}: AUC {done.curve.auc:.3f} on {done.held_out.num_rows:,} calibration rows"
+    )
     typer.echo(clean(done.threshold(precision, 0.95).sentence()))
 
 
@@ -266,14 +302,19 @@ def critic_score(
     journal: JournalFile = None,
     encoder: Encoder = None,
 ) -> None:
-    """Give each row a probability of being valid. After an interruption, the same command goes on."""
+    """Give each row a probability of being valid.
+
+    After an interruption, the same command goes on.
+    """
     from synthkd.critics.score import count_unscored, score_file
 
     options = load_options(option, base_url, api_key_env, journal, encoder)
     count = score_file(critic, rows, out, _kind_of(critic, kind, kind_option), options=options)
     typer.echo(f"{count:,} rows scored into {out}")
     for why, count in count_unscored(out).items():
-        typer.echo(f"without a score, {clean(why)}: {count:,} {'row' if count == 1 else 'rows'}", err=True)
+        typer.echo(
+            f"without a score, {clean(why)}: {count:,} {'row' if count == 1 else 'rows'}", err=True
+        )
 
 
 def load_options(
@@ -289,7 +330,9 @@ def load_options(
         if value is not None:
             options.setdefault("teacher", {})[name] = value
     options |= {
-        name: str(value) for name, value in (("journal", journal), ("encoder", encoder)) if value is not None
+        name: str(value)
+        for name, value in (("journal", journal), ("encoder", encoder))
+        if value is not None
     }
     return options
 
@@ -315,17 +358,29 @@ def _group(critic: Path, group: str | None = None) -> str | None:
 
 
 def _kind(name: str, options: Mapping[str, Any]) -> Kind:
-    """Make a kind as a recipe with these options asks for it; `relations` and `several` are its own keys there."""
+    """Make a kind as a recipe with these options asks for it; `relations` and `several` are its own
+    keys there.
+    """
     from synthkd.errors import InputError
     from synthkd.plugins import find
     from synthkd.recipe import Recipe
 
     own = {key: options[key] for key in ("relations", "several") if key in options}
-    part = {"name": name, **own, "options": {key: options[key] for key in options if key not in own}}
+    part = {
+        "name": name,
+        **own,
+        "options": {key: options[key] for key in options if key not in own},
+    }
     made = find("kinds", name)
     try:
         _refuse_unread(made, part["options"])
-        raw = {"name": "critic", "inputs": {"count": 1}, "kind": part, "teacher": {}, "corpus": {"path": "."}}
+        raw = {
+            "name": "critic",
+            "inputs": {"count": 1},
+            "kind": part,
+            "teacher": {},
+            "corpus": {"path": "."},
+        }
         kind: Kind = made.from_recipe(Recipe.from_dict(raw, Path()))
     except (TypeError, ValueError) as error:
         said = (str(error).replace("__init__() ", "").strip().splitlines() or [""])[0]
@@ -334,7 +389,9 @@ def _kind(name: str, options: Mapping[str, Any]) -> Kind:
 
 
 def _refuse_unread(kind: type[Kind], options: Mapping[str, Any]) -> None:
-    """Refuse options that no constructor of the kind takes; a kind that has none of its own ignores them all."""
+    """Refuse options that no constructor of the kind takes; a kind that has none of its own ignores
+    them all.
+    """
     from inspect import signature
 
     from synthkd.errors import nearest
@@ -370,11 +427,15 @@ def _sheet(
     """Read a label sheet and report the rows that were left out."""
     from synthkd.critics.labels import read_labels
 
-    sheet = read_labels(path, kind, label=label, held_out=held_out, seed=seed, merge=merge, group=group)
+    sheet = read_labels(
+        path, kind, label=label, held_out=held_out, seed=seed, merge=merge, group=group
+    )
     for conflict in sheet.conflicts:
         typer.echo(f"left out, labelled both ways: {clean(conflict)}", err=True)
     for leak in sheet.leaks:
-        typer.echo(f"left out of training, near-duplicate of a held-out row: {clean(leak)}", err=True)
+        typer.echo(
+            f"left out of training, near-duplicate of a held-out row: {clean(leak)}", err=True
+        )
     for count, what in (
         (sheet.unsure, "left out, unsure or tied"),
         (sheet.unlabelled, "without a verdict yet"),
@@ -385,7 +446,8 @@ def _sheet(
             typer.echo(f"{what}: {count:,} rows", err=True)
     if sheet.agreement is not None:
         typer.echo(
-            f"{len(sheet.annotators)} annotators, Krippendorff's alpha {sheet.agreement:.3f}", err=True
+            f"{len(sheet.annotators)} annotators, Krippendorff's alpha {sheet.agreement:.3f}",
+            err=True,
         )
     return sheet
 
@@ -418,7 +480,9 @@ def _show(found: list[CriticEvaluation]) -> None:
     lines += [[name, *(_cell(each[name]) for each in figures)] for name in figures[0]]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     for line in lines:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        typer.echo(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        )
 
 
 def _cell(value: Any) -> str:

@@ -13,7 +13,9 @@ from synthkd.cli.options import key_values
 
 def distill_command(
     recipe: Annotated[Path, typer.Argument(help="The recipe, with a `loop`.", show_default=False)],
-    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds at most.", show_default=False)] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Rounds at most.", show_default=False)
+    ] = None,
     set_: Annotated[
         list[str] | None,
         key_values("--set", "Change a value of the recipe, such as loop.rows=64."),
@@ -22,13 +24,16 @@ def distill_command(
         bool,
         typer.Option(
             "--dry-run",
-            help="Check everything, train the first student, show what would be asked; send nothing.",
+            help="Check everything, train the first student, show what would be asked; send"
+            " nothing.",
         ),
     ] = False,
     budget: Annotated[
         float | None,
         typer.Option(
-            min=0.0, help="Dollars that all rounds may cost, over all resumptions.", show_default=False
+            min=0.0,
+            help="Dollars that all rounds may cost, over all resumptions.",
+            show_default=False,
         ),
     ] = None,
     max_tokens: Annotated[
@@ -50,7 +55,9 @@ def distill_command(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
-    """Let a student's errors decide what the teacher writes next, round after round; keep the best student."""
+    """Let a student's errors decide what the teacher writes next, round after round; keep the best
+    student.
+    """
     from synthkd.recipe import Recipe
 
     options = {

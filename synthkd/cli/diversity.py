@@ -1,4 +1,6 @@
-"""`synthkd diversity`: how different the rows of a corpus are, stage by stage, or corpus beside corpus."""
+"""`synthkd diversity`: how different the rows of a corpus are, stage by stage, or corpus beside
+corpus.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ def diversity(
         list[Path], typer.Argument(help="A corpus, or several to compare.", show_default=False)
     ],
 ) -> None:
-    """Show how different the rows of a corpus are after each stage, and what the critic cost; or compare corpora."""
+    """Show how different the rows of a corpus are after each stage, and what the critic cost; or
+    compare corpora.
+    """
     from synthkd.corpora.diversity import compare_corpora, cost_sentence, diversity_rows
     from synthkd.corpora.read import load_corpus
     from synthkd.reporting.tables import text_table
@@ -24,7 +28,9 @@ def diversity(
     else:
         found = compare_corpora([corpus.path for corpus in opened])
     if not found["rows_compared"]:
-        typer.echo("nothing to compare: no row was " + ("parsed" if len(opened) == 1 else "accepted"))
+        typer.echo(
+            "nothing to compare: no row was " + ("parsed" if len(opened) == 1 else "accepted")
+        )
         return
     typer.echo(text_table(diversity_rows(found)))
     typer.echo(f"texts compared on {found['rows_compared']:,} rows of each")

@@ -8,21 +8,28 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Look into a journal, export it, import another's rows.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look into a journal, export it, import another's rows.", no_args_is_help=True
+)
 
-JournalPath = Annotated[Path, typer.Argument(help="The journal, a SQLite file.", show_default=False)]
+JournalPath = Annotated[
+    Path, typer.Argument(help="The journal, a SQLite file.", show_default=False)
+]
 
 
 @app.command("info")
 def journal_info(path: JournalPath) -> None:
-    """Count the completions, the failures and the requests that were in flight when a process ended."""
+    """Count the completions, the failures and the requests that were in flight when a process
+    ended.
+    """
     from synthkd.journal import Journal
 
     with Journal(path, read_only=True) as journal:
         counts = journal.counts()
     cost = "unknown" if counts.price is None else f"${counts.price:,.4f}"
     typer.echo(
-        f"requests {counts.requests:,}\ncompletions {counts.completions:,}\nfailures {counts.failures:,}\n"
+        f"requests {counts.requests:,}\ncompletions {counts.completions:,}\nfailures"
+        f" {counts.failures:,}\n"
         f"in flight {counts.in_flight:,}\ncost {cost}"
     )
 
@@ -30,7 +37,9 @@ def journal_info(path: JournalPath) -> None:
 @app.command("list")
 def journal_list(
     path: JournalPath,
-    table: Annotated[str, typer.Option(help="completions, failures, flights or requests.")] = "completions",
+    table: Annotated[
+        str, typer.Option(help="completions, failures, flights or requests.")
+    ] = "completions",
     limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 20,
 ) -> None:
     """Print rows as JSON lines."""
@@ -62,7 +71,8 @@ def journal_import(
 ) -> None:
     """Take in completions that another journal exported; those already here stay as they are.
 
-    A row whose key does not match what it says was asked, or with an impossible value, is left out and counted.
+    A row whose key does not match what it says was asked, or with an impossible value, is left out
+    and counted.
     """
     from synthkd.journal.exchange import import_parquet
 
@@ -111,7 +121,8 @@ def journal_spending(
         typer.echo(f"{run:<{width}}  {row}")
     if any(spent.unknown_tokens or spent.unknown_dollars for spent in found.values()):
         typer.echo(
-            "unknown cost: attempts that may have been billed (timeouts, broken connections, killed processes) count"
+            "unknown cost: attempts that may have been billed (timeouts, broken connections, killed"
+            " processes) count"
             " in full; compare with the provider's bill, then `synthkd journal settle JOURNAL RUN`"
         )
 
@@ -119,10 +130,14 @@ def journal_spending(
 @app.command("settle")
 def journal_settle(
     path: JournalPath,
-    run: Annotated[str, typer.Argument(help="The run, as `spending` names it.", show_default=False)],
+    run: Annotated[
+        str, typer.Argument(help="The run, as `spending` names it.", show_default=False)
+    ],
     dollars: Annotated[
         float,
-        typer.Option(min=0.0, help="What the attempts of unknown cost did cost, by the provider's bill."),
+        typer.Option(
+            min=0.0, help="What the attempts of unknown cost did cost, by the provider's bill."
+        ),
     ] = 0.0,
     tokens: Annotated[int, typer.Option(min=0, help="Tokens that they did come to.")] = 0,
 ) -> None:
@@ -132,7 +147,8 @@ def journal_settle(
     with Journal(path, must_exist=True) as journal:
         before = journal.settle(run, dollars, tokens)
     typer.echo(
-        f"{run}: ${before.unknown_dollars:,.4f} and {before.unknown_tokens:,} tokens of unknown cost are now"
+        f"{run}: ${before.unknown_dollars:,.4f} and {before.unknown_tokens:,} tokens of unknown"
+        " cost are now"
         f" ${dollars:,.4f} and {tokens:,} tokens"
     )
 
@@ -142,10 +158,14 @@ def journal_copy(
     path: JournalPath,
     out: Annotated[Path, typer.Argument(help="A new file.", show_default=False)],
 ) -> None:
-    """Copy a journal to a new file, also during a run. (The SQLite file alone may lack what its log holds.)"""
+    """Copy a journal to a new file, also during a run.
+
+    (The SQLite file alone may lack what its log holds.)
+    """
     from synthkd.journal import Journal
 
-    # Not read-only, if that can be: a run that begins meanwhile waits for the copy, or is waited for.
+    # Not read-only, if that can be: a run that begins meanwhile waits for the copy, or is waited
+    # for.
     with Journal(path, must_exist=True, read_only=not os.access(path.parent, os.W_OK)) as journal:
         journal.copy(out)
         typer.echo(f"{journal.counts().completions:,} completions copied to {out}")

@@ -33,24 +33,31 @@ class _PathFirst(TyperGroup):
 
 app = typer.Typer(
     cls=_PathFirst,
-    help="Label rows in the terminal, or elsewhere; merge annotators. `synthkd label PATH` starts a session.",
+    help="Label rows in the terminal, or elsewhere; merge annotators. `synthkd label PATH` starts a"
+    " session.",
     no_args_is_help=True,
 )
 
 Rows = Annotated[
     Path,
-    typer.Argument(help="A corpus, a run's folder, or rows in Parquet, CSV or JSONL.", show_default=False),
+    typer.Argument(
+        help="A corpus, a run's folder, or rows in Parquet, CSV or JSONL.", show_default=False
+    ),
 ]
 KindName = Annotated[
-    str | None, typer.Option("--kind", help="The kind of knowledge. Default: what the rows say, or triple.")
+    str | None,
+    typer.Option("--kind", help="The kind of knowledge. Default: what the rows say, or triple."),
 ]
 Share = Annotated[
     float,
     typer.Option(
-        help="Share of turns for rows drawn uniformly, which calibration needs.", show_default="a third"
+        help="Share of turns for rows drawn uniformly, which calibration needs.",
+        show_default="a third",
     ),
 ]
-Strategy = Annotated[str, typer.Option(help="How the others are chosen: uncertain, stratified or uniform.")]
+Strategy = Annotated[
+    str, typer.Option(help="How the others are chosen: uncertain, stratified or uniform.")
+]
 Which = Annotated[
     str,
     typer.Option("--rows", help="critic (rows that a critic decides), accepted, rejected or all."),
@@ -73,7 +80,8 @@ CriticFolder = Annotated[
 ]
 CriticOptions = Annotated[
     list[str] | None,
-    key_values("--critic-option", "For `--critic`, what its folder does not say: `teacher.base_url` and others of a judge, `journal`, `encoder`."),
+    key_values("--critic-option", "For `--critic`, what its folder does not say: `teacher.base_url`"
+        " and others of a judge, `journal`, `encoder`."),
 ]  # fmt: skip
 Seed = Annotated[int, typer.Option(help="Seed of the draws.")]
 Format = Annotated[str, typer.Option("--format", help="label-studio or argilla.")]
@@ -91,11 +99,15 @@ def label_start(
             help="The label sheet, a CSV file. Default: NAME-labels.csv here.", show_default=False
         ),
     ] = None,
-    annotator: Annotated[str, typer.Option(help="Your name in the sheet. Default: the user's.")] = "",
+    annotator: Annotated[
+        str, typer.Option(help="Your name in the sheet. Default: the user's.")
+    ] = "",
     count: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many verdicts.", show_default=False)
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Only rows that nobody labelled yet.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Only rows that nobody labelled yet.")
+    ] = False,
     share: Share = _SHARE,
     strategy: Strategy = "uncertain",
     threshold: ThresholdOption = None,
@@ -106,7 +118,10 @@ def label_start(
     seed: Seed = 0,
     formulas: Formulas = False,
 ) -> None:
-    """Label rows, one key for each verdict. Ends with `q`; the same command goes on where it ended."""
+    """Label rows, one key for each verdict.
+
+    Ends with `q`; the same command goes on where it ended.
+    """
     from synthkd.labels import session, terminal
     from synthkd.labels.sheet import Sheet
     from synthkd.labels.weights import write_weights
@@ -119,7 +134,16 @@ def label_start(
     with Sheet(sheet, pool.sheet_columns, formulas) as opened:
         name, design = _design(pool, opened, strategy, share, threshold, seed)
         labelling = session.Session(
-            pool, made, design, opened, name, annotator or _user(), typer.echo, count, fresh, _prompts(rows)
+            pool,
+            made,
+            design,
+            opened,
+            name,
+            annotator or _user(),
+            typer.echo,
+            count,
+            fresh,
+            _prompts(rows),
         )
         typer.echo(f"{len(pool):,} rows to choose from; into {clean(sheet)}\n{session.HELP}")
         try:
@@ -131,7 +155,11 @@ def label_start(
         if opened.records:
             typer.echo(session.sheet_summary(opened))
             if passed:
-                what = "row was passed over; it comes" if passed == 1 else "rows were passed over; they come"
+                what = (
+                    "row was passed over; it comes"
+                    if passed == 1
+                    else "rows were passed over; they come"
+                )
                 typer.echo(f"{passed:,} {what} first next time")
 
 
@@ -140,7 +168,8 @@ def label_export(
     rows: Annotated[
         Path,
         typer.Argument(
-            help="A corpus, a run or a file of rows to draw from; or a label sheet.", show_default=False
+            help="A corpus, a run or a file of rows to draw from; or a label sheet.",
+            show_default=False,
         ),
     ],
     out: Annotated[Path, typer.Argument(help="A JSON file.", show_default=False)],
@@ -155,7 +184,9 @@ def label_export(
     kind: KindName = None,
     seed: Seed = 0,
 ) -> None:
-    """Write rows for Label Studio or Argilla: drawn as a session would draw them, or those of a sheet."""
+    """Write rows for Label Studio or Argilla: drawn as a session would draw them, or those of a
+    sheet.
+    """
     from synthkd.labels.exchange import drawn_rows, format_named, sheet_rows
     from synthkd.labels.sampling_design import SamplingDesign
     from synthkd.labels.sheet import is_sheet, read_sheet
@@ -172,7 +203,8 @@ def label_export(
         limit = pool.threshold if threshold is None else threshold
         name = round_name(pool, strategy, share, limit, seed)
         design = SamplingDesign.of(
-            pool.ids, pool.scores, strata=pool.strata, texts=pool.texts, threshold=limit, strategy=strategy,
+            pool.ids, pool.scores, strata=pool.strata, texts=pool.texts, threshold=limit,
+            strategy=strategy,
             share=share, seed=seed, scale=pool.scale,
         )  # fmt: skip
         exported = drawn_rows(pool, made, design, name, count)
@@ -182,9 +214,13 @@ def label_export(
 
 @app.command("import")
 def label_import(
-    answers: Annotated[Path, typer.Argument(help="What the tool exported, JSON.", show_default=False)],
+    answers: Annotated[
+        Path, typer.Argument(help="What the tool exported, JSON.", show_default=False)
+    ],
     tasks: Annotated[Path, typer.Argument(help="What `label export` wrote.", show_default=False)],
-    sheet: Annotated[Path, typer.Argument(help="The label sheet that they go to.", show_default=False)],
+    sheet: Annotated[
+        Path, typer.Argument(help="The label sheet that they go to.", show_default=False)
+    ],
     format_: Format = "label-studio",
     formulas: Formulas = False,
 ) -> None:
@@ -209,7 +245,8 @@ def label_import(
     verdicts = "verdict" if added == 1 else "verdicts"
     left = len(problems) + len(more)
     typer.echo(
-        f"{sheet}: {added:,} {verdicts} added, {left:,} {'entry' if left == 1 else 'entries'} not taken in"
+        f"{sheet}: {added:,} {verdicts} added, {left:,} {'entry' if left == 1 else 'entries'} not"
+        " taken in"
     )
 
 
@@ -218,7 +255,9 @@ def label_agreement(
     sheet: Annotated[Path, typer.Argument(help="A label sheet.", show_default=False)],
     merge: Annotated[
         str | None,
-        typer.Option(help="majority or dawid-skene: count the merged verdicts.", show_default=False),
+        typer.Option(
+            help="majority or dawid-skene: count the merged verdicts.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Show how far annotators agree, and what they come to when they are merged."""
@@ -266,23 +305,33 @@ def _pool(
         from synthkd.critics.folder import load_critic
 
         trained = load_critic(critic, kind, load_options(critic_option))
-        for row, score in zip(pool.rows, trained.score(pa.Table.from_pylist(pool.rows)), strict=True):
+        for row, score in zip(
+            pool.rows, trained.score(pa.Table.from_pylist(pool.rows)), strict=True
+        ):
             # A judge has no verdict on some rows: nothing speaks for them.
             row["score"] = 0.0 if score != score else float(score)
-        # The corpus's threshold is one of other scores. What this critic cannot reach gives no threshold.
+        # The corpus's threshold is one of other scores. What this critic cannot reach gives no
+        # threshold.
         found = trained.threshold(_PRECISION)
         pool = replace(pool, threshold=getattr(found, "threshold", None))
     return pool
 
 
 def _design(
-    pool: CandidatePool, sheet: Sheet, strategy: str, share: float, threshold: float | None, seed: int
+    pool: CandidatePool,
+    sheet: Sheet,
+    strategy: str,
+    share: float,
+    threshold: float | None,
+    seed: int,
 ) -> tuple[str, SamplingDesign]:
     from synthkd.labels.weights import next_design, round_name
 
     threshold = pool.threshold if threshold is None else threshold
     name = round_name(pool, strategy, share, threshold, seed)
-    design = next_design(pool, sheet, name, strategy=strategy, share=share, threshold=threshold, seed=seed)
+    design = next_design(
+        pool, sheet, name, strategy=strategy, share=share, threshold=threshold, seed=seed
+    )
     return name, design
 
 

@@ -16,11 +16,14 @@ def pairs(
     path: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="Things, one in each row (CSV, TSV, JSONL or Parquet).", show_default=False
+            metavar="FILE",
+            help="Things, one in each row (CSV, TSV, JSONL or Parquet).",
+            show_default=False,
         ),
     ],
     by: Annotated[
-        str, typer.Option(help="category (sisters under one parent), similar (neighbours) or random.")
+        str,
+        typer.Option(help="category (sisters under one parent), similar (neighbours) or random."),
     ] = "category",
     n: Annotated[int, typer.Option("-n", min=1, help="How many pairs at most.")] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
@@ -43,7 +46,9 @@ def pairs(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("-o", "--out", help="CSV file to write, left,right.", show_default="standard output"),
+        typer.Option(
+            "-o", "--out", help="CSV file to write, left,right.", show_default="standard output"
+        ),
     ] = None,
     formulas: Formulas = False,
 ) -> None:

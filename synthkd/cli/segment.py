@@ -15,14 +15,16 @@ def segment(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="Documents: .txt, .md, .rst, a folder of these, or rows with `text` (JSONL, CSV, Parquet).",
+            help="Documents: .txt, .md, .rst, a folder of these, or rows with `text` (JSONL, CSV,"
+            " Parquet).",
             show_default=False,
         ),
     ],
     model: Annotated[
         str | None,
         typer.Option(
-            help="Name of a model at a server, or a checkpoint folder. Default: the embedded teacher.",
+            help="Name of a model at a server, or a checkpoint folder. Default: the embedded"
+            " teacher.",
             show_default=False,
         ),
     ] = None,
@@ -33,30 +35,42 @@ def segment(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Write a .jsonl or .parquet file. Default: JSON lines to stdout.", show_default=False
+            help="Write a .jsonl or .parquet file. Default: JSON lines to stdout.",
+            show_default=False,
         ),
     ] = None,
     outcomes: Annotated[
         Path | None,
-        typer.Option(help="Write what became of every sentence, as JSON lines.", show_default=False),
+        typer.Option(
+            help="Write what became of every sentence, as JSON lines.", show_default=False
+        ),
     ] = None,
     chunk: Annotated[
         int | None,
-        typer.Option(min=1, help="Sentences read together. Default: 5, embedded 2.", show_default=False),
+        typer.Option(
+            min=1, help="Sentences read together. Default: 5, embedded 2.", show_default=False
+        ),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Segmentations of each chunk.")] = 1,
     agreement: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of the segmentations that must say the same.")
+        float,
+        typer.Option(min=0.0, max=1.0, help="Share of the segmentations that must say the same."),
     ] = 0.0,
     sentences: Annotated[
         str, typer.Option(help="`sentencizer`, or an installed spaCy model such as en_core_web_sm.")
     ] = "sentencizer",
-    template: Annotated[str | None, typer.Option(help="Another prompt template.", show_default=False)] = None,
+    template: Annotated[
+        str | None, typer.Option(help="Another prompt template.", show_default=False)
+    ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe.", show_default=False),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change a value of the recipe.", show_default=False
+        ),
     ] = None,
-    work: Annotated[Path, typer.Option(help="Folder of the journal and the run.")] = Path("synthkd-segment"),
+    work: Annotated[Path, typer.Option(help="Folder of the journal and the run.")] = Path(
+        "synthkd-segment"
+    ),
     workers: Annotated[int, typer.Option(min=1, help="Processes that do the work.")] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
 ) -> None:

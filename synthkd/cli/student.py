@@ -14,7 +14,9 @@ from synthkd.reporting.safe_text import clean, json_text
 if TYPE_CHECKING:
     from synthkd.students.train import TrainedStudent, TrainingRequest
 
-app = typer.Typer(help="Train a student on a corpus; judge, use and export it.", no_args_is_help=True)
+app = typer.Typer(
+    help="Train a student on a corpus; judge, use and export it.", no_args_is_help=True
+)
 
 Folder = Annotated[
     Path, typer.Argument(help="Folder of a student, or of an exported one.", show_default=False)
@@ -27,7 +29,8 @@ Threads = Annotated[
 Encoder = Annotated[
     str | None,
     typer.Option(
-        help="Folder or hub name of the frozen encoder of a student on embeddings, if it is not beside the student.",
+        help="Folder or hub name of the frozen encoder of a student on embeddings, if it is not"
+        " beside the student.",
         show_default=False,
     ),
 ]
@@ -38,7 +41,8 @@ def student_train(
     source: Annotated[
         Path,
         typer.Argument(
-            help="A corpus, labelled rows (CSV, JSONL, Parquet), or a recipe (YAML), which names its corpus and student.",
+            help="A corpus, labelled rows (CSV, JSONL, Parquet), or a recipe (YAML), which names"
+            " its corpus and student.",
             show_default=False,
         ),
     ],
@@ -55,7 +59,9 @@ def student_train(
     ] = None,
     option: Annotated[
         list[str] | None,
-        typer.Option("--option", metavar="KEY=VALUE", help="An option of that student.", show_default=False),
+        typer.Option(
+            "--option", metavar="KEY=VALUE", help="An option of that student.", show_default=False
+        ),
     ] = None,
     validation: Annotated[
         Path | None,
@@ -75,7 +81,9 @@ def student_train(
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, help="Seed of the training. Default: the recipe's, or 0.", show_default=False),
+        typer.Option(
+            min=0, help="Seed of the training. Default: the recipe's, or 0.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Train a student, evaluate it and write its folder."""
@@ -96,12 +104,14 @@ def student_train(
     manifest = done.manifest
     for name, count in done.repeated.items():
         typer.echo(
-            f"{clean(name)}: {count:,} rows stand among the training rows too; they tell nothing of new texts",
+            f"{clean(name)}: {count:,} rows stand among the training rows too; they tell nothing of"
+            " new texts",
             err=True,
         )
     _show(done)
     typer.echo(
-        f"{asked.out}: {asked.student}, {manifest['rows']:,} rows, {manifest['training_seconds']:,.1f} s"
+        f"{asked.out}: {asked.student}, {manifest['rows']:,} rows,"
+        f" {manifest['training_seconds']:,.1f} s"
     )
 
 
@@ -111,7 +121,9 @@ def _show(done: TrainedStudent) -> None:
     if not figures:
         return
     # The same rows decided something: the card says so too.
-    used = ", which also stopped or calibrated the training" if figures["on"] == "validation" else ""
+    used = (
+        ", which also stopped or calibrated the training" if figures["on"] == "validation" else ""
+    )
     on = f"on the {figures['on']} rows{used}:"
     if done.evaluation is not None:
         typer.echo(f"{on}\n{done.evaluation}\n")
@@ -123,7 +135,8 @@ def _show(done: TrainedStudent) -> None:
 def student_eval(
     folder: Folder,
     rows: Annotated[
-        Path, typer.Argument(help="Labelled rows: CSV, JSONL, Parquet or a corpus.", show_default=False)
+        Path,
+        typer.Argument(help="Labelled rows: CSV, JSONL, Parquet or a corpus.", show_default=False),
     ],
     text: Text = "text",
     label: Label = "label",
@@ -153,7 +166,9 @@ def student_eval(
     check_known_labels(given.labels, model.classes, str(rows))
     found = evaluate_classifier(model.probabilities(given.texts), given.labels, model.classes)
     seen = _tell_seen(rows, text_hashes(given.texts), model.training_hashes)
-    typer.echo(json_text(found.as_dict() | {"trained_on": seen}, indent=1) if as_json else str(found))
+    typer.echo(
+        json_text(found.as_dict() | {"trained_on": seen}, indent=1) if as_json else str(found)
+    )
 
 
 def _tell_seen(path: Path, rows: list[int], seen: frozenset[int]) -> int:
@@ -161,7 +176,8 @@ def _tell_seen(path: Path, rows: list[int], seen: frozenset[int]) -> int:
     count = sum(row in seen for row in rows)
     if count:
         typer.echo(
-            f"{clean(str(path))}: the student was trained on {count:,} of these {len(rows):,} rows; they tell nothing of"
+            f"{clean(str(path))}: the student was trained on {count:,} of these {len(rows):,} rows;"
+            " they tell nothing of"
             " new texts",
             err=True,
         )
@@ -178,9 +194,13 @@ def student_predict(
             show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Argument(help="File to write: .csv, .jsonl or .parquet.", show_default=False)],
+    out: Annotated[
+        Path, typer.Argument(help="File to write: .csv, .jsonl or .parquet.", show_default=False)
+    ],
     text: Text = "text",
-    every: Annotated[bool, typer.Option("--all", help="The probability of each class too.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="The probability of each class too.")
+    ] = False,
     formulas: Formulas = False,
     threads: Threads = None,
     encoder: Encoder = None,
@@ -188,16 +208,22 @@ def student_predict(
     """Label rows: key, text, label and probability of each."""
     from synthkd.students.serve import open_classifier, predict_file
 
-    count = predict_file(open_classifier(folder, threads, encoder), rows, out, text, every, formulas)
+    count = predict_file(
+        open_classifier(folder, threads, encoder), rows, out, text, every, formulas
+    )
     typer.echo(f"{count:,} rows labelled into {out}")
 
 
 @app.command("export")
 def student_export(
-    folder: Annotated[Path, typer.Argument(help="Folder of an encoder student.", show_default=False)],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of an encoder student.", show_default=False)
+    ],
     out: Annotated[
         Path | None,
-        typer.Argument(help="Folder of the export. Default: `onnx` in the student's.", show_default=False),
+        typer.Argument(
+            help="Folder of the export. Default: `onnx` in the student's.", show_default=False
+        ),
     ] = None,
     int8: Annotated[
         bool, typer.Option("--int8", help="Weights as 8-bit integers: smaller, not quite the same.")
@@ -213,7 +239,8 @@ def student_export(
     difference = export_onnx(load_student(folder, encoder), place, int8)
     size = (place / MODEL).stat().st_size / 1e6
     typer.echo(
-        f"{place}: {size:,.1f} MB; probabilities differ from the student's by {difference:.1e} at most on four texts"
+        f"{place}: {size:,.1f} MB; probabilities differ from the student's by {difference:.1e} at"
+        " most on four texts"
     )
 
 

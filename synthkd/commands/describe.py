@@ -33,9 +33,12 @@ def describe(group: str | None = None, name: str | None = None) -> dict[str, Any
     groups: dict[str, Callable[[], dict[str, Any]]] = {
         **{known: _members(known) for known in plugins.GROUPS},
         "shipped critics": lambda: {
-            known: {"about": "trained on candidates of the embedded teacher"} for known in shipped_critics()
+            known: {"about": "trained on candidates of the embedded teacher"}
+            for known in shipped_critics()
         },
-        "templates": lambda: {known: {"about": load_prompt(known).head.about} for known in shipped_prompts()},
+        "templates": lambda: {
+            known: {"about": load_prompt(known).head.about} for known in shipped_prompts()
+        },
         "relations": lambda: {known: {"about": "a set of relations"} for known in shipped_sets()},
         "recipe": Recipe.model_json_schema,
     }

@@ -45,16 +45,21 @@ class DryRun:
     in_rounds: bool = False
 
     def __str__(self) -> str:
-        shown = "\n".join(f"--- prompt {i} ---\n{_shown(text)}" for i, text in enumerate(self.prompts, 1))
+        shown = "\n".join(
+            f"--- prompt {i} ---\n{_shown(text)}" for i, text in enumerate(self.prompts, 1)
+        )
         cost = "" if self.cost is None else f", ${self.cost:,.4f} if all of them are"
         return "\n".join(
             [
                 f"{self.reach}\n{shown}\n---",
-                f"{self.inputs:,} inputs ({self.repeated:,} repeated rows), {self.samples:,} samples wanted,"
+                f"{self.inputs:,} inputs ({self.repeated:,} repeated rows), {self.samples:,}"
+                " samples wanted,"
                 f" {self.held:,} in the journal",
-                f"{'at most ' * self.in_rounds}{self.samples - self.held:,} samples would be asked for in"
+                f"{'at most ' * self.in_rounds}{self.samples - self.held:,} samples would be asked"
+                " for in"
                 f" {self.requests:,} requests: about"
-                f" {self.tokens:,} prompt tokens (at {_CHARACTERS} characters each), at most {self.written:,} to be"
+                f" {self.tokens:,} prompt tokens (at {_CHARACTERS} characters each), at most"
+                f" {self.written:,} to be"
                 f" written{cost}",
                 *map(clean, self.warnings),
                 "nothing was sent; `--probe 20` asks a few and gives an interval for the whole",

@@ -1,7 +1,9 @@
-"""Pairs of things worth comparing, from a list of things: of one category, or near each other in meaning.
+"""Pairs of things worth comparing, from a list of things: of one category, or near each other in
+meaning.
 
-Comparing things that have nothing in common teaches little; the paper pairs sisters of one class (Howard et al. 2023).
-No pair comes twice, in either order, and nothing is paired with itself. Equal seeds give equal pairs.
+Comparing things that have nothing in common teaches little; the paper pairs sisters of one class
+(Howard et al. 2023). No pair comes twice, in either order, and nothing is paired with itself. Equal
+seeds give equal pairs.
 """
 
 from __future__ import annotations
@@ -54,7 +56,8 @@ def read_things(
     category = _column(category, have, CATEGORIES, "categories")
     if needed and category is None:
         raise InputError(
-            f"no column of categories (there are: {', '.join(have)}); name it with --category, or take --by similar"
+            f"no column of categories (there are: {', '.join(have)}); name it with --category, or"
+            " take --by similar"
         )
     found: dict[str, Thing] = {}
     for number, row in enumerate(rows, 1):
@@ -127,7 +130,9 @@ def _drawn(groups: Sequence[Sequence[int]], n: int, rng: random.Random) -> list[
 def _neighbours(
     things: Sequence[Thing], n: int, rng: random.Random, embedder: str | None
 ) -> list[tuple[int, int]]:
-    """Pair each thing in turn with one of its nearest, round by round, until there are enough pairs."""
+    """Pair each thing in turn with one of its nearest, round by round, until there are enough
+    pairs.
+    """
     near = [list(row) for row in _nearest(_vectors([thing.text for thing in things], embedder))]
     for row in near:
         rng.shuffle(row)

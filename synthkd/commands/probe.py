@@ -1,7 +1,7 @@
 """A probe: send a few real requests, and project the whole run from them.
 
-The requests are drawn by a hash of their inputs' ids, so that they represent all; their answers stay in the journal
-and are not asked for again.
+The requests are drawn by a hash of their inputs' ids, so that they represent all; their answers
+stay in the journal and are not asked for again.
 """
 
 from __future__ import annotations
@@ -46,8 +46,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class Probe:
-    """What ``asked`` of ``requests`` open requests say of all of them. ``accepted`` counts duplicates among the
-    asked ones only: the whole has more of them."""
+    """What ``asked`` of ``requests`` open requests say of all of them.
+
+    ``accepted`` counts duplicates among the asked ones only: the whole has more of them.
+    """
 
     requests: int
     asked: int
@@ -59,16 +61,26 @@ class Probe:
     accepted: Interval
 
     def __str__(self) -> str:
-        cost = "unknown (no price in the recipe)" if self.cost is None else self.cost.text("${:,.4f}")
+        cost = (
+            "unknown (no price in the recipe)" if self.cost is None else self.cost.text("${:,.4f}")
+        )
         rows = [
-            ("open requests", f"{self.requests:,}; asked {self.asked:,} of them, {self.failed:,} failed"),
+            (
+                "open requests",
+                f"{self.requests:,}; asked {self.asked:,} of them, {self.failed:,} failed",
+            ),
             ("tokens read", self.read.text("{:,.0f}")),
             ("tokens written", self.written.text("{:,.0f}")),
             ("cost", cost),
             ("time", _spans(self.seconds)),
-            ("accepted rows", self.accepted.text("{:,.0f}") + ", less what repeats itself over the whole"),
+            (
+                "accepted rows",
+                self.accepted.text("{:,.0f}") + ", less what repeats itself over the whole",
+            ),
         ]
-        return "the whole will come to (95% intervals)\n" + "\n".join(f"  {a:<15}{b}" for a, b in rows)
+        return "the whole will come to (95% intervals)\n" + "\n".join(
+            f"  {a:<15}{b}" for a, b in rows
+        )
 
 
 def _spans(seconds: Interval) -> str:
@@ -117,7 +129,9 @@ def _draw(plan: RunPlan, journal: Journal, wanted: int) -> tuple[int, dict[str, 
         ids = [one.request.request_id for one in batch]
         held, failed = journal.cached_indexes(ids), journal.failures(ids)
         for one, name in zip(batch, ids, strict=True):
-            refused = {index for index, failure in failed.get(name, {}).items() if failure.permanent}
+            refused = {
+                index for index, failure in failed.get(name, {}).items() if failure.permanent
+            }
             have = held.get(name, set()) | refused
             if have.issuperset(one.request.sample_indexes):
                 continue
@@ -136,7 +150,9 @@ def _per_request(plan: RunPlan, journal: Journal, filtered: Path) -> list[dict[s
     accepted: Counter[str] = Counter()
     for path in filtered.glob("*.parquet") if filtered.is_dir() else ():
         table = pq.read_table(path, columns=["input_id", "rejected_by"])
-        for input_id, rejected_by in zip(*(table.column(i).to_pylist() for i in range(2)), strict=True):
+        for input_id, rejected_by in zip(
+            *(table.column(i).to_pylist() for i in range(2)), strict=True
+        ):
             accepted[input_id] += rejected_by is None
     rows = []
     for batch in plan.batches():
@@ -190,8 +206,11 @@ def _interval(values: Any, draws: Any, times: float) -> Interval:
     return Interval(max(0.0, low) * times, mean * times, high * times)
 
 
-def _time(plan: RunPlan, requests: int, rows: list[dict[str, Any]], draws: Any, seconds: float) -> Interval:
-    """Estimate seconds: latency times requests over requests in flight, but not faster than the limits per minute allow.
+def _time(
+    plan: RunPlan, requests: int, rows: list[dict[str, Any]], draws: Any, seconds: float
+) -> Interval:
+    """Estimate seconds: latency times requests over requests in flight, but not faster than the
+    limits per minute allow.
 
     A local model has no latency of its own and is taken to be as fast as in the probe.
     """

@@ -28,7 +28,9 @@ _HUB_VARIABLES = ("HF_TOKEN", "HF_ENDPOINT", "HF_HOME")
 
 @dataclass
 class Reach:
-    """Hosts, variables, programs, code and paths that a recipe would use; values of variables are never shown."""
+    """Hosts, variables, programs, code and paths that a recipe would use; values of variables are
+    never shown.
+    """
 
     hosts: list[str] = field(default_factory=list)
     #: Environment variables that would be read, each with what becomes of it.
@@ -42,7 +44,8 @@ class Reach:
     def lines(self) -> list[str]:
         """Return a line for each entry, headed by its sort; `none` for a sort without entries."""
         sorts = {
-            "hosts": self.hosts, "variables": self.variables, "programs": self.programs, "code of others": self.code,
+            "hosts": self.hosts, "variables": self.variables, "programs": self.programs,
+            "code of others": self.code,
             "reads outside": self.read, "writes outside": self.written,
         }  # fmt: skip
         return [
@@ -53,7 +56,10 @@ class Reach:
 
     def __str__(self) -> str:
         return "\n".join(
-            ["what this recipe would use beyond its folder:", *("  " + line for line in self.lines())]
+            [
+                "what this recipe would use beyond its folder:",
+                *("  " + line for line in self.lines()),
+            ]
         )
 
 
@@ -91,11 +97,15 @@ def _teacher(part: TeacherPart, found: Reach, recipe: Recipe, whose: str = "") -
         found.variables.append(f"{part.api_key_env} sent to {to} as the key{unset}")
     headers = part.headers if isinstance(part.headers, Headers) else Headers(part.headers)
     found.variables += [f"{name} sent to {to} in a header" for name in headers.variables()]
-    found.variables += [f"{name} sent to {to} in the address" for url in urls for name in url.variables()]
+    found.variables += [
+        f"{name} sent to {to} in the address" for url in urls for name in url.variables()
+    ]
     if part.proxy is not None:
         proxy = part.proxy.parts("teacher.proxy")
         found.hosts.append(f"{proxy.shown} (proxy)")
-        found.variables += [f"{name} sent to the proxy {proxy.host}" for name in part.proxy.variables()]
+        found.variables += [
+            f"{name} sent to the proxy {proxy.host}" for name in part.proxy.variables()
+        ]
     elif proxies := {name for name in getproxies() if name in ("http", "https", "all")}:
         found.variables += [f"{name.upper()}_PROXY read for a proxy" for name in sorted(proxies)]
 
@@ -152,7 +162,9 @@ def _hub(recipe: Recipe, found: Reach) -> None:
     names = [name for name in names if not _is_folder(name, recipe)]
     if names:
         found.hosts.append(f"{_HUB} (models {', '.join(names)}, unless they are in the cache)")
-        found.variables += [f"{name} used for the hub" for name in _HUB_VARIABLES if name in os.environ]
+        found.variables += [
+            f"{name} used for the hub" for name in _HUB_VARIABLES if name in os.environ
+        ]
 
 
 def _code(recipe: Recipe, found: Reach) -> None:
@@ -188,7 +200,9 @@ def _paths(recipe: Recipe, found: Reach) -> None:
 def _read_paths(recipe: Recipe) -> Iterator[tuple[str, str]]:
     raw = recipe.model_dump(mode="json", exclude={"journal", "corpus", "work", "limits", "name"})
     raw["teacher"] = {
-        name: value for name, value in raw["teacher"].items() if name not in ("base_url", "proxy", "headers")
+        name: value
+        for name, value in raw["teacher"].items()
+        if name not in ("base_url", "proxy", "headers")
     }
     for part in ("student", "critic"):
         if raw.get(part) and part == "student":

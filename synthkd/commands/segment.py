@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from synthkd.recipe import Recipe
 
 #: Columns of what comes out.
-COLUMNS = ("document_id", "sentence_index", "start", "end", "sentence", "proposition", "votes", "agreement")
+COLUMNS = (
+    "document_id",
+    "sentence_index",
+    "start",
+    "end",
+    "sentence",
+    "proposition",
+    "votes",
+    "agreement",
+)
 OUT = (".jsonl", ".parquet")
 
 
@@ -48,7 +57,11 @@ def check_output_file(path: Path | None, endings: tuple[str, ...]) -> None:
         raise InputError(f"{path}: unknown format {path.suffix!r}; known are {', '.join(endings)}")
     if not path.parent.is_dir():
         raise InputError(f"{path}: no such folder {str(path.parent)!r}")
-    ours = has_fields("sentence", "proposition") if endings == OUT else has_fields("document_id", "outcome")
+    ours = (
+        has_fields("sentence", "proposition")
+        if endings == OUT
+        else has_fields("document_id", "outcome")
+    )
     check_file(path, ours, "a file of `synthkd segment`")
 
 
@@ -71,7 +84,8 @@ def gather(files: list[Path], work: Path) -> Path:
                     name = document["document_id"]
                     if name in seen:
                         raise InputError(
-                            f"{file}: a second document {name!r} (the first is in {seen[name]}); rename one"
+                            f"{file}: a second document {name!r} (the first is in {seen[name]});"
+                            " rename one"
                         )
                     seen[name] = str(file)
                     out.write(json.dumps(document) + "\n")
@@ -85,7 +99,9 @@ def _document(file: Path, number: int, row: dict[str, Any]) -> dict[str, Any]:
     from synthkd.rows import text_cell
 
     place = f"{file} row {number}"
-    texts = {key: text_cell(row.get(key), place, key) for key in ("text", "document_id", "id", "markup")}
+    texts = {
+        key: text_cell(row.get(key), place, key) for key in ("text", "document_id", "id", "markup")
+    }
     if texts["text"] is None:
         known = nearest("text", [str(name) for name in row])
         raise InputError(f"{place}: no column 'text' with the document's text{known}")
@@ -130,7 +146,10 @@ def make_recipe(
         "inputs": {"path": documents.name},
         "kind": {
             "name": "proposition",
-            "options": {"chunk_sentences": chunk or (2 if model is None else 5), "sentences": sentences},
+            "options": {
+                "chunk_sentences": chunk or (2 if model is None else 5),
+                "sentences": sentences,
+            },
         },
         "prompt": {
             "template": _template(template)
@@ -151,12 +170,16 @@ def make_recipe(
 
 
 def _template(name: str | None) -> str | None:
-    """Give a file by its absolute path, since the recipe stands in another folder; a shipped name stays."""
+    """Give a file by its absolute path, since the recipe stands in another folder; a shipped name
+    stays.
+    """
     return str(Path(name).resolve()) if name and Path(name).is_file() else name
 
 
 def write_rows(dataset: Any, out: Path | None) -> None:
-    """Write accepted rows in the order of documents and sentences, as JSON lines to stdout or to a file."""
+    """Write accepted rows in the order of documents and sentences, as JSON lines to stdout or to a
+    file.
+    """
     from synthkd.storage import replaced_file
 
     keys = [("document_id", "ascending"), ("start", "ascending"), ("proposition", "ascending")]
@@ -176,7 +199,9 @@ def write_rows(dataset: Any, out: Path | None) -> None:
 
 
 def report(recipe: Recipe, documents: Path, outcomes: Path | None, quiet: bool) -> None:
-    """Report the outcomes of the sentences: a line for each document on stderr, every sentence in a file if asked."""
+    """Report the outcomes of the sentences: a line for each document on stderr, every sentence in a
+    file if asked.
+    """
     from dataclasses import asdict
 
     from synthkd.commands.segment_coverage import Coverage, total
@@ -194,7 +219,9 @@ def report(recipe: Recipe, documents: Path, outcomes: Path | None, quiet: bool) 
         with replaced_file(outcomes) as temporary, temporary.open("w", encoding="utf-8") as file:
             for rows in read_rows(documents, batch=16):
                 for row in rows:
-                    file.writelines(json_text(asdict(one)) + "\n" for one in coverage.sentences(row))
+                    file.writelines(
+                        json_text(asdict(one)) + "\n" for one in coverage.sentences(row)
+                    )
     if quiet:
         return
     for report in reports[:20]:

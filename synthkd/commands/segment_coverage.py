@@ -40,7 +40,9 @@ class Sentence:
 
 @dataclass
 class DocumentReport:
-    """Counts of a document, or of all: sentences = with + without propositions; skipped units are no sentences."""
+    """Counts of a document, or of all: sentences = with + without propositions; skipped units are
+    no sentences.
+    """
 
     document_id: str
     sentences: int = 0
@@ -63,13 +65,16 @@ class DocumentReport:
 
     def __str__(self) -> str:
         line = (
-            f"{self.document_id}: {self.sentences:,} sentences in {self.chunks:,} chunks, {self.propositions:,} propositions;"
+            f"{self.document_id}: {self.sentences:,} sentences in {self.chunks:,} chunks,"
+            f" {self.propositions:,} propositions;"
             f" {self.with_propositions:,} sentences with some, {self.without.total():,} without"
         )
         for what, counts in (("", self.without), (" skipped:", self.skipped)):
             if counts:
                 line += f" ({what.strip()} " if what else " ("
-                line += ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) + ")"
+                line += (
+                    ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) + ")"
+                )
         return clean(line)
 
 
@@ -82,7 +87,8 @@ class Coverage:
 
     def __init__(self, kind: PropositionKind, filtered: Path) -> None:
         self.kind = kind
-        #: (document, start of the sentence) -> accepted rows, and the first reason of a rejected one.
+        #: (document, start of the sentence) -> accepted rows, and the first reason of a rejected
+        #: one.
         self._rows: dict[tuple[str, int], tuple[int, str]] = {}
         for path in sorted(filtered.glob("*.parquet")):
             with pq.ParquetFile(path) as file:
@@ -101,7 +107,8 @@ class Coverage:
             why = str(row["rejected_by"])
             if why == "has_proposition":
                 why = str(row["reason"]).partition(":")[0]
-            # What was said of it tells more than that another completion said nothing; a repeat was accepted elsewhere.
+            # What was said of it tells more than that another completion said nothing; a repeat was
+            # accepted elsewhere.
             if not reason or why == "duplicate" or row["rejected_by"] != "has_proposition":
                 reason = reason if reason == "duplicate" else why
         self._rows[key] = (accepted, reason)
@@ -119,7 +126,9 @@ class Coverage:
                     reason = ""
                 elif reason == NOT_ANSWERED:
                     outcome = NOT_ANSWERED
-            yield Sentence(name, unit.start, unit.end, text[unit.start : unit.end], outcome, reason, accepted)
+            yield Sentence(
+                name, unit.start, unit.end, text[unit.start : unit.end], outcome, reason, accepted
+            )
 
     def report(self, row: Mapping[str, Any]) -> DocumentReport:
         """Count a document."""

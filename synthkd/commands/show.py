@@ -27,7 +27,8 @@ from synthkd.storage import read_json
 
 
 def show_path(path: Path) -> str:
-    """Put what stands at a path in words: a corpus, the folder of a run or a loop, or a recipe's latest of them.
+    """Put what stands at a path in words: a corpus, the folder of a run or a loop, or a recipe's
+    latest of them.
 
     Raises:
         InputError: For anything else, or a recipe that was not run yet.
@@ -62,10 +63,12 @@ def _corpus(corpus: Corpus) -> str:
         clean(f"corpus hash {corpus.hash}, teacher {manifest['teacher']['identity']}"),
     ]
     lines += [
-        f"  rejected by {clean(name)}: {count:,}" for name, count in manifest["counts"]["rejected"].items()
+        f"  rejected by {clean(name)}: {count:,}"
+        for name, count in manifest["counts"]["rejected"].items()
     ]
     lines += [
-        f"  {name.strip()} {clean(value)}" for name, value in vote_rows(manifest["counts"].get("votes"))
+        f"  {name.strip()} {clean(value)}"
+        for name, value in vote_rows(manifest["counts"].get("votes"))
     ]
     lines += ["", *(_line(row, columns) for row in rows)]
     lines.append(f"\nsynthkd show {clean(corpus.path)} ID shows where a row comes from")
@@ -114,7 +117,8 @@ def _loop(folder: Path) -> str:
 
 
 def show_candidate(path: Path, candidate: str) -> str:
-    """Show every row with an id: content, outcome, the completion it was parsed from, and what was asked.
+    """Show every row with an id: content, outcome, the completion it was parsed from, and what was
+    asked.
 
     Args:
         path: A corpus, the folder of a run or a loop, or a recipe.
@@ -129,7 +133,9 @@ def show_candidate(path: Path, candidate: str) -> str:
     if (path / MANIFEST).is_file():
         found = _in_corpora([path], candidate)
     elif rounds := _loop_rounds(path):
-        corpora = [manifest.parent for one in rounds for manifest in sorted(one.glob(f"*/{MANIFEST}"))]
+        corpora = [
+            manifest.parent for one in rounds for manifest in sorted(one.glob(f"*/{MANIFEST}"))
+        ]
         found = _in_corpora(corpora, candidate, path)
     elif (path / FILTERED_ROWS).is_dir():
         found = _in_run(path, candidate)
@@ -140,7 +146,9 @@ def show_candidate(path: Path, candidate: str) -> str:
     if len({row["id"] for row, _, _ in found}) > 1:
         raise InputError(f"{path}: {candidate!r} begins several ids; write more of it")
     journal = recipe.journal_path if recipe else None
-    return "\n\n".join(_lineage(row, columns, _journals(place, journal)) for row, columns, place in found)
+    return "\n\n".join(
+        _lineage(row, columns, _journals(place, journal)) for row, columns, place in found
+    )
 
 
 #: Folders above a corpus or a run in which its journal is looked for.
@@ -156,7 +164,9 @@ def _in_corpora(paths: list[Path], candidate: str, above: Path | None = None) ->
     found: list[_Found] = []
     for corpus in map(load_corpus, paths):
         place = above or corpus.path, Path(corpus.manifest["recipe"]["journal"]).name
-        found += [(row, corpus.manifest["kind"]["columns"], place) for row in corpus.find(candidate)]
+        found += [
+            (row, corpus.manifest["kind"]["columns"], place) for row in corpus.find(candidate)
+        ]
     return found
 
 
@@ -175,13 +185,16 @@ def _in_run(folder: Path, candidate: str) -> list[_Found]:
 
 
 _NUMBERS = (
-    "score", "recurrence", "votes", "agreement", "margin", "entropy", "logprob", "tokens", "finish_reason",
+    "score", "recurrence", "votes", "agreement", "margin", "entropy", "logprob", "tokens",
+    "finish_reason",
 )  # fmt: skip
 
 
 def _lineage(row: dict[str, Any], columns: list[str], journals: list[Path]) -> str:
     outcome = (
-        "accepted" if row["rejected_by"] is None else f"rejected by {row['rejected_by']}: {row['reason']}"
+        "accepted"
+        if row["rejected_by"] is None
+        else f"rejected by {row['rejected_by']}: {row['reason']}"
     )
     numbers = {name: row[name] for name in _NUMBERS if name in row}
     lines = [
@@ -195,7 +208,8 @@ def _lineage(row: dict[str, Any], columns: list[str], journals: list[Path]) -> s
     sent = _sent(journals, row["completion_key"].rpartition("-")[0])
     if sent:
         text = "\n".join(
-            f"    {clean(m['role'])}: {clean_lines(m['content'], ' ' * 6)}" for m in sent["messages"]
+            f"    {clean(m['role'])}: {clean_lines(m['content'], ' ' * 6)}"
+            for m in sent["messages"]
         )
         lines.append(f"  sent to {clean(sent['identity'])}:\n{text}")
     else:
@@ -204,7 +218,8 @@ def _lineage(row: dict[str, Any], columns: list[str], journals: list[Path]) -> s
 
 
 def _journals(place: Path | tuple[Path, str], known: Path | None) -> list[Path]:
-    """Name the files that may be a row's journal: the recipe's, or those beside or above where the row lies.
+    """Name the files that may be a row's journal: the recipe's, or those beside or above where the
+    row lies.
 
     A corpus knows its journal's name; above the folder of a run any SQLite file may be it.
     """
@@ -212,7 +227,9 @@ def _journals(place: Path | tuple[Path, str], known: Path | None) -> list[Path]:
         return [known]
     folder, name = place if isinstance(place, tuple) else (place, "*.sqlite")
     above = list(folder.resolve().parents)[:_LEVELS]
-    return [path for parent in above for path in sorted(parent.glob(name))[:_JOURNALS] if path.is_file()]
+    return [
+        path for parent in above for path in sorted(parent.glob(name))[:_JOURNALS] if path.is_file()
+    ]
 
 
 def _sent(journals: list[Path], request: str) -> dict[str, Any] | None:

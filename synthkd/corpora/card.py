@@ -26,7 +26,8 @@ def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
         "configs": [
             {
                 "config_name": "default",
-                # `datasets` caches by the folder's name and this head, which must change with the rows.
+                # `datasets` caches by the folder's name and this head, which must change with the
+                # rows.
                 "description": f"corpus {manifest['corpus_hash']}",
                 "data_files": [
                     {"split": split, "path": f"data/{split}-*.parquet"} for split in _splits(counts)
@@ -41,7 +42,9 @@ def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
         f"# {markdown(title)}",
         _description(manifest),
         "## Counts\n\n"
-        + markdown_table([("", "rows"), *[(name, f"{value:,}") for name, value in _count_rows(counts)]]),
+        + markdown_table(
+            [("", "rows"), *[(name, f"{value:,}") for name, value in _count_rows(counts)]]
+        ),
         _precision(manifest.get("critic")),
         _unread_numbers(manifest.get("critic")),
         _diversity(manifest["diversity"]),
@@ -64,11 +67,14 @@ def _splits(counts: dict[str, Any]) -> list[str]:
 
 def _description(manifest: dict[str, Any]) -> str:
     teacher, prompt = manifest["teacher"], manifest["prompt"]
-    template = f"the template {markdown_code(prompt['name'])}" if prompt else "no template (recorded rows)"
+    template = (
+        f"the template {markdown_code(prompt['name'])}" if prompt else "no template (recorded rows)"
+    )
     return (
         f"Candidates of the kind {markdown_code(manifest['kind']['name'])}, written by"
         f" {markdown_code(teacher['identity'])} from {template}"
-        f" and filtered by synthkd {manifest['synthkd']}. What was rejected is here too, with its reason."
+        f" and filtered by synthkd {manifest['synthkd']}. What was rejected is here too, with its"
+        " reason."
         f" `manifest.json` says how all of it was made (manifest {manifest['manifest_hash']})."
     )
 
@@ -83,7 +89,9 @@ _VOTES = {
 
 
 def _count_rows(counts: dict[str, Any]) -> list[tuple[str, int]]:
-    rows = [(name, counts[name]) for name in ("asked", "completed", "failed", "candidates", "malformed")]
+    rows = [
+        (name, counts[name]) for name in ("asked", "completed", "failed", "candidates", "malformed")
+    ]
     rows += [(f"rejected by {name}", value) for name, value in counts["rejected"].items()]
     rows.append(("accepted", counts["accepted"]))
     votes = counts.get("votes") or {}
@@ -95,7 +103,8 @@ def _unread_numbers(critic: dict[str, Any] | None) -> str:
     if not names:
         return ""
     return (
-        f"The critic does not read {', '.join(map(markdown_code, names))} of these rows: its label sheet lacked them, or had"
+        f"The critic does not read {', '.join(map(markdown_code, names))} of these rows: its label"
+        " sheet lacked them, or had"
         " one value only."
     )
 
@@ -107,15 +116,18 @@ def _precision(critic: dict[str, Any] | None) -> str:
     if not critic["reachable"]:
         return (
             f"## Precision\n\nA precision of {asked:.0%} was asked for and **could not be had**:"
-            f" {markdown(critic['advice'])} **No precision is guaranteed.** The rows were {markdown(unguaranteed_cut(critic))}."
+            f" {markdown(critic['advice'])} **No precision is guaranteed.** The rows were"
+            f" {markdown(unguaranteed_cut(critic))}."
         )
     shift = critic.get("shift") or {}
     sentence = markdown(shift.get("sentence", ""))
     sentence = f" {sentence[:1].upper()}{sentence[1:]}"
     if shift.get("shifted"):
         return (
-            f"## Precision\n\nA precision of {asked:.0%} was asked for, and **is not guaranteed**.{sentence} On"
-            f" {critic['held_out']['held_out_rows']:,} held-out labels: AUC {critic['held_out']['auc']:.3f}"
+            f"## Precision\n\nA precision of {asked:.0%} was asked for, and **is not"
+            f" guaranteed**.{sentence} On"
+            f" {critic['held_out']['held_out_rows']:,} held-out labels: AUC"
+            f" {critic['held_out']['auc']:.3f}"
             + (
                 f", precision {critic['precision']:.1%} at the threshold {critic['threshold']:.4f}."
                 if "precision" in critic
@@ -130,12 +142,15 @@ def _precision(critic: dict[str, Any] | None) -> str:
         )
     figures = (
         f"threshold {critic['threshold']:.4f}, precision {critic['precision']:.1%} on"
-        f" {critic['held_out']['held_out_rows']:,} held-out labels, AUC {critic['held_out']['auc']:.3f}"
+        f" {critic['held_out']['held_out_rows']:,} held-out labels, AUC"
+        f" {critic['held_out']['auc']:.3f}"
     )
     tested = f"{sentence}." if shift else ""
     return (
-        f"## Precision\n\nAsked: {asked:.0%}. With {confidence:.0%} confidence the precision of the accepted rows is at"
-        f" least that ({figures}). It holds for candidates that are drawn as the labelled ones were.{tested}"
+        f"## Precision\n\nAsked: {asked:.0%}. With {confidence:.0%} confidence the precision of the"
+        " accepted rows is at"
+        f" least that ({figures}). It holds for candidates that are drawn as the labelled ones"
+        f" were.{tested}"
     )
 
 
@@ -144,7 +159,8 @@ def unguaranteed_cut(critic: dict[str, Any]) -> str:
     if critic.get("threshold") is None:
         return "published without a guarantee, at the best cut of each group"
     return (
-        f"published without a guarantee, at the best cut, threshold {critic['threshold']:.4f} ({critic['precision']:.3f} on"
+        f"published without a guarantee, at the best cut, threshold {critic['threshold']:.4f}"
+        f" ({critic['precision']:.3f} on"
         " the held-out)"
     )
 
@@ -164,7 +180,8 @@ def _diversity(diversity: dict[str, Any]) -> str:
         return ""
     rows, cost = diversity_rows(diversity), cost_sentence(diversity)
     note = (
-        f"Texts are compared on {diversity['rows_compared']:,} rows of each stage, drawn by hash. distinct-n, entropy and the"
+        f"Texts are compared on {diversity['rows_compared']:,} rows of each stage, drawn by hash."
+        " distinct-n, entropy and the"
         " soft-unique share are higher, self-BLEU and compression lower, where rows differ more."
     )
     return "\n\n".join(part for part in ("## Diversity", markdown_table(rows), note, cost) if part)
@@ -177,7 +194,9 @@ def _sample(sample: list[dict[str, Any]], columns: list[str]) -> str:
     rows = [(*columns, "score")]
     for row in sample[::step][:8]:
         score = "" if row["score"] is None else f"{row['score']:.3f}"
-        rows.append((*("" if row[column] is None else str(row[column]) for column in columns), score))
+        rows.append(
+            (*("" if row[column] is None else str(row[column]) for column in columns), score)
+        )
     return "## Some accepted rows\n\n" + markdown_table(rows, left=len(columns))
 
 
@@ -195,7 +214,8 @@ def _columns(columns: list[str]) -> str:
         ("agreement", "their share, by weight, of the completions of the question"),
         (
             "margin",
-            "lead over the next answer as a share; of another answer than the winner's: what it lacks, below zero",
+            "lead over the next answer as a share; of another answer than the winner's: what it"
+            " lacks, below zero",
         ),
         ("entropy", "of the answers to the question, in nats; 0 where all completions agree"),
         ("score", "the critic's probability of being valid"),

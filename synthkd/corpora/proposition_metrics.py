@@ -33,7 +33,8 @@ def entailment_class(labels: Mapping[int, str]) -> int:
     ]
     if len(numbers_of_entailment) != 1:
         raise InputError(
-            f"no class of this checkpoint is named entailment (there are: {', '.join(labels.values())}); set id2label in"
+            "no class of this checkpoint is named entailment (there are:"
+            f" {', '.join(labels.values())}); set id2label in"
             " its config.json"
         )
     return numbers_of_entailment[0]
@@ -61,7 +62,9 @@ class EntailmentModel:
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         # Safetensors and no remote code: a pickle could run anything.
         if problem := unsafe_checkpoint(Path(folder)):
-            raise InputError(f"{problem}; an entailment model is a transformers checkpoint with safetensors")
+            raise InputError(
+                f"{problem}; an entailment model is a transformers checkpoint with safetensors"
+            )
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
             # Padding on the left would shift positions, so that scores depended on the batch.
@@ -72,14 +75,17 @@ class EntailmentModel:
         except Exception as error:  # noqa: BLE001 (what a strange checkpoint raises is nowhere declared)
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(
-                f"{folder}: not loaded: {reason}; an entailment model is a transformers checkpoint with safetensors"
+                f"{folder}: not loaded: {reason}; an entailment model is a transformers checkpoint"
+                " with safetensors"
             ) from None
         self._model: Any = model.to(self._device).eval()
         self._class = entailment_class(
             {int(number): str(name) for number, name in model.config.id2label.items()}
         )
         self._longest = min(
-            self._tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512), 4096
+            self._tokenizer.model_max_length,
+            getattr(model.config, "max_position_embeddings", 512),
+            4096,
         )
 
     def __call__(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
@@ -94,7 +100,8 @@ class EntailmentModel:
     def _scores(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         premises, hypotheses = zip(*pairs, strict=True)
         read = self._tokenizer(
-            list(premises), list(hypotheses), padding=True, truncation="only_first", max_length=self._longest, return_tensors="pt"
+            list(premises), list(hypotheses), padding=True, truncation="only_first",
+            max_length=self._longest, return_tensors="pt"
         )  # fmt: skip
         self.truncated += int((read["attention_mask"].sum(dim=1) >= self._longest).sum())
         with self._torch.inference_mode():
@@ -131,26 +138,38 @@ class PropositionScores:
         return 2 * self.precision * self.recall / both if both else 0.0
 
     def __str__(self) -> str:
-        return f"{self.measure} ({self.scorer}): precision {self.precision:.4f}, recall {self.recall:.4f}, F1 {self.f1:.4f}"
+        return (
+            f"{self.measure} ({self.scorer}): precision {self.precision:.4f}, recall"
+            f" {self.recall:.4f}, F1 {self.f1:.4f}"
+        )
 
 
 def reference_free(
     text: str, sentences: Sequence[str], predicted: Sequence[str], scorer: EntailmentScorer
 ) -> PropositionScores:
-    """Return RF: entailment of each proposition by the text, and of each sentence by all propositions."""
+    """Return RF: entailment of each proposition by the text, and of each sentence by all
+    propositions.
+    """
     if not predicted or not sentences:
         return PropositionScores("RF", scorer.name, 0.0, 0.0)
     whole = " ".join(predicted)
-    scores = _pair_scores(scorer, [*((text, one) for one in predicted), *((whole, one) for one in sentences)])
+    scores = _pair_scores(
+        scorer, [*((text, one) for one in predicted), *((whole, one) for one in sentences)]
+    )
     return PropositionScores(
-        "RF", scorer.name, float(scores[: len(predicted)].mean()), float(scores[len(predicted) :].mean())
+        "RF",
+        scorer.name,
+        float(scores[: len(predicted)].mean()),
+        float(scores[len(predicted) :].mean()),
     )
 
 
 def reference_based(
     gold: Sequence[str], predicted: Sequence[str], scorer: EntailmentScorer
 ) -> PropositionScores:
-    """Return RB: the share of propositions equivalent to a gold one, and of gold ones to a proposition."""
+    """Return RB: the share of propositions equivalent to a gold one, and of gold ones to a
+    proposition.
+    """
     if not predicted or not gold:
         return PropositionScores("RB", scorer.name, 0.0, 0.0)
     pairs = [(p, q) for p in gold for q in predicted]
@@ -181,12 +200,16 @@ def mean_scores(scores: Iterable[PropositionScores]) -> PropositionScores:
     )
 
 
-def _pair_scores(scorer: EntailmentScorer, pairs: Sequence[Pair]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _pair_scores(
+    scorer: EntailmentScorer, pairs: Sequence[Pair]
+) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return the scores of pairs; each distinct pair is scored once."""
     distinct = list(dict.fromkeys(pairs))
     scores = np.asarray(list(scorer(distinct)), dtype=np.float64)
     if scores.shape != (len(distinct),):
-        raise ValueError(f"the scorer {scorer.name!r} gave {scores.size} scores for {len(distinct)} pairs")
+        raise ValueError(
+            f"the scorer {scorer.name!r} gave {scores.size} scores for {len(distinct)} pairs"
+        )
     if scores.size and not (scores.min() >= 0 and scores.max() <= 1):
         raise ValueError(f"the scorer {scorer.name!r} gave a score outside 0 to 1")
     places = {pair: i for i, pair in enumerate(distinct)}
@@ -199,7 +222,10 @@ class ExactScorer:
     name = "exact"
 
     def __call__(self, pairs: Sequence[Pair]) -> list[float]:
-        return [float(normal_phrase(premise) == normal_phrase(hypothesis)) for premise, hypothesis in pairs]
+        return [
+            float(normal_phrase(premise) == normal_phrase(hypothesis))
+            for premise, hypothesis in pairs
+        ]
 
 
 class OverlapScorer:
@@ -214,7 +240,10 @@ class OverlapScorer:
         self._known: dict[str, frozenset[str]] = {}
 
     def __call__(self, pairs: Sequence[Pair]) -> list[float]:
-        found = [self._share(self._words(premise), self._words(hypothesis)) for premise, hypothesis in pairs]
+        found = [
+            self._share(self._words(premise), self._words(hypothesis))
+            for premise, hypothesis in pairs
+        ]
         self._known.clear()
         return found
 

@@ -43,8 +43,8 @@ class Corpus:
     def dataset(self, split: str = "accepted") -> Any:
         """Return a split as a pyarrow dataset, which is lazy and can be filtered.
 
-        The dataset reads the files that existed when the corpus was opened, even if the corpus is replaced
-        later.
+        The dataset reads the files that existed when the corpus was opened, even if the corpus is
+        replaced later.
 
         Args:
             split: ``accepted`` or ``rejected``.

@@ -21,9 +21,9 @@ COMMON_FIELDS = [
     pa.field("finish_reason", pa.string()),
     pa.field("raw", pa.string()),
 ]
-#: Columns that filtering adds. ``recurrence`` is the number of completions with an equal candidate; the next
-#: four come from the votes: completions that vote for the row's answer, their share by weight, its lead over
-#: the next answer, and the entropy of all answers to the question in nats.
+#: Columns that filtering adds. ``recurrence`` is the number of completions with an equal candidate;
+#: the next four come from the votes: completions that vote for the row's answer, their share by
+#: weight, its lead over the next answer, and the entropy of all answers to the question in nats.
 FILTER_FIELDS = [
     pa.field("recurrence", pa.int32()),
     pa.field("votes", pa.int32()),

@@ -1,8 +1,9 @@
-"""A snapshot of a corpus: its files stay open, so that a replaced corpus is not mixed with the new one.
+"""A snapshot of a corpus: its files stay open, so that a replaced corpus is not mixed with the new
+one.
 
-All files are opened through one descriptor of the folder, so they belong together and can be read as long
-as needed. On systems without such descriptors, and for corpora of very many files, files are opened by
-path, and the hash in each footer is compared with the manifest.
+All files are opened through one descriptor of the folder, so they belong together and can be read
+as long as needed. On systems without such descriptors, and for corpora of very many files, files
+are opened by path, and the hash in each footer is compared with the manifest.
 """
 
 from __future__ import annotations
@@ -91,7 +92,9 @@ class CorpusSnapshot:
         for _ in range(_TRIES):
             if self._open():
                 return
-        raise StorageError(f"{path}: replaced again and again while it was opened; wait until that has ended")
+        raise StorageError(
+            f"{path}: replaced again and again while it was opened; wait until that has ended"
+        )
 
     def _open(self) -> bool:
         """Open manifest and files. Returns False if the folder was replaced meanwhile."""
@@ -162,7 +165,8 @@ class CorpusSnapshot:
             and metadata.get(b"synthkd.manifest", b"").decode("utf-8", "replace") != expected
         ):
             raise StorageError(
-                f"{path}: not of the manifest that was read; the corpus was replaced meanwhile (read it again) or"
+                f"{path}: not of the manifest that was read; the corpus was replaced meanwhile"
+                " (read it again) or"
                 f" altered ({_REMEDY})"
             )
         return file
@@ -207,7 +211,10 @@ class _SnapshotFiles(fs.FileSystemHandler):  # type: ignore[misc]
     def get_file_info(self, paths: Sequence[str]) -> list[fs.FileInfo]:
         return [
             fs.FileInfo(
-                path, fs.FileType.File if path in self.snapshot.manifest["files"] else fs.FileType.NotFound
+                path,
+                fs.FileType.File
+                if path in self.snapshot.manifest["files"]
+                else fs.FileType.NotFound,
             )
             for path in paths
         ]
@@ -221,9 +228,9 @@ class _SnapshotFiles(fs.FileSystemHandler):  # type: ignore[misc]
     def _refuse(self, *_: Any, **__: Any) -> Any:
         raise NotImplementedError("a corpus is read only")
 
-    get_file_info_selector = create_dir = delete_dir = delete_dir_contents = delete_root_dir_contents = (
-        _refuse
-    )
+    get_file_info_selector = create_dir = delete_dir = delete_dir_contents = (
+        delete_root_dir_contents
+    ) = _refuse
     delete_file = move = copy_file = open_output_stream = open_append_stream = _refuse
 
 
@@ -231,7 +238,10 @@ def _nothing(path: Path) -> str:
     said = f"{path}: no corpus here (no {MANIFEST})"
     with suppress(StorageError):
         if (old := displaced_folder(path)) is not None:
-            said += f"; a process that was replacing it has ended: it lies in {old}, and the next run puts it back"
+            said += (
+                f"; a process that was replacing it has ended: it lies in {old}, and the next"
+                " run puts it back"
+            )
     return said
 
 

@@ -26,8 +26,8 @@ def write_corpus(
 ) -> dict[str, Any]:
     """Replace a folder by a corpus of filtered rows.
 
-    Rows keep their order, by the hashes of their questions, then by their ids, so that equal rows give
-    equal files. The footer of each file repeats the manifest's hash.
+    Rows keep their order, by the hashes of their questions, then by their ids, so that equal rows
+    give equal files. The footer of each file repeats the manifest's hash.
 
     Args:
         folder: Folder of the corpus.
@@ -48,13 +48,19 @@ def write_corpus(
         (temporary / "data").mkdir()
         for name, accepted in (("accepted", True), ("rejected", False)):
             rows = _rows(filtered, accepted)
-            _write_split(temporary / "data", name, rows, schema.with_metadata(footer), rows_per_file)
+            _write_split(
+                temporary / "data", name, rows, schema.with_metadata(footer), rows_per_file
+            )
         files = sorted((temporary / "data").glob("*.parquet"))
         manifest["files"] = {f"data/{path.name}": file_hash(path) for path in files}
         manifest["corpus_hash"] = content_hash(manifest["files"])
         write_json(temporary / MANIFEST, manifest)
         accepted_rows = pq.ParquetFile(files[0]).metadata.num_rows
-        sample = next(iter(pq.ParquetFile(files[0]).iter_batches(1000))).to_pylist() if accepted_rows else []
+        sample = (
+            next(iter(pq.ParquetFile(files[0]).iter_batches(1000))).to_pylist()
+            if accepted_rows
+            else []
+        )
         write_text(temporary / "README.md", dataset_card(manifest, sample))
     return manifest
 
@@ -71,7 +77,9 @@ def parquet_errors(path: Path, remedy: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise StorageError(f"{path}: cut or altered since it was written ({reason}); {remedy}") from None
+        raise StorageError(
+            f"{path}: cut or altered since it was written ({reason}); {remedy}"
+        ) from None
 
 
 def _rows(filtered: Path, accepted: bool) -> Iterator[pa.Table]:
@@ -92,7 +100,10 @@ def _rows(filtered: Path, accepted: bool) -> Iterator[pa.Table]:
 
 def _chosen(filtered: Path, accepted: bool) -> Iterator[pa.RecordBatch]:
     for part in sorted(filtered.glob("part-*.parquet")):
-        with parquet_errors(part, "filter the rows again (`synthkd filter`)"), pq.ParquetFile(part) as file:
+        with (
+            parquet_errors(part, "filter the rows again (`synthkd filter`)"),
+            pq.ParquetFile(part) as file,
+        ):
             for batch in file.iter_batches(65_536):
                 outcome = batch.column("rejected_by")
                 keep = pc.is_null(outcome) if accepted else pc.is_valid(outcome)

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from synthkd.critics.base import Critic, Missing
-    from synthkd.critics.calibration import Curve, Threshold, ThresholdPlan, Unreachable, choose_by_group
+    from synthkd.critics.calibration import (
+        Curve,
+        Threshold,
+        ThresholdPlan,
+        Unreachable,
+        choose_by_group,
+    )
     from synthkd.critics.crossfit import crossfit
     from synthkd.critics.encoder.critic import EncoderCritic
     from synthkd.critics.evaluate import compare_critics, evaluate_critic, recalibrate

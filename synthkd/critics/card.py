@@ -24,8 +24,10 @@ _OWN = ("score", "weight", "novelty", "group_hash")
 _FEWEST = 20
 _CURVES = (
     "![precision over what is kept](precision.svg) ![reliability](reliability.svg)\n\n"
-    "Left: precision of the best-scored share of the rows, with 90 % intervals for each share alone (dark) and for"
-    " all shares at once (light). Right: the share that is valid over the score, with 95 % intervals; on the"
+    "Left: precision of the best-scored share of the rows, with 90 % intervals for each share alone"
+    " (dark) and for"
+    " all shares at once (light). Right: the share that is valid over the score, with 95 %"
+    " intervals; on the"
     " diagonal a score of 0.8 is right eight times of ten."
 )
 _READ = {"label": "label", "held_out": 0.3, "merge": "majority", "seed": 0}
@@ -40,11 +42,15 @@ def critic_card(trained: TrainedCritic) -> str:
     return (
         "\n\n".join(
             [
-                f"# Critic {markdown_code(facts['critic'])} for the kind {markdown_code(facts['kind'])}",
-                f"Trained on {facts['training_rows']:,} labelled rows of {markdown_code(facts['sheet'])}, evaluated on"
-                f" {facts['held_out_rows']:,} held-out rows of other groups ({trained.curve.labels.mean():.1%} of these"
+                f"# Critic {markdown_code(facts['critic'])} for the kind"
+                f" {markdown_code(facts['kind'])}",
+                f"Trained on {facts['training_rows']:,} labelled rows of"
+                f" {markdown_code(facts['sheet'])}, evaluated on"
+                f" {facts['held_out_rows']:,} held-out rows of other groups"
+                f" ({trained.curve.labels.mean():.1%} of these"
                 " valid)." + _annotators(facts),
-                f"AUC {facts['auc']:.3f} (95 %: {low:.3f} to {high:.3f}), expected calibration error {facts['ece']:.3f}.",
+                f"AUC {facts['auc']:.3f} (95 %: {low:.3f} to {high:.3f}), expected calibration"
+                f" error {facts['ece']:.3f}.",
                 "## What it guarantees\n\n" + _guarantees(trained),
                 "## Curves\n\n" + _CURVES,
                 "## Precision at recall\n\n| recall | precision |\n|---|---|\n"
@@ -55,7 +61,8 @@ def critic_card(trained: TrainedCritic) -> str:
                 *([numbers] if (numbers := _numbers(facts)) else []),
                 *([trained.critic.note] if trained.critic.note else []),
                 "## Make it again\n\n" + _command(facts),
-                f"Fingerprint {markdown(trained.fingerprint)}; sheet {markdown(facts['sheet_hash'])}.",
+                f"Fingerprint {markdown(trained.fingerprint)}; sheet"
+                f" {markdown(facts['sheet_hash'])}.",
             ]
         )
         + "\n"
@@ -66,9 +73,10 @@ def _without_guarantee(trained: TrainedCritic, facts: dict[str, Any]) -> str:
     """Return the card of a critic that was trained on all its labelled rows."""
     parts = [
         f"# Critic {markdown_code(facts['critic'])} for the kind {markdown_code(facts['kind'])}",
-        f"Trained on all {facts['training_rows']:,} labelled rows of {markdown_code(facts['sheet'])}."
-        + _annotators(facts),
-        "**No precision is guaranteed, and there is no threshold**: no labelled row is left to check one with."
+        f"Trained on all {facts['training_rows']:,} labelled rows of"
+        f" {markdown_code(facts['sheet'])}." + _annotators(facts),
+        "**No precision is guaranteed, and there is no threshold**: no labelled row is left to"
+        " check one with."
         " `synthkd critic calibrate` adds other labelled rows.",
         *([f"## Rows left out or joined\n\n{rows}"] if (rows := _left_out(facts)) else []),
         *([numbers] if (numbers := _numbers(facts)) else []),
@@ -85,7 +93,8 @@ def _numbers(facts: dict[str, Any]) -> str:
     if not ignored:
         return ""
     return (
-        f"It does not read {', '.join(map(markdown_code, ignored))}: the sheet's training rows lack them, or have one value"
+        f"It does not read {', '.join(map(markdown_code, ignored))}: the sheet's training rows lack"
+        " them, or have one value"
         " only."
     )
 
@@ -93,7 +102,10 @@ def _numbers(facts: dict[str, Any]) -> str:
 def _annotators(facts: dict[str, Any]) -> str:
     text = ""
     if facts.get("agreement_alpha") is not None:
-        text += f" {facts['annotators']} annotators, Krippendorff's alpha {facts['agreement_alpha']:.3f}."
+        text += (
+            f" {facts['annotators']} annotators, Krippendorff's alpha"
+            f" {facts['agreement_alpha']:.3f}."
+        )
     if facts.get("calibrated_on"):
         text += f" Calibrated again on {markdown_code(facts['calibrated_on'])}."
     return text
@@ -122,7 +134,8 @@ def _left_out(facts: dict[str, Any]) -> str:
 def _command(facts: dict[str, Any]) -> str:
     """Return the command that trains the critic; a teacher part is in `critic.json`."""
     read = facts.get("read") or {}
-    parts = ["synthkd", "critic", "train", facts["sheet"], "FOLDER", "--kind", facts["kind"], "--critic", facts["critic"]]  # fmt: skip
+    parts = ["synthkd", "critic", "train", facts["sheet"], "FOLDER", "--kind", facts["kind"],
+    "--critic", facts["critic"]]  # fmt: skip
     for name, usual in _READ.items():
         if read.get(name, usual) not in (usual, 0.0 if name == "held_out" else usual):
             parts += [f"--{name.replace('_', '-')}", str(read[name])]
@@ -152,13 +165,16 @@ def _guarantees(trained: TrainedCritic) -> str:
                 f" {found.precision:.3f} | {found.lower_bound:.3f} |"
             )
         else:
-            lines.append(f"| {target} | cannot be reached | | | best {found.best_precision:.3f} | |")
+            lines.append(
+                f"| {target} | cannot be reached | | | best {found.best_precision:.3f} | |"
+            )
         if found.effective is not None:
             effective[target] = found.effective
     if effective:
         counts = ", ".join(f"{count:,} at {target}" for target, count in effective.items())
         lines.append(
-            f"\nRows are clustered in groups: the labels are worth so many independent ones: {counts}."
+            "\nRows are clustered in groups: the labels are worth so many independent ones:"
+            f" {counts}."
         )
     return "\n".join(lines)
 

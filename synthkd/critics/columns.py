@@ -44,7 +44,9 @@ def cast_columns(rows: pa.Table | pa.RecordBatch, kind: Kind, first: int = 0) ->
 def present_numbers(rows: pa.Table | pa.RecordBatch) -> set[str]:
     """Return the number columns in which some row has a value."""
     return {
-        name for name in NUMBERS if name in rows.schema.names and rows.column(name).null_count < rows.num_rows
+        name
+        for name in NUMBERS
+        if name in rows.schema.names and rows.column(name).null_count < rows.num_rows
     }
 
 
@@ -54,7 +56,8 @@ def _texts(column: pa.ChunkedArray, name: str, first: int) -> pa.ChunkedArray | 
         return column.cast(pa.string())
     try:
         found = [
-            text_cell(value, f"row {row:,}", name) for row, value in enumerate(column.to_pylist(), first + 1)
+            text_cell(value, f"row {row:,}", name)
+            for row, value in enumerate(column.to_pylist(), first + 1)
         ]
     except InputError as error:
         raise CriticError(str(error)) from None
@@ -67,7 +70,8 @@ def _numbers(column: pa.ChunkedArray, name: str, first: int) -> pa.Array:
         return pa.array(found, pa.float64(), mask=~np.isfinite(found))
     values = column.to_pylist()
     return pa.array(
-        [_number(value, name, number) for number, value in enumerate(values, first + 1)], pa.float64()
+        [_number(value, name, number) for number, value in enumerate(values, first + 1)],
+        pa.float64(),
     )
 
 
@@ -77,5 +81,7 @@ def _number(value: Any, name: str, row: int) -> float | None:
     try:
         found = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise CriticError(f"row {row:,}: {name} is {str(value)[:40]!r}, which is no number") from None
+        raise CriticError(
+            f"row {row:,}: {name} is {str(value)[:40]!r}, which is no number"
+        ) from None
     return found if math.isfinite(found) else None

@@ -13,17 +13,23 @@ from synthkd.errors import CriticError
 from synthkd.keys import fraction
 
 
-def group_folds(groups: Sequence[str], folds: int, seed: int = 0) -> np.ndarray[Any, np.dtype[np.int64]]:
+def group_folds(
+    groups: Sequence[str], folds: int, seed: int = 0
+) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Assign a fold to each row; rows of one group share a fold.
 
     Groups, the largest first, go to the smallest fold, so folds are of nearly equal size. A hash
     orders groups of one size, so the order of rows never matters.
     """
-    names, places, counts = np.unique(np.asarray(groups, dtype=str), return_inverse=True, return_counts=True)
+    names, places, counts = np.unique(
+        np.asarray(groups, dtype=str), return_inverse=True, return_counts=True
+    )
     if folds < 2:
         raise CriticError(f"cross-fitting needs at least 2 folds, not {folds}")
     if len(names) < folds:
-        raise CriticError(f"{folds} folds need as many groups, there are {len(names)}; ask for fewer folds")
+        raise CriticError(
+            f"{folds} folds need as many groups, there are {len(names)}; ask for fewer folds"
+        )
     draws = [fraction(f"{seed}:{name}") for name in names]
     sizes, fold = [0] * folds, np.zeros(len(names), dtype=np.int64)
     for group in sorted(range(len(names)), key=lambda i: (-int(counts[i]), draws[i])):
@@ -50,7 +56,8 @@ def crossfit(
     labels = np.asarray(labels, dtype=bool)
     if not rows.num_rows == len(labels) == len(groups):
         raise CriticError(
-            f"{rows.num_rows:,} rows, {len(labels):,} labels and {len(groups):,} groups; all must be as many"
+            f"{rows.num_rows:,} rows, {len(labels):,} labels and {len(groups):,} groups; all must"
+            " be as many"
         )
     fold, scores = group_folds(groups, folds, seed), np.zeros(len(labels))
     for here in range(folds):

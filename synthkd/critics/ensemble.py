@@ -62,11 +62,18 @@ class Ensemble:
 
     @classmethod
     def load(
-        cls, folder: Path, kind: Kind, name: str, count: int, options: Mapping[str, Any] | None = None
+        cls,
+        folder: Path,
+        kind: Kind,
+        name: str,
+        count: int,
+        options: Mapping[str, Any] | None = None,
     ) -> Ensemble:
         """Load ``count`` critics that `save` wrote, with these options of their `load`."""
         critic: type[Critic] = plugins.find("critics", name)
-        return cls([critic.load(inside, kind, **(options or {})) for inside in _folders(folder, count)])
+        return cls(
+            [critic.load(inside, kind, **(options or {})) for inside in _folders(folder, count)]
+        )
 
 
 def critic_logits(critic: Critic, rows: pa.Table | pa.RecordBatch) -> Scores:

@@ -47,11 +47,15 @@ class CriticEvaluation:
         found |= {f"precision_at_recall_{r}": self.curve.precision_at_recall(r) for r in RECALLS}
         for target in TARGETS:
             chosen = self.curve.threshold(target, confidence)
-            found[f"kept_at_asked_{target}"] = chosen.kept if isinstance(chosen, Threshold) else None
+            found[f"kept_at_asked_{target}"] = (
+                chosen.kept if isinstance(chosen, Threshold) else None
+            )
         return found
 
 
-def evaluate_critic(trained: TrainedCritic, sheet: LabelSheet, name: str = "critic") -> CriticEvaluation:
+def evaluate_critic(
+    trained: TrainedCritic, sheet: LabelSheet, name: str = "critic"
+) -> CriticEvaluation:
     """Evaluate a critic on a sheet's held-out part, without the groups of its training."""
     fresh = unseen_rows(sheet, [trained])
     held = held_out_rows(trained.critic, fresh)
@@ -66,18 +70,27 @@ def evaluate_critic(trained: TrainedCritic, sheet: LabelSheet, name: str = "crit
     )
 
 
-def compare_critics(critics: Mapping[str, TrainedCritic], sheet: LabelSheet) -> list[CriticEvaluation]:
+def compare_critics(
+    critics: Mapping[str, TrainedCritic], sheet: LabelSheet
+) -> list[CriticEvaluation]:
     """Evaluate several critics on the same rows: those whose groups none of them was trained on."""
     fresh = unseen_rows(sheet, list(critics.values()))
     left = int(sheet.held_out.sum() - fresh.held_out.sum())
-    return [replace(evaluate_critic(critic, fresh, name), left_out=left) for name, critic in critics.items()]
+    return [
+        replace(evaluate_critic(critic, fresh, name), left_out=left)
+        for name, critic in critics.items()
+    ]
 
 
 def recalibrate(trained: TrainedCritic, sheet: LabelSheet) -> TrainedCritic:
     """Return the critic with a sheet's held-out rows as its calibration part."""
     fresh = unseen_rows(sheet, [trained])
     held = held_out_rows(trained.critic, fresh)
-    facts = {**trained.training, "calibrated_on": sheet.source, "calibration_unsure_left_out": sheet.unsure}
+    facts = {
+        **trained.training,
+        "calibrated_on": sheet.source,
+        "calibration_unsure_left_out": sheet.unsure,
+    }
     if unscored := int(fresh.held_out.sum()) - held.num_rows:
         facts["unscored_left_out"] = unscored
     return replace(trained, held_out=held, training=facts)
@@ -91,7 +104,8 @@ def _named_by(trained: TrainedCritic, sheet: LabelSheet) -> list[str]:
     if column not in (*kind.columns, UNGROUPED):
         raise CriticError(
             f"{sheet.source}: the critic was trained on groups of {column!r}, which this sheet does not"
-            f" have, so its training rows cannot be recognised: read the sheet with --group {column}"
+            " have, so its training rows cannot be recognised: read the sheet with --group"
+            f" {column}"
         )
     return group_names(kind, sheet.rows.select(list(kind.columns)).to_pylist(), column)
 
@@ -105,7 +119,8 @@ def unseen_rows(sheet: LabelSheet, critics: Sequence[TrainedCritic]) -> LabelShe
     labels = sheet.labels[fresh]
     if not len(labels) or labels.all() or not labels.any():
         raise CriticError(
-            f"{sheet.source}: of {len(sheet.labels):,} labelled rows {len(labels):,} are of groups that the critic"
+            f"{sheet.source}: of {len(sheet.labels):,} labelled rows {len(labels):,} are of groups"
+            " that the critic"
             " was not trained on, and both verdicts are needed; label rows of other groups"
         )
     return replace(

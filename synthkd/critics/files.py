@@ -57,5 +57,6 @@ def check_columns(folder: Path, settings: CriticSettings, kind: Any) -> None:
         raise CriticError(f"{folder}: trained for the kind {settings.kind!r}, not {kind.name!r}")
     if settings.columns != list(kind.columns):
         raise CriticError(
-            f"{folder}: trained on the columns {settings.columns}, the kind has {list(kind.columns)}"
+            f"{folder}: trained on the columns {settings.columns}, the kind has"
+            f" {list(kind.columns)}"
         )

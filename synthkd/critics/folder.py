@@ -121,9 +121,15 @@ def load_critic(
     not_columns = {*_NOT_COLUMNS, verdict_column(kind)}
     columns = [name for name in held_out.schema.names if name not in not_columns]
     if columns != list(kind.columns):
-        raise CriticError(f"{folder}: trained on the columns {columns}, the kind has {list(kind.columns)}")
+        raise CriticError(
+            f"{folder}: trained on the columns {columns}, the kind has {list(kind.columns)}"
+        )
     _check_held_out(folder / HELD_OUT, held_out, verdict_column(kind))
-    if seen.schema.names != ["group"] or seen.schema.types != [pa.int64()] or seen.column("group").null_count:
+    if (
+        seen.schema.names != ["group"]
+        or seen.schema.types != [pa.int64()]
+        or seen.column("group").null_count
+    ):
         raise CRITIC_ARTIFACT.refuse(folder / SEEN, "not hashes of groups")
     trained = TrainedCritic(critic, held_out, training, frozenset(seen.column("group").to_pylist()))
     if not critic.asks:
@@ -163,4 +169,6 @@ def _check_scores(trained: TrainedCritic, folder: Path) -> None:
     with CRITIC_ARTIFACT.fitting(folder), np.errstate(all="ignore"):
         scores = checked_scores(trained.critic, probe.drop_columns(["score"]))
     if len(scores) and np.median(np.abs(scores - probe.column("score").to_numpy())) > _TOLERANCE:
-        raise CRITIC_ARTIFACT.refuse(folder, "it scores its held-out rows otherwise than when it was trained")
+        raise CRITIC_ARTIFACT.refuse(
+            folder, "it scores its held-out rows otherwise than when it was trained"
+        )

@@ -142,21 +142,29 @@ def read_labels(
     """
     group = group or kind.group_column
     if merge not in METHODS:
-        raise CriticError(f"unknown way to merge annotators {merge!r}{nearest(merge, list(METHODS))}")
+        raise CriticError(
+            f"unknown way to merge annotators {merge!r}{nearest(merge, list(METHODS))}"
+        )
     if not 0 <= held_out <= 1:
-        raise CriticError(f"a held-out share of {held_out:g} cannot be; it lies between 0 and 1, such as 0.3")
+        raise CriticError(
+            f"a held-out share of {held_out:g} cannot be; it lies between 0 and 1, such as 0.3"
+        )
     read = _read(path, kind, label, columns or {}, group)
     names = sorted({name for said in read.votes.values() for name in said})
     named = {"\0".join(key): said for key, said in read.votes.items() if key not in read.clashes}
     verdicts = (
-        merged(named, merge) if len(names) > 1 else {key: next(iter(v.values())) for key, v in named.items()}
+        merged(named, merge)
+        if len(names) > 1
+        else {key: next(iter(v.values())) for key, v in named.items()}
     )
     rows = []
     for key, row in read.rows.items():
         verdict = verdicts.get("\0".join(key), UNSURE)
         if verdict != UNSURE:
             rows.append(row | {verdict_column(kind): verdict == ACCEPT})
-    divided = sorted({kind.group(read.rows[key]) for key, found in read.sides.items() if len(found) > 1})
+    divided = sorted(
+        {kind.group(read.rows[key]) for key, found in read.sides.items() if len(found) > 1}
+    )
     if divided and 0 < held_out < 1:
         raise CriticError(f"{path}: {straddling_groups(divided)}")
     sheet = _sheet(path, kind, rows, group, held_out, seed)
@@ -184,7 +192,8 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str], group: str
         column = "verdict" if label == "label" and taken and "verdict" in row else label
         if column in kind.columns:
             raise CriticError(
-                f"{path}: {column!r} is a column of the kind {kind.name!r} and cannot hold the verdicts too; name theirs"
+                f"{path}: {column!r} is a column of the kind {kind.name!r} and cannot hold the"
+                " verdicts too; name theirs"
                 " with --label (critic.label in a recipe), such as `verdict`"
             )
         _need(path if number == 1 else Path(place), row, [*kind.columns, column])
@@ -194,7 +203,8 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str], group: str
             continue
         if not verdict:
             raise CriticError(
-                f"{path} row {number}: {column!r} is {_short(row[column])}, which is no verdict; write {SPELLINGS}"
+                f"{path} row {number}: {column!r} is {_short(row[column])}, which is no verdict;"
+                f" write {SPELLINGS}"
             )
         for name in dict.fromkeys([*kind.columns, *([group] if group in row else [])]):
             row[name] = text_cell(row[name], place, name)
@@ -220,11 +230,15 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str], group: str
     return read
 
 
-def _check_names(path: Path, raw: list[str], names: list[str], rename: dict[str, str], group: str) -> None:
+def _check_names(
+    path: Path, raw: list[str], names: list[str], rename: dict[str, str], group: str
+) -> None:
     """Refuse renamed or grouping columns that the sheet does not have."""
     odd = next((name for name in rename if name not in raw), None)
     if odd is not None:
-        raise CriticError(f"{path}: no column {odd!r} to rename{nearest(odd, raw)}; see critic.columns")
+        raise CriticError(
+            f"{path}: no column {odd!r} to rename{nearest(odd, raw)}; see critic.columns"
+        )
     if group not in (UNGROUPED, *names):
         raise CriticError(f"{path}: no column {group!r} to group by{nearest(group, names)}")
 
@@ -264,8 +278,12 @@ def _key(path: Path, number: int, kind: Kind, row: dict[str, Any]) -> Key:
     try:
         return kind.normalize(row)
     except (AttributeError, TypeError, ValueError):
-        odd = next((name for name in kind.columns if not isinstance(row[name], str)), kind.columns[0])
-        raise CriticError(f"{path} row {number}: {odd!r} is {row[odd]!r}, which is no text") from None
+        odd = next(
+            (name for name in kind.columns if not isinstance(row[name], str)), kind.columns[0]
+        )
+        raise CriticError(
+            f"{path} row {number}: {odd!r} is {row[odd]!r}, which is no text"
+        ) from None
 
 
 def _numbered(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -294,7 +312,8 @@ def _weight(path: Path, number: int, value: Any) -> float | None:
         weight = float("nan")
     if not 0 < weight < float("inf"):
         raise CriticError(
-            f"{path} row {number}: the weight is {value!r}; it must be a number above 0, or empty where unknown"
+            f"{path} row {number}: the weight is {value!r}; it must be a number above 0, or empty"
+            " where unknown"
         )
     return weight
 
@@ -310,7 +329,9 @@ def _sheet(
     labels = np.array([row[verdict_column(kind)] for row in rows], dtype=bool)
     if len(labels) and (labels.all() or not labels.any()):
         word = ACCEPT if labels[0] else REJECT
-        raise CriticError(f"{path}: all {len(labels):,} verdicts are {word!r}; a critic needs rows of both")
+        raise CriticError(
+            f"{path}: all {len(labels):,} verdicts are {word!r}; a critic needs rows of both"
+        )
     groups = group_names(kind, rows, group)
     held = assign_split(path, rows, groups, share, seed)
     known = np.array([row["weight"] is not None for row in rows], dtype=bool)
@@ -318,7 +339,8 @@ def _sheet(
     weighed = any(row["weight"] is not None or row.get("chosen") for row in rows)
     if weighed and share and not known.any():
         raise CriticError(
-            f"{path}: no row has a weight yet, so none can check a precision; `synthkd label` on the same rows and"
+            f"{path}: no row has a weight yet, so none can check a precision; `synthkd label` on"
+            " the same rows and"
             " this sheet fills them in"
         )
     kept = np.ones(len(rows), dtype=bool)
@@ -379,5 +401,7 @@ def _number(path: Path, number: int, name: str, value: Any) -> float | None:
     try:
         found = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise CriticError(f"{path} row {number}: {name} is {str(value)[:40]!r}, which is no number") from None
+        raise CriticError(
+            f"{path} row {number}: {name} is {str(value)[:40]!r}, which is no number"
+        ) from None
     return found if np.isfinite(found) else None

@@ -82,14 +82,18 @@ class LinearCritic(Critic):
         # Features that no row has get no weight; without them the solver's vectors are short.
         used = np.unique(found.columns)
         matrix = _matrix(found, rarity, used, scales.dense(values))
-        strength = choose_regularisation(_regression, matrix, labels, groups, weights, _CHOICES, default=1.0)
+        strength = choose_regularisation(
+            _regression, matrix, labels, groups, weights, _CHOICES, default=1.0
+        )
         fitted = _regression(strength).fit(matrix, labels, weights)
         sparse = np.zeros(1 << BITS)
         # Rounded as the critic's file holds it, so that a loaded critic scores as the trained one
         # does.
         sparse[used] = fitted.coef_[0][: len(used)].astype(np.float32)
         dense = fitted.coef_[0][len(used) :]
-        self._model = LinearModel(used, sparse, rarity, dense, float(fitted.intercept_[0]), scales, strength)
+        self._model = LinearModel(
+            used, sparse, rarity, dense, float(fitted.intercept_[0]), scales, strength
+        )
 
     def numbers(self) -> tuple[list[str], list[str]]:
         return number_columns(self.model.scales.used)
@@ -114,7 +118,8 @@ class LinearCritic(Critic):
             **{name: getattr(model.scales, name) for name in SCALES},
         }
         config = {
-            "critic": self.name, "version": VERSION, "kind": self.kind.name, "columns": list(self.columns),
+            "critic": self.name, "version": VERSION, "kind": self.kind.name,
+            "columns": list(self.columns),
             "bits": BITS, "regularisation_C": model.strength, "bias": model.bias,
         }  # fmt: skip
         write_files(folder, arrays, config)

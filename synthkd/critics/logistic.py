@@ -58,7 +58,9 @@ def choose_regularisation(
         part = None if weights is None else weights[train]
         for strength in strengths:
             model = regression(strength).fit(matrix[train], labels[train], part)
-            aucs[strength].append(roc_auc_score(labels[test], model.decision_function(matrix[test])))
+            aucs[strength].append(
+                roc_auc_score(labels[test], model.decision_function(matrix[test]))
+            )
     means = {strength: float(np.mean(values)) for strength, values in aucs.items() if values}
     return max(means, key=means.__getitem__, default=default)
 

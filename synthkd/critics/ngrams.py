@@ -66,7 +66,9 @@ def hashed_ngrams(rows: pa.Table | pa.RecordBatch, columns: Sequence[str]) -> Ha
     )
 
 
-def _features(parts: list[HashedColumn], relation: HashedColumn | None) -> Iterator[tuple[int, Ints, Hashes]]:
+def _features(
+    parts: list[HashedColumn], relation: HashedColumn | None
+) -> Iterator[tuple[int, Ints, Hashes]]:
     """Yield block, rows and hashes of each family of features; ``seed`` keeps families apart."""
     r = relation.whole if relation else None
     if r is not None:
@@ -101,7 +103,9 @@ class HashedColumn:
     """Texts of one column, each between blanks, as bytes with the running sum over them."""
 
     def __init__(self, texts: pa.Array) -> None:
-        offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
+        offsets = np.frombuffer(texts.buffers()[1], np.int32)[
+            texts.offset : texts.offset + len(texts) + 1
+        ]
         self.data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
         self.starts = (offsets[:-1] - offsets[0]).astype(np.int64)
         self.ends = (offsets[1:] - offsets[0]).astype(np.int64)

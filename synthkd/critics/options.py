@@ -1,4 +1,6 @@
-"""Options of critics: what of them is published with a folder, and what is given again when it is loaded."""
+"""Options of critics: what of them is published with a folder, and what is given again when it is
+loaded.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,10 @@ OF_MEMBERS = "*"
 
 
 def make_critic(name: str, kind: Kind, options: Mapping[str, Any], word: str = "") -> Critic:
-    """Make a critic to be trained. Raises `CriticError` for options that it does not take; ``word`` says what it is."""
+    """Make a critic to be trained.
+
+    Raises `CriticError` for options that it does not take; ``word`` says what it is.
+    """
     word = word or f"critic {name!r}"
     critic: type[Critic] = plugins.find("critics", name)
     critic.checked(options, word)
@@ -27,9 +32,15 @@ def make_critic(name: str, kind: Kind, options: Mapping[str, Any], word: str = "
 
 
 def published_options(options: Any) -> Any:
-    """Options as a folder may hold them, at any depth: no teacher part, journal or limits, and of a path its last part."""
+    """Options as a folder may hold them, at any depth: no teacher part, journal or limits, and of a
+    path its last part.
+    """
     if isinstance(options, Mapping):
-        return {str(key): published_options(value) for key, value in options.items() if key not in _LOCAL}
+        return {
+            str(key): published_options(value)
+            for key, value in options.items()
+            if key not in _LOCAL
+        }
     if isinstance(options, list | tuple):
         return [published_options(value) for value in options]
     if isinstance(options, str | Path):
@@ -40,7 +51,8 @@ def published_options(options: Any) -> Any:
 def options_of_load(
     critic: type[Critic], given: Mapping[str, Any], member: str | None = None
 ) -> dict[str, Any]:
-    """Those of the given options that a critic's `load` takes; of a stack's member also those under its name.
+    """Those of the given options that a critic's `load` takes; of a stack's member also those under
+    its name.
 
     Raises `CriticError` for one that it does not take, unless it is for another member.
     """
@@ -50,7 +62,9 @@ def options_of_load(
     if member is not None:
         own = given.get(member)
         if own is not None and not isinstance(own, Mapping):
-            raise CriticError(f"the option {member!r} of the stack is a mapping of that member's options")
+            raise CriticError(
+                f"the option {member!r} of the stack is a mapping of that member's options"
+            )
         return {key: value for key, value in given.items() if key in takes} | (
             options_of_load(critic, own) if own else {}
         )
@@ -58,6 +72,7 @@ def options_of_load(
         if name not in takes:
             hint = nearest(name, sorted(takes)) if takes else ""
             raise CriticError(
-                f"critic {critic.name!r}: no option {name!r} when it is loaded{hint}; its folder says the rest"
+                f"critic {critic.name!r}: no option {name!r} when it is loaded{hint}; its folder"
+                " says the rest"
             )
     return dict(given)

@@ -131,10 +131,14 @@ def _clear_others(work: Path, key: str) -> None:
         write_text(owner, key)
 
 
-def _scored(trained: TrainedCritic, rows: Path, kind: Kind, work: Path, part: int) -> Iterator[Path]:
+def _scored(
+    trained: TrainedCritic, rows: Path, kind: Kind, work: Path, part: int
+) -> Iterator[Path]:
     """Yield the files of all parts in order; existing ones are not scored again."""
     begin = 0
-    for number, table in enumerate(read_tables(rows, list(kind.columns), part, (*NUMBERS, *SIBLINGS))):
+    for number, table in enumerate(
+        read_tables(rows, list(kind.columns), part, (*NUMBERS, *SIBLINGS))
+    ):
         file = work / f"{number:06}.parquet"
         if not file.exists():
             _refuse_empty(rows, table, kind, begin)
@@ -144,7 +148,9 @@ def _scored(trained: TrainedCritic, rows: Path, kind: Kind, work: Path, part: in
                 raise InputError(f"{rows} {error}") from None
             scores = trained.score(read)
             # Columns of an earlier scoring: Parquet readers refuse two columns of one name.
-            table = table.drop_columns([name for name in ("score", UNSCORED) if name in table.schema.names])
+            table = table.drop_columns(
+                [name for name in ("score", UNSCORED) if name in table.schema.names]
+            )
             with replaced_file(file) as temporary:
                 pq.write_table(_with_scores(trained, table, scores), temporary, compression="zstd")
         begin += table.num_rows
@@ -169,7 +175,9 @@ def _refuse_empty(rows: Path, table: pa.Table, kind: Kind, begin: int) -> None:
     for name in kind.columns:
         if table.column(name).null_count:
             first = begin + table.column(name).is_null().to_pylist().index(True) + 1
-            raise InputError(f"{rows} row {first:,}: {name!r} is missing; give it, or leave the row out")
+            raise InputError(
+                f"{rows} row {first:,}: {name!r} is missing; give it, or leave the row out"
+            )
 
 
 def _joined(parts: list[Path], out: Path) -> int:

@@ -57,9 +57,11 @@ class Shift:
         """Describe the result."""
         what = {
             "classifier": f"a classifier tells them apart with AUC {self.statistic:.3f}",
-            "depth": f"they lie further {'out' if self.statistic < 0.5 else 'in'} (Q {self.statistic:.3f}; 0.5 for"
+            "depth": f"they lie further {'out' if self.statistic < 0.5 else 'in'} (Q"
+            f" {self.statistic:.3f}; 0.5 for"
             " no shift)",
-            "distribution": f"the distribution of `{self.of}` differs (distance {self.statistic:.3f}; 0 for"
+            "distribution": f"the distribution of `{self.of}` differs (distance"
+            f" {self.statistic:.3f}; 0 for"
             " no shift)",
             "missing": f"the share of rows that have `{self.of}` differs by {self.statistic:.3f}",
             "none": "nothing was compared",
@@ -67,11 +69,14 @@ class Shift:
         rows = f"{self.scored_rows:,} scored and {self.calibration_rows:,} calibration rows"
         if self.shifted:
             return (
-                f"the guarantee is withdrawn: the scored rows differ from the calibration rows, {what}"
-                f" (p = {self.p_value:.2g}, {rows}). Label a sample of what is scored and calibrate on that."
+                "the guarantee is withdrawn: the scored rows differ from the calibration rows,"
+                f" {what}"
+                f" (p = {self.p_value:.2g}, {rows}). Label a sample of what is scored and calibrate"
+                " on that."
             )
         return (
-            f"no shift was found at level {self.level:g} ({self.test} test, p = {self.p_value:.2g}, {rows})"
+            f"no shift was found at level {self.level:g} ({self.test} test, p ="
+            f" {self.p_value:.2g}, {rows})"
         )
 
 
@@ -92,7 +97,10 @@ def detect_shift(
     of each is compared.
     """
     rng = np.random.default_rng(seed)
-    here, there = _one_each(calibration, calibration_groups, rng), _one_each(scored, scored_groups, rng)
+    here, there = (
+        _one_each(calibration, calibration_groups, rng),
+        _one_each(scored, scored_groups, rng),
+    )
     found = [
         classifier_test(here, there, level=level / 2, seed=seed),
         depth_test(here, there, level=level / 2, seed=seed, both_sides=True),
@@ -153,7 +161,15 @@ def detect_shift_of_numbers(
         if min(here, there) >= FEWEST:
             test = ks_2samp(*known, method="auto")
             found.append(
-                Shift(False, "distribution", float(test.statistic), float(test.pvalue), level, *rows, name)
+                Shift(
+                    False,
+                    "distribution",
+                    float(test.statistic),
+                    float(test.pvalue),
+                    level,
+                    *rows,
+                    name,
+                )
             )
     first = min(found, key=lambda shift: shift.p_value)
     p_value = min(1.0, max(1, len(found) - 1) * first.p_value)
@@ -186,7 +202,9 @@ def classifier_test(calibration: Any, scored: Any, *, level: float = 0.05, seed:
         excess, variance = excess + u - null_mean, variance + null_variance
         total, weight = total + u, weight + 2 * null_mean
     p_value = float(norm.sf(excess / math.sqrt(variance))) if variance > 0 else 1.0
-    return Shift(p_value <= level, "classifier", total / weight, p_value, level, len(here), len(there))
+    return Shift(
+        p_value <= level, "classifier", total / weight, p_value, level, len(here), len(there)
+    )
 
 
 def depth_test(
@@ -200,7 +218,9 @@ def depth_test(
     reference, compared = here[order[::2]], here[order[1::2]]
     inner, outer = depths(compared, reference), depths(there, reference)
     u, null_mean, null_variance = _mann_whitney(outer, inner)
-    p_value = float(norm.cdf((u - null_mean) / math.sqrt(null_variance))) if null_variance > 0 else 1.0
+    p_value = (
+        float(norm.cdf((u - null_mean) / math.sqrt(null_variance))) if null_variance > 0 else 1.0
+    )
     if both_sides:
         p_value = min(1.0, 2 * min(p_value, 1 - p_value))
     # U counts pairs in which the scored row is the deeper one.
@@ -213,7 +233,10 @@ def depths(rows: Any, reference: Any, *, among: bool = False) -> Floats:
 
     ``among``: the rows are the reference rows, and each is left out of its own mean.
     """
-    unit, others = _unit(np.asarray(rows, dtype=np.float64)), _unit(np.asarray(reference, dtype=np.float64))
+    unit, others = (
+        _unit(np.asarray(rows, dtype=np.float64)),
+        _unit(np.asarray(reference, dtype=np.float64)),
+    )
     nearness = unit @ others.sum(axis=0)
     if among:
         nearness = (nearness - (unit * unit).sum(axis=1)) * len(others) / (len(others) - 1)
@@ -237,7 +260,9 @@ def text_vectors(
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
     texts = [*calibration, *scored]
-    words = HashingVectorizer(n_features=1 << 16, ngram_range=(1, 2), norm=None, alternate_sign=False)
+    words = HashingVectorizer(
+        n_features=1 << 16, ngram_range=(1, 2), norm=None, alternate_sign=False
+    )
     letters = HashingVectorizer(
         n_features=1 << 16, analyzer="char_wb", ngram_range=(2, 4), norm=None, alternate_sign=False
     )
@@ -258,7 +283,11 @@ def _mann_whitney(upper: Floats, lower: Floats) -> tuple[float, float, float]:
     u = float(rankdata(together)[:m].sum()) - m * (m + 1) / 2
     _, ties = np.unique(together, return_counts=True)
     total = m + n
-    loss = float((ties.astype(np.float64) ** 3 - ties).sum()) / (total * (total - 1)) if total > 1 else 0.0
+    loss = (
+        float((ties.astype(np.float64) ** 3 - ties).sum()) / (total * (total - 1))
+        if total > 1
+        else 0.0
+    )
     return u, m * n / 2, m * n / 12 * (total + 1 - loss)
 
 
@@ -279,7 +308,9 @@ def _one_each(vectors: Any, groups: Sequence[str], rng: np.random.Generator) -> 
         whole: Floats = vectors
         return whole
     if len(groups) != len(vectors):
-        raise CriticError(f"{len(vectors):,} rows but {len(groups):,} groups; give one group for each row")
+        raise CriticError(
+            f"{len(vectors):,} rows but {len(groups):,} groups; give one group for each row"
+        )
     order = rng.permutation(len(vectors))
     _, first = np.unique(np.asarray(groups, dtype=str)[order], return_index=True)
     one: Floats = vectors[np.sort(order[first])]
@@ -297,7 +328,8 @@ def _checked(calibration: Any, scored: Any) -> tuple[Floats, Floats]:
             raise CriticError(f"vectors of {name} rows are not finite numbers; embed them again")
     if here.shape[1] != there.shape[1]:
         raise CriticError(
-            f"calibration rows have {here.shape[1]} dimensions, scored rows {there.shape[1]}; embed both in one way"
+            f"calibration rows have {here.shape[1]} dimensions, scored rows {there.shape[1]}; embed"
+            " both in one way"
         )
     return here, there
 

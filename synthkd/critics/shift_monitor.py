@@ -1,4 +1,6 @@
-"""Compare the rows that a run scores with the calibration rows of its critic: a shift withdraws the guarantee."""
+"""Compare the rows that a run scores with the calibration rows of its critic: a shift withdraws the
+guarantee.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ class ShiftMonitor:
         limit = self._lowest[0][0] if len(self._lowest) == SAMPLE else -2.0
         places = [place for place, (draw, _) in enumerate(drawn) if draw > limit]
         numbers = [name for name in self._numbers if name in rows.schema.names]
-        found = rows.select([*self._columns, *numbers]).take(pa.array(places, pa.int64())).to_pylist()
+        found = (
+            rows.select([*self._columns, *numbers]).take(pa.array(places, pa.int64())).to_pylist()
+        )
         for place, row in zip(places, found, strict=True):
             heapq.heappush(self._lowest, (*drawn[place], row | {SCORE: scores[place]}))
             if len(self._lowest) > SAMPLE:
@@ -61,9 +65,11 @@ class ShiftMonitor:
         Args:
             held_out: The calibration rows.
             kind: Their kind.
-            trained_on: Hashes of the groups that the critic was trained on. Its scores of their rows are more confident
+            trained_on: Hashes of the groups that the critic was trained on. Its scores of their
+                rows are more confident
                 than others and show nothing of a shift, so such rows are compared by their texts alone.
-            grouped_by: Column of these groups, or `none`. Default: the kind's own. Those of another column are not known here.
+            grouped_by: Column of these groups, or `none`. Default: the kind's own. Those of another
+                column are not known here.
         """
         from synthkd.critics.shift import detect_shift, detect_shift_of_numbers, text_vectors
         from synthkd.critics.splits import UNGROUPED, group_names
@@ -73,19 +79,24 @@ class ShiftMonitor:
         # A row without a score is rejected, and its like was left out of the calibration.
         scored = [row for row in sample if row[SCORE] is not None]
         numbers = [name for name in (*self._numbers, SCORE) if name in held_out.schema.names]
-        calibration = _drawn(held_out.select([*self._columns, *numbers, *_weight(held_out)]).to_pylist())
+        calibration = _drawn(
+            held_out.select([*self._columns, *numbers, *_weight(held_out)]).to_pylist()
+        )
         groups = [[kind.group(row) for row in rows] for rows in (calibration, scored)]
         counts = [len(set(names)) for names in groups]
         if min(counts) < FEWEST:
             return {
                 "shifted": False, "tested": False, "test": None, "p_value": None, "level": LEVEL,
-                "sentence": f"shift was not tested: {counts[1]:,} groups of rows were scored and {counts[0]:,} calibrated on,"
+                "sentence": f"shift was not tested: {counts[1]:,} groups of rows were scored and"
+                    f" {counts[0]:,} calibrated on,"
                 f" {FEWEST} of each are needed",
             }  # fmt: skip
         vectors = text_vectors(_texts(calibration, kind), _texts(scored, kind))
         one, other = groups
         # Two looks at half the level each: at the texts, and at all numbers.
-        found = [detect_shift(*vectors, level=LEVEL / 2, calibration_groups=one, scored_groups=other)]
+        found = [
+            detect_shift(*vectors, level=LEVEL / 2, calibration_groups=one, scored_groups=other)
+        ]
         by = grouped_by if grouped_by in (*kind.columns, UNGROUPED) else kind.group_column
         names = group_names(kind, scored, str(by))
         places = [place for place, name in enumerate(names) if group_hash(name) not in trained_on]
@@ -93,10 +104,13 @@ class ShiftMonitor:
         if numbers and len(set(other)) >= FEWEST:
             fresh = [scored[place] for place in places]
             sides = [
-                {name: [row.get(name) for row in rows] for name in numbers} for rows in (calibration, fresh)
+                {name: [row.get(name) for row in rows] for name in numbers}
+                for rows in (calibration, fresh)
             ]
             found.append(
-                detect_shift_of_numbers(*sides, level=LEVEL / 2, calibration_groups=one, scored_groups=other)
+                detect_shift_of_numbers(
+                    *sides, level=LEVEL / 2, calibration_groups=one, scored_groups=other
+                )
             )
         strongest = min(found, key=lambda look: look.p_value)
         p_value = min(1.0, len(found) * strongest.p_value)

@@ -55,7 +55,9 @@ def group_names(kind: Kind, rows: list[dict[str, Any]], column: str) -> list[str
     ]
 
 
-def assign_split(path: Path, rows: list[dict[str, Any]], groups: list[str], share: float, seed: int) -> Bools:
+def assign_split(
+    path: Path, rows: list[dict[str, Any]], groups: list[str], share: float, seed: int
+) -> Bools:
     """Return which rows are held out: by their ``split`` column, or by a hash of the group.
 
     A share of 1 holds out all rows, 0 none, whatever the column says.
@@ -66,7 +68,9 @@ def assign_split(path: Path, rows: list[dict[str, Any]], groups: list[str], shar
     if len(set(names)) > 1:
         if unknown := sorted(set(names) - _HELD - _TRAIN):
             known = nearest(unknown[0], sorted((_HELD | _TRAIN) - {""}))
-            raise CriticError(f"{path}: `split` is {unknown[0]!r}, neither training nor held out{known}")
+            raise CriticError(
+                f"{path}: `split` is {unknown[0]!r}, neither training nor held out{known}"
+            )
         said = np.array([name in _HELD for name in names], dtype=bool)
         if said.any() and not said.all():
             return said
@@ -90,7 +94,9 @@ def find_leaks(texts: list[str], held: Bools, kept: Bools) -> dict[int, int]:
     return {int(train[i]): int(rest[j]) for i, j in found}
 
 
-def check_split(path: Path, labels: Bools, held: Bools, groups: list[str], whole: bool = False) -> None:
+def check_split(
+    path: Path, labels: Bools, held: Bools, groups: list[str], whole: bool = False
+) -> None:
     """Refuse parts that are too small, have one verdict only, or share a group.
 
     ``whole``: one part holds all rows.
@@ -117,8 +123,10 @@ def straddling_groups(groups: list[str]) -> str:
     """Return the message about groups on both sides of a sheet's split."""
     count = "1 group is" if len(groups) == 1 else f"{len(groups):,} groups are"
     return (
-        f"{count} on both sides of the split, such as {', '.join(map(repr, groups[:_NAMED]))}, compared in the kind's"
-        " normal form; the held-out figures would be too good: move the rows of each to one side, or drop the column"
+        f"{count} on both sides of the split, such as {', '.join(map(repr, groups[:_NAMED]))},"
+        " compared in the kind's"
+        " normal form; the held-out figures would be too good: move the rows of each to one side,"
+        " or drop the column"
         " `split`"
     )
 

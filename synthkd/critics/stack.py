@@ -21,7 +21,14 @@ from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import PluginName, Settings, Weight, read_settings
 from synthkd.critics.base import Critic, Labels, Missing, Scores
 from synthkd.critics.ensemble import Ensemble, critic_logits
-from synthkd.critics.files import ARRAYS, CONFIG, CriticSettings, check_columns, read_files, write_files
+from synthkd.critics.files import (
+    ARRAYS,
+    CONFIG,
+    CriticSettings,
+    check_columns,
+    read_files,
+    write_files,
+)
 from synthkd.critics.logistic import row_sums, sigmoid
 from synthkd.critics.options import OF_MEMBERS, make_critic, options_of_load, published_options
 from synthkd.critics.progress import fit_with_progress
@@ -84,7 +91,9 @@ class StackCritic(Critic):
         given = self.options
         if not isinstance(critics, str | Sequence):
             raise CriticError(f"critic 'stack': critics: a list is needed, not {critics!r:.60}")
-        self.specs = [_spec(entry) for entry in ([critics] if isinstance(critics, str) else critics)]
+        self.specs = [
+            _spec(entry) for entry in ([critics] if isinstance(critics, str) else critics)
+        ]
         if not self.specs:
             raise CriticError("critic 'stack': `critics` names none; give at least one")
         self.folds, self.held_out = given.folds, given.held_out
@@ -123,7 +132,8 @@ class StackCritic(Critic):
         known = np.flatnonzero(~np.isnan(unseen).any(axis=1))
         if len(set(labels[known])) < 2:
             raise CriticError(
-                "critic 'stack': the rows that every member scores have one verdict only, or there are none; label more, or"
+                "critic 'stack': the rows that every member scores have one verdict only, or there"
+                " are none; label more, or"
                 " correct the member that asks a language model"
             )
         self.unseen = unseen
@@ -150,13 +160,19 @@ class StackCritic(Critic):
         member = _made(name, self.kind, options)
         member.prepare(rows, groups)
         part = None if weights is None else weights[train]
-        fit_with_progress(member, rows.take(pa.array(train)), labels[train], [groups[i] for i in train], part)
+        fit_with_progress(
+            member, rows.take(pa.array(train)), labels[train], [groups[i] for i in train], part
+        )
         return member
 
     def divisions(self, groups: Sequence[str], labels: Labels) -> Iterator[tuple[Any, Any]]:
         """Yield training and scored rows that share no group, whatever the order of rows."""
         places = np.array([fraction(f"stack:{self.seed}:{group}") for group in groups])
-        fold = (places >= self.held_out).astype(int) if self.folds == 1 else (places * self.folds).astype(int)
+        fold = (
+            (places >= self.held_out).astype(int)
+            if self.folds == 1
+            else (places * self.folds).astype(int)
+        )
         for number in range(self.folds):
             test = fold == number
             for part in (~test, test):
@@ -214,14 +230,18 @@ class StackCritic(Critic):
         if not len(self._weights):
             raise CriticError("this critic was not trained yet")
         members = []
-        for place, ((name, options), member) in enumerate(zip(self.specs, self.members, strict=True)):
+        for place, ((name, options), member) in enumerate(
+            zip(self.specs, self.members, strict=True)
+        ):
             inside = folder / f"member-{place}-{name}"
             inside.mkdir()
             member.save(inside)
             members.append({"name": name, "options": published_options(options)})
         config = {
-            "critic": self.name, "version": _VERSION, "kind": self.kind.name, "columns": list(self.kind.columns),
-            "members": members, "folds": self.folds, "held_out": self.held_out, "refit": self.refit, "seed": self.seed,
+            "critic": self.name, "version": _VERSION, "kind": self.kind.name,
+            "columns": list(self.kind.columns),
+            "members": members, "folds": self.folds, "held_out": self.held_out, "refit": self.refit,
+            "seed": self.seed,
             "bias": self._bias,
         }  # fmt: skip
         arrays = {"mean": self._mean, "scale": self._scale, "weights": self._weights}
@@ -253,22 +273,35 @@ class StackCritic(Critic):
         count = len(settings.members)
         shapes = {name: Array("float64", (count,)) for name in ("mean", "weights")}
         check_arrays(
-            folder / ARRAYS, arrays, shapes | {"scale": Array("float64", (count,), 1e-12)}, CRITIC_ARTIFACT
+            folder / ARRAYS,
+            arrays,
+            shapes | {"scale": Array("float64", (count,), 1e-12)},
+            CRITIC_ARTIFACT,
         )
         critic = cls.__new__(cls)
         critic.kind = kind
         critic.unseen = None
-        critic.folds, critic.held_out, critic.seed = settings.folds, settings.held_out, settings.seed
+        critic.folds, critic.held_out, critic.seed = (
+            settings.folds,
+            settings.held_out,
+            settings.seed,
+        )
         critic.refit = settings.refit
         copies = 1 if critic.refit or critic.folds == 1 else critic.folds
         critic.specs = [(member.name, member.options) for member in settings.members]
         critic.members = []
         for place, member in enumerate(settings.members):
             inside = folder / f"member-{place}-{member.name}"
-            own = options_of_load(plugins.find("critics", member.name), options, f"{place}-{member.name}")
+            own = options_of_load(
+                plugins.find("critics", member.name), options, f"{place}-{member.name}"
+            )
             critic.members.append(Ensemble.load(inside, kind, member.name, copies, own))
         _refuse_unused(options, critic.specs)
-        critic._mean, critic._scale, critic._weights = arrays["mean"], arrays["scale"], arrays["weights"]
+        critic._mean, critic._scale, critic._weights = (
+            arrays["mean"],
+            arrays["scale"],
+            arrays["weights"],
+        )
         critic._bias = settings.bias
         return critic
 
@@ -281,7 +314,8 @@ def _refuse_unused(options: Mapping[str, Any], specs: Sequence[tuple[str, Any]])
     for name in options:
         if name not in takes and OF_MEMBERS not in takes:
             raise CriticError(
-                f"critic 'stack': no member takes the option {name!r} when it is loaded{nearest(name, sorted(takes))}"
+                f"critic 'stack': no member takes the option {name!r} when it is"
+                f" loaded{nearest(name, sorted(takes))}"
             )
 
 

@@ -23,7 +23,9 @@ COLUMNS = ("logprob", "tokens", "recurrence")
 #: Columns that `Scales.dense` makes of the numbers.
 WIDTH = len(NUMERIC) * (BINS + 2)
 #: The number that each column of `Scales.dense` belongs to: values, missing flags, bins.
-_OWNER = np.concatenate([np.tile(np.arange(len(NUMERIC)), 2), np.repeat(np.arange(len(NUMERIC)), BINS)])
+_OWNER = np.concatenate(
+    [np.tile(np.arange(len(NUMERIC)), 2), np.repeat(np.arange(len(NUMERIC)), BINS)]
+)
 #: A value this close below an edge counts as the edge: processors round logarithms differently.
 _EDGE = 1e-9
 #: A smaller deviation is rounding.
@@ -48,7 +50,9 @@ def teacher_numbers(rows: pa.Table | pa.RecordBatch, columns: Sequence[str]) -> 
     recurrence = np.log1p(np.where(recurrence >= 0, recurrence, np.nan))
     text = pc.fill_null(rows.column(columns[-1]).cast(pa.string()), "")
     characters = np.asarray(pc.utf8_length(text), dtype=np.float64)
-    return np.stack([logprob, logprob / np.maximum(length, 1), recurrence, np.log1p(characters)], axis=1)
+    return np.stack(
+        [logprob, logprob / np.maximum(length, 1), recurrence, np.log1p(characters)], axis=1
+    )
 
 
 def column_values(rows: pa.Table | pa.RecordBatch, name: str, count: int) -> Floats:
@@ -57,7 +61,9 @@ def column_values(rows: pa.Table | pa.RecordBatch, name: str, count: int) -> Flo
         return np.full(count, np.nan)
     column = rows.column(name).cast(pa.float64())
     values: Floats = np.array(
-        column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy(),
+        column.to_numpy(zero_copy_only=False)
+        if isinstance(column, pa.Array)
+        else column.to_numpy(),
         dtype=np.float64,
     )
     values[~np.isfinite(values)] = np.nan
@@ -97,7 +103,9 @@ class Scales:
     def used(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Whether training rows differ in each number, or in its presence (4,)."""
         missing = self._missing
-        varies: np.ndarray[Any, np.dtype[np.bool_]] = (self.deviation > 0) | ((missing > 0) & (missing < 1))
+        varies: np.ndarray[Any, np.dtype[np.bool_]] = (self.deviation > 0) | (
+            (missing > 0) & (missing < 1)
+        )
         return varies
 
     @property
@@ -132,4 +140,6 @@ class Scales:
 def number_columns(used: Sequence[bool] | np.ndarray[Any, Any]) -> tuple[list[str], list[str]]:
     """Return the columns read for the ``used`` numbers (4,), and the other columns of numbers."""
     read = {name for names, one in zip(SOURCES, used, strict=True) if one for name in names}
-    return [name for name in COLUMNS if name in read], [name for name in COLUMNS if name not in read]
+    return [name for name in COLUMNS if name in read], [
+        name for name in COLUMNS if name not in read
+    ]

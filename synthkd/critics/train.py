@@ -56,7 +56,9 @@ def train_critic(
         "critic": name,
         "kind": kind.name,
         "sheet": sheet.source,
-        "sheet_hash": content_hash([sheet.rows.to_pylist(), sheet.labels.tolist(), sheet.held_out.tolist()]),
+        "sheet_hash": content_hash(
+            [sheet.rows.to_pylist(), sheet.labels.tolist(), sheet.held_out.tolist()]
+        ),
         "training_rows": rows.num_rows,
         "share_valid": round(float(np.mean(sheet.labels)), 6),
         "read": sheet.how,

@@ -49,10 +49,13 @@ class TrainedCritic:
         held_out = self.held_out
         if not held_out.num_rows:
             raise CriticError(
-                f"critic {self.critic.name!r}: trained on all labelled rows, so none is left to check a precision;"
+                f"critic {self.critic.name!r}: trained on all labelled rows, so none is left to"
+                " check a precision;"
                 " label other rows and pass them to `synthkd critic calibrate`"
             )
-        weights = held_out.column("weight").to_numpy() if "weight" in held_out.schema.names else None
+        weights = (
+            held_out.column("weight").to_numpy() if "weight" in held_out.schema.names else None
+        )
         labels = held_out.column(verdict_column(self.critic.kind)).to_numpy()
         return Curve.of(held_out.column("score").to_numpy(), labels, weights, self.groups)
 
@@ -110,7 +113,8 @@ def checked_scores(critic: Critic, rows: pa.Table | pa.RecordBatch) -> Scores:
     present = scores[~np.isnan(scores)] if critic.asks else scores
     if len(present) and not (np.isfinite(present) & (present >= 0) & (present <= 1)).all():
         raise CriticError(
-            f"critic {critic.name!r}: a score is no probability; its files were altered, {CRITIC_ARTIFACT.remedy}"
+            f"critic {critic.name!r}: a score is no probability; its files were altered,"
+            f" {CRITIC_ARTIFACT.remedy}"
         )
     return scores
 
@@ -129,7 +133,8 @@ def held_out_rows(critic: Critic, sheet: LabelSheet) -> pa.Table:
         verdicts = rows.column(verdict_column(critic.kind)).to_numpy()
         if labels.any() and (verdicts.all() or not verdicts.any()):
             raise CriticError(
-                "the held-out rows with a readable verdict of the judge are all valid, all invalid or none; label more"
+                "the held-out rows with a readable verdict of the judge are all valid, all invalid"
+                " or none; label more"
                 " rows, or correct the template"
             )
     return rows

@@ -32,21 +32,31 @@ class TokenizedTexts:
 
     def __init__(self, tokenizer: Any, texts: Sequence[TextPair], max_length: int) -> None:
         first = [text for text, _ in texts]
-        second = [other or "" for _, other in texts] if any(other is not None for _, other in texts) else None
+        second = (
+            [other or "" for _, other in texts]
+            if any(other is not None for _, other in texts)
+            else None
+        )
         self.tokenizer, self.max_length = tokenizer, max_length
         # With padding on the left a token's position would depend on the batch.
         tokenizer.padding_side = "right"
         self.fields: dict[str, list[list[int]]] = dict(
-            tokenizer(first, second, truncation=True, max_length=max_length) if first else {"input_ids": []}
+            tokenizer(first, second, truncation=True, max_length=max_length)
+            if first
+            else {"input_ids": []}
         )
-        self.lengths: Ints = np.array([len(ids) for ids in self.fields["input_ids"]], dtype=np.int64)
+        self.lengths: Ints = np.array(
+            [len(ids) for ids in self.fields["input_ids"]], dtype=np.int64
+        )
 
     def tensors(self, rows: Ints, device: str, width: int | None = None) -> dict[str, Any]:
         """Return the tensors of some rows, padded to the longest of them or to `width` tokens."""
         part = {name: [values[row] for row in rows] for name, values in self.fields.items()}
         padding = "longest" if width is None else "max_length"
         return dict(
-            self.tokenizer.pad(part, padding=padding, max_length=width, return_tensors="pt").to(device)
+            self.tokenizer.pad(part, padding=padding, max_length=width, return_tensors="pt").to(
+                device
+            )
         )
 
     def fixed_shape_batches(
@@ -95,7 +105,9 @@ def encodable_texts(texts: Sequence[str], fill_empty: bool) -> list[str]:
         fill_empty: Write a full stop for a blank text: a tokenizer without special tokens would
             give no token.
     """
-    encodable = [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
+    encodable = [
+        text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts
+    ]
     return [text if text.strip() else "." for text in encodable] if fill_empty else encodable
 
 

@@ -26,7 +26,9 @@ def pick_device(device: str | None) -> str:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise UserError(f"device {device!r}: {reason}; name `cuda` or `cpu`, or leave `device` out") from None
+        raise UserError(
+            f"device {device!r}: {reason}; name `cuda` or `cpu`, or leave `device` out"
+        ) from None
     return device
 
 
@@ -40,7 +42,9 @@ def has_fast_bf16(device: str) -> bool:
     kind = torch.device(device).type
     if kind == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    checks = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile"))
+    checks = (
+        getattr(torch.cpu, f"_is_{name}_supported", None) for name in ("avx512_bf16", "amx_tile")
+    )
     return kind == "cpu" and any(bool(check()) for check in checks if check is not None)
 
 

@@ -52,7 +52,9 @@ class WeightSnapshot:
 
     def take(self) -> None:
         """Copy the weights as they are now."""
-        trained = [(name, value) for name, value in self._module.named_parameters() if value.requires_grad]
+        trained = [
+            (name, value) for name, value in self._module.named_parameters() if value.requires_grad
+        ]
         self._values = {
             name: value.detach().to("cpu", copy=True)
             for name, value in (*trained, *self._module.named_buffers())

@@ -38,7 +38,9 @@ class FrozenEncoder:
         sha256: The hash of weights and tokenizer (`encoder_hash`).
     """
 
-    def __init__(self, model: Any, tokenizer: Any, max_length: int, device: str, sha256: str) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, max_length: int, device: str, sha256: str
+    ) -> None:
         self.model, self.tokenizer = model.to(device), tokenizer
         self.max_length, self.device, self.sha256 = max_length, device, sha256
         self._vectors = _CACHE.setdefault(f"{sha256}:{max_length}:{device}", {})
@@ -103,12 +105,18 @@ def load_frozen_encoder(
         model, tokenizer = load_classifier_encoder(name, local=local)
         _LOADED.clear()  # one encoder at a time is in memory
         length = max_text_length(model, tokenizer, max_length)
-        _LOADED[key] = FrozenEncoder(model, tokenizer, length, device, encoder_hash(model, tokenizer))
+        _LOADED[key] = FrozenEncoder(
+            model, tokenizer, length, device, encoder_hash(model, tokenizer)
+        )
     return _LOADED[key]
 
 
 def load_referenced_encoder(
-    reference: EncoderReference, folder: Path, given: str | None, max_length: int | None, device: str | None
+    reference: EncoderReference,
+    folder: Path,
+    given: str | None,
+    max_length: int | None,
+    device: str | None,
 ) -> tuple[FrozenEncoder, str]:
     """Load the frozen encoder that a student's folder names, and return where it was found.
 
@@ -125,4 +133,6 @@ def _file_times(folder: Path) -> tuple[Any, ...]:
     """Names and times of a folder's weights: an encoder that was trained again is another one."""
     if not folder.is_dir():
         return ()
-    return tuple((path.name, path.stat().st_mtime_ns) for path in sorted(folder.glob("*.safetensors")))
+    return tuple(
+        (path.name, path.stat().st_mtime_ns) for path in sorted(folder.glob("*.safetensors"))
+    )

@@ -48,21 +48,27 @@ def load_transformer(
         raise error(f"{name}: no such folder of an encoder; name a folder or a model of the hub")
     try:
         with quiet_transformers():
-            tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, local_files_only=local)
+            tokenizer = AutoTokenizer.from_pretrained(
+                name, trust_remote_code=False, local_files_only=local
+            )
             model, loading = AutoModel.from_pretrained(
                 name, trust_remote_code=False, use_safetensors=True, local_files_only=local,
                 dtype="float32", output_loading_info=True,
             )  # fmt: skip
     except Exception as problem:  # noqa: BLE001 (a broken checkpoint raises undeclared errors)
-        reason = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
+        reason = (
+            str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
+        )
         raise error(
-            f"encoder {name!r} cannot be loaded: {reason}; it must be a transformers model with safetensors"
+            f"encoder {name!r} cannot be loaded: {reason}; it must be a transformers model with"
+            " safetensors"
         ) from None
     # The pooler is not used; any other part without weights would be random numbers.
     missing = sorted(key for key in loading["missing_keys"] if "pooler" not in key)
     if missing:
         raise error(
-            f"encoder {name!r}: {len(missing)} of its weights are not in the checkpoint, {missing[0]} first;"
+            f"encoder {name!r}: {len(missing)} of its weights are not in the checkpoint,"
+            f" {missing[0]} first;"
             " its config and weights do not belong together"
         )
     return model.eval(), tokenizer
@@ -77,7 +83,9 @@ def load_classifier_encoder(name: str, own: bool = False, local: bool = False) -
     """
     model, tokenizer = load_transformer(name, own, local, StudentError)
     if getattr(model.config, "is_encoder_decoder", False):
-        raise StudentError(f"{name!r} is an encoder-decoder; a classifier needs an encoder such as BERT")
+        raise StudentError(
+            f"{name!r} is an encoder-decoder; a classifier needs an encoder such as BERT"
+        )
     vectors = model.get_input_embeddings().num_embeddings
     if len(tokenizer) > vectors:
         raise StudentError(
@@ -88,7 +96,8 @@ def load_classifier_encoder(name: str, own: bool = False, local: bool = False) -
         raise StudentError(f"{name!r}: the tokenizer has no padding token; a batch cannot be made")
     if _is_causal(model):
         raise StudentError(
-            f"{name!r} is a decoder: a token attends to the tokens before it alone; a classifier needs an"
+            f"{name!r} is a decoder: a token attends to the tokens before it alone; a classifier"
+            " needs an"
             " encoder such as BERT"
         )
     return model, tokenizer
@@ -128,7 +137,9 @@ def max_text_length(model: Any, tokenizer: Any, length: int | None) -> int:
     """
     usable = usable_length(model, tokenizer, length or DEFAULT_LENGTH)
     if length is not None and length > usable:
-        raise StudentError(f"`max_length` is {length}; this checkpoint reads {usable} tokens at most")
+        raise StudentError(
+            f"`max_length` is {length}; this checkpoint reads {usable} tokens at most"
+        )
     return usable
 
 
@@ -139,7 +150,11 @@ def usable_length(model: Any, tokenizer: Any, length: int) -> int:
     positions.
     """
     limit = getattr(model.config, "max_position_embeddings", None)
-    most = min(length, tokenizer.model_max_length, *([limit] if isinstance(limit, int) and limit > 0 else []))
+    most = min(
+        length,
+        tokenizer.model_max_length,
+        *([limit] if isinstance(limit, int) and limit > 0 else []),
+    )
     if _can_read(model, tokenizer, most):
         return int(most)
     low, high = 1, int(most)  # the model reads `low` tokens, and not `high`

@@ -54,7 +54,8 @@ class EncoderReference(Settings):
         if given is not None:
             yield resolve_encoder_path(given)
             raise artifact.error(
-                f"{folder}: the encoder {given!r} is another one than at training; name the right one by the option"
+                f"{folder}: the encoder {given!r} is another one than at training; name the right"
+                " one by the option"
                 f" `encoder` (--encoder FOLDER), or {artifact.remedy}"
             )
         tried = [folder / ENCODER]
@@ -63,13 +64,16 @@ class EncoderReference(Settings):
             tried += [place / self.name for place in above]
         if self.path is not None:
             tried.append(folder / self.path)
-        there = list(dict.fromkeys(str(place) for place in tried if (place / "config.json").is_file()))
+        there = list(
+            dict.fromkeys(str(place) for place in tried if (place / "config.json").is_file())
+        )
         yield from there
         if self.hub:
             yield self.name
         what = "is another one now than at training" if there else "is not found"
         raise artifact.error(
-            f"{folder}: the encoder {self.name!r} {what}; name it by the option `encoder` (--encoder FOLDER), put it beside"
+            f"{folder}: the encoder {self.name!r} {what}; name it by the option `encoder`"
+            " (--encoder FOLDER), put it beside"
             f" {folder.name}, or {artifact.remedy}"
         )
 

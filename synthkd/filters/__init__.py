@@ -40,7 +40,8 @@ _HOMES = {
 }
 
 __all__ = [
-    "Characters", "Echo", "Empty", "Filter", "GlobalFilter", "LastFilter", "Reasons", "RowRule", "SelfLoop", "StartsWith",
+    "Characters", "Echo", "Empty", "Filter", "GlobalFilter", "LastFilter", "Reasons", "RowRule",
+    "SelfLoop", "StartsWith",
     "TextRule", "TooLong", "TooShort", "Unfinished",
 ]  # fmt: skip
 

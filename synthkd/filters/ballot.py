@@ -1,4 +1,5 @@
-"""Votes of a partition: what each vote weighs, the columns that votes fill, and the reason of each rejection.
+"""Votes of a partition: what each vote weighs, the columns that votes fill, and the reason of each
+rejection.
 
 `synthkd.filters.votes` counts; here are the options of a recipe and what becomes of each row.
 """
@@ -43,7 +44,9 @@ class Ballot:
     def by(self) -> str:
         return self.part.by if self.part else "count"
 
-    def count(self, table: pa.Table, is_open: Numbers, scores: Numbers | None = None) -> CountedVotes:
+    def count(
+        self, table: pa.Table, is_open: Numbers, scores: Numbers | None = None
+    ) -> CountedVotes:
         """Count the votes of open rows; a completion whose rows are all rejected gives no answer."""
         who = codes(table.column("completion_key"))
         ask, say = codes(table.column(QUESTION)), codes(table.column(ANSWER))
@@ -56,7 +59,9 @@ class Ballot:
         say = codes(table.column(ANSWER))
         say[~is_open] = -1
         names = table.column("teacher").to_pylist()
-        return patterns(codes(table.column(QUESTION)), say, codes(table.column("completion_key")), names)
+        return patterns(
+            codes(table.column(QUESTION)), say, codes(table.column("completion_key")), names
+        )
 
     def with_reliabilities(self, found: Counter[Pattern]) -> Ballot:
         """Return a ballot that weighs each teacher by its reliability."""
@@ -83,13 +88,17 @@ def _likelihoods(table: pa.Table, says: Numbers) -> Numbers:
     if len(bare):
         key = table.column("completion_key")[int(bare[0])].as_py()
         raise RecipeError(
-            f"votes.by: the completion {key} has no log-probability to weigh its vote by; ask for them with"
-            " `teacher.sampling.logprobs: true` (recorded rows need the column `logprob`), or vote by count"
+            f"votes.by: the completion {key} has no log-probability to weigh its vote by; ask for"
+            " them with"
+            " `teacher.sampling.logprobs: true` (recorded rows need the column `logprob`), or vote"
+            " by count"
         )
     tokens = table.column("tokens").to_numpy().astype(np.float64)
     for i in np.flatnonzero(np.isnan(tokens)):
         tokens[i] = len((table.column("raw")[int(i)].as_py() or "").split())
-    return np.where(np.isnan(logprobs), 0.0, np.exp(np.nan_to_num(logprobs) / np.maximum(tokens, 1)))
+    return np.where(
+        np.isnan(logprobs), 0.0, np.exp(np.nan_to_num(logprobs) / np.maximum(tokens, 1))
+    )
 
 
 @dataclass(frozen=True)
@@ -149,11 +158,16 @@ class CountedVotes:
             if not t.leads[i]:
                 shares = "" if self.ballot.by == "count" else self._shares(i, first)
                 own, leader = _quoted([self._answers[i], self._answers[first]])
-                return f"outvoted: {votes} of {asked} for {own}, {int(t.votes[first])} for {leader}{shares}"
+                return (
+                    f"outvoted: {votes} of {asked} for {own}, {int(t.votes[first])} for"
+                    f" {leader}{shares}"
+                )
         if votes < part.min_votes:
             return f"too few votes: {votes}, asked {part.min_votes}"
         if t.agreement[i] < part.min_agreement - SAME:
-            return "agreement {}, below {}".format(*_distinct_numbers(t.agreement[i], part.min_agreement))
+            return "agreement {}, below {}".format(
+                *_distinct_numbers(t.agreement[i], part.min_agreement)
+            )
         return "lead {}, below {}".format(*_distinct_numbers(t.margin[i], part.min_margin))
 
     @cached_property
@@ -210,7 +224,11 @@ def _distinct_numbers(one: float, other: float) -> tuple[str, str]:
 
 
 def _listed(names: list[str]) -> str:
-    shown = names if len(names) <= _LISTED else [*names[: _LISTED - 1], f"{len(names) - _LISTED + 1} more"]
+    shown = (
+        names
+        if len(names) <= _LISTED
+        else [*names[: _LISTED - 1], f"{len(names) - _LISTED + 1} more"]
+    )
     return ", ".join(shown[:-1]) + f" and {shown[-1]}"
 
 
@@ -218,7 +236,8 @@ def question_of(kind: Kind, row: Row) -> tuple[str, ...] | None:
     """Return what completions of an input vote on; None if that depends on the answer."""
     try:
         one, other = (
-            kind.vote_on({**row, **dict.fromkeys(kind.answer_columns, word)}) for word in ("one", "other")
+            kind.vote_on({**row, **dict.fromkeys(kind.answer_columns, word)})
+            for word in ("one", "other")
         )
     except (LookupError, TypeError, ValueError, AttributeError):
         # A kind may need more of a candidate than its columns.
@@ -240,5 +259,6 @@ def check_votes(part: VotesPart | None, kind: Kind, critic: bool, logprobs: bool
         )
     if part.min_margin and (part.keep or kind.keeps) == "all":
         raise RecipeError(
-            "votes.min_margin: only a winner has a lead; set `votes.keep: winner`, or use votes.min_agreement"
+            "votes.min_margin: only a winner has a lead; set `votes.keep: winner`, or use"
+            " votes.min_agreement"
         )

@@ -1,6 +1,8 @@
-"""The contract of a rule: a batch of rows in, for each row nothing or the reason why the row is rejected.
+"""The contract of a rule: a batch of rows in, for each row nothing or the reason why the row is
+rejected.
 
-A rule is stateless, so batch boundaries carry no meaning; a rule that must see all rows first is a `GlobalFilter`.
+A rule is stateless, so batch boundaries carry no meaning; a rule that must see all rows first is a
+`GlobalFilter`.
 """
 
 from __future__ import annotations
@@ -25,11 +27,13 @@ Reasons = list[str | None]
 class Filter(Plugin, ABC):
     """A rule. ``name`` is the value of ``rejected_by`` in the rows that the rule rejects."""
 
-    #: A column that the rule reads besides the kind's, if any; `plan` refuses a column that no row has.
+    #: A column that the rule reads besides the kind's, if any; `plan` refuses a column that no row
+    #: has.
     column: str | None = None
 
     def check_kind(self, kind: Kind) -> None:
-        """Raise `UserError` if the rule cannot judge rows of this kind: a package, a model or a column is missing.
+        """Raise `UserError` if the rule cannot judge rows of this kind: a package, a model or a
+        column is missing.
 
         Called before anything is bought. Default: the rule can.
         """
@@ -37,11 +41,16 @@ class Filter(Plugin, ABC):
 
     @abstractmethod
     def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
-        """Give for each row ``None``, or the reason why the row is rejected. Length: rows of the batch."""
+        """Give for each row ``None``, or the reason why the row is rejected.
+
+        Length: rows of the batch.
+        """
 
     @classmethod
     def of_function(cls, function: Callable[..., Any], name: str) -> type[Plugin]:
-        """Make a rule of a function from a row to ``None`` or a reason; keyword-only parameters are its options."""
+        """Make a rule of a function from a row to ``None`` or a reason; keyword-only parameters are
+        its options.
+        """
         parameters = [
             one
             for one in inspect.signature(function).parameters.values()
@@ -52,7 +61,8 @@ class Filter(Plugin, ABC):
                 "a rule function takes one row: `def rule(row, *, option: int = 3) -> str | None`"
             )
         members = {
-            "name": name, "Options": options_of_function(function), "function": staticmethod(function),
+            "name": name, "Options": options_of_function(function),
+            "function": staticmethod(function),
             "__doc__": function.__doc__, "__module__": function.__module__,
         }  # fmt: skip
         return type(name, (FunctionRule,), members)
@@ -78,12 +88,14 @@ class FunctionRule(Filter):
         except Exception as problem:
             shown = {name: value for name, value in row.items() if value is not None}
             raise RecipeError(
-                f"rule {self.name!r} raised {type(problem).__name__}: {problem}; row {str(shown)[:200]}"
+                f"rule {self.name!r} raised {type(problem).__name__}: {problem}; row"
+                f" {str(shown)[:200]}"
             ) from problem
         if reason is None or (isinstance(reason, str) and reason):
             return reason
         raise RecipeError(
-            f"rule {self.name!r} returned {reason!r:.60}; a rule returns None for a row that passes, or the reason as text"
+            f"rule {self.name!r} returned {reason!r:.60}; a rule returns None for a row that"
+            " passes, or the reason as text"
         )
 
 
@@ -95,9 +107,14 @@ class GlobalFilter(Filter):
         """Take in a batch. The order of batches must not matter."""
 
     def state(self) -> Any:
-        """Give what was observed, as JSON can hold it. With `merge`, several processes can share a rule."""
+        """Give what was observed, as JSON can hold it.
+
+        With `merge`, several processes can share a rule.
+        """
         raise NotImplementedError
 
     def merge(self, states: list[Any]) -> None:
-        """Take what several processes observed, each as its `state` says, in place of the own observations."""
+        """Take what several processes observed, each as its `state` says, in place of the own
+        observations.
+        """
         raise NotImplementedError

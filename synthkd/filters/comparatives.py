@@ -1,5 +1,7 @@
-"""Rules on comparatives, in the order of NeuroComparatives (Howard et al. 2023): grammatical form, the two things of the
-pair and no third, no echo. Contradictions are decided by votes, cycles by `order`."""
+"""Rules on comparatives, in the order of NeuroComparatives (Howard et al. 2023): grammatical form,
+the two things of the pair and no third, no echo. Contradictions are decided by votes, cycles by
+`order`.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,8 @@ _TAGS = ("JJR", "RBR")
 class ComparativeForm(RowRule):
     """Reject words that are no comparative: in no list, graded twice, or cut.
 
-    A word in -er that the lexicon does not know is refused, since most are none (*water*, *hunter*), unless the morphology
-    of a spaCy model calls it a comparative.
+    A word in -er that the lexicon does not know is refused, since most are none (*water*,
+    *hunter*), unless the morphology of a spaCy model calls it a comparative.
     """
 
     name: ClassVar[str] = "comparative_form"
@@ -52,7 +54,9 @@ class ComparativeForm(RowRule):
         self._known: dict[str, bool] = {}
         what = f"by the morphology of {model}" if model else "not at all: they are refused"
         logging.getLogger("synthkd").info(
-            "comparative_form: %d comparatives are known; other words in -er are judged %s", len(KNOWN), what
+            "comparative_form: %d comparatives are known; other words in -er are judged %s",
+            len(KNOWN),
+            what,
         )
         if model:
             _ = self._pipeline
@@ -68,7 +72,9 @@ class ComparativeForm(RowRule):
         last = small_word(words, len(words) - 1)
         if last and last[0] in ("aux", "adverb"):
             return f"ends in {words[-1]!r}"
-        if any(word in GRADERS or word == "fewer" or word in KNOWN | self.allowed for word in words):
+        if any(
+            word in GRADERS or word == "fewer" or word in KNOWN | self.allowed for word in words
+        ):
             return None
         unknown = [word for word in words if meaning(word) is not None]
         if unknown and self.model and self._is_comparative(unknown[0], row, kind):
@@ -96,8 +102,10 @@ class ComparativeForm(RowRule):
             raise RecipeError(f"rule 'comparative_form': model {self.model!r}: {said}") from None
         if not {"tagger", "morphologizer"} & set(pipeline.pipe_names):
             raise RecipeError(
-                f"rule 'comparative_form': model {self.model!r} has neither a tagger nor a morphologizer"
-                f" (it has: {', '.join(pipeline.pipe_names) or 'nothing'}); name a trained pipeline such as en_core_web_sm"
+                f"rule 'comparative_form': model {self.model!r} has neither a tagger nor a"
+                " morphologizer"
+                f" (it has: {', '.join(pipeline.pipe_names) or 'nothing'}); name a trained pipeline"
+                " such as en_core_web_sm"
             )
         return pipeline
 
@@ -129,7 +137,9 @@ class EntityEcho(RowRule):
     column = "comparative"
 
     def check(self, row: Row, kind: Kind) -> str | None:
-        words = noun_words(" ".join(str(row[name] or "") for name in ("adverb", "quantifier", "comparative")))
+        words = noun_words(
+            " ".join(str(row[name] or "") for name in ("adverb", "quantifier", "comparative"))
+        )
         for one, other in pairwise(words):
             if one == other:
                 return f"says {one!r} twice"

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 class LastFilter(Filter):
-    """A filter that is shown every accepted row once (`take`), and then names those that it rejects (`settle`).
+    """A filter that is shown every accepted row once (`take`), and then names those that it rejects
+    (`settle`).
 
-    What it says must not depend on the order of rows. It works in one process, after votes, duplicates and the critic: so
-    no row is rejected for one that is itself rejected.
+    What it says must not depend on the order of rows. It works in one process, after votes,
+    duplicates and the critic: so no row is rejected for one that is itself rejected.
     """
 
     def check_kind(self, kind: Kind) -> None:
@@ -37,4 +38,7 @@ class LastFilter(Filter):
 
     @abstractmethod
     def settle(self, kind: Kind) -> Iterable[tuple[int, str]]:
-        """The rejected rows, numbered from 0 as they were taken, each with its reason. Forgets what was taken."""
+        """The rejected rows, numbered from 0 as they were taken, each with its reason.
+
+        Forgets what was taken.
+        """

@@ -1,12 +1,12 @@
-"""How reliable each teacher is, from how teachers agree: Dawid and Skene (1979, Applied Statistics 28:20-28) with one
-number for each teacher, since every question has answers of its own.
+"""How reliable each teacher is, from how teachers agree: Dawid and Skene (1979, Applied Statistics
+28:20-28) with one number for each teacher, since every question has answers of its own.
 
 A teacher gives the true answer with probability p; an error falls on any other answer. Questions
 with the same pattern of votes count as one, so memory holds the patterns and not the questions.
 
-Samples of one teacher err together, so that a teacher that repeats itself would seem reliable: each teacher has one vote in
-a question here, that of most of its samples. From two teachers nothing can be told but how often they agree; three
-are needed, and with fewer all votes weigh alike.
+Samples of one teacher err together, so that a teacher that repeats itself would seem reliable: each
+teacher has one vote in a question here, that of most of its samples. From two teachers nothing can
+be told but how often they agree; three are needed, and with fewer all votes weigh alike.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ import numpy as np
 from synthkd.filters.votes import Numbers, codes
 from synthkd.statistics import expectation_maximisation
 
-#: The votes of a question: for each answer, (teacher, votes) pairs. In no order that means something, hence sorted.
+#: The votes of a question: for each answer, (teacher, votes) pairs. In no order that means
+#: something, hence sorted.
 Pattern = tuple[tuple[tuple[str, int], ...], ...]
 _LEAST, _MOST = 0.01, 0.99
 #: Teachers from which reliabilities can be told apart.
@@ -55,17 +56,24 @@ class Reliability:
     answers: int = 2
 
     def weight(self, teacher: str) -> float:
-        """What a vote weighs: the log-odds, with which the leader is the likeliest answer. A teacher that is no better
-        than chance weighs nothing; where none is known, all weigh alike."""
+        """What a vote weighs: the log-odds, with which the leader is the likeliest answer.
+
+        A teacher that is no better than chance weighs nothing; where none is known, all weigh
+        alike.
+        """
         if not self.sure:
             return 1.0
         p = self.sure.get(teacher, 1 / self.answers)
         return max(0.0, math.log(p) - math.log((1 - p) / (self.answers - 1)))
 
 
-def reliabilities(found: Mapping[Pattern, int], rounds: int = 500, tolerance: float = 1e-9) -> Reliability:
-    """Expectation maximisation, begun at the shares of votes. All teachers may be wrong: one answer more than the most
-    that a question got can be true."""
+def reliabilities(
+    found: Mapping[Pattern, int], rounds: int = 500, tolerance: float = 1e-9
+) -> Reliability:
+    """Expectation maximisation, begun at the shares of votes.
+
+    All teachers may be wrong: one answer more than the most that a question got can be true.
+    """
     order = sorted(found)
     names = sorted({name for pattern in order for answer in pattern for name, _ in answer})
     if len(names) < NEEDED:
@@ -73,9 +81,12 @@ def reliabilities(found: Mapping[Pattern, int], rounds: int = 500, tolerance: fl
     answers = max(2, 1 + max(len(pattern) for pattern in order))
     # A row for each answer of each pattern, and one for all the answers that nobody gave.
     of = np.array([i for i, pattern in enumerate(order) for _ in (*pattern, None)], dtype=np.int64)
-    votes = np.array([line for pattern in order for line in _one_each(pattern, names)], dtype=np.float64)
+    votes = np.array(
+        [line for pattern in order for line in _one_each(pattern, names)], dtype=np.float64
+    )
     unsaid = np.array(
-        [n for pattern in order for n in (*[1] * len(pattern), answers - len(pattern))], dtype=np.float64
+        [n for pattern in order for n in (*[1] * len(pattern), answers - len(pattern))],
+        dtype=np.float64,
     )
     whole = np.zeros((len(order), len(names)))
     np.add.at(whole, of, votes)
@@ -85,9 +96,9 @@ def reliabilities(found: Mapping[Pattern, int], rounds: int = 500, tolerance: fl
 
     def maximise(true: Numbers) -> tuple[Numbers, Numbers]:
         sure = np.clip(((times * true)[:, None] * votes).sum(axis=0) / given, _LEAST, _MOST)
-        return sure, votes @ np.log(sure) + (whole - votes) @ np.log((1 - sure) / (answers - 1)) + np.log(
-            unsaid
-        )
+        return sure, votes @ np.log(sure) + (whole - votes) @ np.log(
+            (1 - sure) / (answers - 1)
+        ) + np.log(unsaid)
 
     sure = before = np.zeros(len(names))
     steps = expectation_maximisation(of, votes.sum(axis=1) / whole.sum(axis=1), maximise)
@@ -99,10 +110,12 @@ def reliabilities(found: Mapping[Pattern, int], rounds: int = 500, tolerance: fl
 
 
 def _one_each(pattern: Pattern, names: list[str]) -> Numbers:
-    """(answers + 1, teachers): each teacher's one vote, shared where its samples are tied; the last line is the answers
-    that nobody gave."""
+    """(answers + 1, teachers): each teacher's one vote, shared where its samples are tied; the last
+    line is the answers that nobody gave.
+    """
     counts = np.array(
-        [[dict(answer).get(name, 0) for name in names] for answer in (*pattern, ())], dtype=np.float64
+        [[dict(answer).get(name, 0) for name in names] for answer in (*pattern, ())],
+        dtype=np.float64,
     )
     most = (counts == counts.max(axis=0)) & (counts > 0)
     shared: Numbers = most / np.maximum(most.sum(axis=0), 1)

@@ -1,4 +1,5 @@
-"""Exact duplicates after normalisation: the likeliest candidate stays, and counts how often it came.
+"""Exact duplicates after normalisation: the likeliest candidate stays, and counts how often it
+came.
 
 Equal knowledge has an equal id and so lies in one partition; a partition is decided alone.
 """
@@ -20,16 +21,20 @@ NAME = "duplicate"
 
 @dataclass(frozen=True)
 class Duplicates:
-    """For each row: how many completions say the same (0 for rows that did not take part), and the reason
-    where another row stands for it."""
+    """For each row: how many completions say the same (0 for rows that did not take part), and the
+    reason where another row stands for it.
+    """
 
     recurrence: list[int]
     reasons: list[str | None]
 
 
 def find_duplicates(rows: pa.Table, open_rows: Sequence[bool] | np.ndarray[Any, Any]) -> Duplicates:
-    """Decide among the rows that are still open. The order of rows carries no meaning:
-    the highest log-probability stays, and among equals the smallest completion key."""
+    """Decide among the rows that are still open.
+
+    The order of rows carries no meaning: the highest log-probability stays, and among equals the
+    smallest completion key.
+    """
     recurrence = np.zeros(rows.num_rows, dtype=np.int64)
     reasons: list[str | None] = [None] * rows.num_rows
     places = np.flatnonzero(np.asarray(open_rows, dtype=bool))

@@ -1,11 +1,11 @@
-"""Texts whose label is likely wrong: confident learning (Northcutt, Jiang and Chuang 2021, arXiv 1911.00068; cleanlab) over
-a small classifier that never saw the row it judges.
+"""Texts whose label is likely wrong: confident learning (Northcutt, Jiang and Chuang 2021, arXiv
+1911.00068; cleanlab) over a small classifier that never saw the row it judges.
 
     >>> found = find_label_noise(texts, labels)
     >>> [(texts[i], labels[i], found.suggested[i]) for i in found.wrong]
 
-The classifier is cross-fitted: a row's probabilities come from a model that was trained without the fold in which it and
-its near duplicates lie.
+The classifier is cross-fitted: a row's probabilities come from a model that was trained without the
+fold in which it and its near duplicates lie.
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ if TYPE_CHECKING:
     from synthkd.kinds.base import Kind
 
 
-#: So many times likelier than the given class must another be. Chosen on parts of BANKING77's training rows, with a fifth of
-#: the labels drawn anew.
+#: So many times likelier than the given class must another be. Chosen on parts of BANKING77's
+#: training rows, with a fifth of the labels drawn anew.
 ODDS = 10.0
 
 
 @contextmanager
 def few_rows_each() -> Iterator[None]:
-    """Silence scikit-learn about few rows a class, an ordinary start: it takes their numbers for those of a regression."""
+    """Silence scikit-learn about few rows a class, an ordinary start: it takes their numbers for
+    those of a regression.
+    """
     with warnings.catch_warnings():
         for said in ("The number of unique classes is greater", "The least populated class"):
             warnings.filterwarnings("ignore", said, UserWarning)
@@ -48,7 +50,9 @@ def few_rows_each() -> Iterator[None]:
 
 
 class Doubt(NamedTuple):
-    """What the trusted rows say of a label: its own probability, the likeliest class and that one's."""
+    """What the trusted rows say of a label: its own probability, the likeliest class and that
+    one's.
+    """
 
     trust: float
     suggested: str
@@ -67,10 +71,14 @@ def judged_by_trusted(
     features: Any,
     least: int,
 ) -> dict[int, Doubt]:
-    """Judge these rows, as far as their class has ``least`` different trusted texts. ``features`` makes an embedding from
-    texts."""
+    """Judge these rows, as far as their class has ``least`` different trusted texts.
+
+    ``features`` makes an embedding from texts.
+    """
     different = {(normal_text(text), label) for text, label in zip(*trusted, strict=True)}
-    known = {label for label, count in Counter(label for _, label in different).items() if count >= least}
+    known = {
+        label for label, count in Counter(label for _, label in different).items() if count >= least
+    }
     asked = [row for row in rows if labels[row] in known]
     if not asked or len(known) < 2:
         return {}
@@ -97,9 +105,12 @@ Embed = Callable[[Sequence[str]], Any]
 
 @dataclass(frozen=True)
 class LabelNoise:
-    """What became of each row. ``wrong``: numbers of the rows to reject, the surest first; ``trust``: how well a label fits,
-    from 0 to 1 (NaN where a row's class is too small to judge); ``suggested`` and ``probability``: the label that fits best;
-    ``small``: the classes that were not judged, and their rows."""
+    """What became of each row.
+
+    ``wrong``: numbers of the rows to reject, the surest first; ``trust``: how well a label fits,
+    from 0 to 1 (NaN where a row's class is too small to judge); ``suggested`` and ``probability``:
+    the label that fits best; ``small``: the classes that were not judged, and their rows.
+    """
 
     wrong: list[int]
     trust: Numbers
@@ -117,9 +128,13 @@ def find_label_noise(
     by: By = "both",
     seed: int = 0,
 ) -> LabelNoise:
-    """Look for wrong labels in any table of texts. ``trusted`` are texts and labels that train the classifier and are not
-    judged; ``embed`` gives features in place of TF-IDF. Classes with fewer rows than ``folds`` groups of near duplicates are
-    judged by the trusted rows alone where these have so many (`label_noise_few`), and else left alone."""
+    """Look for wrong labels in any table of texts.
+
+    ``trusted`` are texts and labels that train the classifier and are not judged; ``embed`` gives
+    features in place of TF-IDF. Classes with fewer rows than ``folds`` groups of near duplicates
+    are judged by the trusted rows alone where these have so many (`label_noise_few`), and else left
+    alone.
+    """
     _require_packages()
     if len(texts) != len(labels):
         raise InputError(f"{len(texts)} texts and {len(labels)} labels: each text needs one")
@@ -134,13 +149,21 @@ def find_label_noise(
     for place, doubt in few.items():
         trust[place], suggested[place], best[place] = doubt
     wrong_few = [place for place, doubt in few.items() if doubt.wrong]
-    left = {label: count for label, count in small.items() if label not in {labels[place] for place in few}}
+    left = {
+        label: count
+        for label, count in small.items()
+        if label not in {labels[place] for place in few}
+    }
     places = np.array([i for i, label in enumerate(labels) if label not in small], dtype=np.int64)
     names = sorted({labels[i] for i in places})
     if len(names) < 2:
         return LabelNoise(_surest(wrong_few, trust), trust, suggested, best, left)
     given = np.searchsorted(names, [labels[i] for i in places])
-    known = [(text, names.index(label)) for text, label in zip(*trusted, strict=True) if label in set(names)]
+    known = [
+        (text, names.index(label))
+        for text, label in zip(*trusted, strict=True)
+        if label in set(names)
+    ]
     everything = [*(texts[i] for i in places), *(text for text, _ in known)]
     features = (embed or tf_idf(everything))(everything)
     extra = np.array([code for _, code in known], np.int64)
@@ -150,7 +173,9 @@ def find_label_noise(
     best[places] = probabilities.max(axis=1)
     for place, code in zip(places.tolist(), probabilities.argmax(axis=1).tolist(), strict=True):
         suggested[place] = names[code]
-    return LabelNoise(_surest([*places[wrong].tolist(), *wrong_few], trust), trust, suggested, best, left)
+    return LabelNoise(
+        _surest([*places[wrong].tolist(), *wrong_few], trust), trust, suggested, best, left
+    )
 
 
 def _surest(rows: list[int], trust: Numbers) -> list[int]:
@@ -176,8 +201,9 @@ def cross_fitted(
     folds: int = 5,
     seed: int = 0,
 ) -> Numbers:
-    """Probabilities of all classes for each row, by a model that saw neither it nor any of its group. ``extra`` are the
-    classes of further rows of features, which only train."""
+    """Probabilities of all classes for each row, by a model that saw neither it nor any of its
+    group. ``extra`` are the classes of further rows of features, which only train.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -194,7 +220,9 @@ def cross_fitted(
 
 
 def tf_idf(texts: Sequence[str]) -> Embed:
-    """Features without any model: words and pairs of words, and runs of two to four characters inside words."""
+    """Features without any model: words and pairs of words, and runs of two to four characters
+    inside words.
+    """
     return fit_tfidf(texts, min_df=2 if len(texts) > 200 else 1, dtype=np.float32)
 
 
@@ -210,7 +238,8 @@ def confident(given: Numbers, probabilities: Numbers, by: str) -> tuple[Numbers,
 
 
 class LabelNoiseRule(LastFilter):
-    """Reject labels that are likely wrong by confident learning over a classifier, cross-fitted to all accepted rows.
+    """Reject labels that are likely wrong by confident learning over a classifier, cross-fitted to
+    all accepted rows.
 
     Real rows of the recipe train the classifier too, and are not judged.
     """
@@ -219,7 +248,9 @@ class LabelNoiseRule(LastFilter):
 
     class Options(BaseOptions):
         by: By = Field("both", description="How cleanlab decides.")
-        at_least: float = Field(0.0, ge=0, lt=1, description="Probability that the other label must have.")
+        at_least: float = Field(
+            0.0, ge=0, lt=1, description="Probability that the other label must have."
+        )
         folds: int = Field(5, ge=2, description="Folds of the cross-fitting.")
         seed: int = Field(0, ge=0, description="Seed of the folds.")
         max_rows: int = Field(
@@ -231,20 +262,29 @@ class LabelNoiseRule(LastFilter):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         _require_packages()
-        self.by, self.at_least, self.folds = self.options.by, self.options.at_least, self.options.folds
+        self.by, self.at_least, self.folds = (
+            self.options.by,
+            self.options.at_least,
+            self.options.folds,
+        )
         self.seed, self.max_rows = self.options.seed, self.options.max_rows
         self._rows: list[tuple[str, str, str]] = []
 
     def columns(self, kind: Kind) -> list[str]:
         if not {"text", "label"} <= set(kind.columns):
-            raise RecipeError(f"rule 'label_noise': rows of the kind {kind.name!r} have no text and label")
+            raise RecipeError(
+                f"rule 'label_noise': rows of the kind {kind.name!r} have no text and label"
+            )
         return ["id", "text", "label"]
 
     def take(self, batch: pa.RecordBatch, kind: Kind) -> None:
-        self._rows += zip(*(batch.column(name).to_pylist() for name in ("id", "text", "label")), strict=True)
+        self._rows += zip(
+            *(batch.column(name).to_pylist() for name in ("id", "text", "label")), strict=True
+        )
         if len(self._rows) > self.max_rows:
             raise RecipeError(
-                f"rule 'label_noise': more than {self.max_rows:,} accepted rows; raise max_rows, or leave it out"
+                f"rule 'label_noise': more than {self.max_rows:,} accepted rows; raise max_rows, or"
+                " leave it out"
             )
 
     def settle(self, kind: Kind) -> Iterable[tuple[int, str]]:
@@ -258,7 +298,10 @@ class LabelNoiseRule(LastFilter):
             folds=self.folds, by=self.by, seed=self.seed,
         )  # fmt: skip
         return [
-            (order[i], f"given {labels[i]}, looks like {found.suggested[i]} ({found.probability[i]:.2f})")
+            (
+                order[i],
+                f"given {labels[i]}, looks like {found.suggested[i]} ({found.probability[i]:.2f})",
+            )
             for i in found.wrong
             if found.probability[i] >= self.at_least
         ]

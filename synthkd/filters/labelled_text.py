@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class LabelKnown(TextRule):
-    """Reject labels that the teacher wrote and the taxonomy does not have. Without a taxonomy every label passes."""
+    """Reject labels that the teacher wrote and the taxonomy does not have.
+
+    Without a taxonomy every label passes.
+    """
 
     name: ClassVar[str] = "label_known"
 
@@ -33,7 +36,8 @@ class LabelKnown(TextRule):
 
 
 class LabelNamed(TextRule):
-    """Reject texts that name their own label, all words in order: `cancel order` in *Cancel order, please*.
+    """Reject texts that name their own label, all words in order: `cancel order` in *Cancel order,
+    please*.
 
     A classifier would learn the name alone.
     """
@@ -47,7 +51,9 @@ class LabelNamed(TextRule):
 
 
 class Contaminated(Filter):
-    """Reject texts of the evaluation set that the kind names: equal after normalisation, or nearly equal."""
+    """Reject texts of the evaluation set that the kind names: equal after normalisation, or nearly
+    equal.
+    """
 
     name: ClassVar[str] = "contaminated"
 
@@ -69,7 +75,9 @@ class Contaminated(Filter):
 
     def check_kind(self, kind: Kind) -> None:
         if not kind.evaluation:
-            raise RecipeError("rule 'contaminated': name the evaluation set in `kind.options.evaluation`")
+            raise RecipeError(
+                "rule 'contaminated': name the evaluation set in `kind.options.evaluation`"
+            )
 
     def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         self.check_kind(kind)
@@ -93,10 +101,14 @@ class Contaminated(Filter):
         if self._of is kind:
             return
         rows = [row.text for row in kind.evaluation]
-        self._equal = {normal_text(text): number for number, text in reversed(list(enumerate(rows)))}
+        self._equal = {
+            normal_text(text): number for number, text in reversed(list(enumerate(rows)))
+        }
         if self.bands is not None:
             hashes = self.bands.of(rows)
-            orders = [np.argsort(hashes[:, band], kind="stable") for band in range(self.bands.count)]
+            orders = [
+                np.argsort(hashes[:, band], kind="stable") for band in range(self.bands.count)
+            ]
             self._sorted = [(hashes[order, band], order) for band, order in enumerate(orders)]
         self._of = kind
 
@@ -104,7 +116,10 @@ class Contaminated(Filter):
         assert self.bands is not None
         others: set[int] = set()
         for value, (column, order) in zip(hashes, self._sorted, strict=True):
-            begin, end = np.searchsorted(column, value, "left"), np.searchsorted(column, value, "right")
+            begin, end = (
+                np.searchsorted(column, value, "left"),
+                np.searchsorted(column, value, "right"),
+            )
             others.update(order[begin:end].tolist())
         near = [(self.bands.similar(text, kind.evaluation[other].text), -other) for other in others]
         similarity, other = max(near, default=(0.0, 0))

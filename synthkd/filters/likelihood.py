@@ -1,7 +1,8 @@
 """Reject what the teacher itself found least likely.
 
-ATOMIC-10x sorts head events by negative log-likelihood and drops the worst 20 % (West et al. 2022). The cut
-needs all rows, so this is a named global step: a histogram is filled batch by batch, in flat memory.
+ATOMIC-10x sorts head events by negative log-likelihood and drops the worst 20 % (West et al. 2022).
+The cut needs all rows, so this is a named global step: a histogram is filled batch by batch, in
+flat memory.
 """
 
 from __future__ import annotations
@@ -21,14 +22,17 @@ _WIDTH, _BINS = 0.001, 200_000
 
 
 class WorstNLL(GlobalFilter):
-    """Reject a share of rows with the highest negative log-likelihood; rows without a log-probability pass."""
+    """Reject a share of rows with the highest negative log-likelihood; rows without a
+    log-probability pass.
+    """
 
     name: ClassVar[str] = "worst_nll"
 
     class Options(BaseOptions):
         share: float = Field(0.2, gt=0, lt=1, description="Share of the rows to reject.")
         per_token: bool = Field(
-            False, description="Divide by the number of tokens, so that length alone rejects no answer."
+            False,
+            description="Divide by the number of tokens, so that length alone rejects no answer.",
         )
 
     options: Options
@@ -75,7 +79,9 @@ class WorstNLL(GlobalFilter):
 
 
 def _floats(column: pa.Array) -> np.ndarray[Any, np.dtype[np.float64]]:
-    values: np.ndarray[Any, np.dtype[np.float64]] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    values: np.ndarray[Any, np.dtype[np.float64]] = column.cast(pa.float64()).to_numpy(
+        zero_copy_only=False
+    )
     return values
 
 

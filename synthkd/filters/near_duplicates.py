@@ -1,7 +1,7 @@
 """Near duplicates among accepted rows, and of rows that people made: the likeliest stays.
 
-Signatures and texts lie in files while it works. In memory stay about `BYTES` a row, and 256 more for a row that
-meets another in some band (at a threshold of 0.8).
+Signatures and texts lie in files while it works. In memory stay about `BYTES` a row, and 256 more
+for a row that meets another in some band (at a threshold of 0.8).
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from synthkd.kinds.base import Kind
 
 _ROW = np.dtype([("rank", "f8"), ("key", "S16"), ("id", "S8"), ("begin", "i8")])
-#: Bytes of a row in memory: what decides who stays and where its text begins, its place in order, a band's sort.
+#: Bytes of a row in memory: what decides who stays and where its text begins, its place in order, a
+#: band's sort.
 BYTES = _ROW.itemsize + 32
 
 
@@ -52,7 +53,9 @@ class Spool:
     def add(
         self, texts: Sequence[str], names: Sequence[str], within: Sequence[str] | None, **rank: Any
     ) -> None:
-        """Take in rows: texts, the names that reasons tell, the values inside which they are compared."""
+        """Take in rows: texts, the names that reasons tell, the values inside which they are
+        compared.
+        """
         hashes = self.bands.of(texts)
         if within is not None:
             hashes ^= np.array([_hash(value) for value in within], np.uint64)[:, None]
@@ -79,7 +82,11 @@ class Spool:
         def blob(row: int) -> list[str]:
             begin = int(rows["begin"][row])
             self._texts.seek(begin)
-            return self._texts.read(int(ends[row]) - begin).decode("utf-8", "surrogatepass").split("\0", 1)
+            return (
+                self._texts.read(int(ends[row]) - begin)
+                .decode("utf-8", "surrogatepass")
+                .split("\0", 1)
+            )
 
         for row, other, similarity in drop_near_duplicates(
             self._band, order, fixed, lambda row: blob(row)[1], self.bands
@@ -93,8 +100,9 @@ class Spool:
 class NearDuplicate(LastFilter):
     """Nearly the same text as a likelier accepted row, or as a real row of the recipe.
 
-    ``threshold``: Jaccard similarity of the runs of ``size`` characters in the normalised texts. ``within``: compare only rows
-    that share this column (`label`, say). ``column``: the compared text. Decided last, over all that was accepted.
+    ``threshold``: Jaccard similarity of the runs of ``size`` characters in the normalised texts.
+    ``within``: compare only rows that share this column (`label`, say). ``column``: the compared
+    text. Decided last, over all that was accepted.
     """
 
     name: ClassVar[str] = "near_duplicate"
@@ -104,7 +112,9 @@ class NearDuplicate(LastFilter):
             0.8, gt=0, le=1, description="Jaccard similarity from which texts are nearly equal."
         )
         size: int = Field(SHINGLE, ge=1, description="Characters of the runs that are compared.")
-        within: str | None = Field(None, description="Compare only rows that share the value of this column.")
+        within: str | None = Field(
+            None, description="Compare only rows that share the value of this column."
+        )
         column: str | None = Field(None, description="Column of the text. Default: the kind's own.")
 
     options: Options
@@ -125,7 +135,9 @@ class NearDuplicate(LastFilter):
                     f"rule 'near_duplicate': rows of the kind {kind.name!r} have no column {name!r}"
                 )
         return list(
-            dict.fromkeys([text, *([self.within] if self.within else []), "id", "completion_key", "logprob"])
+            dict.fromkeys(
+                [text, *([self.within] if self.within else []), "id", "completion_key", "logprob"]
+            )
         )
 
     def take(self, batch: pa.RecordBatch, kind: Kind) -> None:

@@ -1,11 +1,14 @@
-"""Claims that one thing is more than another, put in order: no cycle such as cat > dog > mouse > cat stays.
+"""Claims that one thing is more than another, put in order: no cycle such as cat > dog > mouse >
+cat stays.
 
-A claim is an edge from what is more to what is less. Edges that lie on no cycle are never touched. Of the others the
-strongest are taken first, and an edge that would close a cycle with those already taken is rejected: so each rejected
-edge is the weakest of a cycle, and none could be taken back. Strength is an edge's weight (its votes, say); among equal
-weights it is how well the edge agrees with the ranks that all edges give together.
+A claim is an edge from what is more to what is less. Edges that lie on no cycle are never touched.
+Of the others the strongest are taken first, and an edge that would close a cycle with those already
+taken is rejected: so each rejected edge is the weakest of a cycle, and none could be taken back.
+Strength is an edge's weight (its votes, say); among equal weights it is how well the edge agrees
+with the ranks that all edges give together.
 
-Pure functions on whole numbers. Ranks and peeling are vectorised; what is left of the graph goes through Python.
+Pure functions on whole numbers. Ranks and peeling are vectorised; what is left of the graph goes
+through Python.
 """
 
 from __future__ import annotations
@@ -71,8 +74,8 @@ def components(tail: Numbers, head: Numbers) -> Numbers:
 class Order:
     """Nodes in an order that all edges keep; edges are added one by one (Pearce and Kelly 2006).
 
-    Only the nodes between the ends of an edge are looked at, so a good order to begin with (``rank``, the largest
-    first) makes it fast.
+    Only the nodes between the ends of an edge are looked at, so a good order to begin with
+    (``rank``, the largest first) makes it fast.
     """
 
     def __init__(self, rank: Numbers) -> None:
@@ -112,8 +115,13 @@ class Order:
             self.place[node] = place
 
 
-def path(taken: dict[int, dict[int, int]], start: int, goal: int, place: Sequence[int]) -> list[int]:
-    """The edges of a shortest path; empty where there is none. ``place`` is an order that all edges keep."""
+def path(
+    taken: dict[int, dict[int, int]], start: int, goal: int, place: Sequence[int]
+) -> list[int]:
+    """The edges of a shortest path; empty where there is none.
+
+    ``place`` is an order that all edges keep.
+    """
     last = place[goal]
     came: dict[int, tuple[int, int]] = {start: (-1, -1)}
     waiting = deque([start])
@@ -133,7 +141,8 @@ def path(taken: dict[int, dict[int, int]], start: int, goal: int, place: Sequenc
 
 
 NAME = "order"
-#: Rounds in which nodes that lie on no cycle are taken off; what a long chain leaves is left to `components`.
+#: Rounds in which nodes that lie on no cycle are taken off; what a long chain leaves is left to
+#: `components`.
 _PEELS = 64
 #: Steps of the ranks, and how strongly a rank is drawn to 0 (in votes).
 _STEPS, _PRIOR = 60, 0.5
@@ -145,9 +154,9 @@ _LEAST = 0.25
 class Ordered:
     """What became of the edges.
 
-    ``rejected``: by edge. ``tangle``: the number of the knot of cycles that an edge lies in, -1 where it lies on none.
-    ``cycles``: for each edge that closes a cycle, the edges of a shortest one, itself first. An edge that is rejected and
-    not among them says the opposite of the ranks.
+    ``rejected``: by edge. ``tangle``: the number of the knot of cycles that an edge lies in, -1
+    where it lies on none. ``cycles``: for each edge that closes a cycle, the edges of a shortest
+    one, itself first. An edge that is rejected and not among them says the opposite of the ranks.
     """
 
     rejected: Numbers
@@ -169,13 +178,16 @@ def put_in_order(
 ) -> Ordered:
     """Reject edges until no cycle is left.
 
-    ``more`` and ``less`` are codes of things, ``axis`` that of what they are compared on (claims on different axes
-    have nothing to do with each other). With ``against``, an edge that lies on a cycle and says the opposite of the ranks,
-    by more than this, is rejected too. The order of edges carries no meaning.
+    ``more`` and ``less`` are codes of things, ``axis`` that of what they are compared on (claims on
+    different axes have nothing to do with each other). With ``against``, an edge that lies on a
+    cycle and says the opposite of the ranks, by more than this, is rejected too. The order of edges
+    carries no meaning.
     """
     tail, head = _nodes(np.asarray(more), np.asarray(less), axis)
     count = len(tail)
-    heavy = np.ones(count) if weight is None else np.nan_to_num(np.asarray(weight, dtype=np.float64))
+    heavy = (
+        np.ones(count) if weight is None else np.nan_to_num(np.asarray(weight, dtype=np.float64))
+    )
     rejected, tangle = np.zeros(count, dtype=bool), np.full(count, -1, dtype=np.int64)
     cycles: dict[int, list[int]] = {}
     places = _on_cycles(tail, head, tangle)
@@ -188,8 +200,10 @@ def put_in_order(
 
 
 def ranks(tail: Numbers, head: Numbers, weight: Numbers) -> Numbers:
-    """A number for each node, larger where it is more: the likeliest strengths under Bradley and Terry's model, drawn to
-    0. By gradient steps that are scaled to each node's edges."""
+    """A number for each node, larger where it is more: the likeliest strengths under Bradley and
+    Terry's model, drawn to
+    0. By gradient steps that are scaled to each node's edges.
+    """
     nodes = int(max(tail.max(), head.max())) + 1 if len(tail) else 0
     share = weight / max(float(weight.mean()), 1e-12) if len(weight) else weight
     degree = np.bincount(tail, share, nodes) + np.bincount(head, share, nodes)
@@ -246,7 +260,8 @@ def _take(
 ) -> None:
     """Take the edges that lie on cycles, the strongest first."""
     agrees = np.round(rank[tail[places]] - rank[head[places]], 9)
-    # Of equal ones the first in the order of their ends: the order in which edges came is looked at last.
+    # Of equal ones the first in the order of their ends: the order in which edges came is looked at
+    # last.
     strongest = places[np.lexsort((places, head[places], tail[places], -agrees, -heavy[places]))]
     order = Order(rank)
     taken: dict[int, dict[int, int]] = {}
@@ -262,19 +277,22 @@ def _take(
 class OrderRule(Filter):
     """Reject claims that close a cycle with stronger ones (cat > dog > mouse > cat).
 
-    Decided last, over all rows that every other step accepted; each thing and axis is looked at in the whole corpus.
+    Decided last, over all rows that every other step accepted; each thing and axis is looked at in
+    the whole corpus.
     """
 
     name: ClassVar[str] = NAME
 
     class Options(BaseOptions):
         by: Literal["lead", "score"] = Field(
-            "lead", description="What makes a claim strong: its lead in votes, or the critic's score."
+            "lead",
+            description="What makes a claim strong: its lead in votes, or the critic's score.",
         )
         against: float | None = Field(
             None,
             ge=0,
-            description="Reject also claims that lie on a cycle and contradict the ranks of all claims by more than so much"
+            description="Reject also claims that lie on a cycle and contradict the ranks of all"
+            " claims by more than so much"
             " (log-odds; 0.5 is mild).",
         )
 
@@ -286,15 +304,22 @@ class OrderRule(Filter):
 
     def check_kind(self, kind: Kind) -> None:
         if not kind.has_claims:
-            raise RecipeError(f"rule 'order': rows of the kind {kind.name!r} say of nothing that it is more")
+            raise RecipeError(
+                f"rule 'order': rows of the kind {kind.name!r} say of nothing that it is more"
+            )
 
     def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         """Nothing yet: the judge asks `put_in_order` when all rows are known."""
         self.check_kind(kind)
         return [None] * batch.num_rows
 
-    def strength(self, votes: Numbers, agreement: Numbers, margin: Numbers, score: Numbers) -> Numbers:
-        """The weight of each claim. The lead is votes for it less votes for the next answer; NaN columns say nothing."""
+    def strength(
+        self, votes: Numbers, agreement: Numbers, margin: Numbers, score: Numbers
+    ) -> Numbers:
+        """The weight of each claim.
+
+        The lead is votes for it less votes for the next answer; NaN columns say nothing.
+        """
         if self.by == "score":
             return score
         lead = np.round(margin * votes / np.where(agreement > 0, agreement, np.nan), 6)

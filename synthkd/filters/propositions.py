@@ -1,4 +1,6 @@
-"""Rules on propositions: each stands for a sentence, stands alone, is one claim, no copy, and says nothing new."""
+"""Rules on propositions: each stands for a sentence, stands alone, is one claim, no copy, and says
+nothing new.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,9 @@ class PropositionRule(TextRule):
 
 
 class HasProposition(PropositionRule):
-    """Reject sentences without a proposition, groups without a sentence, and propositions that break off."""
+    """Reject sentences without a proposition, groups without a sentence, and propositions that
+    break off.
+    """
 
     name: ClassVar[str] = "has_proposition"
     besides: ClassVar[tuple[str, ...]] = ("flaw", "finish_reason")
@@ -86,7 +90,9 @@ class HasProposition(PropositionRule):
 
 
 class SelfContained(TextRule):
-    """Reject propositions that begin with a word that points at something said before: `it`, `he`, `this`, …"""
+    """Reject propositions that begin with a word that points at something said before: `it`, `he`,
+    `this`, …
+    """
 
     name: ClassVar[str] = "self_contained"
 
@@ -114,14 +120,20 @@ class SelfContained(TextRule):
 
 
 class OneClaim(TextRule):
-    """Reject more than one claim: several sentences, a semicolon, joined clauses, a relative clause after a comma."""
+    """Reject more than one claim: several sentences, a semicolon, joined clauses, a relative clause
+    after a comma.
+    """
 
     name: ClassVar[str] = "one_claim"
 
     class Options(TextRule.Options):
-        allow: str | tuple[str, ...] = Field((), description=f"Signs to let pass, of: {', '.join(SIGNS)}.")
+        allow: str | tuple[str, ...] = Field(
+            (), description=f"Signs to let pass, of: {', '.join(SIGNS)}."
+        )
         max_words: int = Field(40, ge=1, description="Words of a proposition at most.")
-        model: str | None = Field(None, description="spaCy model whose parser finds joined predicates too.")
+        model: str | None = Field(
+            None, description="spaCy model whose parser finds joined predicates too."
+        )
 
         @field_validator("allow")
         @classmethod
@@ -151,7 +163,9 @@ class OneClaim(TextRule):
         try:
             return spacy.load(str(self.model), exclude=["ner"])
         except OSError:
-            raise KindError(f"rule 'one_claim': no spaCy model {self.model!r} is installed here") from None
+            raise KindError(
+                f"rule 'one_claim': no spaCy model {self.model!r} is installed here"
+            ) from None
 
     def check(self, row: Row, kind: Kind) -> str | None:
         text = self.text(row, kind)
@@ -160,20 +174,29 @@ class OneClaim(TextRule):
             return f"{count} words, more than {self.max_words}"
         if found := several_claims(text, self.allow):
             return found
-        if self.model and "coordination" not in self.allow and (joined := joined_predicates(self._nlp(text))):
+        if (
+            self.model
+            and "coordination" not in self.allow
+            and (joined := joined_predicates(self._nlp(text)))
+        ):
             return f"coordination: another predicate {joined[0]!r}"
         return None
 
 
 class NotCopy(PropositionRule):
-    """Reject propositions that repeat most words of a long sentence; a short sentence may be one claim as it stands."""
+    """Reject propositions that repeat most words of a long sentence; a short sentence may be one
+    claim as it stands.
+    """
 
     name: ClassVar[str] = "not_copy"
 
     class Options(TextRule.Options):
         min_words: int = Field(20, ge=0, description="Words from which a sentence is long.")
         share: float = Field(
-            0.9, gt=0, le=1, description="Share of the sentence's words from which a text is a copy."
+            0.9,
+            gt=0,
+            le=1,
+            description="Share of the sentence's words from which a text is a copy.",
         )
 
     options: Options
@@ -191,13 +214,18 @@ class NotCopy(PropositionRule):
             return f"is the sentence, of {count} words"
         theirs = set(overlap_words(sentence))
         repeated = len(theirs & set(overlap_words(self.text(row, kind)))) / max(len(theirs), 1)
-        return f"repeats {repeated:.0%} of a sentence of {count} words" if repeated >= self.share else None
+        return (
+            f"repeats {repeated:.0%} of a sentence of {count} words"
+            if repeated >= self.share
+            else None
+        )
 
 
 class Grounded(PropositionRule):
     """Reject propositions with a number or a name that the source does not have.
 
-    Numbers count by value (`1,000`, `1000`; `two`, `2`); names are capitalised words that do not begin a sentence.
+    Numbers count by value (`1,000`, `1000`; `two`, `2`); names are capitalised words that do not
+    begin a sentence.
     """
 
     name: ClassVar[str] = "grounded"
@@ -207,12 +235,14 @@ class Grounded(PropositionRule):
         numbers: bool = Field(True, description="Check numbers.")
         names: bool = Field(True, description="Check names.")
         within: Literal["source", "sentence"] = Field(
-            "source", description="Text that must have them: what the teacher read, or the sentence."
+            "source",
+            description="Text that must have them: what the teacher read, or the sentence.",
         )
         new_words: int | None = Field(
             None,
             ge=0,
-            description="Other words at most that the source lacks, small words such as `is` and `the` left out."
+            description="Other words at most that the source lacks, small words such as `is` and"
+            " `the` left out."
             " Default: any number, for teachers that paraphrase.",
         )
 
@@ -236,7 +266,9 @@ class Grounded(PropositionRule):
             ]
         if self.names:
             known_names = _words(source)
-            missing += [f"name {name!r}" for name in proper_names(text) if not name_found(name, known_names)]
+            missing += [
+                f"name {name!r}" for name in proper_names(text) if not name_found(name, known_names)
+            ]
         if self.new_words is not None and not missing:
             new = [
                 word

@@ -1,4 +1,6 @@
-"""Rules on the steps of a rationale: whether its equations hold, and whether they come to its answer."""
+"""Rules on the steps of a rationale: whether its equations hold, and whether they come to its
+answer.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,8 @@ class Arithmetic(TextRule):
 
     def text(self, row: Row, kind: Kind) -> str:
         return str(
-            row[self.column or ("rationale" if "rationale" in kind.columns else kind.columns[-1])] or ""
+            row[self.column or ("rationale" if "rationale" in kind.columns else kind.columns[-1])]
+            or ""
         )
 
     def check(self, row: Row, kind: Kind) -> str | None:
@@ -49,8 +52,9 @@ class Arithmetic(TextRule):
 class AnswerAgrees(TextRule):
     """Reject rows whose steps come to something else than the answer.
 
-    Numbers: the last sentence of the steps ends in an equation, and the answer is neither its result (rounded, it may be
-    be) nor one operation away from it. Choices: the last sentence names another choice, and no sentence the answer.
+    Numbers: the last sentence of the steps ends in an equation, and the answer is neither its
+    result (rounded, it may be be) nor one operation away from it. Choices: the last sentence names
+    another choice, and no sentence the answer.
     """
 
     name: ClassVar[str] = "answer_agrees"
@@ -88,13 +92,16 @@ def _other_number(steps: str, answer: Fraction) -> str | None:
 def _one_away(result: Fraction, number: Fraction) -> set[Fraction]:
     """What one more operation makes of a result: the step that an answer may leave unsaid."""
     made = {result + number, result - number, number - result, result * number}
-    return made | ({result / number} if number else set()) | ({number / result} if result else set())
+    return (
+        made | ({result / number} if number else set()) | ({number / result} if result else set())
+    )
 
 
 class AgreesWithGold(TextRule):
     """Reject answers other than the input's ``gold``; for expressions, other than the target.
 
-    Rows without a gold answer pass; a gold answer that is none of its type (`5 feet 6 inches`) rejects its rows, by name.
+    Rows without a gold answer pass; a gold answer that is none of its type (`5 feet 6 inches`)
+    rejects its rows, by name.
     """
 
     name: ClassVar[str] = "agrees_with_gold"
@@ -103,7 +110,9 @@ class AgreesWithGold(TextRule):
         if "right" not in batch.schema.names:
             return [None] * batch.num_rows
         columns = [batch.column(name).to_pylist() for name in ("right", "answer", "gold")]
-        return [_disagreement(right, answer, gold) for right, answer, gold in zip(*columns, strict=True)]
+        return [
+            _disagreement(right, answer, gold) for right, answer, gold in zip(*columns, strict=True)
+        ]
 
     def check(self, row: Row, kind: Kind) -> str | None:
         return None if row.get("right") is not False else "not right"

@@ -1,7 +1,9 @@
-"""Texts that are no answer: refusals, a model's words about itself, placeholders, errors of a server.
+"""Texts that are no answer: refusals, a model's words about itself, placeholders, errors of a
+server.
 
-The patterns are anchored, and each asks for more than one sign, since knowledge and utterances may begin alike: *I'm sorry,
-my card has not come* and *I can't log in* are no refusals. Measured in `tests/filters/test_refusal.py`.
+The patterns are anchored, and each asks for more than one sign, since knowledge and utterances may
+begin alike: *I'm sorry, my card has not come* and *I can't log in* are no refusals. Measured in
+`tests/filters/test_refusal.py`.
 """
 
 from __future__ import annotations
@@ -20,72 +22,142 @@ _QUOTE = r"[\s\"'“”‘’`*_(\[<>{}]*"
 _END = r"[\s.!…:;,\"'“”’`*_)\]<>{}]*$"
 #: A text that is one of these words and no more.
 _PLACEHOLDERS = (
-    "none", "null", "nil", "nan", "undefined", "unknown", r"n\s?/\s?a", "not applicable", "not available",
-    "not specified", "not provided", "not known", "no answer", "no response", "no output", "no result", "no results",
-    "no data", "unspecified", "unclear", "no answer (?:is )?possible", "there is no answer", r"none (?:given|found|available|applicable|known|provided)", "tbd", "todo", "placeholder",
-    "lorem ipsum.*", "(?:(?:your|insert) )?(?:answer|response|text) (?:goes )?here", "insert .{1,40} here", "empty string", "无", "没有", "不知道", "なし", "нет данных", "keine angabe", "sin respuesta",
+    "none", "null", "nil", "nan", "undefined", "unknown", r"n\s?/\s?a", "not applicable",
+    "not available",
+    "not specified", "not provided", "not known", "no answer", "no response", "no output",
+    "no result", "no results",
+    "no data", "unspecified", "unclear", "no answer (?:is )?possible", "there is no"
+        " answer", r"none (?:given|found|available|applicable|known|provided)", "tbd", "todo",
+        "placeholder",
+    "lorem ipsum.*", "(?:(?:your|insert) )?(?:answer|response|text) (?:goes"
+        " )?here", "insert .{1,40} here", "empty string", "无", "没有", "不知道", "なし", "нет данных",
+        "keine angabe", "sin respuesta",
 )  # fmt: skip
-_NOT = r"(?:can\s?not|can['’]?t|could not|couldn['’]t|won['’]?t|will not|am (?:unable|not able|not allowed) to|['’]m (?:unable|not able|not allowed) to|do not|don['’]t|am not|['’]m not)"
-_SORRY = r"(?:i['’]?\s?a?m (?:very |so |really )?(?:sorry|afraid)|(?:very |so )?sorry|my apologies|apologies|i (?:must |have to )?apologi[sz]e|unfortunately|regrettably)"
+_NOT = (
+    r"(?:can\s?not|can['’]?t|could not|couldn['’]t|won['’]?t|will not|am (?:unable|not able|not"
+    r" allowed) to|['’]m (?:unable|not able|not allowed) to|do not|don['’]t|am not|['’]m not)"
+)
+_SORRY = (
+    r"(?:i['’]?\s?a?m (?:very |so |really )?(?:sorry|afraid)|(?:very |so )?sorry|my"
+    r" apologies|apologies|i (?:must |have to )?apologi[sz]e|unfortunately|regrettably)"
+)
 #: What a model does for its user, and a customer does not for a bank.
 _SERVE = (
-    r"(?:answer(?: (?:that|this|the|your|such|any)\b.*)?$|assist\b|comply\b|fulfil+\b|generate\b|provide (?:an? |any |the |that |this |such |you |information|content|assistance|medical|legal|financial)|"
-    r"(?:help|do|discuss|engage in|continue|participate in|create|write|complete|produce|support|process)(?: you)?(?: with)? (?:that|this|your request|such|content|requests?|topics?)\b|"
-    r"feel comfortable (?:answering|assisting|helping|providing|discussing|writing|creating|generating|with th)|have (?:access to (?:real|current|the internet|external|live|up-to-date|your|any|that|this|such|information)|enough (?:information|context|data)|the (?:ability|capability) to|personal|real-time|feelings|opinions)|"
-    r"fulfil|respond\b|determine\b|browse\b|see (?:the |any )?(?:image|picture|attachment)|understand (?:the|your) (?:question|request|prompt)|be able to (?:answer|help|assist|comply|provide|generate|fulfil|do (?:that|this))\b)"
+    r"(?:answer(?:"
+    r" (?:that|this|the|your|such|any)\b.*)?$|assist\b|comply\b|fulfil+\b|generate\b|provide (?:an?"
+    r" |any |the |that |this |such |you |information|content|assistance|medical|legal|financial)|"
+    r"(?:help|do|discuss|engage in|continue|participate"
+    r" in|create|write|complete|produce|support|process)(?: you)?(?: with)? (?:that|this|your"
+    r" request|such|content|requests?|topics?)\b|"
+    r"feel comfortable"
+    r" (?:answering|assisting|helping|providing|discussing|writing|creating|generating|with"
+    r" th)|have (?:access to (?:real|current|the"
+    r" internet|external|live|up-to-date|your|any|that|this|such|information)|enough"
+    r" (?:information|context|data)|the (?:ability|capability)"
+    r" to|personal|real-time|feelings|opinions)|"
+    r"fulfil|respond\b|determine\b|browse\b|see (?:the |any"
+    r" )?(?:image|picture|attachment)|understand (?:the|your) (?:question|request|prompt)|be able"
+    r" to (?:answer|help|assist|comply|provide|generate|fulfil|do (?:that|this))\b)"
 )
 #: Names in brackets that a template or a site leaves in the place of a text.
-_BRACKETED = r"(?:insert\b[^\]>}]{0,40}|(?:your |the )?(?:answer|tail|text|response|output|object|entity|completion|placeholder|sentence)(?: here)?|redacted|removed|deleted)"
-#: What follows a model's word for itself; a person who is one goes on otherwise (an assistant manager, an AI researcher).
+_BRACKETED = (
+    r"(?:insert\b[^\]>}]{0,40}|(?:your |the"
+    r" )?(?:answer|tail|text|response|output|object|entity|completion|placeholder|sentence)(?:"
+    r" here)?|redacted|removed|deleted)"
+)
+#: What follows a model's word for itself; a person who is one goes on otherwise (an assistant
+#: manager, an AI researcher).
 _ITSELF = r"(?=\s*(?:$|[,.;:!…)\"'*]|(?:i|and|so|but|with|without|that|developed|created|trained|made|designed|built|by|from|here)\b))"
-_AI = r"(?:an? )?(?:ai|a\.i\.|artificial intelligence|(?:large |ai )?language model|ai (?:language )?model|(?:ai |virtual )?assistant|chatbot|llm)\b"
+_AI = (
+    r"(?:an? )?(?:ai|a\.i\.|artificial intelligence|(?:large |ai )?language model|ai (?:language"
+    r" )?model|(?:ai |virtual )?assistant|chatbot|llm)\b"
+)
 _PATTERNS: dict[str, str] = {
     "is a placeholder": (
         rf"^{_QUOTE}(?:{'|'.join(_PLACEHOLDERS)}){_END}|^[\s\"'`*]*[\[<{{]{{1,2}}\s*{_BRACKETED}\s*[\]>}}]{{1,2}}{_END}"
     ),
     "speaks of itself as a model": (
-        rf"^{_QUOTE}(?:{_SORRY}[,.]? (?:but )?)?(?:as {_AI}|being {_AI}|i(?:['’]?\s?a?m| am)(?: just| only| merely)? {_AI}(?! for\b)){_ITSELF}"
-        rf"|^{_QUOTE}i(?:['’]m| am) (?:chatgpt|claude|gemini|bard|qwen|deepseek|llama|mistral|copilot|grok|kimi)\b"
-        r"|^\W*(?:als (?:ein )?(?:ki|sprachmodell)|en tant qu['’](?:ia\b|intelligence artificielle|un modèle de langage)"
-        r"|como (?:un |uma? )?(?:ia\b|modelo de (?:lenguaje|linguagem)|inteligencia artificial)|come (?:ia\b|modello linguistico)"
-        r"|как (?:языковая модель|искусственный интеллект|ии\b)|作为(?:一个|一名)?(?:人工智能|ai|语言模型|大型语言模型)|私はai)"
+        rf"^{_QUOTE}(?:{_SORRY}[,.]? (?:but )?)?(?:as {_AI}|being {_AI}|i(?:['’]?\s?a?m| am)(?:"
+        rf" just| only| merely)? {_AI}(?! for\b)){_ITSELF}"
+        rf"|^{_QUOTE}i(?:['’]m| am)"
+        r" (?:chatgpt|claude|gemini|bard|qwen|deepseek|llama|mistral|copilot|grok|kimi)\b"
+        r"|^\W*(?:als (?:ein )?(?:ki|sprachmodell)|en tant qu['’](?:ia\b|intelligence"
+        r" artificielle|un modèle de langage)"
+        r"|como (?:un |uma? )?(?:ia\b|modelo de (?:lenguaje|linguagem)|inteligencia"
+        r" artificial)|come (?:ia\b|modello linguistico)"
+        r"|как (?:языковая модель|искусственный"
+        r" интеллект|ии\b)|作为(?:一个|一名)?(?:人工智能|ai|语言模型|大型语言模型)|私はai)"
     ),
     "refuses": (
         rf"^{_QUOTE}(?:{_SORRY}[,.!]? ?(?:but |that )?)?i {_NOT} {_SERVE}"
         rf"|^{_QUOTE}(?:{_SORRY}[,.!]? ?(?:but |that )?)?i{_NOT} {_SERVE}"
-        rf"|^{_QUOTE}{_SORRY}[,.!]? ?(?:but |that )?i (?:can\s?not|can['’]t|won['’]t)(?: do (?:that|this))?{_END}"
-        rf"|^{_QUOTE}i (?:can\s?not|can['’]t|won['’]t) (?:do (?:that|this)|help(?: you)?(?: with (?:that|this))?){_END}"
-        rf"|^{_QUOTE}i (?:must |have to |will have to )?(?:decline|refuse) to (?:answer|help|assist|provide|write|generate|create)\b"
-        r"|^\W*(?:es tut mir leid,? (?:aber )?(?:ich|dabei|das) kann|lo siento,? (?:pero )?no puedo|je (?:suis désolée?|regrette),? (?:mais )?je ne peux"
-        r"|desculpe,? (?:mas )?(?:eu )?não posso|mi dispiace,? (?:ma )?non posso|извините,? (?:но )?я не могу|к сожалению,? я не могу"
-        r"|je ne peux pas (?:répondre|(?:vous |t['’])?aider|fournir)|ich kann (?:dabei|damit|das|diese|ihnen|dir)\b.{0,30} nicht (?:helfen|beantworten)"
-        r"|przykro mi,? (?:ale )?nie mog|het spijt me,? (?:maar )?ik kan|(?:tôi )?(?:rất )?xin lỗi,? (?:nhưng )?tôi không thể"
-        r"|maaf,? (?:tetapi |tapi )?saya tidak (?:bisa|dapat)|üzgünüm,? (?:ama |ancak )?(?:bu|size|yardım)|मुझे (?:खेद|माफ़?|क्षमा)|क्षमा करें,? (?:लेकिन )?मैं"
+        rf"|^{_QUOTE}{_SORRY}[,.!]? ?(?:but |that )?i (?:can\s?not|can['’]t|won['’]t)(?: do"
+        rf" (?:that|this))?{_END}"
+        rf"|^{_QUOTE}i (?:can\s?not|can['’]t|won['’]t) (?:do (?:that|this)|help(?: you)?(?: with"
+        rf" (?:that|this))?){_END}"
+        rf"|^{_QUOTE}i (?:must |have to |will have to )?(?:decline|refuse) to"
+        r" (?:answer|help|assist|provide|write|generate|create)\b"
+        r"|^\W*(?:es tut mir leid,? (?:aber )?(?:ich|dabei|das) kann|lo siento,? (?:pero )?no"
+        r" puedo|je (?:suis désolée?|regrette),? (?:mais )?je ne peux"
+        r"|desculpe,? (?:mas )?(?:eu )?não posso|mi dispiace,? (?:ma )?non posso|извините,? (?:но"
+        r" )?я не могу|к сожалению,? я не могу"
+        r"|je ne peux pas (?:répondre|(?:vous |t['’])?aider|fournir)|ich kann"
+        r" (?:dabei|damit|das|diese|ihnen|dir)\b.{0,30} nicht (?:helfen|beantworten)"
+        r"|przykro mi,? (?:ale )?nie mog|het spijt me,? (?:maar )?ik kan|(?:tôi )?(?:rất )?xin"
+        r" lỗi,? (?:nhưng )?tôi không thể"
+        r"|maaf,? (?:tetapi |tapi )?saya tidak (?:bisa|dapat)|üzgünüm,? (?:ama |ancak"
+        r" )?(?:bu|size|yardım)|मुझे (?:खेद|माफ़?|क्षमा)|क्षमा करें,? (?:लेकिन )?मैं"
         r"|(?:عذر(?:ًا|اً|ا)|آسف)،? (?:ولكن |لكن )?(?:لا|ولا|أنا)|我(?:无法|不能)(?:回答|提供|帮助|协助|满足|完成)"
         r"|(?:很)?(?:抱歉|对不起)[，, ]*(?:但)?我(?:无法|不能|不会)|申し訳(?:ありません|ございません)|죄송(?:합니다|하지만))"
     ),
     "says that it does not know": (
-        rf"^{_QUOTE}(?:{_SORRY}[,.!]? ?(?:but )?)?(?:i (?:do not|don['’]t|really don['’]t) know(?: (?:the answer|that|this|what you mean))?(?:[,.] (?:sorry|i['’]m sorry))?"
-        r"|i(?: have|['’]ve)?(?: got)? no idea|i(?: prefer|['’]d rather| would rather) not (?:to )?(?:say|answer)|i(?:['’]m| am) not (?:sure|certain)(?: about (?:that|this))?|not sure|no idea|idk|(?:it )?(?:cannot|can['’]t|can not) be determined"
-        r"|(?:there is )?(?:not enough|insufficient) (?:information|context|data)(?: (?:to|is|was|given|provided)\b.*)?"
-        r"|(?:it is |it['’]s )?(?:unable|not able|impossible|not possible) to (?:answer|determine|say|tell)(?: (?:this|that|the|from|without|based|with)\b.*)?"
+        rf"^{_QUOTE}(?:{_SORRY}[,.!]? ?(?:but )?)?(?:i (?:do not|don['’]t|really don['’]t) know(?:"
+        r" (?:the answer|that|this|what you mean))?(?:[,.] (?:sorry|i['’]m sorry))?"
+        r"|i(?: have|['’]ve)?(?: got)? no idea|i(?: prefer|['’]d rather| would rather) not (?:to"
+        r" )?(?:say|answer)|i(?:['’]m| am) not (?:sure|certain)(?: about (?:that|this))?|not"
+        r" sure|no idea|idk|(?:it )?(?:cannot|can['’]t|can not) be determined"
+        r"|(?:there is )?(?:not enough|insufficient) (?:information|context|data)(?:"
+        r" (?:to|is|was|given|provided)\b.*)?"
+        r"|(?:it is |it['’]s )?(?:unable|not able|impossible|not possible) to"
+        r" (?:answer|determine|say|tell)(?: (?:this|that|the|from|without|based|with)\b.*)?"
         r"|(?:cannot|can['’]?t|can not) (?:answer|say)(?: (?:this|that|the) .*)?"
-        r"|please (?:provide|give)(?: me)?(?: with)? (?:(?:more|additional|further) (?:context|information|details)|the (?:text|question|input|sentence|passage|document|context))"
+        r"|please (?:provide|give)(?: me)?(?: with)? (?:(?:more|additional|further)"
+        r" (?:context|information|details)|the"
+        r" (?:text|question|input|sentence|passage|document|context))"
         r"|how (?:can|may) i (?:help|assist)(?: you)?(?: today)?\??"
-        rf"|ich wei(?:ß|ss) (?:es )?nicht|no (?:lo )?sé|je ne sais pas|не знаю|わかりません|모르겠(?:습니다|어요)){_END}"
+        r"|ich wei(?:ß|ss) (?:es )?nicht|no (?:lo )?sé|je ne sais pas|не"
+        rf" знаю|わかりません|모르겠(?:습니다|어요)){_END}"
     ),
     "announces an answer and gives none": (
-        rf"^{_QUOTE}(?:(?:sure|certainly|of course|absolutely|okay|ok|great|yes|no problem|happy to help|got it|alright|understood|here you go)(?: thing)?[,.!:]* *)+"
-        rf"(?:(?:i(?:['’]d| would) be (?:happy|glad) to(?: help)?(?: (?:you )?with (?:that|this))?|i can help(?: you)? with (?:that|this)|let me (?:help|think|see)|here (?:is|are|it is|you are|you go)|here['’]s)(?: (?:an?|the|your|my|some|one|\d+))?(?: (?:possible|short|brief|requested|final|completed|new|example))*(?: (?:answers?|responses?|lists?|completions?|texts?|examples?|output|sentences?|ones?|results?))?(?: (?:for you|below|to (?:your|the) (?:question|request)))?){_END}"
+        rf"^{_QUOTE}(?:(?:sure|certainly|of course|absolutely|okay|ok|great|yes|no problem|happy to"
+        r" help|got it|alright|understood|here you go)(?: thing)?[,.!:]* *)+"
+        r"(?:(?:i(?:['’]d| would) be (?:happy|glad) to(?: help)?(?: (?:you )?with"
+        r" (?:that|this))?|i can help(?: you)? with (?:that|this)|let me (?:help|think|see)|here"
+        r" (?:is|are|it is|you are|you go)|here['’]s)(?: (?:an?|the|your|my|some|one|\d+))?(?:"
+        r" (?:possible|short|brief|requested|final|completed|new|example))*(?:"
+        rf" (?:answers?|responses?|lists?|completions?|texts?|examples?|output|sentences?|ones?|results?))?(?: (?:for you|below|to (?:your|the) (?:question|request)))?){_END}"
         rf"|^{_QUOTE}(?:sure(?: thing)?|certainly|absolutely|of course)[!:]+{_END}"
-        rf"|^{_QUOTE}here(?: (?:is|are)|['’]s) (?:an?|the|your|my|some) (?:(?:possible|short|brief|requested|final|completed) )*(?:answers?|responses?|lists?|completions?|output|results?){_END}"
+        rf"|^{_QUOTE}here(?: (?:is|are)|['’]s) (?:an?|the|your|my|some)"
+        r" (?:(?:possible|short|brief|requested|final|completed)"
+        rf" )*(?:answers?|responses?|lists?|completions?|output|results?){_END}"
     ),
     "is an error of a server": (
-        rf"^{_QUOTE}(?:error|exception|fatal|failed|http(?: error)?|status(?: code)?|code)?[\s:,\d#-]*(?:an? |the )?(?:(?:api|server|internal|request|connection|network|unknown|unexpected) )*"
-        r"(?:(?:rate|token|usage|request) ?limit(?:s|ed)? (?:exceeded|reached|error)|quota (?:exceeded|reached)|too many requests|internal server error|bad gateway|gateway time-?out"
-        r"|service (?:temporarily )?unavailable(?=[\s.!]*$|[:;,(]|\s*\d)|(?:request|connection|read|api) (?:timed out|time-?out|refused|reset|failed)|error (?:occurred(?=[\s.!]*$|[:;,(]| (?:while|during|when) (?:processing|generating|fetching|calling|handling|the request))|while processing|generating|\d{3}(?=[\s.!]*$|[:;,(-]))|context (?:length|window) exceeded)\b"
-        rf"|^{_QUOTE}(?:traceback \(most recent call last\)|<!doctype html|\{{[\"']?error[\"']?\s*:)"
-        rf"|^{_QUOTE}error[:,] .{{0,60}}\b(?:limit|quota|exceeded|timeout|timed out|unauthori[sz]ed|forbidden|unavailable|server|token|request|api key)\b"
+        rf"^{_QUOTE}(?:error|exception|fatal|failed|http(?: error)?|status(?:"
+        r" code)?|code)?[\s:,\d#-]*(?:an? |the"
+        r" )?(?:(?:api|server|internal|request|connection|network|unknown|unexpected) )*"
+        r"(?:(?:rate|token|usage|request) ?limit(?:s|ed)? (?:exceeded|reached|error)|quota"
+        r" (?:exceeded|reached)|too many requests|internal server error|bad gateway|gateway"
+        r" time-?out"
+        r"|service (?:temporarily"
+        r" )?unavailable(?=[\s.!]*$|[:;,(]|\s*\d)|(?:request|connection|read|api) (?:timed"
+        r" out|time-?out|refused|reset|failed)|error (?:occurred(?=[\s.!]*$|[:;,(]|"
+        r" (?:while|during|when) (?:processing|generating|fetching|calling|handling|the"
+        r" request))|while processing|generating|\d{3}(?=[\s.!]*$|[:;,(-]))|context"
+        r" (?:length|window) exceeded)\b"
+        rf"|^{_QUOTE}(?:traceback \(most recent call last\)|<!doctype"
+        rf" html|\{{[\"']?error[\"']?\s*:)"
+        rf"|^{_QUOTE}error[:,] .{{0,60}}\b(?:limit|quota|exceeded|timeout|timed"
+        r" out|unauthori[sz]ed|forbidden|unavailable|server|token|request|api key)\b"
     ),
 }  # fmt: skip
 _COMPILED = {why: re.compile(pattern, re.IGNORECASE) for why, pattern in _PATTERNS.items()}

@@ -1,7 +1,7 @@
 """Fixed checks that need no training. Each looks at one row alone.
 
-They follow the cheap validity checks of symbolic knowledge distillation (West et al. 2022) and look at
-the kind's columns, so they serve every kind whose content is short text.
+They follow the cheap validity checks of symbolic knowledge distillation (West et al. 2022) and look
+at the kind's columns, so they serve every kind whose content is short text.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class _MadeUp(dict[str, Any]):
 class RowRule(Filter):
     """A rule on one row at a time.
 
-    `check` alone makes a rule. A fast rule also says in `passes`, from whole columns, which rows surely pass; only the
-    other rows are checked one by one.
+    `check` alone makes a rule. A fast rule also says in `passes`, from whole columns, which rows
+    surely pass; only the other rows are checked one by one.
     """
 
     def check_kind(self, kind: Kind) -> None:
@@ -59,7 +59,8 @@ class RowRule(Filter):
         except _NoColumnError as error:
             column = str(error.args[0])
             raise RecipeError(
-                f"rule {self.name!r}: no column {column!r} in rows of the kind {kind.name!r}{nearest(column, list(row))}"
+                f"rule {self.name!r}: no column {column!r} in rows of the kind"
+                f" {kind.name!r}{nearest(column, list(row))}"
             ) from None
         except SynthKDError:
             raise
@@ -78,12 +79,16 @@ class RowRule(Filter):
         return reasons
 
     def reads(self, batch: pa.RecordBatch) -> bool:
-        """Whether a batch with `row_columns` alone is enough: a rule may judge batches in its own way."""
+        """Whether a batch with `row_columns` alone is enough: a rule may judge batches in its own
+        way.
+        """
         return type(self).reject is RowRule.reject and self.column in (None, *batch.schema.names)
 
     def _rows(self, batch: pa.RecordBatch, kind: Kind) -> list[Row]:
         wanted = dict.fromkeys([*row_columns(kind), *([self.column] if self.column else [])])
-        rows: list[Row] = batch.select([name for name in wanted if name in batch.schema.names]).to_pylist()
+        rows: list[Row] = batch.select(
+            [name for name in wanted if name in batch.schema.names]
+        ).to_pylist()
         return rows
 
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool] | None:
@@ -125,16 +130,24 @@ def row_columns(kind: Kind) -> list[str]:
 
 def _strings(batch: pa.RecordBatch, column: str) -> list[str]:
     # Most are strings as they stand; a detail of a kind may be a number.
-    return [value if type(value) is str else str(value or "") for value in batch.column(column).to_pylist()]
+    return [
+        value if type(value) is str else str(value or "")
+        for value in batch.column(column).to_pylist()
+    ]
 
 
 class Empty(TextRule):
-    """Reject texts of nothing but space and punctuation. Symbols, emoji and emoticons count as content."""
+    """Reject texts of nothing but space and punctuation.
+
+    Symbols, emoji and emoticons count as content.
+    """
 
     name: ClassVar[str] = "empty"
     #: What `str.isalnum` calls a letter or digit.
     _SOME: ClassVar[re.Pattern[str]] = re.compile(r"[^\W_]")
-    _FACE: ClassVar[re.Pattern[str]] = re.compile(r"[:;=8]['’^o-]?[()\[\]/\\|*]+|[()\[\]]['’^o-]?[:;=8]|<3")
+    _FACE: ClassVar[re.Pattern[str]] = re.compile(
+        r"[:;=8]['’^o-]?[()\[\]/\\|*]+|[()\[\]]['’^o-]?[:;=8]|<3"
+    )
 
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
         found = self._SOME.search
@@ -142,15 +155,18 @@ class Empty(TextRule):
 
     def check(self, row: Row, kind: Kind) -> str | None:
         text = self.text(row, kind)
-        if any(ch.isalnum() or unicodedata.category(ch) == "So" for ch in text) or self._FACE.fullmatch(
-            text.strip()
-        ):
+        if any(
+            ch.isalnum() or unicodedata.category(ch) == "So" for ch in text
+        ) or self._FACE.fullmatch(text.strip()):
             return None
         return "no letter or digit"
 
 
 class TooLong(TextRule):
-    """Reject texts of too many words or characters. Most short knowledge of 13 to 18 words is valid."""
+    """Reject texts of too many words or characters.
+
+    Most short knowledge of 13 to 18 words is valid.
+    """
 
     name: ClassVar[str] = "too_long"
 
@@ -200,8 +216,8 @@ class TooShort(TextRule):
 class SelfLoop(TextRule):
     """Reject rows whose first and last column say the same, as head and tail of a triple.
 
-    Rows of a relation that its set calls ``reflexive`` pass: who prays wants to pray. On real triples most rows of such
-    relations are valid, and most of the others are not.
+    Rows of a relation that its set calls ``reflexive`` pass: who prays wants to pray. On real
+    triples most rows of such relations are valid, and most of the others are not.
     """
 
     name: ClassVar[str] = "self_loop"
@@ -230,16 +246,19 @@ def _reflexive(kind: Kind, row: Row) -> bool:
 
 
 class Echo(TextRule):
-    """Reject texts that begin with the head again or repeat a word: the teacher echoes its prompt, or runs in a circle.
+    """Reject texts that begin with the head again or repeat a word: the teacher echoes its prompt,
+    or runs in a circle.
 
-    Small words such as *the* or *to* may not come twice in a row; other words may, since *very very small* and *gorilla
-    gorilla* are valid as often as invalid.
+    Small words such as *the* or *to* may not come twice in a row; other words may, since *very very
+    small* and *gorilla gorilla* are valid as often as invalid.
     """
 
     name: ClassVar[str] = "echo"
 
     class Options(TextRule.Options):
-        repeats: int = Field(3, ge=2, description="Rejected if one word comes so many times in a row.")
+        repeats: int = Field(
+            3, ge=2, description="Rejected if one word comes so many times in a row."
+        )
 
     options: Options
 
@@ -272,27 +291,46 @@ def _doubled(text: str) -> bool:
 def _repeats(text: str, times: int) -> bool:
     """Whether a word comes so many times in a row, or a small one twice."""
     return any(
-        len(list(run)) >= (2 if word in _SMALL else times) for word, run in itertools.groupby(text.split())
+        len(list(run)) >= (2 if word in _SMALL else times)
+        for word, run in itertools.groupby(text.split())
     )
 
 
 #: Nobody says these twice in a row.
 _SMALL = frozenset(
-    ["a", "an", "the", "to", "of", "and", "or", "for", "from", "with", "by", "at", "as", "their", "its"]
+    [
+        "a",
+        "an",
+        "the",
+        "to",
+        "of",
+        "and",
+        "or",
+        "for",
+        "from",
+        "with",
+        "by",
+        "at",
+        "as",
+        "their",
+        "its",
+    ]
 )
 
 
 #: Words after which an English text goes on.
 _OPEN_WORDS = (
-    "a", "an", "and", "as", "because", "but", "if", "its", "my", "or", "our", "than", "the", "their", "which", "your",
+    "a", "an", "and", "as", "because", "but", "if", "its", "my", "or", "our", "than", "the",
+    "their", "which", "your",
 )  # fmt: skip
 
 
 class Unfinished(TextRule):
     """Reject texts that the token limit cut, or that end in a word such as *the*, *and*, *because*.
 
-    Of an answer with several candidates only the last is cut; the whole ones before it pass. A preposition at the end is
-    no sign (*used for sitting on*): on real triples such rows are valid as often as others.
+    Of an answer with several candidates only the last is cut; the whole ones before it pass. A
+    preposition at the end is no sign (*used for sitting on*): on real triples such rows are valid
+    as often as others.
     """
 
     name: ClassVar[str] = "unfinished"
@@ -327,7 +365,9 @@ class Unfinished(TextRule):
 
 
 def _whole(text: str, raw: str | None) -> bool:
-    """Whether a text stands whole in an answer that was cut: something stands behind it, be it the end of its line."""
+    """Whether a text stands whole in an answer that was cut: something stands behind it, be it the
+    end of its line.
+    """
     said = _letters(text)
     if not said or not raw:
         return False
@@ -342,8 +382,9 @@ def _letters(text: str) -> str:
 class Characters(TextRule):
     """Reject texts with a character of markup, a hidden character, or a broken one.
 
-    By default the signs `\\ < > { } * _`, backquotes, controls, hidden characters and U+FFFD are refused. Other signs are
-    part of valid rows more often than not (`24/7`, `50 %`, `C++`, `Series X|S`, *Whose Line Is It Anyway?*).
+    By default the signs `\\ < > { } * _`, backquotes, controls, hidden characters and U+FFFD are
+    refused. Other signs are part of valid rows more often than not (`24/7`, `50 %`, `C++`, `Series
+    X|S`, *Whose Line Is It Anyway?*).
     """
 
     name: ClassVar[str] = "characters"
@@ -351,8 +392,10 @@ class Characters(TextRule):
     class Options(TextRule.Options):
         allowed: str | None = Field(
             None,
-            description="Characters that may stand instead, as the inside of a regular-expression class: `\\w ,.\\-$\"'` is"
-            " the set of ATOMIC-10x heads. `\\w` means letters and digits of every script with their combining marks"
+            description="Characters that may stand instead, as the inside of a regular-expression"
+            " class: `\\w ,.\\-$\"'` is"
+            " the set of ATOMIC-10x heads. `\\w` means letters and digits of every script with"
+            " their combining marks"
             " and joiners, without the underscore.",
         )
 

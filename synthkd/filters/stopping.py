@@ -25,8 +25,11 @@ _NODES = 96
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
-    """``confidence`` None leaves the exact rule alone. ``min_votes`` are asked of a winner: while more samples may
-    still bring a leader there, it is not decided; where they no longer can, nothing can win."""
+    """``confidence`` None leaves the exact rule alone.
+
+    ``min_votes`` are asked of a winner: while more samples may still bring a leader there, it is
+    not decided; where they no longer can, nothing can win.
+    """
 
     confidence: float | None = 0.95
     rule: Literal["beta", "dirichlet"] = "dirichlet"
@@ -50,17 +53,20 @@ class Stopping:
 
 
 def beta(first: int, second: int) -> float:
-    """P(p > 1/2) for p ~ Beta(first + 1, second + 1): that the leader of two answers is the likelier one."""
+    """P(p > 1/2) for p ~ Beta(first + 1, second + 1): that the leader of two answers is the
+    likelier one.
+    """
     trials = first + second + 1
     return float(sum(math.comb(trials, k) for k in range(first + 1)) / 2**trials)
 
 
 @lru_cache(maxsize=4096)
 def dirichlet(counts: tuple[int, ...]) -> float:
-    """P(the first answer is the likeliest) under Dirichlet(counts + 1), with one more answer that nobody gave.
+    """P(the first answer is the likeliest) under Dirichlet(counts + 1), with one more answer that
+    nobody gave.
 
-    Shares of a Dirichlet are gamma variables over their sum, so this is the integral of the leader's density times
-    the others' distribution functions.
+    Shares of a Dirichlet are gamma variables over their sum, so this is the integral of the
+    leader's density times the others' distribution functions.
     """
     if not counts:
         return 0.0
@@ -86,7 +92,10 @@ def lengths(first: int, step: int, most: int) -> list[int]:
 
 
 def asked_of(votes: Sequence[str | None], stopping: Stopping, first: int, step: int) -> int:
-    """How many of a question's recorded votes would have been asked for, in their order. None is no vote."""
+    """How many of a question's recorded votes would have been asked for, in their order.
+
+    None is no vote.
+    """
     for length in lengths(first, step, len(votes)):
         counts = Counter(vote for vote in votes[:length] if vote is not None)
         if stopping.decided(counts.values(), len(votes) - length):

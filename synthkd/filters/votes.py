@@ -1,8 +1,9 @@
 """Votes: what the completions of one question say together.
 
-Self-consistency (Wang et al. 2022, arXiv 2203.11171) takes the answer that most completions give. Here a completion
-has one vote for each answer that it gives, however often it gives it, and a vote may weigh more or less than 1.
-Nothing here depends on the order of rows: sums run over sorted weights, so that they are equal to the last bit.
+Self-consistency (Wang et al. 2022, arXiv 2203.11171) takes the answer that most completions give.
+Here a completion has one vote for each answer that it gives, however often it gives it, and a vote
+may weigh more or less than 1. Nothing here depends on the order of rows: sums run over sorted
+weights, so that they are equal to the last bit.
 """
 
 from __future__ import annotations
@@ -15,19 +16,22 @@ import numpy as np
 
 NAME = "votes"
 Numbers = np.ndarray[Any, Any]
-#: Two weights that differ by a smaller share are a tie: sums of equal weights may differ in their last bits.
+#: Two weights that differ by a smaller share are a tie: sums of equal weights may differ in their
+#: last bits.
 SAME = 1e-9
 
 
 @dataclass(frozen=True)
 class Tally:
-    """The votes, one value for each row that was given; ``says`` is False for rows that give no answer.
+    """The votes, one value for each row that was given; ``says`` is False for rows that give no
+    answer.
 
-    ``votes`` distinct completions give the row's answer, of ``asked`` that came for its question. ``agreement`` is
-    their share of the weight of those; ``margin`` the lead of a winner's share over the next, and what another
-    answer's share lacks to the winner's, below zero. ``entropy`` is that of the question's answers, in nats.
-    ``tied`` rows share the lead, ``leads`` rows have it or share it.
-    ``first`` is the place of a row that gives a leading answer, -1 where no row gives an answer.
+    ``votes`` distinct completions give the row's answer, of ``asked`` that came for its question.
+    ``agreement`` is their share of the weight of those; ``margin`` the lead of a winner's share
+    over the next, and what another answer's share lacks to the winner's, below zero. ``entropy`` is
+    that of the question's answers, in nats. ``tied`` rows share the lead, ``leads`` rows have it or
+    share it. ``first`` is the place of a row that gives a leading answer, -1 where no row gives an
+    answer.
     """
 
     says: Numbers
@@ -45,9 +49,12 @@ class Tally:
 def tally(
     question: Any, answer: Any, completion: Any, weight: Sequence[float] | Numbers | None = None
 ) -> Tally:
-    """Count. An answer that is None is no vote, but its completion counts among those that were asked.
+    """Count.
 
-    The weight of a completion is the largest of its rows' weights (of those that give the answer, for a vote).
+    An answer that is None is no vote, but its completion counts among those that were asked.
+
+    The weight of a completion is the largest of its rows' weights (of those that give the answer,
+    for a vote).
     """
     ask, say, who = codes(question), codes(answer), codes(completion)
     heavy = np.ones(len(ask)) if weight is None else np.asarray(weight, dtype=np.float64)
@@ -105,7 +112,9 @@ def codes(values: Any) -> Numbers:
 
     array = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-    indices: Numbers = array.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    indices: Numbers = (
+        array.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    )
     return indices.astype(np.int64)
 
 

@@ -83,7 +83,10 @@ class BatchStore:
             )
             self.journal._execute_many(
                 "INSERT INTO batch_rows",
-                [(token, row.custom_id, row.request_id, json.dumps(row.sample_indexes)) for row in rows],
+                [
+                    (token, row.custom_id, row.request_id, json.dumps(row.sample_indexes))
+                    for row in rows
+                ],
             )
         return token
 
@@ -113,7 +116,8 @@ class BatchStore:
             ).rowcount
         if not changed:
             raise JournalError(
-                f"{self.journal.path}: another process has dropped the batch {token} that this one was submitting;"
+                f"{self.journal.path}: another process has dropped the batch {token} that this one"
+                " was submitting;"
                 " let one process at a time be at a run"
             )
 
@@ -126,7 +130,9 @@ class BatchStore:
     def batches(self, run: str | None = None) -> list[Batch]:
         """Return the batches of one run or of all, the oldest first."""
         where, values = ("", ()) if run is None else (" WHERE run=?", (run,))
-        rows = self.journal._read(f"SELECT {_COLUMNS} FROM batches{where} ORDER BY created, token", values)
+        rows = self.journal._read(
+            f"SELECT {_COLUMNS} FROM batches{where} ORDER BY created, token", values
+        )
         return [Batch(*row) for row in rows]
 
     def rows(self, token: str) -> list[BatchRow]:
@@ -134,7 +140,10 @@ class BatchStore:
         rows = self.journal._read(
             "SELECT custom_id, request_id, sample_indexes FROM batch_rows WHERE token=?", (token,)
         )
-        return [BatchRow(custom, request, tuple(json.loads(indexes))) for custom, request, indexes in rows]
+        return [
+            BatchRow(custom, request, tuple(json.loads(indexes)))
+            for custom, request, indexes in rows
+        ]
 
     def requests(self, rows: Sequence[BatchRow]) -> list[Request]:
         """Return the requests of rows as they were recorded.
@@ -156,14 +165,19 @@ class BatchStore:
     ) -> Request:
         if row.request_id not in recorded:
             raise JournalError(
-                f"{self.journal.path}: a batch holds the request {row.request_id}, which is not in this journal;"
+                f"{self.journal.path}: a batch holds the request {row.request_id}, which is not in"
+                " this journal;"
                 " restore the journal that submitted it"
             )
         identity, messages, sampling = recorded[row.request_id]
         if sampling not in samplings:
             samplings[sampling] = _parse_sampling(sampling)
         request = Request(
-            identity, tuple(json.loads(messages)), samplings[sampling], row.sample_indexes, input_id=""
+            identity,
+            tuple(json.loads(messages)),
+            samplings[sampling],
+            row.sample_indexes,
+            input_id="",
         )
         # The recorded id; computing the hash again would take long.
         request.__dict__["request_id"] = row.request_id

@@ -114,7 +114,9 @@ def join_claim(journal: Path, run: str) -> Claim | None:
     """Open the claim of this worker's parent; None if there is none."""
     path = claim_path(journal, run)
     try:
-        return Claim(path, run, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC), owner=False)
+        return Claim(
+            path, run, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC), owner=False
+        )
     except FileNotFoundError:
         return None
 
@@ -191,4 +193,6 @@ def _refuse_foreign(path: Path, descriptor: int) -> None:
     head = os.pread(descriptor, len(_HEAD), 0)
     if head and head != _HEAD.encode():
         os.close(descriptor)
-        raise JournalError(f"{path}: not a file of synthkd, which keeps its marks there; move it away")
+        raise JournalError(
+            f"{path}: not a file of synthkd, which keeps its marks there; move it away"
+        )

@@ -87,9 +87,11 @@ class JournalConnection(JournalReader):
                 self._file_problem = (
                     f"{self.path}: {problem} while the run was on; nothing more is sent. "
                     + (
-                        f"All that was committed is in {kept}: put that file in its place, then the same command goes on"
+                        f"All that was committed is in {kept}: put that file in its place, then the"
+                        " same command goes on"
                         if kept
-                        else "What was committed could not be read any more; restore the file from a copy"
+                        else "What was committed could not be read any more; restore the file from"
+                        " a copy"
                     )
                 )
         raise JournalError(self._file_problem)
@@ -117,8 +119,12 @@ class JournalConnection(JournalReader):
             self._db.executemany(f"{statement} VALUES ({marks})", json.loads(rows_json(rows)))
             return
         places = iter(range(len(varying)))
-        values = ",".join("?" if same else f"json_extract(value,'$[{next(places)}]')" for same in constant)
-        constants = [representable(column[0]) for column, same in zip(columns, constant, strict=True) if same]
+        values = ",".join(
+            "?" if same else f"json_extract(value,'$[{next(places)}]')" for same in constant
+        )
+        constants = [
+            representable(column[0]) for column, same in zip(columns, constant, strict=True) if same
+        ]
         self._db.execute(f"{statement} SELECT {values} FROM json_each(?){end}", (*constants, text))
 
     def copy(self, out: Path) -> None:

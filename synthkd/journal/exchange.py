@@ -59,13 +59,17 @@ def export_parquet(journal: Path, out: Path) -> int:
     exported = 0
     check_file(out, has_columns("request_id", "sample_index", "messages"), "an export of a journal")
     with (
-        Journal(journal, must_exist=True, read_only=not os.access(journal.parent, os.W_OK)) as store,
+        Journal(
+            journal, must_exist=True, read_only=not os.access(journal.parent, os.W_OK)
+        ) as store,
         replaced_file(out) as temporary,
         pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer,
     ):
         rows = store.rows("completions")
         while group := list(islice(rows, _BATCH)):
-            writer.write_table(pa.Table.from_pylist([_with_request(store, row) for row in group], SCHEMA))
+            writer.write_table(
+                pa.Table.from_pylist([_with_request(store, row) for row in group], SCHEMA)
+            )
             exported += len(group)
     return exported
 
@@ -177,7 +181,10 @@ def _rows(source: Path) -> Iterator[dict[str, Any]]:
             for batch in file.iter_batches(batch_size=_BATCH, columns=columns):
                 arrays = [batch.column(name) for name in columns]
                 for place in range(len(batch)):
-                    yield {name: _value(array[place]) for name, array in zip(columns, arrays, strict=True)}
+                    yield {
+                        name: _value(array[place])
+                        for name, array in zip(columns, arrays, strict=True)
+                    }
     except (pa.ArrowException, OSError, ValueError) as error:
         problem = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{source}: not readable as Parquet: {problem}") from None
@@ -216,7 +223,8 @@ def _checked_columns(source: Path, schema: pa.Schema) -> list[str]:
         )  # fmt: skip
         if not fits and not pa.types.is_null(type_):
             raise InputError(
-                f"{source}: not an export of a journal: column {column.name!r} holds {type_}, not {column.type}"
+                f"{source}: not an export of a journal: column {column.name!r} holds {type_}, not"
+                f" {column.type}"
             )
         columns.append(column.name)
     return columns
@@ -237,7 +245,11 @@ def _row_problem(row: dict[str, Any]) -> str:
     for name in ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens"):
         if row[name] is not None and not 0 <= row[name] <= _TOKENS:
             return f"with impossible {name}"
-    for name, low, high in (("logprob", -_NUMBER, 1.0), ("latency", 0.0, _NUMBER), ("price", 0.0, _NUMBER)):
+    for name, low, high in (
+        ("logprob", -_NUMBER, 1.0),
+        ("latency", 0.0, _NUMBER),
+        ("price", 0.0, _NUMBER),
+    ):
         # NaN is neither above nor below.
         if row[name] is not None and not low <= row[name] <= high:
             return f"with an impossible {name}"
@@ -273,9 +285,16 @@ def _key_problem(row: dict[str, Any]) -> str:
         messages, sampling = json.loads(row["messages"]), json.loads(row["sampling"])
         if not isinstance(messages, list) or not isinstance(sampling, dict):
             return "without a request"
-        if not all(isinstance(one, dict) and _TEXTS.issuperset(map(type, one.values())) for one in messages):
+        if not all(
+            isinstance(one, dict) and _TEXTS.issuperset(map(type, one.values())) for one in messages
+        ):
             return "with messages that are not texts"
-        request = {**sampling, "identity": row["identity"], "messages": messages, "version": KEY_VERSION}
+        request = {
+            **sampling,
+            "identity": row["identity"],
+            "messages": messages,
+            "version": KEY_VERSION,
+        }
         matches = content_hash(request) == row["request_id"]
     except (ValueError, TypeError, RecursionError):
         return "without a request"

@@ -30,7 +30,8 @@ def refuse_foreign_database(db: sqlite3.Connection, path: Path) -> None:
             continue
         if kind != "table" or _normalised(sql) not in declarations.get(name, ()):
             raise JournalError(
-                f"{path}: holds the {kind} {name!r}, which no journal of synthkd has: another program's database, or"
+                f"{path}: holds the {kind} {name!r}, which no journal of synthkd has: another"
+                " program's database, or"
                 " altered; name another `journal`"
             )
     if "meta" in {row[0] for row in db.execute("SELECT name FROM sqlite_master")}:
@@ -46,7 +47,9 @@ def _declarations() -> dict[str, set[str]]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         for step in range(1, schema.VERSION + 1):
             schema.apply(db, step)
-            for name, sql in db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"):
+            for name, sql in db.execute(
+                "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+            ):
                 tables.setdefault(name, set()).add(_normalised(sql))
     return tables
 

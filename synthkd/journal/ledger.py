@@ -67,7 +67,8 @@ def read_spending(db: sqlite3.Connection, run: str) -> Spending:
         "SELECT dollars, tokens, lost_dollars, lost_tokens FROM spending WHERE run=?", (run,)
     ).fetchone() or (0.0, 0, 0.0, 0)
     in_flight = db.execute(
-        "SELECT coalesce(sum(dollars), 0), coalesce(sum(tokens), 0) FROM flights WHERE run=?", (run,)
+        "SELECT coalesce(sum(dollars), 0), coalesce(sum(tokens), 0) FROM flights WHERE run=?",
+        (run,),
     ).fetchone()
     return Spending(*paid, *in_flight)
 
@@ -95,7 +96,9 @@ def settle_answers(db: sqlite3.Connection, answers: Sequence[Answer], run: str) 
     An answer of unknown cost is charged its reservation.
     """
     dollars, tokens = 0.0, 0
-    unpriced = next((answer for answer in answers if answer.price is None and _billed_tokens(answer)), None)
+    unpriced = next(
+        (answer for answer in answers if answer.price is None and _billed_tokens(answer)), None
+    )
     # One teacher answers a run: either each of its answers has a price, or dollars are not known.
     priced = unpriced is not None and _has_reserved_dollars(db, unpriced)
     for answer in answers:
@@ -116,7 +119,9 @@ def _billed_tokens(answer: Answer) -> int | None:
     """Return the tokens that an answer was billed for; None if they are unknown."""
     if not isinstance(answer, Completion):
         return answer.tokens
-    unknown = answer.completion_tokens is None or (answer.counts_prompt and answer.prompt_tokens is None)
+    unknown = answer.completion_tokens is None or (
+        answer.counts_prompt and answer.prompt_tokens is None
+    )
     return None if unknown else answer.tokens
 
 
@@ -143,7 +148,8 @@ def charge_reservation(
 
 #: Requests of batches that were handed to a provider and are not collected.
 _IN_BATCHES = (
-    "(SELECT r.request_id FROM batch_rows r JOIN batches b USING (token) WHERE b.state != 'collected')"
+    "(SELECT r.request_id FROM batch_rows r JOIN batches b USING (token) WHERE b.state !="
+    " 'collected')"
 )
 
 
@@ -179,7 +185,9 @@ def settle_in_flight(
     if charged:
         _add_unknown_cost(db, run, sum(row[1] for row in charged), sum(row[2] for row in charged))
     if rows:
-        db.execute(f"DELETE FROM flights WHERE run=? AND request_id NOT IN {_IN_BATCHES}{chosen}", values)
+        db.execute(
+            f"DELETE FROM flights WHERE run=? AND request_id NOT IN {_IN_BATCHES}{chosen}", values
+        )
     return sum(row[3] for row in charged)
 
 
@@ -207,7 +215,8 @@ def in_batches_of_others(db: sqlite3.Connection, run: str, request_ids: str) -> 
     ``request_ids`` is a JSON list of one-element lists.
     """
     rows = db.execute(
-        "SELECT r.request_id FROM batch_rows r JOIN batches b USING (token) WHERE b.state != 'collected'"
+        "SELECT r.request_id FROM batch_rows r JOIN batches b USING (token) WHERE b.state !="
+        " 'collected'"
         " AND b.run != ? AND r.request_id IN (SELECT json_extract(value,'$[0]') FROM json_each(?))",
         (run, request_ids),
     )
@@ -217,7 +226,8 @@ def in_batches_of_others(db: sqlite3.Connection, run: str, request_ids: str) -> 
 def set_unknown_cost(db: sqlite3.Connection, run: str, dollars: float, tokens: int) -> None:
     """Set what a run was charged for attempts of unknown cost."""
     db.execute(
-        "INSERT INTO spending (run, lost_dollars, lost_tokens) VALUES (?,?,?) ON CONFLICT (run) DO UPDATE SET"
+        "INSERT INTO spending (run, lost_dollars, lost_tokens) VALUES (?,?,?) ON CONFLICT (run) DO"
+        " UPDATE SET"
         " lost_dollars = excluded.lost_dollars, lost_tokens = excluded.lost_tokens",
         (run, dollars, tokens),
     )
@@ -225,7 +235,9 @@ def set_unknown_cost(db: sqlite3.Connection, run: str, dollars: float, tokens: i
 
 def _add_unknown_cost(db: sqlite3.Connection, run: str, dollars: float, tokens: int) -> None:
     db.execute(
-        "INSERT INTO spending (run, lost_dollars, lost_tokens) VALUES (?,?,?) ON CONFLICT (run) DO UPDATE SET"
-        " lost_dollars = lost_dollars + excluded.lost_dollars, lost_tokens = lost_tokens + excluded.lost_tokens",
+        "INSERT INTO spending (run, lost_dollars, lost_tokens) VALUES (?,?,?) ON CONFLICT (run) DO"
+        " UPDATE SET"
+        " lost_dollars = lost_dollars + excluded.lost_dollars, lost_tokens = lost_tokens +"
+        " excluded.lost_tokens",
         (run, dollars, tokens),
     )

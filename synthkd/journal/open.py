@@ -71,7 +71,9 @@ def open_to_read(path: Path) -> sqlite3.Connection:
 def _read_only(path: Path) -> sqlite3.Connection:
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) not in (_MAGIC, b""):
-            raise JournalError(f"{path}: not a journal, or damaged; restore it or name another `journal`")
+            raise JournalError(
+                f"{path}: not a journal, or damaged; restore it or name another `journal`"
+            )
     # If there is no log, nobody is writing; SQLite then needs no files beside the journal, and
     # leaves none.
     quiet = not path.with_name(f"{path.name}-wal").exists()
@@ -79,7 +81,11 @@ def _read_only(path: Path) -> sqlite3.Connection:
     return _checked(sqlite3.connect(place, uri=True, **_CONNECTION))
 
 
-_CONNECTION: dict[str, Any] = {"timeout": LOCK_TIMEOUT, "isolation_level": None, "check_same_thread": False}
+_CONNECTION: dict[str, Any] = {
+    "timeout": LOCK_TIMEOUT,
+    "isolation_level": None,
+    "check_same_thread": False,
+}
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -117,7 +123,8 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
 def _refuse_newer(version: int, path: Path) -> None:
     if version != VERSION:
         raise JournalError(
-            f"{path}: journal of version {version}, this synthkd reads {VERSION}; use the synthkd that wrote it"
+            f"{path}: journal of version {version}, this synthkd reads {VERSION}; use the synthkd"
+            " that wrote it"
         )
 
 
@@ -140,19 +147,26 @@ def journal_error(error: Exception, path: Path) -> JournalError | DiskFullError:
     if isinstance(error, JournalError | DiskFullError):
         return error
     if "full" in text or "No space left" in text:
-        return DiskFullError(f"{path}: the disk is full; make room and run again: what was committed is kept")
+        return DiskFullError(
+            f"{path}: the disk is full; make room and run again: what was committed is kept"
+        )
     if "disk I/O" in text:
         # Also a quota, or a limit on the size of files.
         return JournalError(
-            f"{path}: the disk cannot be written ({text}): full, over a quota, or broken; repair that and run"
+            f"{path}: the disk cannot be written ({text}): full, over a quota, or broken; repair"
+            " that and run"
             " again: what was committed is kept"
         )
     if "locked" in text:
-        return JournalError(f"{path}: another process is writing; wait for it, or name another `journal`")
+        return JournalError(
+            f"{path}: another process is writing; wait for it, or name another `journal`"
+        )
     if "not a database" in text or "malformed" in text:
         return JournalError(
             f"{path}: not a journal, or damaged ({text}); restore it or name another `journal`"
         )
     if "readonly" in text or "unable to open" in text or isinstance(error, PermissionError):
-        return JournalError(f"{path}: cannot be opened or written ({text}); check the folder's permissions")
+        return JournalError(
+            f"{path}: cannot be opened or written ({text}); check the folder's permissions"
+        )
     return JournalError(f"{path}: {text}")

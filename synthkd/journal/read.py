@@ -70,7 +70,11 @@ class JournalReader:
         Faster than `completions` for many rows.
         """
         by_request: dict[str, dict[int, SampleRecord]] = {}
-        columns = "text, finish_reason, completion_tokens, logprob, price, model, reasoning_tokens, reasoning IS NOT NULL"
+        columns = (
+            "text, finish_reason, completion_tokens, logprob, price, model,"
+            " reasoning_tokens,"
+            " reasoning IS NOT NULL"
+        )
         query = f"SELECT request_id, sample_index, {columns} FROM completions"
         for request, index, *fields_ in self._select(query, request_ids):
             by_request.setdefault(request, {})[index] = SampleRecord(*fields_)
@@ -79,7 +83,9 @@ class JournalReader:
     def cached_indexes(self, request_ids: Sequence[str]) -> dict[str, set[int]]:
         """Return the sample indexes of stored completions by request id."""
         by_request: dict[str, set[int]] = {}
-        for request, index in self._select("SELECT request_id, sample_index FROM completions", request_ids):
+        for request, index in self._select(
+            "SELECT request_id, sample_index FROM completions", request_ids
+        ):
             by_request.setdefault(request, set()).add(index)
         return by_request
 
@@ -146,7 +152,9 @@ class JournalReader:
     def _select(self, query: str, request_ids: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         for start in range(0, len(request_ids), _CHUNK):
             part = request_ids[start : start + _CHUNK]
-            yield from self._read(f"{query} WHERE request_id IN ({','.join('?' * len(part))})", tuple(part))
+            yield from self._read(
+                f"{query} WHERE request_id IN ({','.join('?' * len(part))})", tuple(part)
+            )
 
     def _read(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         try:

@@ -126,9 +126,13 @@ class Journal(JournalConnection):
                 f"${dollars} and {tokens} tokens: no bill comes to that; give the sums of the bill"
             )
         if run not in (known := self.runs()):
-            raise JournalError(f"{self.path}: no run {run!r} has spent anything{nearest(run, known)}")
+            raise JournalError(
+                f"{self.path}: no run {run!r} has spent anything{nearest(run, known)}"
+            )
         if is_run_alive(self.path, run):
-            raise JournalError(f"{self.path}: a process is at the run {run!r}; wait until it has ended")
+            raise JournalError(
+                f"{self.path}: a process is at the run {run!r}; wait until it has ended"
+            )
         with self.claim(run), self.transaction():
             before = ledger.read_spending(self._db, run)
             ledger.set_unknown_cost(self._db, run, dollars, tokens)
@@ -169,9 +173,13 @@ class Journal(JournalConnection):
         holds for other processes of this run.
         """
         pairs = list(zip(requests, bounds or [(0.0, 0)] * len(requests), strict=True))
-        taken: set[str] = self._taken(requests, run, shared) if shared or self._others_at_work(run) else set()
+        taken: set[str] = (
+            self._taken(requests, run, shared) if shared or self._others_at_work(run) else set()
+        )
         free = [(request, bound) for request, bound in pairs if request.request_id not in taken]
-        affordable = len(free) if caps is None else ledger.count_affordable(self._db, free, run, caps)
+        affordable = (
+            len(free) if caps is None else ledger.count_affordable(self._db, free, run, caps)
+        )
         granted = free[:affordable]
         now = time.time()
         self._execute_many(
@@ -222,7 +230,9 @@ class Journal(JournalConnection):
             else:
                 # Nobody would send these again; what may have been billed stays with the run that
                 # sent it.
-                ledger.settle_in_flight(self._db, owner, requests_on_wire(self.path, owner), request_ids)
+                ledger.settle_in_flight(
+                    self._db, owner, requests_on_wire(self.path, owner), request_ids
+                )
         # Submitted batches are under way at the provider, whether or not a process waits for them.
         taken.update(ledger.in_batches_of_others(self._db, run, ids))
         stored = self._db.execute(
@@ -241,7 +251,9 @@ class Journal(JournalConnection):
     def write_answers(self, answers: Sequence[Answer], run: str) -> None:
         """Store answers inside a transaction that the caller has begun; see `store_answers`."""
         now = time.time()
-        answers = [answer if is_storable(answer) else unstorable_failure(answer) for answer in answers]
+        answers = [
+            answer if is_storable(answer) else unstorable_failure(answer) for answer in answers
+        ]
         completions = [a for a in answers if isinstance(a, Completion)]
         failures = [a for a in answers if isinstance(a, Failure)]
         # The first answer under a key stays: what was read once must not change under a reader.
@@ -281,7 +293,9 @@ class Journal(JournalConnection):
         with self.transaction():
             return int(self._db.execute("DELETE FROM failures").rowcount)
 
-    def insert(self, requests: Iterable[tuple[Any, ...]], completions: Iterable[tuple[Any, ...]]) -> int:
+    def insert(
+        self, requests: Iterable[tuple[Any, ...]], completions: Iterable[tuple[Any, ...]]
+    ) -> int:
         """Insert rows of another journal unchanged (see `journal.exchange`).
 
         Return how many completions were new.

@@ -25,7 +25,9 @@ def is_storable(answer: Answer) -> bool:
     if not isinstance(answer, Completion):
         counts, numbers, texts = (answer.tokens,), (answer.price,), (answer.reason, answer.detail)
     else:
-        if answer.seed is not None and (type(answer.seed) is not int or not -(2**63) <= answer.seed < 2**63):
+        if answer.seed is not None and (
+            type(answer.seed) is not int or not -(2**63) <= answer.seed < 2**63
+        ):
             return False
         if type(answer.text) is not str or type(answer.finish_reason) is not str:
             return False
@@ -44,7 +46,9 @@ def is_storable(answer: Answer) -> bool:
         if text is not None and type(text) is not str:
             return False
     for number in numbers:
-        if number is not None and (not isinstance(number, float | int) or not -_INF < number < _INF):
+        if number is not None and (
+            not isinstance(number, float | int) or not -_INF < number < _INF
+        ):
             return False
     return answer.price is None or answer.price >= 0
 
@@ -61,7 +65,11 @@ def rows_json(rows: Sequence[Sequence[Any]]) -> str:
     A lone surrogate, which no file can hold, becomes the replacement character.
     """
     text = dumps(rows)
-    return str(representable(json.dumps(rows, ensure_ascii=False))) if b"\\ud" in text else text.decode()
+    return (
+        str(representable(json.dumps(rows, ensure_ascii=False)))
+        if b"\\ud" in text
+        else text.decode()
+    )
 
 
 def representable(value: Any) -> Any:

@@ -66,7 +66,10 @@ class JournalWriter:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._closed = True
         self._wake.set()
@@ -88,13 +91,17 @@ class JournalWriter:
                 self.journal.write_end(self.run, list(self._unanswered), self.on_wire)
                 self._unanswered.clear()
 
-    async def reserve(self, requests: Sequence[Request], bounds: Sequence[Bound] = ()) -> Reservation:
+    async def reserve(
+        self, requests: Sequence[Request], bounds: Sequence[Bound] = ()
+    ) -> Reservation:
         """Record requests that are about to be sent, and reserve what they may cost.
 
         See `Journal.reserve`.
         """
         reservation: Reservation = await self._commit_work(
-            lambda: self.journal.write_reservations(requests, self.run, bounds, self.caps, self.shared),
+            lambda: self.journal.write_reservations(
+                requests, self.run, bounds, self.caps, self.shared
+            ),
             self._count_reserved,
         )
         return reservation
@@ -106,7 +113,8 @@ class JournalWriter:
     async def store_answers(self, answers: Sequence[Answer]) -> None:
         """Commit a group of answers. When this returns they are on disk."""
         await self._commit_work(
-            lambda: self.journal.write_answers(answers, self.run), lambda _: self._count_answered(answers)
+            lambda: self.journal.write_answers(answers, self.run),
+            lambda _: self._count_answered(answers),
         )
 
     def _count_answered(self, answers: Sequence[Answer]) -> None:
@@ -146,7 +154,9 @@ class JournalWriter:
         self.unbilled(request)
         return has_room
 
-    async def _commit_work(self, work: Callable[[], Any], then: Callable[[Any], None] | None = None) -> Any:
+    async def _commit_work(
+        self, work: Callable[[], Any], then: Callable[[Any], None] | None = None
+    ) -> Any:
         """Commit work with the next group.
 
         ``then`` gets its result, even if the caller is cancelled meanwhile.
@@ -190,7 +200,9 @@ class JournalWriter:
             # Work that cannot be written must not fail the rest of the group, which was paid for.
             one_by_one = len(group) > 1 and not isinstance(error, StorageError)
             retried = (
-                [self._execute([work]) for work, _ in group] if one_by_one else [([None], error)] * len(group)
+                [self._execute([work]) for work, _ in group]
+                if one_by_one
+                else [([None], error)] * len(group)
             )
             outcomes = [(results[0] if results else None, failure) for results, failure in retried]
         self._loop.call_soon_threadsafe(_resolve, [future for _, future in group], outcomes)
@@ -207,7 +219,9 @@ class JournalWriter:
             return [], error
 
 
-def _resolve(futures: list[asyncio.Future[Any]], outcomes: list[tuple[Any, Exception | None]]) -> None:
+def _resolve(
+    futures: list[asyncio.Future[Any]], outcomes: list[tuple[Any, Exception | None]]
+) -> None:
     for future, (result, error) in zip(futures, outcomes, strict=True):
         if future.done():
             continue

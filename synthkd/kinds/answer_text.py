@@ -10,7 +10,8 @@ from synthkd.text.normal_forms import stored
 __all__ = ["LABELS", "answer_lines", "as_line", "clean_line", "peel", "without_emphasis"]
 
 _BULLET = r"[•●○◦▪▫■□◆◇▸▹►▻▶‣∙⁃➤➢➔→✓✔✅☑👉🔹🔸▷·]\ufe0f?"
-#: A hyphen before a digit needs a space, since it may be a minus; a number always needs one (3.5, 10:30).
+#: A hyphen before a digit needs a space, since it may be a minus; a number always needs one (3.5,
+#: 10:30).
 _LIST_MARK = re.compile(
     rf"(?:{_BULLET}\s*)+|[-*+–—―>]+\s+(?:\[[ xX]?\]\s+)?|[–—―]+(?=[^\W\d])|\#{{1,6}}\s+"
     r"|(?P<bold>\*\*|__)?(?:\(?\d{1,3}\\?[.):]|\[\d{1,3}\]|\(?(?:[a-z]|[A-Z]|[ivx]{2,4})\))(?(bold)[.):]?(?P=bold)[.):]?)\s+"
@@ -54,9 +55,9 @@ _RULE = re.compile(r"\s*(?:-(?:\s*-)+|\*(?:\s*\*)+|_(?:\s*_)+|=(?:\s*=)+)\s*")
 def clean_line(line: str, labels: str = LABELS) -> str:
     """Return a short answer without control characters, decorations and closing full stop.
 
-    Removes list marks and numbers, headings, emphasis, code marks, tags, Markdown escapes, a label such as
-    `Tail:`, quotes around the whole, and commas and full stops behind it. Text in plain quotes stays as it
-    is.
+    Removes list marks and numbers, headings, emphasis, code marks, tags, Markdown escapes, a label
+    such as `Tail:`, quotes around the whole, and commas and full stops behind it. Text in plain
+    quotes stays as it is.
 
     Args:
         line: The answer.
@@ -91,7 +92,9 @@ def peel(line: str, labels: str = LABELS, stops: str = "") -> str:
         if (found := label.match(line)) and line[found.end() :].strip(_VERBATIM):
             line = line[found.end() :]
         if found := _WHOLE.fullmatch(line):
-            line = next(part for part in found.group("inner", "tex", "tagged", "boxed") if part is not None)
+            line = next(
+                part for part in found.group("inner", "tex", "tagged", "boxed") if part is not None
+            )
         elif len(line) > 1 and line[-1] in _QUOTES.get(line[0], "") and line[0] not in line[1:-1]:
             line = line[1:-1]
         elif line[:1] in "*_~" or line[-1:] in "*_~\\":
@@ -117,13 +120,16 @@ def _bare(line: str, stops: str) -> bool:
 def _label(labels: str) -> re.Pattern[str]:
     bold = r"(?:\*\*|__|\*|[\"'])?"
     return re.compile(
-        rf"{bold}(?:{labels})(?:\s*\#?\d{{1,3}})?\s*{bold}\s*[:：]\s*(?:\*\*|__|\*)?\s*", re.IGNORECASE
+        rf"{bold}(?:{labels})(?:\s*\#?\d{{1,3}})?\s*{bold}\s*[:：]\s*(?:\*\*|__|\*)?\s*",
+        re.IGNORECASE,
     )
 
 
 def _quoted(line: str) -> bool:
     """Return True if a pair of plain quotes surrounds a line, without such quotes inside."""
-    return len(line) > 1 and line[0] == line[-1] and line[0] in _VERBATIM and line[0] not in line[1:-1]
+    return (
+        len(line) > 1 and line[0] == line[-1] and line[0] in _VERBATIM and line[0] not in line[1:-1]
+    )
 
 
 def without_emphasis(line: str) -> str:
@@ -136,7 +142,9 @@ def _inside(found: re.Match[str]) -> str:
 
 
 def answer_lines(text: str, labels: str = LABELS) -> list[str]:
-    """Return the cleaned lines of an answer, without fences, rules and a preface such as `Here it is:`."""
+    """Return the cleaned lines of an answer, without fences, rules and a preface such as `Here it
+    is:`.
+    """
     plain = text.strip().rstrip(_STOPS)
     if _PLAIN.fullmatch(plain) and not plain.isdigit():
         return [plain]
@@ -146,7 +154,9 @@ def answer_lines(text: str, labels: str = LABELS) -> list[str]:
         plain = line.strip().rstrip(_STOPS)
         if _PLAIN.fullmatch(plain) and not plain.isdigit():
             found.append(plain)
-        elif plain and not _says_nothing(line, _label(labels)) and (said := clean_line(line, labels)):
+        elif (
+            plain and not _says_nothing(line, _label(labels)) and (said := clean_line(line, labels))
+        ):
             if not found and not preface and plain.rstrip("*_").endswith((":", "：")):
                 preface = said
             else:
@@ -159,7 +169,8 @@ def _says_nothing(line: str, label: re.Pattern[str]) -> bool:
 
 
 def as_line(text: str, *others: str) -> str:
-    """Return a line that `clean_line` reads as a text: the text, the text in quotes, or one of ``others``.
+    """Return a line that `clean_line` reads as a text: the text, the text in quotes, or one of
+    ``others``.
 
     Without such a line, returns the text itself.
     """

@@ -1,7 +1,7 @@
 """The contract of a kind of knowledge.
 
-A kind knows no teacher: it gets an input row and the text of a completion, and returns candidates or the
-reason why there are none. `docs/extending/kind.md` builds a kind from nothing.
+A kind knows no teacher: it gets an input row and the text of a completion, and returns candidates
+or the reason why there are none. `docs/extending/kind.md` builds a kind from nothing.
 """
 
 from __future__ import annotations
@@ -88,11 +88,13 @@ class Kind(Plugin, ABC):
         optional_columns: Further columns of texts that an input row may have.
         loose_columns: Columns of another form that an input row may have, such as lists.
         group_column: Column whose values are never on both sides of a split.
-        details: Columns beside the content, by name and Arrow type (``int32``, ``float64``, ``bool``,
+        details: Columns beside the content, by name and Arrow type (``int32``, ``float64``,
+            ``bool``,
             ``string``), such as a place in a source. They are not part of a candidate's content and
             may be missing.
         default_rules: Rules of a recipe that names none.
-        class_column: Column of few values whose distribution is reported, such as relations or labels.
+        class_column: Column of few values whose distribution is reported, such as relations or
+            labels.
         rule_column: Column that rules on a text read by default; None is the last column.
         keeps: What votes keep by default: the `winner` of a question with one answer, or `all`.
         has_claims: True if `claim` orders two things, so that the rule `order` applies.
@@ -160,7 +162,8 @@ class Kind(Plugin, ABC):
     def read(self, answer: Mapping[str, Any], row: Row) -> list[dict[str, Any]] | Malformed:
         """Read the candidates of a structured answer.
 
-        Default: one answer column goes through `parse`, as text would; several are taken as they are.
+        Default: one answer column goes through `parse`, as text would; several are taken as they
+        are.
 
         Args:
             answer: An object with `answer_columns`, or ``answers`` with a list of such objects.
@@ -170,7 +173,9 @@ class Kind(Plugin, ABC):
         if len(self.answer_columns) == 1:
             (column,) = self.answer_columns
             return self.parse("\n".join(str(item[column]) for item in items), row)
-        known = {column: str(row[column]) for column in self.columns if column in self.input_columns}
+        known = {
+            column: str(row[column]) for column in self.columns if column in self.input_columns
+        }
         return [{**known, **item} for item in items] or Malformed("no_answers")
 
     def group_by_input(self, candidates: Sequence[Row]) -> list[tuple[dict[str, Any], list[Row]]]:
@@ -196,9 +201,9 @@ class Kind(Plugin, ABC):
     def completion(self, candidates: Sequence[Row], row: Row) -> str:
         """Write the answer to an input row from which `parse` reads these candidates again.
 
-        The answer continues a prompt, so it begins with a space or a new line. Candidates that no text
-        can give are allowed: `parse` reads something else then. Default: the one answer column, a line
-        per candidate.
+        The answer continues a prompt, so it begins with a space or a new line. Candidates that no
+        text can give are allowed: `parse` reads something else then. Default: the one answer
+        column, a line per candidate.
         """
         column = self.answer_columns[-1]
         return " " + "\n".join(str(candidate[column] or "") for candidate in candidates)
@@ -217,7 +222,9 @@ class Kind(Plugin, ABC):
 
     def check(self, row: Row) -> str | None:
         """Return the problem of an input row in one line; None if there is none."""
-        missing = [column for column in self.input_columns if not str(row.get(column) or "").strip()]
+        missing = [
+            column for column in self.input_columns if not str(row.get(column) or "").strip()
+        ]
         return f"{missing[0]!r} is empty" if missing else None
 
     def own_examples(self) -> list[dict[str, Any]]:
@@ -260,7 +267,9 @@ class Kind(Plugin, ABC):
         """
         whole = self.normalize(candidate)
         given = [
-            value for column, value in zip(self.columns, whole, strict=True) if column in self.input_columns
+            value
+            for column, value in zip(self.columns, whole, strict=True)
+            if column in self.input_columns
         ]
         return tuple(given) or whole
 

@@ -1,7 +1,7 @@
 """The kind `event`: heads of if-then triples, such as "PersonX pays PersonY a compliment".
 
-Events are generated from a few seed events, drawn anew for each request (head generation of West et al.
-2022, arXiv 2110.07178). An accepted corpus of events is the input of triples about events.
+Events are generated from a few seed events, drawn anew for each request (head generation of West et
+al. 2022, arXiv 2110.07178). An accepted corpus of events is the input of triples about events.
 """
 
 from __future__ import annotations

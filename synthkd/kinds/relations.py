@@ -49,7 +49,8 @@ def load_relations(source: str | Sequence[str] | Path | None) -> dict[str, Relat
     """Load relations.
 
     Args:
-        source: Name of a shipped set, path of a YAML file, or names of relations of the shipped sets;
+        source: Name of a shipped set, path of a YAML file, or names of relations of the shipped
+            sets;
             None loads all shipped sets.
 
     Raises:
@@ -57,7 +58,9 @@ def load_relations(source: str | Sequence[str] | Path | None) -> dict[str, Relat
     """
     folder = resource("prompts/triple/relations")
     everything = {
-        name: relation for path in sorted(folder.glob("*.yaml")) for name, relation in _read(path).items()
+        name: relation
+        for path in sorted(folder.glob("*.yaml"))
+        for name, relation in _read(path).items()
     }
     if source is None:
         return everything
@@ -86,7 +89,8 @@ def _read(path: Path) -> dict[str, Relation]:
         ) from None
     if not isinstance(raw, dict) or not raw:
         raise KindError(
-            f"{path}: not a file of relations: a mapping of names to sentences is needed; see docs/reference/recipe.md"
+            f"{path}: not a file of relations: a mapping of names to sentences is needed; see"
+            " docs/reference/recipe.md"
         )
     relations = {str(name): _relation(path, str(name), fields) for name, fields in raw.items()}
     for relation in relations.values():
@@ -98,10 +102,14 @@ def _read(path: Path) -> dict[str, Relation]:
 def _relation(path: Path, name: str, fields: Any) -> Relation:
     known = {"sentence": str, "question": str, "event": bool, "reflexive": bool}
     if not isinstance(fields, dict) or "sentence" not in fields:
-        raise KindError(f"{path}: the relation {name!r} has no `sentence`; see docs/reference/recipe.md")
+        raise KindError(
+            f"{path}: the relation {name!r} has no `sentence`; see docs/reference/recipe.md"
+        )
     for field, value in fields.items():
         if field not in known:
-            raise KindError(f"{path}: the relation {name!r}: {field!r}{nearest(str(field), list(known))}")
+            raise KindError(
+                f"{path}: the relation {name!r}: {field!r}{nearest(str(field), list(known))}"
+            )
         if not isinstance(value, known[field]):
             raise KindError(
                 f"{path}: the relation {name!r}: {field} is {value!r}, not {known[field].__name__}"
@@ -112,7 +120,8 @@ def _relation(path: Path, name: str, fields: Any) -> Relation:
 #: Thirty given names that go with any pronoun; prompts draw pairs of them for their examples.
 NAMES = (
     "Robin", "Taylor", "Jordan", "Casey", "Riley", "Morgan", "Avery", "Quinn", "Jamie", "Skyler",
-    "Rowan", "Reese", "Finley", "Emerson", "Hayden", "Dakota", "Parker", "Sawyer", "Charlie", "Frankie",
+    "Rowan", "Reese", "Finley", "Emerson", "Hayden", "Dakota", "Parker", "Sawyer", "Charlie",
+    "Frankie",
     "Jessie", "Kendall", "Lane", "Marley", "Peyton", "Remy", "Sidney", "Tatum", "Drew", "Blake",
 )  # fmt: skip
 #: Names of PersonX and PersonY in a question, which no example has.

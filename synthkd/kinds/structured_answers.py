@@ -1,13 +1,13 @@
 """Structured answers: their JSON schema, and reading them.
 
-Answers are validated here whatever the server guarantees. A model's thoughts are removed first, around
-the JSON and inside its texts. Two repairs are made, and counted:
+Answers are validated here whatever the server guarantees. A model's thoughts are removed first,
+around the JSON and inside its texts. Two repairs are made, and counted:
 
 1. a Markdown fence around the JSON is removed;
 2. text before and after the first JSON object is ignored.
 
-No quotes, brackets or commas are added. Unreadable answers are malformed; their text is kept, so that a
-better parser can read it again at no cost.
+No quotes, brackets or commas are added. Unreadable answers are malformed; their text is kept, so
+that a better parser can read it again at no cost.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from synthkd.kinds.base import Malformed, without_thoughts
 from synthkd.text.json_values import json_object_at
 
-#: Bounds that keep a constrained model from running on: characters of a text, unless the kind has more
-#: (see `Kind.longest_answer`), and answers of a completion.
+#: Bounds that keep a constrained model from running on: characters of a text, unless the kind has
+#: more (see `Kind.longest_answer`), and answers of a completion.
 LONGEST, MOST = 400, 50
 _FENCE = re.compile(r"^```[a-zA-Z]*\s*\n(.*?)\n?```\s*$", re.DOTALL)
 #: Beginning of an object, unlike that of a brace in prose.
@@ -62,7 +62,10 @@ def answer_model(columns: Sequence[str], several: bool, longest: int = LONGEST) 
 def response_format(model: type[BaseModel]) -> dict[str, Any]:
     """Return the `response_format` of a request, which makes a server keep to the schema."""
     schema = _plain(model.model_json_schema())
-    return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "strict": True, "schema": schema},
+    }
 
 
 def read_structured_answer(text: str, model: type[BaseModel]) -> StructuredAnswer | Malformed:
@@ -130,7 +133,9 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
             return plain(parts[node["$ref"].rpartition("/")[2]])
         names = node.get("properties")
         kept = {
-            key: plain(value) for key, value in node.items() if key not in ("title", "$defs", "properties")
+            key: plain(value)
+            for key, value in node.items()
+            if key not in ("title", "$defs", "properties")
         }
         if names is not None:
             kept["properties"] = {name: plain(value) for name, value in names.items()}

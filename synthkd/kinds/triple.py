@@ -1,8 +1,8 @@
 """The kind `triple`: head, relation, tail.
 
 The teacher continues a head and a relation with a tail. In relations between events (the seven of
-ATOMIC-10x), PersonX and PersonY have names in prompts, which are mapped back in answers (West et al. 2022,
-arXiv 2110.07178).
+ATOMIC-10x), PersonX and PersonY have names in prompts, which are mapped back in answers (West et
+al. 2022, arXiv 2110.07178).
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ class TripleKind(Kind):
             for column in ("head", "tail") if len(self.relations) == 1 else self.columns:
                 if not str(row.get(column) or "").strip():
                     raise KindError(
-                        f"few-shot row {number}: {column!r} is empty or missing; give it, or leave the row out"
+                        f"few-shot row {number}: {column!r} is empty or missing; give it, or leave"
+                        " the row out"
                     )
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
@@ -94,7 +95,8 @@ class TripleKind(Kind):
             rng.shuffle(names)
             pairs = list(zip(names[::2], names[1::2], strict=True))
             shown = [
-                self._example(relation, example, pairs[i % len(pairs)]) for i, example in enumerate(examples)
+                self._example(relation, example, pairs[i % len(pairs)])
+                for i, example in enumerate(examples)
             ]
             head = put_names(str(row["head"]))
         return {
@@ -107,13 +109,16 @@ class TripleKind(Kind):
             "examples": shown,
         }
 
-    def _example(self, relation: Relation, example: Row, names: tuple[str, str] | None) -> dict[str, Any]:
+    def _example(
+        self, relation: Relation, example: Row, names: tuple[str, str] | None
+    ) -> dict[str, Any]:
         head, tail = str(example["head"]), str(example["tail"])
         # An example's sentence is that of its own relation, which may differ from the input's.
         asked, relation = relation, self._of_example(example, relation)
         if (asked.event or relation.event) and asked is not relation:
             raise KindError(
-                f"a few-shot example of {relation.name!r} for an input of {asked.name!r}: examples about events are of the"
+                f"a few-shot example of {relation.name!r} for an input of {asked.name!r}: examples"
+                " about events are of the"
                 " input's own relation; set `prompt.examples.by: relation`"
             )
         x, y = names or ("", "")
@@ -158,7 +163,8 @@ class TripleKind(Kind):
         """Write a tail per line; people have the names of the prompt."""
         relation = self.relations.get(str(row["relation"]))
         return " " + "\n".join(
-            self._line(str(candidate["tail"] or ""), relation, str(row["head"])) for candidate in candidates
+            self._line(str(candidate["tail"] or ""), relation, str(row["head"]))
+            for candidate in candidates
         )
 
     def _line(self, tail: str, relation: Relation | None, head: str) -> str:

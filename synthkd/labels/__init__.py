@@ -7,7 +7,12 @@ if TYPE_CHECKING:
     from synthkd.labels.agreement import agreement_report, krippendorff_alpha
     from synthkd.labels.candidates import CandidatePool, read_candidates
     from synthkd.labels.merge import dawid_skene, merge_verdicts
-    from synthkd.labels.sampling_design import LabelSample, SamplingDesign, sample_rows, simulate_labelling
+    from synthkd.labels.sampling_design import (
+        LabelSample,
+        SamplingDesign,
+        sample_rows,
+        simulate_labelling,
+    )
     from synthkd.labels.sheet import Sheet, read_sheet, votes_by_row
 
 #: Public name -> its module, which is imported when the name is first used.

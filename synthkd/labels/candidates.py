@@ -1,8 +1,8 @@
 """The pool of candidates that may be labelled: rows of a corpus, a run or a file.
 
-A pool holds at most `LIMIT` rows: those with the smallest hashes of their ids. For more rows it is a
-random sample: given the other rows, a row's inclusion probability is the smallest hash left out, and
-``scale`` is its inverse. Memory is bounded, and weights still stand for all rows.
+A pool holds at most `LIMIT` rows: those with the smallest hashes of their ids. For more rows it is
+a random sample: given the other rows, a row's inclusion probability is the smallest hash left out,
+and ``scale`` is its inverse. Memory is bounded, and weights still stand for all rows.
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ LIMIT = 50_000
 WHICH = ("critic", "accepted", "rejected", "all")
 #: Numbers of a candidate that critics use as features.
 NUMBERS = ("logprob", "tokens", "recurrence")
-#: Features that compare a candidate with others of the same input; `critics.siblings` computes them.
+#: Features that compare a candidate with others of the same input; `critics.siblings` computes
+#: them.
 SIBLINGS = (
-    "sibling_rank", "sibling_lead", "sibling_likeness", "sibling_likest", "sibling_weighted", "sibling_harmony",
+    "sibling_rank", "sibling_lead", "sibling_likeness", "sibling_likest", "sibling_weighted",
+    "sibling_harmony",
 )  # fmt: skip
 #: Columns with the text that a candidate was made from.
 SOURCES = ("source", "context", "document", "passage", "premise", "question", "input_text")
@@ -79,7 +81,9 @@ class CandidatePool:
         """Scores of the rows; None if no row has one, or if some were rejected before scoring."""
         values = [row.get("score") for row in self.rows]
         missing = [row for row, value in zip(self.rows, values, strict=True) if value in (None, "")]
-        if len(missing) == len(values) or (missing and all(row.get("rejected_by") for row in missing)):
+        if len(missing) == len(values) or (
+            missing and all(row.get("rejected_by") for row in missing)
+        ):
             return None
         return np.array([_score(row, value) for row, value in zip(self.rows, values, strict=True)])
 
@@ -101,7 +105,8 @@ def read_candidates(
     Args:
         path: The folder or file.
         kind: The rows' kind.
-        which: `critic` (accepted rows, and rows that the critic rejected), `accepted`, `rejected`, `all`.
+        which: `critic` (accepted rows, and rows that the critic rejected), `accepted`, `rejected`,
+            `all`.
         stratum: Column over which labels are spread; default: `relation`, if there is one.
         limit: Maximum number of rows.
 
@@ -117,7 +122,9 @@ def read_candidates(
         )
     stratum = stratum or ("relation" if "relation" in kept[0] else None)
     if stratum and stratum not in kept[0]:
-        raise InputError(f"{path}: no column {stratum!r} to spread over{nearest(stratum, list(kept[0]))}")
+        raise InputError(
+            f"{path}: no column {stratum!r} to spread over{nearest(stratum, list(kept[0]))}"
+        )
     return CandidatePool(kept, tuple(kind.columns), 1 / left_out, _threshold(path), stratum)
 
 
@@ -166,7 +173,9 @@ def _candidates(path: Path, kind: Kind, which: str) -> Iterator[dict[str, Any]]:
         for rows in read_rows(file):
             for column in kind.columns:
                 if not number and column not in rows[0]:
-                    raise InputError(f"{file}: no column {column!r}{nearest(column, list(rows[0]))}")
+                    raise InputError(
+                        f"{file}: no column {column!r}{nearest(column, list(rows[0]))}"
+                    )
             for row in rows:
                 number += 1
                 place = f"{file} row {number:,}"
@@ -190,7 +199,9 @@ def _identity(file: Path, kind: Kind, row: dict[str, Any]) -> str:
         return kind.identity(row)
     except (AttributeError, TypeError, ValueError):
         odd = next((n for n in kind.columns if not isinstance(row[n], str)), kind.columns[0])
-        raise InputError(f"{file}: the column {odd!r} holds {row[odd]!r}, which is no text") from None
+        raise InputError(
+            f"{file}: the column {odd!r} holds {row[odd]!r}, which is no text"
+        ) from None
 
 
 def _is_included(row: dict[str, Any], which: str) -> bool:

@@ -1,9 +1,9 @@
 """Merge the verdicts of several annotators: by majority, or by the model of Dawid and Skene.
 
-Dawid and Skene (1979, Applied Statistics 28:20-28) give each annotator a confusion matrix, and estimate
-it together with the true verdicts by expectation maximisation. An annotator may also answer ``unsure``,
-which is no true verdict: a matrix has two rows and three columns. A test compares
-the result with crowd-kit's.
+Dawid and Skene (1979, Applied Statistics 28:20-28) give each annotator a confusion matrix, and
+estimate it together with the true verdicts by expectation maximisation. An annotator may also
+answer ``unsure``, which is no true verdict: a matrix has two rows and three columns. A test
+compares the result with crowd-kit's.
 """
 
 from __future__ import annotations

@@ -9,13 +9,13 @@ Two lists of the same N rows take turns in a fixed proportion (``share``):
   (Duffield, Lund and Thorup, J. ACM 2007). Given all other units, a unit is among the first m exactly if
   v < s·t, where t is the m-th smallest v / s of the others, so q = min(1, s·t) / c for each of its rows.
 
-The lists are independent, so a row is labelled with probability π = 1 - (1 - p)(1 - q), and its weight is
-1 / π: the Horvitz-Thompson total Σ y / π over the labelled rows is unbiased for the total over all rows.
-A row that both lists reach is labelled once and counts in both. Neither list depends on the order of the
-rows, nor on labels.
+The lists are independent, so a row is labelled with probability π = 1 - (1 - p)(1 - q), and its
+weight is 1 / π: the Horvitz-Thompson total Σ y / π over the labelled rows is unbiased for the total
+over all rows. A row that both lists reach is labelled once and counts in both. Neither list depends
+on the order of the rows, nor on labels.
 
-Other scores begin a new *round*. Rows labelled before are certain in it, the uniform list continues, and
-the chosen list is drawn anew; `weights.py` combines the rounds.
+Other scores begin a new *round*. Rows labelled before are certain in it, the uniform list
+continues, and the chosen list is drawn anew; `weights.py` combines the rounds.
 """
 
 from __future__ import annotations
@@ -36,14 +36,19 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 STRATEGIES = ("uniform", "uncertain", "stratified")
 #: Width of the band below the threshold in which sizes decrease, as a share of all rows.
 BAND = 0.1
-#: Size of rows far below the threshold, relative to 1 above; positive, so that each row can be drawn.
+#: Size of rows far below the threshold, relative to 1 above; positive, so that each row can be
+#: drawn.
 FLOOR = 0.05
 #: Bins of the score from which `stratified` draws equally.
 BINS = 10
 
 
 def unit_sizes(
-    strategy: str, scores: Floats | None, strata: Sequence[str] | None, threshold: float | None, count: int
+    strategy: str,
+    scores: Floats | None,
+    strata: Sequence[str] | None,
+    threshold: float | None,
+    count: int,
 ) -> Floats:
     """Return (count,) sizes for a strategy. Without scores all rows are equally uncertain."""
     if strategy not in STRATEGIES:
@@ -59,7 +64,11 @@ def unit_sizes(
 
 
 def _stratified(scores: Floats | None, groups: np.ndarray[Any, Any], count: int) -> Floats:
-    bins = np.zeros(count, dtype=int) if scores is None else np.floor(_ranks(scores) * BINS).astype(int)
+    bins = (
+        np.zeros(count, dtype=int)
+        if scores is None
+        else np.floor(_ranks(scores) * BINS).astype(int)
+    )
     _, cells = np.unique(groups * BINS + np.minimum(bins, BINS - 1), return_inverse=True)
     return np.asarray(1 / np.bincount(cells)[cells], dtype=np.float64)
 
@@ -67,9 +76,9 @@ def _stratified(scores: Floats | None, groups: np.ndarray[Any, Any], count: int)
 def _nearness(scores: Floats, threshold: float | None) -> Floats:
     """Return (count,) sizes from the ranks of the scores, so that their scale does not matter.
 
-    With a threshold, all rows above it have size 1, since precision is measured on these and equal sizes
-    give equal weights; below it the sizes decrease as a bell. Without one, the bell is centred at 0.5, or
-    at the median if nearly all scores are on one side of 0.5.
+    With a threshold, all rows above it have size 1, since precision is measured on these and equal
+    sizes give equal weights; below it the sizes decrease as a bell. Without one, the bell is
+    centred at 0.5, or at the median if nearly all scores are on one side of 0.5.
     """
     point = 0.5 if threshold is None else threshold
     place = (float(np.mean(scores < point)) + float(np.mean(scores <= point))) / 2
@@ -92,7 +101,9 @@ def _ranks(scores: Floats) -> Floats:
 def _codes(strata: Sequence[str] | None, count: int) -> np.ndarray[Any, Any]:
     if strata is None:
         return np.zeros(count, dtype=int)
-    return np.asarray(np.unique(np.asarray(strata, dtype=object).astype(str), return_inverse=True)[1])
+    return np.asarray(
+        np.unique(np.asarray(strata, dtype=object).astype(str), return_inverse=True)[1]
+    )
 
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -295,7 +306,9 @@ def _check(ids: Sequence[str], scores: Floats | None, share: float) -> None:
         raise InputError(f"{len(scores):,} scores for {len(ids):,} rows")
     bad = np.flatnonzero(~np.isfinite(scores))
     if len(bad):
-        raise InputError(f"row {ids[bad[0]]!r}: the score is {scores[bad[0]]}; each row needs a number")
+        raise InputError(
+            f"row {ids[bad[0]]!r}: the score is {scores[bad[0]]}; each row needs a number"
+        )
 
 
 def _draws(seed: int, salt: str, names: Sequence[str]) -> Floats:
@@ -304,7 +317,10 @@ def _draws(seed: int, salt: str, names: Sequence[str]) -> Floats:
 
 
 def _units(
-    ids: Sequence[str], strata: Sequence[str] | None, texts: Sequence[str] | None, old: np.ndarray[Any, Any]
+    ids: Sequence[str],
+    strata: Sequence[str] | None,
+    texts: Sequence[str] | None,
+    old: np.ndarray[Any, Any],
 ) -> tuple[Ints, list[str]]:
     """Return the unit of each row, -1 for old rows, and a name of each unit."""
     if texts is None:

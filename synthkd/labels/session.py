@@ -111,7 +111,12 @@ class Session:
 
     def _write(self, row: dict[str, Any], verdict: str) -> None:
         first = self.sheet.first_records().get(row["id"])
-        drawn = {"chosen": self._strategy(row), "design": self.name, "probability": "", "weight": ""}
+        drawn = {
+            "chosen": self._strategy(row),
+            "design": self.name,
+            "probability": "",
+            "weight": "",
+        }
         if first:
             drawn = {key: first[key] for key in drawn}
         self.sheet.append(
@@ -153,7 +158,9 @@ class Session:
         self.say(clean_lines(candidate_sentence(self.kind, row), _INDENT))
         self.say(
             "   "
-            + "  ".join(f"{clean(name)}: {clean_lines(row[name], _INDENT)}" for name in self.pool.columns)
+            + "  ".join(
+                f"{clean(name)}: {clean_lines(row[name], _INDENT)}" for name in self.pool.columns
+            )
         )
 
     def _status(self, left: int) -> str:

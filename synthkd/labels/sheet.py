@@ -1,9 +1,9 @@
 """The label sheet: a CSV file with one row for each verdict of each annotator.
 
-A verdict is appended and synced before the next row is shown; undoing it truncates the file. A partial
-row of a killed process is truncated when the sheet is opened. One process writes at a time. Probabilities
-and weights depend on the final number of labels, so `weights.write_weights` fills them in when a session
-ends, by replacing the file.
+A verdict is appended and synced before the next row is shown; undoing it truncates the file. A
+partial row of a killed process is truncated when the sheet is opened. One process writes at a time.
+Probabilities and weights depend on the final number of labels, so `weights.write_weights` fills
+them in when a session ends, by replacing the file.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class Sheet:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o644)
         try:
             if not stat.S_ISREG(os.fstat(self._file).st_mode):
-                raise StorageError(f"{path}: not a file, but a pipe or a device; name another label sheet")
+                raise StorageError(
+                    f"{path}: not a file, but a pipe or a device; name another label sheet"
+                )
             self._lock()
             self._read()
         except BaseException:
@@ -73,7 +75,10 @@ class Sheet:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         os.close(self._file)
 
@@ -128,7 +133,8 @@ class Sheet:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise StorageError(
-                    f"{self.path}: another process is labelling in this sheet; end it, or name another sheet"
+                    f"{self.path}: another process is labelling in this sheet; end it, or name"
+                    " another sheet"
                 ) from None
 
     def _read(self) -> None:
@@ -153,12 +159,14 @@ class Sheet:
         for number, row in enumerate(rows[1:], 2):
             if len(row) != len(self.columns):
                 raise CriticError(
-                    f"{self.path} row {number}: {len(row)} fields, the header has {len(self.columns)}"
+                    f"{self.path} row {number}: {len(row)} fields, the header has"
+                    f" {len(self.columns)}"
                 )
             record = dict(zip(self.columns, map(from_cell, row), strict=True))
             if not verdict_of(record["verdict"]):
                 raise CriticError(
-                    f"{self.path} row {number}: verdict {record['verdict']!r} is none; write {SPELLINGS}"
+                    f"{self.path} row {number}: verdict {record['verdict']!r} is none; write"
+                    f" {SPELLINGS}"
                 )
             self.records.append(record)
         if new:
@@ -172,7 +180,8 @@ class Sheet:
         missing = [name for name in new if name not in OPTIONAL]
         if missing:
             raise CriticError(
-                f"{self.path}: no column {missing[0]!r}, so nothing can be added to this sheet; name another one"
+                f"{self.path}: no column {missing[0]!r}, so nothing can be added to this sheet;"
+                " name another one"
             )
         self.columns = header
         return new
@@ -223,7 +232,9 @@ def read_sheet(path: Path) -> list[Record]:
             for name in ("id", "annotator"):
                 row[name] = text_cell(row.get(name), f"{path} row {number}", name) or ""
             if not row["id"]:
-                raise CriticError(f"{path} row {number}: no `id`; annotators are compared by the ids of rows")
+                raise CriticError(
+                    f"{path} row {number}: no `id`; annotators are compared by the ids of rows"
+                )
             if verdict:
                 text = {name: sheet_text(value) for name, value in row.items()}
                 records.append(dict.fromkeys(META, "") | text | {"verdict": verdict})

@@ -37,13 +37,17 @@ class TerminalKeys:
         if termios is not None and self._number is not None and os.isatty(self._number):
             self._saved = termios.tcgetattr(self._number)
             tty.setcbreak(self._number)
-            # A background process of a shell inherits SIGINT as ignored, which would disable Ctrl-C.
+            # A background process of a shell inherits SIGINT as ignored, which would disable
+            # Ctrl-C.
             if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
                 self._handler = signal.signal(signal.SIGINT, signal.default_int_handler)
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._saved is not None and self._number is not None:
             termios.tcsetattr(self._number, termios.TCSADRAIN, self._saved)
@@ -102,7 +106,9 @@ class TerminalKeys:
         return self._stream.read(1).encode("utf-8")
 
     def _skip_sequence(self) -> None:
-        """Skip the bytes of an arrow or function key after Escape: `[` or `O`, up to a letter or `~`."""
+        """Skip the bytes of an arrow or function key after Escape: `[` or `O`, up to a letter or
+        `~`.
+        """
         import select
 
         if self._number is None or self._saved is None:

@@ -1,9 +1,9 @@
 """Weights of labelled rows, from the label sheet, over one or several rounds of labelling.
 
-In round r, rows of earlier rounds are certain and row i of the round was labelled with probability π, so
-T_r = Σ_earlier y + Σ_round y / π is unbiased for the total, given the labels of earlier rounds. The
-rounds are combined by their shares of the rows, c_r = n_r / Σ n, so a row of round r has the weight
-c_r / π + Σ c of the later rounds.
+In round r, rows of earlier rounds are certain and row i of the round was labelled with probability
+π, so T_r = Σ_earlier y + Σ_round y / π is unbiased for the total, given the labels of earlier
+rounds. The rounds are combined by their shares of the rows, c_r = n_r / Σ n, so a row of round r
+has the weight c_r / π + Σ c of the later rounds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from synthkd.labels.sampling_design import SamplingDesign
 from synthkd.labels.sheet import Record, Sheet
 
 
-def round_name(pool: CandidatePool, strategy: str, share: float, threshold: float | None, seed: int) -> str:
+def round_name(
+    pool: CandidatePool, strategy: str, share: float, threshold: float | None, seed: int
+) -> str:
     """Return the name of a labelling round; equal names mean equal probabilities of being drawn."""
     scores = pool.scores
     rows = sorted(
@@ -44,7 +46,9 @@ def next_design(
     """Return the design of the round ``name``, which continues after the sheet's earlier rounds."""
     first = sheet.first_records()
     before = [
-        pool.positions[key] for key, row in first.items() if key in pool.positions and row["design"] != name
+        pool.positions[key]
+        for key, row in first.items()
+        if key in pool.positions and row["design"] != name
     ]
     options: dict[str, Any] = {
         "strata": pool.strata,
@@ -67,15 +71,17 @@ def next_design(
 def write_weights(sheet: Sheet, pool: CandidatePool, design: SamplingDesign, name: str) -> int:
     """Write strategy, probability and weight of each row, given the labels so far.
 
-    Rows that were skipped before the last labelled row count as missing at random: the weights of the
-    other rows of the round are raised to stand for them.
+    Rows that were skipped before the last labelled row count as missing at random: the weights of
+    the other rows of the round are raised to stand for them.
 
     Returns:
         The number of rows that were skipped.
     """
     first = sheet.first_records()
     here = [
-        pool.positions[key] for key, row in first.items() if row["design"] == name and key in pool.positions
+        pool.positions[key]
+        for key, row in first.items()
+        if row["design"] == name and key in pool.positions
     ]
     turns = design.turns(here)
     reached = int(((design.first < turns) & (design.unit >= 0)).sum())
@@ -94,7 +100,9 @@ def write_weights(sheet: Sheet, pool: CandidatePool, design: SamplingDesign, nam
 
 def _set_weights(rows: Sequence[Record], scale: float) -> None:
     names = list(dict.fromkeys(row["design"] for row in rows if row["probability"]))
-    counts = [sum(row["design"] == name and bool(row["probability"]) for row in rows) for name in names]
+    counts = [
+        sum(row["design"] == name and bool(row["probability"]) for row in rows) for name in names
+    ]
     shares = [count / sum(counts) for count in counts]
     for row in rows:
         place = names.index(row["design"]) if row["probability"] else -1

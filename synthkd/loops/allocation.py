@@ -1,11 +1,13 @@
-"""Allocate the rows of a round to classes, and its questions to relations: functions of counts and figures.
+"""Allocate the rows of a round to classes, and its questions to relations: functions of counts and
+figures.
 
 Classes of labelled text (`even_rows`, `rows_by_need`)
     `rows_by_need` brings the classes to equally many training rows. From there it favours classes of
     high validation loss as far as the losses are evidence: the weight of need is the share of the
     losses' variance that the noise of few validation rows does not explain, which is 0 for most sets of
     five rows a class. A class's loss is modelled as a power law of its rows, L (h / n)^b for n rows
-    where it has h, and the sum of the losses is minimised: n is proportional to (L h^b)^(1 / (1 + b)).
+    where it has h, and the sum of the losses is minimised: n is proportional to (L h^b)^(1 / (1 +
+        b)).
     No class loses rows, and no class gets more than ``most`` times the rows of an even allocation.
 
 Relations of triples (`proportional_questions`, `questions_by_yield`)
@@ -71,20 +73,22 @@ LOSS_POWER = 1.0
 TRUST = 1.0
 #: Maximum rows of a class, as a multiple of its rows in an even allocation.
 MOST = 3.0
-#: Variance of the losses of a class's rows, as a multiple of the squared mean loss: most losses are near
-#: 0, few are large. Measured on parts of BANKING77's training rows (5.6 to 6.5); a smaller value
-#: takes noise for evidence, and costs accuracy there.
+#: Variance of the losses of a class's rows, as a multiple of the squared mean loss: most losses are
+#: near 0, few are large. Measured on parts of BANKING77's training rows (5.6 to 6.5); a smaller
+#: value takes noise for evidence, and costs accuracy there.
 SPREAD = 6.0
 #: Larger losses count as this.
 _HIGHEST = 1e6
 
 
-def shrink_losses(losses: Sequence[float] | Floats, counts: Sequence[int] | Ints) -> tuple[Floats, float]:
+def shrink_losses(
+    losses: Sequence[float] | Floats, counts: Sequence[int] | Ints
+) -> tuple[Floats, float]:
     """Shrink mean losses to their mean by empirical Bayes, and estimate how far they are evidence.
 
-    Losses of single rows have the variance v = `SPREAD` m^2 (m the mean loss), so means of n rows have
-    the noise v / n. A class of n rows keeps n / (n + k) of its distance to the mean, with
-    k = v / (variance of the means - mean noise).
+    Losses of single rows have the variance v = `SPREAD` m^2 (m the mean loss), so means of n rows
+    have the noise v / n. A class of n rows keeps n / (n + k) of its distance to the mean, with k =
+    v / (variance of the means - mean noise).
 
     Args:
         losses: (C,) mean losses in nats; one that is not finite or is negative counts as unknown.
@@ -242,9 +246,9 @@ class RelationCounts:
 def shrink_means(sums: Floats | Ints, counts: Ints, share: bool = True) -> Floats:
     """Return (R,) means sums / counts, each shrunk to the overall mean m by k / (count + k).
 
-    Empirical Bayes by moments: the noise of n draws is m (1 - m) / n for a share and m / n for a number
-    of rows; k is the noise of one draw over the variance of the means beyond noise. A relation without
-    counts gets the mean; so do all if they differ by chance alone.
+    Empirical Bayes by moments: the noise of n draws is m (1 - m) / n for a share and m / n for a
+    number of rows; k is the noise of one draw over the variance of the means beyond noise. A
+    relation without counts gets the mean; so do all if they differ by chance alone.
 
     Args:
         sums: (R,) sums.
@@ -309,8 +313,8 @@ def _least_error(
 ) -> Floats:
     """Return (R,) questions c, 0 <= c <= left, that minimise the sum of error after the round.
 
-    The error of a relation is error (start / (start + gain c))^power. Between the bounds the derivatives
-    are equal: start + gain c = (level error gain start^power)^(1 / (1 + power)).
+    The error of a relation is error (start / (start + gain c))^power. Between the bounds the
+    derivatives are equal: start + gain c = (level error gain start^power)^(1 / (1 + power)).
     """
     useful = (error > 0) & (gain > 0)
     scale = np.where(useful, error * gain * start**power, 0.0)

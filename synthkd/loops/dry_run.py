@@ -19,7 +19,8 @@ class FirstRound:
 
     Attributes:
         description: The round in words, and what precedes it.
-        recipe: The recipe of its run, with the inputs in a temporary folder; None if nothing would be
+        recipe: The recipe of its run, with the inputs in a temporary folder; None if nothing would
+            be
             requested.
     """
 
@@ -49,7 +50,8 @@ def first_round(recipe: Recipe) -> Iterator[FirstRound]:
         task.check_inputs(inputs)
         write_inputs(folder, inputs)
         lines.append(
-            f"round {number} would ask for {task.requested_rows(inputs):,} rows in {len(inputs):,} prompts:"
+            f"round {number} would ask for {task.requested_rows(inputs):,} rows in {len(inputs):,}"
+            " prompts:"
         )
         own = round_recipe(recipe, number, folder, task.resamples)
         yield FirstRound("\n".join(lines), task.prepare_recipe(own, folder, loop.rows))

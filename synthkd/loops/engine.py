@@ -5,8 +5,8 @@ Each round requests what the last student lacks, adds the accepted rows, and tra
     round 0: rows to begin with ─► train, validate
     round n: errors of the student ─► inputs ─► [a run] ─► add accepted rows ─► train, validate
 
-A loop that was killed at any point continues with the same command, buys nothing twice and produces the
-same files.
+A loop that was killed at any point continues with the same command, buys nothing twice and produces
+the same files.
 """
 
 from __future__ import annotations
@@ -75,15 +75,16 @@ _FAILED_ROUNDS = 2
 def distill(recipe: Recipe | str | Path, quiet: bool = False) -> DistillResult:
     """Run the loop of a recipe, or continue it.
 
-    The best student is copied to `Recipe.student_path`, the corpus of all rows to `corpus.path`, and the
-    report to the working folder. A limit that is reached ends the loop without an error.
+    The best student is copied to `Recipe.student_path`, the corpus of all rows to `corpus.path`,
+    and the report to the working folder. A limit that is reached ends the loop without an error.
 
     Args:
         recipe: A recipe with a `loop`, or its path.
         quiet: Print no progress.
 
     Raises:
-        TrainingError, StudentError, TeacherError: If the loop ended early. If there is a good round, its
+        TrainingError, StudentError, TeacherError: If the loop ended early. If there is a good
+            round, its
             student is kept, and the message names it.
     """
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
@@ -110,7 +111,9 @@ class Loop:
 
     def __init__(self, recipe: Recipe, quiet: bool = False) -> None:
         if recipe.loop is None:
-            raise RecipeError(f"recipe {recipe.name!r} has no `loop`; docs/guides/pgkd.md begins with one")
+            raise RecipeError(
+                f"recipe {recipe.name!r} has no `loop`; docs/guides/pgkd.md begins with one"
+            )
         self.recipe, self.part, self.quiet = recipe, recipe.loop, quiet
         check_places(recipe, student=True)
         check_output_files(recipe.work_dir)
@@ -127,7 +130,11 @@ class Loop:
     def facts(self) -> dict[str, Any]:
         """Return everything that determines the rounds; not their number, nor when to stop."""
         loop = self.part.model_dump(mode="json", exclude={"rounds", "patience"})
-        student = self.recipe.student.model_dump(mode="json", exclude={"path"}) if self.recipe.student else {}
+        student = (
+            self.recipe.student.model_dump(mode="json", exclude={"path"})
+            if self.recipe.student
+            else {}
+        )
         backend = plugins.find("backends", self.recipe.teacher.backend, self.recipe.folder)
         return {
             "recipe": self.recipe.record(),
@@ -199,7 +206,10 @@ class Loop:
         folder = round_folder(self.recipe, number)
         key = round_key(self.settings, number, self.rounds[-1].hash if self.rounds else "")
         if (record := read_round(folder, key)) is not None:
-            runs = [RoundRun(folder, {}, corpus=load_corpus(folder / name)) for name in record["corpora"]]
+            runs = [
+                RoundRun(folder, {}, corpus=load_corpus(folder / name))
+                for name in record["corpora"]
+            ]
             inputs = [row for name in record["asked"] for row in read_inputs(folder / name)]
             one = Round(folder, record, self._accepted(runs), inputs)
         else:
@@ -256,7 +266,9 @@ class Loop:
         return run_round(recipe, folder, self.quiet or not sys.stderr.isatty())
 
     def _accepted(self, runs: Sequence[RoundRun]) -> list[Row]:
-        return [row for run in runs if run.corpus is not None for row in self.task.read_rows(run.corpus)]
+        return [
+            row for run in runs if run.corpus is not None for row in self.task.read_rows(run.corpus)
+        ]
 
     def _last_student(self) -> tuple[Any, ValidationResult]:
         """Return the last round's student and its figures."""
@@ -285,7 +297,9 @@ class Loop:
             self._student = place, student, self.task.validate(student)
         _, result = self._student[1:] if self._student else self._last_student()
         if not math.isfinite(result.score):
-            raise TrainingError(f"round {head['round']}: the student's figure on validation is no number")
+            raise TrainingError(
+                f"round {head['round']}: the student's figure on validation is no number"
+            )
         place = self._student[0] if self._student else self.rounds[-1].student
         stopped = next((run.stopped for run in runs if run.stopped), "")
         write_json(folder / SECONDS, round(time.monotonic() - start, 3))
@@ -342,7 +356,10 @@ class Loop:
                 same = False
             if not same:
                 remove_folder(folder, self.folder_kind)
-                self.say(f"{folder}: a round of an earlier recipe, removed; its answers are in the journal")
+                self.say(
+                    f"{folder}: a round of an earlier recipe, removed; its answers are in the"
+                    " journal"
+                )
             number += 1
 
     def say(self, line: str) -> None:

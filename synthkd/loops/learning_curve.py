@@ -29,7 +29,9 @@ def curve(
         title: Title of the picture.
     """
     kept = [
-        finite for panel in panels if (finite := {n: p for n, v in panel.items() if (p := _finite_points(v))})
+        finite
+        for panel in panels
+        if (finite := {n: p for n, v in panel.items() if (p := _finite_points(v))})
     ]
     plots = []
     for number, lines in enumerate(kept or [{}]):
@@ -70,7 +72,9 @@ def _panel(number: int, rows: Sequence[int], axis: Axis) -> Plot:
 
 def _mark(plot: Plot, round_: int) -> None:
     x, _ = plot.at(round_, plot.y[0])
-    plot.parts.append(f"<path d='M{x},{plot.top}V{plot.bottom}' stroke='#b9b9b9' stroke-dasharray='4 4'/>")
+    plot.parts.append(
+        f"<path d='M{x},{plot.top}V{plot.bottom}' stroke='#b9b9b9' stroke-dasharray='4 4'/>"
+    )
     plot.text(x, plot.top - 5, "best", anchor="middle", note=True)
 
 

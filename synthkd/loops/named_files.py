@@ -1,6 +1,7 @@
 """Hashes of the files that a recipe names.
 
-They are part of the key of a round, so that an edited template or list of classes invalidates the rounds.
+They are part of the key of a round, so that an edited template or list of classes invalidates the
+rounds.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def _template(recipe: Recipe) -> dict[str, str]:
         return {}
     prompt = load_prompt(recipe.prompt.template, recipe.folder)
     hashes = {"template": content_hash([prompt.head.record(), prompt.source])}
-    hashes |= {f"template.included.{name}": value for name, value in prompt.included_files().items()}
+    hashes |= {
+        f"template.included.{name}": value for name, value in prompt.included_files().items()
+    }
     if prompt.head.examples:
         beside = prompt.folder / prompt.head.examples
         source = beside if beside.is_file() else resource(f"prompts/{prompt.head.examples}")

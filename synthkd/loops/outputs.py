@@ -42,7 +42,12 @@ _FORMAT = 1
 
 
 def write_results(
-    recipe: Recipe, task: LoopTask[Any], facts: dict[str, Any], rounds: Sequence[Round], best: int, ended: str
+    recipe: Recipe,
+    task: LoopTask[Any],
+    facts: dict[str, Any],
+    rounds: Sequence[Round],
+    best: int,
+    ended: str,
 ) -> dict[str, Any]:
     """Write all outputs of a loop.
 
@@ -81,7 +86,10 @@ def write_results(
 def _short_record(one: Round) -> dict[str, Any]:
     """Return a round's record without what `round.json` alone holds."""
     figures = {name: one.record["figures"][name] for name in ("score", "shown")}
-    return {**{name: value for name, value in one.record.items() if name != "told"}, "figures": figures}
+    return {
+        **{name: value for name, value in one.record.items() if name != "told"},
+        "figures": figures,
+    }
 
 
 def check_output_files(work: Path) -> None:
@@ -99,7 +107,10 @@ def copy_student(source: Path, place: Path) -> None:
 
 
 def join_corpora(recipe: Recipe, rounds: Sequence[Round]) -> dict[str, Any] | None:
-    """Write one corpus of all rounds to `corpus.path`. Returns its manifest; None without any rows."""
+    """Write one corpus of all rounds to `corpus.path`.
+
+    Returns its manifest; None without any rows.
+    """
     folders = [folder for one in rounds for folder in one.corpora]
     if not folders:
         return None
@@ -118,12 +129,16 @@ def join_corpora(recipe: Recipe, rounds: Sequence[Round]) -> dict[str, Any] | No
             "critic": _critic([one["critic"] for one in manifests]),
             "recipe": recipe.record(),
             "recipe_hash": recipe.fingerprint(),
-            "inputs": {"rounds": {str(one.number): one.record["inputs"] for one in rounds if one.corpora}},
+            "inputs": {
+                "rounds": {str(one.number): one.record["inputs"] for one in rounds if one.corpora}
+            },
             "counts": total_counts([one.record["counts"] for one in rounds]),
             "diversity": stage_diversity(parts, kind),
             "rounds": {str(one.number): one.record["corpora"] for one in rounds if one.corpora},
         }
-        return write_corpus(recipe.corpus_path, parts, schema, manifest, recipe.corpus.rows_per_file)
+        return write_corpus(
+            recipe.corpus_path, parts, schema, manifest, recipe.corpus.rows_per_file
+        )
 
 
 def _critic(records: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
@@ -135,8 +150,9 @@ def _critic(records: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
 def write_row_table(path: Path, task: LoopTask[Any], rounds: Sequence[Round], best: int) -> None:
     """Write the table of the rows of all rounds.
 
-    Its columns: `round`, `origin` (start or teacher), the kind's columns, `id`, `rejected_by` and `reason`
-    (null for accepted rows), and `in_best`: whether the best student was trained on the row.
+    Its columns: `round`, `origin` (start or teacher), the kind's columns, `id`, `rejected_by` and
+    `reason` (null for accepted rows), and `in_best`: whether the best student was trained on the
+    row.
     """
     columns = list(plugins.find("kinds", task.name).columns)
     text = [pa.field(name, pa.string()) for name in (*columns, "id", "rejected_by", "reason")]
@@ -157,7 +173,9 @@ def write_row_table(path: Path, task: LoopTask[Any], rounds: Sequence[Round], be
             out.write_table(pa.Table.from_pylist(rows, schema=schema))
 
 
-def _rows(task: LoopTask[Any], rounds: Sequence[Round], columns: list[str]) -> Iterator[list[dict[str, Any]]]:
+def _rows(
+    task: LoopTask[Any], rounds: Sequence[Round], columns: list[str]
+) -> Iterator[list[dict[str, Any]]]:
     yield [
         {**{c: row.get(c) for c in columns}, "round": 0, "origin": "start", "rejected_by": None}
         for row in task.initial_rows()
@@ -166,5 +184,10 @@ def _rows(task: LoopTask[Any], rounds: Sequence[Round], columns: list[str]) -> I
         for folder in one.corpora:
             for file in sorted((folder / "data").glob("*.parquet")):
                 with pq.ParquetFile(file) as opened:
-                    for batch in opened.iter_batches(columns=[*columns, "id", "rejected_by", "reason"]):
-                        yield [{**row, "round": one.number, "origin": "teacher"} for row in batch.to_pylist()]
+                    for batch in opened.iter_batches(
+                        columns=[*columns, "id", "rejected_by", "reason"]
+                    ):
+                        yield [
+                            {**row, "round": one.number, "origin": "teacher"}
+                            for row in batch.to_pylist()
+                        ]

@@ -29,7 +29,8 @@ def loop_report(
     best = next(one for one in rounds if one.number == manifest["best"])
     parts = [
         f"# {markdown(recipe.corpus.title or recipe.name)}",
-        f"The student of round {best.number} is the best by{_metric(recipe)} on validation rows, so their figures flatter it{_fair(recipe)}. The loop ended: {markdown(manifest['ended'])}.",
+        f"The student of round {best.number} is the best by{_metric(recipe)} on validation rows, so"
+        f" their figures flatter it{_fair(recipe)}. The loop ended: {markdown(manifest['ended'])}.",
         "![learning curve by rounds](curve.svg)",
         markdown_table(round_table(rounds, task.metrics), bold=rounds.index(best) + 1),
         _rows(task, manifest),
@@ -106,7 +107,8 @@ def _asked(rounds: Sequence[Round]) -> str:
         if one.record["wanted"]
     ]
     return (
-        f"## What was asked\n\n{markdown_table([['round', 'asked', 'accepted', 'rejected'], *lines], left=4)}"
+        "## What was"
+        f" asked\n\n{markdown_table([['round', 'asked', 'accepted', 'rejected'], *lines], left=4)}"
         if lines
         else ""
     )
@@ -119,11 +121,18 @@ def _limits(rounds: Sequence[Round]) -> str:
         for name, labels in (one.record["told"].get("allocation") or {}).items():
             for label in labels:
                 limits.setdefault((name, label), []).append(one.number)
-    order = sorted(limits, key=lambda key: (list(ALLOCATION_LIMITS).index(key[0]), -len(limits[key]), key[1]))
+    order = sorted(
+        limits, key=lambda key: (list(ALLOCATION_LIMITS).index(key[0]), -len(limits[key]), key[1])
+    )
     lines = [
-        [label, _LIMITS[name], ", ".join(map(str, limits[name, label]))] for name, label in order[:_CLASSES]
+        [label, _LIMITS[name], ", ".join(map(str, limits[name, label]))]
+        for name, label in order[:_CLASSES]
     ]
-    more = f"\n\n{len(order) - _CLASSES} more lines are in `round.json`." if len(order) > _CLASSES else ""
+    more = (
+        f"\n\n{len(order) - _CLASSES} more lines are in `round.json`."
+        if len(order) > _CLASSES
+        else ""
+    )
     table = markdown_table([["class", "why it got fewer rows", "rounds"], *lines], left=3)
     return f"## Classes that were held back\n\n{table}{more}" if lines else ""
 
@@ -150,13 +159,21 @@ def _hard(rounds: Sequence[Round]) -> str:
     having = [one for one in rounds if one.record["told"].get("hard")]
     chosen = list({one.number: one for one in (*having[:1], *having[-1:])}.values())
     lines = [
-        [str(one.number), shown["text"], shown["label"], f"{shown['predicted']} ({shown['confidence']:.2f})"]
+        [
+            str(one.number),
+            shown["text"],
+            shown["label"],
+            f"{shown['predicted']} ({shown['confidence']:.2f})",
+        ]
         for one in chosen
         for shown in one.record["told"]["hard"]
     ]
     if not lines:
         return ""
-    return f"## Hard negatives that the teacher was shown\n\n{markdown_table([['round', 'text', 'label', 'the student said'], *lines], left=4)}"
+    return (
+        "## Hard negatives that the teacher was"
+        f" shown\n\n{markdown_table([['round', 'text', 'label', 'the student said'], *lines], left=4)}"
+    )
 
 
 def _cost(rounds: Sequence[Round]) -> str:
@@ -165,7 +182,10 @@ def _cost(rounds: Sequence[Round]) -> str:
     cost = f"${sum(known):,.4f}" if known else "unknown (no price in the recipe)"
     asked, accepted = (sum(one.record[name] for one in rounds) for name in ("wanted", "added"))
     tokens = sum(one["tokens"] for one in counts)
-    return f"## Cost\n\n{asked:,} rows asked for, {accepted:,} added, {tokens:,} tokens written, {cost}."
+    return (
+        f"## Cost\n\n{asked:,} rows asked for, {accepted:,} added, {tokens:,} tokens written,"
+        f" {cost}."
+    )
 
 
 def _hashes(manifest: Mapping[str, Any]) -> str:

@@ -75,12 +75,16 @@ class DistillResult:
         lines = round_table_text(round_table(self.rounds, self.metrics, self.seconds), self.best)
         work = self.recipe.work_dir
         return (
-            f"{lines}\nended: {clean(self.ended)}\nstudent of round {self.best}: {clean(self.recipe.student_path)}\n"
+            f"{lines}\nended: {clean(self.ended)}\nstudent of round {self.best}:"
+            f" {clean(self.recipe.student_path)}\n"
             f"corpus: {clean(self.recipe.corpus_path)}\nreport: {clean(work / 'report.md')}"
         )
 
     def __repr__(self) -> str:
-        return f"<DistillResult {self.recipe.name}: {len(self.rounds) - 1} rounds, the best is {self.best}>"
+        return (
+            f"<DistillResult {self.recipe.name}: {len(self.rounds) - 1} rounds, the best is"
+            f" {self.best}>"
+        )
 
     def _repr_html_(self) -> str:
         rows = round_table(self.rounds, self.metrics, self.seconds)
@@ -94,7 +98,9 @@ def loop_result(
 ) -> DistillResult:
     """Return the result, with the durations beside the rounds."""
     seconds = [_seconds(one) for one in rounds]
-    return DistillResult(recipe, tuple(rounds), best, ended, task.metrics, task.lower_is_better, seconds)
+    return DistillResult(
+        recipe, tuple(rounds), best, ended, task.metrics, task.lower_is_better, seconds
+    )
 
 
 def rounds_curve(
@@ -103,7 +109,9 @@ def rounds_curve(
     """Return the learning curve as SVG, with a panel for metrics of which a lower value is better."""
     panels: list[dict[str, Any]] = [
         {
-            METRIC_NAMES.get(name, name): [one.record["figures"]["shown"].get(name) for one in rounds]
+            METRIC_NAMES.get(name, name): [
+                one.record["figures"]["shown"].get(name) for one in rounds
+            ]
             for name in metrics
             if (name in lower_is_better) == lower
         }

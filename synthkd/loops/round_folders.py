@@ -37,7 +37,10 @@ _CONTENTS = {
 
 
 def round_folder_kind(files: Iterable[str] = ()) -> FolderKind:
-    """Return the folder kind of rounds. ``files`` are the names of the files that the task writes."""
+    """Return the folder kind of rounds.
+
+    ``files`` are the names of the files that the task writes.
+    """
     known = {RECORD, INPUTS, SECONDS, MARK, *files}
 
     def strange(folder: Path) -> str | None:
@@ -74,7 +77,9 @@ def check_round_folders(recipe: Recipe, kind: FolderKind) -> None:
 
 
 def begin_round(folder: Path, kind: FolderKind) -> None:
-    """Remove the remains of a killed process or of another recipe, and create the folder of a round."""
+    """Remove the remains of a killed process or of another recipe, and create the folder of a
+    round.
+    """
     clear_leftovers(folder)
     remove_folder(folder, kind)
     # Create folder and mark together: after a kill a folder without a mark would be foreign.

@@ -1,4 +1,7 @@
-"""The runs of a round: their recipe, inputs and counts. Each is an ordinary run in the round's folder."""
+"""The runs of a round: their recipe, inputs and counts.
+
+Each is an ordinary run in the round's folder.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,8 @@ from synthkd.stages.plan import plan_run
 from synthkd.storage import read_json, write_text
 
 INPUTS = "inputs.jsonl"
-#: A repeated request within a round moves the sampling seed on by this, beyond those of later rounds.
+#: A repeated request within a round moves the sampling seed on by this, beyond those of later
+#: rounds.
 _REPEAT_SEED = 1000
 _SUMS = ("asked", "completed", "failed", "missing", "malformed", "candidates", "accepted", "tokens")
 
@@ -65,9 +69,13 @@ def round_recipe(
     seed = sampling.seed
     if resample and seed is not None:
         seed += number + _REPEAT_SEED * attempt
-    teacher = recipe.teacher.model_copy(update={"sampling": sampling.model_copy(update={"seed": seed})})
+    teacher = recipe.teacher.model_copy(
+        update={"sampling": sampling.model_copy(update={"seed": seed})}
+    )
     return recipe.with_parts(
-        inputs=InputsPart(path=recipe_path(recipe, folder / INPUTS), count=None, id=None, limit=None),
+        inputs=InputsPart(
+            path=recipe_path(recipe, folder / INPUTS), count=None, id=None, limit=None
+        ),
         teacher=teacher,
         work=recipe_path(recipe, folder / "run"),
         corpus=recipe.corpus.model_copy(update={"path": recipe_path(recipe, folder / "corpus")}),
@@ -121,7 +129,9 @@ def _failures(recipe: Recipe) -> dict[str, int]:
     with Journal(recipe.journal_path, must_exist=True) as journal:
         for batch in plan.batches():
             failures = journal.failures([one.request.request_id for one in batch])
-            reasons.update(failure.reason for each in failures.values() for failure in each.values())
+            reasons.update(
+                failure.reason for each in failures.values() for failure in each.values()
+            )
     return dict(sorted(reasons.items()))
 
 

@@ -4,8 +4,8 @@
     rounds/003/corpus/        the rows of the run         rounds/003/student/   student of all rows so far
     rounds/003/round.json     the record, written last
 
-The key of a round is a hash of the recipe, the loop's rows and all earlier rounds, so a round that changes
-invalidates the rounds after it.
+The key of a round is a hash of the recipe, the loop's rows and all earlier rounds, so a round that
+changes invalidates the rounds after it.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ def student_factory(
     One student is made at once, so that a wrong option is refused before anything is sent.
 
     Args:
-        recipe: Its seed is the student's, unless an option says otherwise; paths are relative to it.
+        recipe: Its seed is the student's, unless an option says otherwise; paths are relative to
+            it.
         part: The student's name and options.
         learns: What the loop needs the student to learn.
         options: Further options.
@@ -33,7 +34,8 @@ def student_factory(
     learned = plugins.find("students", part.name, recipe.folder).learns
     if learned != learns:
         raise RecipeError(
-            f"student.name: {part.name!r} learns {learned}; a loop for the kind {recipe.kind.name!r}"
+            f"student.name: {part.name!r} learns {learned}; a loop for the kind"
+            f" {recipe.kind.name!r}"
             f" needs a student that learns {learns}"
         )
     chosen = dict(part.options)

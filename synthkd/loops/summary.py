@@ -79,7 +79,14 @@ def round_table(
         for name in metrics
         if any(one.record["figures"]["shown"].get(name) is not None for one in rounds)
     ]
-    head = ["round", "asked", "accepted", "rows", *(METRIC_NAMES.get(name, name) for name in shown), "cost"]
+    head = [
+        "round",
+        "asked",
+        "accepted",
+        "rows",
+        *(METRIC_NAMES.get(name, name) for name in shown),
+        "cost",
+    ]
     lines = [head + (["seconds"] if seconds is not None else [])]
     for place, one in enumerate(rounds):
         counts, figures = one.record["counts"], one.record["figures"]["shown"]

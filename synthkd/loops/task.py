@@ -4,9 +4,10 @@
                                         ▲                                      │
                                         └── read_rows ◄─ [a run] ◄─ prepare_recipe
 
-The loop numbers, records, compares and resumes rounds, and stops; a task knows rows, students and prompts. It
-is found by the name of its kind in the entry-point group `synthkd.loop_tasks`. All that a task draws follows
-from the recipe's seed and the number of the round, so that a loop that was killed repeats the same rows.
+The loop numbers, records, compares and resumes rounds, and stops; a task knows rows, students and
+prompts. It is found by the name of its kind in the entry-point group `synthkd.loop_tasks`. All that
+a task draws follows from the recipe's seed and the number of the round, so that a loop that was
+killed repeats the same rows.
 """
 
 from __future__ import annotations
@@ -48,10 +49,12 @@ class LoopTask(ABC, Generic[S]):
 
     Attributes:
         name: Name of the kind.
-        metrics: Names of the figures in tables and curves, in order; first those on validation rows.
+        metrics: Names of the figures in tables and curves, in order; first those on validation
+            rows.
         lower_is_better: Metrics of which a lower value is better.
         round_files: Names of files that `prepare_recipe` writes into the folder of a round.
-        resamples: Whether each round moves the sampling seed on, so that an equal prompt is answered anew.
+        resamples: Whether each round moves the sampling seed on, so that an equal prompt is
+            answered anew.
     """
 
     name: ClassVar[str]
@@ -75,14 +78,18 @@ class LoopTask(ABC, Generic[S]):
 
     @abstractmethod
     def row_facts(self) -> dict[str, Any]:
-        """Return numbers and hashes of the rows, as JSON: part of a round's key and of the manifest."""
+        """Return numbers and hashes of the rows, as JSON: part of a round's key and of the
+        manifest.
+        """
 
     @abstractmethod
     def initial_rows(self) -> list[Row]:
         """Return the training rows before anything is asked."""
 
     @abstractmethod
-    def initial_inputs(self, rows: Sequence[Row], attempt: int, earlier: Sequence[Row]) -> list[Row]:
+    def initial_inputs(
+        self, rows: Sequence[Row], attempt: int, earlier: Sequence[Row]
+    ) -> list[Row]:
         """Return inputs of round 0, before there is a student; [] if none are needed.
 
         Called again, with the rows so far, while there is a `training_problem`.
@@ -140,7 +147,10 @@ class LoopTask(ABC, Generic[S]):
         """
 
     def check_inputs(self, inputs: Sequence[Row]) -> None:
-        """Raise if an input shows something that no teacher may see. Called before anything is sent."""
+        """Raise if an input shows something that no teacher may see.
+
+        Called before anything is sent.
+        """
         return
 
     def requested_rows(self, inputs: Sequence[Row]) -> int:

@@ -18,7 +18,9 @@ class PromptKind(Protocol):
 
     group_column: ClassVar[str]
 
-    def context(self, row: InputRow, examples: Sequence[InputRow], rng: random.Random) -> dict[str, Any]: ...
+    def context(
+        self, row: InputRow, examples: Sequence[InputRow], rng: random.Random
+    ) -> dict[str, Any]: ...
 
 
 class FewShotRows:
@@ -48,13 +50,17 @@ class FewShotRows:
             return []
         own = _group(row, kind)
         groups = self._groups_of(_shared_value(row, self.by), kind)
-        pool = [example for group, example in zip(groups, self.pool(row), strict=True) if group != own]
+        pool = [
+            example for group, example in zip(groups, self.pool(row), strict=True) if group != own
+        ]
         return rng.sample(pool, min(self.shots, len(pool)))
 
     def _groups_of(self, shared: str, kind: PromptKind) -> list[str]:
         key = shared, kind.group_column
         if (groups := self._groups.get(key)) is None:
-            groups = self._groups[key] = [_group(example, kind) for example in self._pools.get(shared, [])]
+            groups = self._groups[key] = [
+                _group(example, kind) for example in self._pools.get(shared, [])
+            ]
         return groups
 
 

@@ -53,14 +53,16 @@ _CHECKS: dict[str, Callable[..., None]] = {
 #: Filters whose result is their value or holds its parts unchanged, which need not be counted
 #: again.
 _PASSING = {
-    "attr", "count", "d", "default", "dictsort", "first", "groupby", "items", "last", "length", "list", "max", "min",
+    "attr", "count", "d", "default", "dictsort", "first", "groupby", "items", "last", "length",
+    "list", "max", "min",
     "random", "reject", "rejectattr", "reverse", "select", "selectattr", "sort", "unique",
 }  # fmt: skip
 #: Filters that take the parts of their value one by one.
 _SPREADING = {"map", "batch", "slice", "sum"}
 #: Filters that make a text of any value.
 _TEXTUAL = {
-    "capitalize", "center", "e", "escape", "forceescape", "format", "indent", "lower", "pprint", "replace", "safe", "string",
+    "capitalize", "center", "e", "escape", "forceescape", "format", "indent", "lower", "pprint",
+    "replace", "safe", "string",
     "striptags", "title", "trim", "truncate", "upper", "urlize", "wordcount", "wordwrap",
 }  # fmt: skip
 
@@ -92,7 +94,11 @@ def _random(context: Any, value: Any) -> Any:
     """Draw with the seed of the rendering, so that the same input has the same prompt."""
     if RENDERING.rng is None:
         raise LimitError("`random` has no seed here; leave it out")
-    return RENDERING.rng.choice(value) if value else context.environment.undefined("nothing to draw from")
+    return (
+        RENDERING.rng.choice(value)
+        if value
+        else context.environment.undefined("nothing to draw from")
+    )
 
 
 def _bounded_filter(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
@@ -138,7 +144,12 @@ def _bounded_test(work: Any) -> Callable[..., Any]:
 
 _OWN = {"join": _join, "random": _random, "urlencode": _urlencode, "xmlattr": _xmlattr}
 #: Names under which `sandbox` puts the counting of values into a template.
-COUNT_VALUE, COUNT_COMPARISON, COUNT_LOOP, JOIN_OPERANDS = "_value", "_comparison", "_loop", "_operands"
+COUNT_VALUE, COUNT_COMPARISON, COUNT_LOOP, JOIN_OPERANDS = (
+    "_value",
+    "_comparison",
+    "_loop",
+    "_operands",
+)
 BOUNDED_FILTERS: dict[str, Callable[..., Any]] = {
     name: _bounded_filter(name, work) for name, work in {**FILTERS, **_OWN}.items()
 } | {
@@ -147,4 +158,6 @@ BOUNDED_FILTERS: dict[str, Callable[..., Any]] = {
     COUNT_LOOP: count_loop,
     JOIN_OPERANDS: join_operands,
 }
-BOUNDED_TESTS: dict[str, Callable[..., Any]] = {name: _bounded_test(work) for name, work in TESTS.items()}
+BOUNDED_TESTS: dict[str, Callable[..., Any]] = {
+    name: _bounded_test(work) for name, work in TESTS.items()
+}

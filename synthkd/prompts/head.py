@@ -66,7 +66,8 @@ def split_head(path: Path, text: str) -> tuple[Head, str]:
         if misplaced := _MISPLACED_HEAD.search(text):
             line = text.count("\n", 0, misplaced.start()) + 1
             raise PromptError(
-                f"{path} line {line}: a head must stand first in the file, between two lines of `---`; this one does not,"
+                f"{path} line {line}: a head must stand first in the file, between two lines of"
+                " `---`; this one does not,"
                 " and would be sent to the teacher"
             )
         return Head(), text
@@ -74,7 +75,9 @@ def split_head(path: Path, text: str) -> tuple[Head, str]:
         head = Head.model_validate(safeyaml.load_yaml(match[1]) or {})
     except safeyaml.YamlError as error:
         if error.line is not None:
-            error.line += text.count("\n", 0, match.start(1))  # The head begins below its first `---`.
+            error.line += text.count(
+                "\n", 0, match.start(1)
+            )  # The head begins below its first `---`.
         raise PromptError(f"{path}{error.where}: its head: {error}") from None
     except ValidationError as error:
         item = error.errors()[0]

@@ -44,7 +44,9 @@ class FolderLoader(BaseLoader):
             raise TemplateNotFound(name, f"{name!r} cannot be read: {error}") from None
         return path
 
-    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+    def get_source(
+        self, environment: Environment, template: str
+    ) -> tuple[str, str, Callable[[], bool]]:
         """Read a template for jinja."""
         path = self.path(template)
         return read_source(path), str(path), lambda: True
@@ -63,4 +65,6 @@ def read_source(path: Path) -> str:
         return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise LimitError(f"{path} line {line}: not UTF-8 (byte {error.start}); save it as UTF-8") from None
+        raise LimitError(
+            f"{path} line {line}: not UTF-8 (byte {error.start}); save it as UTF-8"
+        ) from None

@@ -53,7 +53,12 @@ def add(left: Any, right: Any) -> Any:
     return left + right
 
 
-OPERATORS: dict[str, Callable[[Any, Any], Any]] = {"*": multiply, "**": power, "%": remainder, "+": add}
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "*": multiply,
+    "**": power,
+    "%": remainder,
+    "+": add,
+}
 
 
 def _check_bits(bits: int) -> None:
@@ -161,7 +166,9 @@ def check_sum(value: Any, attribute: Any = None, start: Any = 0) -> None:
 
 def check_join(values: Any, d: Any = "", *_: Any, **__: Any) -> None:
     """Count values joined with a separator."""
-    RENDERING.meter.text(size_of(values) + len(str(d)) * (len(values) if isinstance(values, Sized) else 0))
+    RENDERING.meter.text(
+        size_of(values) + len(str(d)) * (len(values) if isinstance(values, Sized) else 0)
+    )
 
 
 def check_format(form: Any, *args: Any, **named: Any) -> None:

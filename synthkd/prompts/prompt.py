@@ -99,7 +99,9 @@ class Prompt:
     @property
     def hash(self) -> str:
         """Content hash of the source, the head and the files that the source includes."""
-        return content_hash([self.source, self.head.record(), *filter(None, [self.included_files()])])
+        return content_hash(
+            [self.source, self.head.record(), *filter(None, [self.included_files()])]
+        )
 
     def included_files(self) -> dict[str, str]:
         """Return the hash of each file that the template may include, extend or import, by name.
@@ -134,7 +136,9 @@ class Prompt:
     def used_variables(self) -> frozenset[str]:
         """Variables that the template and its system message name."""
         try:
-            return frozenset(name for tree in self._trees for name in meta.find_undeclared_variables(tree))
+            return frozenset(
+                name for tree in self._trees for name in meta.find_undeclared_variables(tree)
+            )
         except PromptError:
             raise
         except Exception as error:  # noqa: BLE001 (an unknown filter, deep nesting)
@@ -147,7 +151,8 @@ class Prompt:
             node.node.name
             for tree in self._trees
             for node in tree.find_all((nodes.Test, nodes.Filter))
-            if node.name in ("defined", "undefined", "default", "d") and isinstance(node.node, nodes.Name)
+            if node.name in ("defined", "undefined", "default", "d")
+            and isinstance(node.node, nodes.Name)
         )
 
     @property
@@ -174,7 +179,9 @@ class Prompt:
         """Draw few-shot rows for an input; see `FewShotRows.draw`."""
         return self._few_shot.draw(row, kind, rng)
 
-    def render(self, row: InputRow, kind: PromptKind, input_id: str, seed: int) -> tuple[dict[str, str], ...]:
+    def render(
+        self, row: InputRow, kind: PromptKind, input_id: str, seed: int
+    ) -> tuple[dict[str, str], ...]:
         """Render the messages for an input.
 
         Draws depend on the seed and the input's id, not on the order of inputs.
@@ -196,7 +203,9 @@ class Prompt:
             ) from None
         for name in self.head.needs:
             if is_empty(context.get(name)):
-                raise PromptError(f"template {self.name} needs a value of {name!r}, which is empty here")
+                raise PromptError(
+                    f"template {self.name} needs a value of {name!r}, which is empty here"
+                )
         text = self._rendered(self._template, context, rng).strip()
         if not text:
             raise PromptError(f"template {self.name}: the prompt is empty")
@@ -240,7 +249,9 @@ class Prompt:
         if context and isinstance(error, UndefinedError):
             hint = f"; inputs have {', '.join(sorted(context))}"
         elif context and isinstance(error, NoTextError):
-            odd = sorted(name for name in self.used_variables & set(context) if _has_no_text(context[name]))
+            odd = sorted(
+                name for name in self.used_variables & set(context) if _has_no_text(context[name])
+            )
             hint = f" ({', '.join(odd)})" if odd else ""
         return PromptError(f"template {self.name}{where}: {error_cause(error)}{hint}")
 
@@ -259,7 +270,8 @@ def lint(prompt: Prompt, available: Sequence[str]) -> None:
     for name in prompt.variables:
         if name in available:
             raise PromptError(
-                f"prompt.variables.{name}: the inputs have {name!r} themselves, so this value would not be used; take another name"
+                f"prompt.variables.{name}: the inputs have {name!r} themselves, so this value would"
+                " not be used; take another name"
             )
     given = {*available, *prompt.variables}
     missing = prompt.used_variables - prompt.optional_variables - given - prompt.global_names
@@ -267,7 +279,8 @@ def lint(prompt: Prompt, available: Sequence[str]) -> None:
     for name in sorted(missing):
         raise PromptError(
             f"template {prompt.name} uses {name!r}, which no input has"
-            f"{nearest(name, [*available, *prompt.variables])}; add a column or `prompt.variables.{name}`"
+            f"{nearest(name, [*available, *prompt.variables])}; add a column or"
+            f" `prompt.variables.{name}`"
         )
     single_braces = re.search(r"(?<!\{)\{(\w+)\}(?!\})", prompt.source)
     if (
@@ -277,7 +290,8 @@ def lint(prompt: Prompt, available: Sequence[str]) -> None:
     ):
         column = single_braces[1]
         raise PromptError(
-            f"template {prompt.name} names no column of its inputs, so all prompts would be the same; write"
+            f"template {prompt.name} names no column of its inputs, so all prompts would be the"
+            " same; write"
             f" {{{{ {column} }}}} for {{{column}}}"
         )
 
@@ -294,7 +308,9 @@ def _referenced_names(tree: nodes.Template, folder: Path) -> set[str]:
     names: set[str] = set()
     for node in tree.find_all((nodes.Extends, nodes.FromImport, nodes.Import, nodes.Include)):
         reference = node.template  # type: ignore[attr-defined]
-        choices = reference.items if isinstance(reference, nodes.List | nodes.Tuple) else [reference]
+        choices = (
+            reference.items if isinstance(reference, nodes.List | nodes.Tuple) else [reference]
+        )
         for choice in choices:
             if isinstance(choice, nodes.Const):
                 names |= {choice.value} if isinstance(choice.value, str) else set(choice.value)
@@ -305,7 +321,9 @@ def _referenced_names(tree: nodes.Template, folder: Path) -> set[str]:
                 for part in (parts[0], parts[-1])
             )
             names |= {
-                name for name in _template_files(folder) if name.startswith(first) and name.endswith(last)
+                name
+                for name in _template_files(folder)
+                if name.startswith(first) and name.endswith(last)
             }
     return names
 

@@ -89,7 +89,9 @@ class _AddCounting(NodeTransformer):
         self.buffered = buffered
 
     def _filtered(self, name: str, node: Any) -> nodes.Filter:
-        return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno, environment=self.environment)
+        return nodes.Filter(
+            node, name, [], [], None, None, lineno=node.lineno, environment=self.environment
+        )
 
     def _count_literal(self, node: Any) -> Any:
         node = self.generic_visit(node)
@@ -125,7 +127,9 @@ class _AddCounting(NodeTransformer):
         self.buffered = before
         return node
 
-    visit_Macro = visit_CallBlock = visit_FilterBlock = visit_AssignBlock = visit_Block = _visit_buffer
+    visit_Macro = visit_CallBlock = visit_FilterBlock = visit_AssignBlock = visit_Block = (
+        _visit_buffer
+    )
 
     def visit_Output(self, node: Any) -> Any:
         node = self.generic_visit(node)
@@ -172,7 +176,11 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         self.globals["namespace"] = _OpaqueNamespace
 
     def _generate(
-        self, source: nodes.Template, name: str | None, filename: str | None, defer_init: bool = False
+        self,
+        source: nodes.Template,
+        name: str | None,
+        filename: str | None,
+        defer_init: bool = False,
     ) -> str:
         # Only a template that another includes or imports has a name.
         counted = _AddCounting(self, buffered=name is not None).visit(source)
@@ -221,8 +229,14 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         if owner is not None and isinstance(owner, str | bytes):
             check = METHODS.get(__obj.__name__)
             if check is not None:
-                args = tuple(list(count_turns(arg)) if hasattr(arg, "__next__") else arg for arg in args)
-                check(owner, *args, **{key: named[key] for key in named if key not in _JINJA_ARGUMENTS})
+                args = tuple(
+                    list(count_turns(arg)) if hasattr(arg, "__next__") else arg for arg in args
+                )
+                check(
+                    owner,
+                    *args,
+                    **{key: named[key] for key in named if key not in _JINJA_ARGUMENTS},
+                )
         elif isinstance(__obj, LoopContext):
             args = tuple(map(count_loop, args))
         result = super().call(__context, __obj, *args, **named)
@@ -235,11 +249,15 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
     def compiled(self, source: str) -> Template:
         """Compile a template. Raises LimitError, and errors of jinja and Python."""
         if len(source) > LONGEST_FILE:
-            raise LimitError(f"it has more than {LONGEST_FILE:,} characters, too many for a template")
+            raise LimitError(
+                f"it has more than {LONGEST_FILE:,} characters, too many for a template"
+            )
         RENDERING.meter = Meter()
         return self.from_string(source)
 
-    def rendered(self, template: Template, context: dict[str, Any], rng: random.Random | None = None) -> str:
+    def rendered(
+        self, template: Template, context: dict[str, Any], rng: random.Random | None = None
+    ) -> str:
         """Render a compiled template.
 
         Args:
@@ -255,7 +273,9 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         RENDERING.meter, RENDERING.rng = Meter(), rng
         parts, total = [], 0
         # jinja would go through a chain of mappings, name by name, for each rendering.
-        variables = self.context_class(self, {**self.globals, **context}, template.name, template.blocks)
+        variables = self.context_class(
+            self, {**self.globals, **context}, template.name, template.blocks
+        )
         for part in template.root_render_func(variables):
             total += len(part)
             if total > LONGEST:

@@ -1,7 +1,7 @@
 """The models behind a recipe's YAML.
 
-Unknown keys are refused with the nearest known name. Relative paths are read from the recipe's folder; ``$NAME`` in a
-path is taken from the environment.
+Unknown keys are refused with the nearest known name. Relative paths are read from the recipe's
+folder; ``$NAME`` in a path is taken from the environment.
 """
 
 from synthkd.recipe.parts import (

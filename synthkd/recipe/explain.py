@@ -60,7 +60,9 @@ def explain(error: ValidationError, recipe: type[BaseModel], source: str) -> str
             lines.append(f"{place}: unknown key{nearest(str(item['loc'][-1]), known)}")
         else:
             problem = mask_tokens(item["msg"].removeprefix("Value error, "))
-            lines.append(problem if not keys and item["type"] == "value_error" else f"{place}: {problem}")
+            lines.append(
+                problem if not keys and item["type"] == "value_error" else f"{place}: {problem}"
+            )
     lines = list(dict.fromkeys(lines))
     return f"{source}: " + "; ".join(lines)
 

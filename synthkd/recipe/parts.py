@@ -11,17 +11,23 @@ class RecipePart(BaseModel):
     """Base of all parts of a recipe: frozen, without unknown keys."""
 
     # Messages of pydantic would repeat the value, which may be a secret.
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
 
 
 class InputsPart(RecipePart):
     """The rows that the teacher is asked about."""
 
-    path: str | None = Field(None, description="CSV, JSONL or Parquet file, or a folder of Parquet files.")
+    path: str | None = Field(
+        None, description="CSV, JSONL or Parquet file, or a folder of Parquet files."
+    )
     count: int | None = Field(
         None, ge=1, description="Instead of a file: this many rows with one column, `draw`."
     )
-    id: str | None = Field(None, description="Column that holds each row's id. Default: the hash of the row.")
+    id: str | None = Field(
+        None, description="Column that holds each row's id. Default: the hash of the row."
+    )
     columns: list[str] | None = Field(None, description="Columns to read. Default: all.")
     rename: dict[str, str] = Field(
         default_factory=dict, description="File column to the name that prompt and kind use."
@@ -29,7 +35,8 @@ class InputsPart(RecipePart):
     limit: int | None = Field(
         None,
         ge=1,
-        description="Read only so many rows: a sample by hash, the same whatever the order of the file, and part of every larger one.",
+        description="Read only so many rows: a sample by hash, the same whatever the order of the"
+        " file, and part of every larger one.",
     )
 
     @model_validator(mode="after")
@@ -49,7 +56,8 @@ class KindPart(RecipePart):
     )
     relations: str | list[str] | None = Field(
         None,
-        description="A set of relations (`everyday`, `events`), a list of names from them, or a YAML file.",
+        description="A set of relations (`everyday`, `events`), a list of names from them, or a"
+        " YAML file.",
     )
     options: dict[str, Any] = Field(
         default_factory=dict, description="Options of the kind; its page in docs/kinds says which."
@@ -63,7 +71,8 @@ class ExamplesPart(RecipePart):
     n: int = Field(5, ge=0, description="How many are shown.")
     by: str | None = Field(
         None,
-        description="Draw only from rows that share this column with the input; null draws from all. Default: the template's.",
+        description="Draw only from rows that share this column with the input; null draws from"
+        " all. Default: the template's.",
     )
 
 
@@ -72,13 +81,18 @@ class PromptPart(RecipePart):
 
     template: str | None = Field(
         None,
-        description="Shipped name such as `triple/everyday`, or a path. May be left out for `recorded`.",
+        description="Shipped name such as `triple/everyday`, or a path. May be left out for"
+        " `recorded`.",
     )
     examples: ExamplesPart | None = Field(
         None, description="Few-shot examples. Default: those that the template names."
     )
-    shots: int | None = Field(None, ge=0, description="How many of the template's own examples to show.")
-    variables: dict[str, Any] = Field(default_factory=dict, description="Fixed values for the template.")
+    shots: int | None = Field(
+        None, ge=0, description="How many of the template's own examples to show."
+    )
+    variables: dict[str, Any] = Field(
+        default_factory=dict, description="Fixed values for the template."
+    )
 
 
 class RulePart(RecipePart):
@@ -89,7 +103,10 @@ class RulePart(RecipePart):
 
 
 class AdaptivePart(RecipePart):
-    """Sampling in rounds: a question whose vote is decided gets no more samples. The sampling's `n` is the most."""
+    """Sampling in rounds: a question whose vote is decided gets no more samples.
+
+    The sampling's `n` is the most.
+    """
 
     first: int = Field(3, ge=1, description="Samples of every question in the first round.")
     step: int = Field(2, ge=1, description="Samples more in each further round.")
@@ -97,12 +114,14 @@ class AdaptivePart(RecipePart):
         0.95,
         gt=0.5,
         lt=1,
-        description="Probability with which the leader is the teacher's likeliest answer, at which a question is decided;"
+        description="Probability with which the leader is the teacher's likeliest answer, at which"
+        " a question is decided;"
         " null asks for all that could still change the answer.",
     )
     rule: Literal["beta", "dirichlet"] = Field(
         "dirichlet",
-        description="Posterior of all answers and one that nobody gave (`dirichlet`), or of the first two (`beta`).",
+        description="Posterior of all answers and one that nobody gave (`dirichlet`), or of the"
+        " first two (`beta`).",
     )
 
 
@@ -111,19 +130,26 @@ class VotesPart(RecipePart):
 
     by: Literal["count", "likelihood", "critic", "teacher"] = Field(
         "count",
-        description="What a vote weighs: 1, the completion's likelihood, the critic's score, or the reliability of its"
+        description="What a vote weighs: 1, the completion's likelihood, the critic's score, or the"
+        " reliability of its"
         " teacher (Dawid-Skene).",
     )
     keep: Literal["winner", "all"] | None = Field(
         None,
-        description="`winner`: only candidates of the leading answer; `all`: every answer that has enough. Default: the"
+        description="`winner`: only candidates of the leading answer; `all`: every answer that has"
+        " enough. Default: the"
         " kind's.",
     )
     min_votes: int = Field(1, ge=1, description="Completions that must say the same.")
-    min_agreement: float = Field(0.0, ge=0, le=1, description="Share of the votes that an answer needs.")
-    min_margin: float = Field(0.0, ge=0, le=1, description="Lead over the next answer that a winner needs.")
+    min_agreement: float = Field(
+        0.0, ge=0, le=1, description="Share of the votes that an answer needs."
+    )
+    min_margin: float = Field(
+        0.0, ge=0, le=1, description="Lead over the next answer that a winner needs."
+    )
     adaptive: AdaptivePart | None = Field(
-        None, description="Ask in rounds, and stop once a vote is decided. Default: all samples at once."
+        None,
+        description="Ask in rounds, and stop once a vote is decided. Default: all samples at once.",
     )
 
     @model_validator(mode="after")
@@ -141,15 +167,20 @@ class CriticPart(RecipePart):
     name: str = Field("linear", description="Which critic, when one is trained.")
     options: dict[str, Any] = Field(
         default_factory=dict,
-        description="Options of that critic. With `path`, what its folder does not say: `teacher`, `journal` and `limits` of a judge, `encoder`.",
+        description="Options of that critic. With `path`, what its folder does not say: `teacher`,"
+        " `journal` and `limits` of a judge, `encoder`.",
     )
-    path: str | None = Field(None, description="Folder of a trained critic; `everyday` is the shipped one.")
+    path: str | None = Field(
+        None, description="Folder of a trained critic; `everyday` is the shipped one."
+    )
     labels: str | None = Field(
         None,
         description="Label sheet (CSV, JSONL or Parquet); a critic is trained from it in the run.",
     )
     label: str = Field("label", description="Column of the verdict in the sheet.")
-    columns: dict[str, str] = Field(default_factory=dict, description="Sheet column to the kind's column.")
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="Sheet column to the kind's column."
+    )
     held_out: float = Field(
         0.3,
         gt=0,
@@ -158,26 +189,31 @@ class CriticPart(RecipePart):
     )
     group: str | None = Field(
         None,
-        description="Column whose groups of rows stay on one side of the split and count as clustered; `none`: each row alone. Default: the kind's own.",
+        description="Column whose groups of rows stay on one side of the split and count as"
+        " clustered; `none`: each row alone. Default: the kind's own.",
     )
     precision: float = Field(0.9, gt=0, lt=1, description="Asked precision of what is accepted.")
     confidence: float = Field(0.95, gt=0, lt=1, description="Confidence with which it is kept.")
     each: str | None = Field(
         None,
-        description="Column, such as `relation`, in each of whose values the precision is to be kept, all at once.",
+        description="Column, such as `relation`, in each of whose values the precision is to be"
+        " kept, all at once.",
     )
     merge: str = Field(
         "majority", description="How several annotators are merged: `majority` or `dawid-skene`."
     )
     publish_anyway: bool = Field(
         False,
-        description="If the precision cannot be had, publish the best cut that the critic has, without a guarantee, and say so.",
+        description="If the precision cannot be had, publish the best cut that the critic has,"
+        " without a guarantee, and say so.",
     )
 
     @model_validator(mode="after")
     def _one_source(self) -> CriticPart:
         if (self.path is None) == (self.labels is None):
-            raise ValueError("give either `path` (a trained critic) or `labels` (a sheet to train from)")
+            raise ValueError(
+                "give either `path` (a trained critic) or `labels` (a sheet to train from)"
+            )
         return self
 
 

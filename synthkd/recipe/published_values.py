@@ -1,4 +1,6 @@
-"""Values as a published file may hold them: no absolute path, no name of a user, a folder or a private machine."""
+"""Values as a published file may hold them: no absolute path, no name of a user, a folder or a
+private machine.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,8 @@ _PATH_KEYS = frozenset(
         "file",
     ]
 )
-#: An absolute path in a longer text, such as an identity or a message: two names at least, so that `/v1` is none.
+#: An absolute path in a longer text, such as an identity or a message: two names at least, so that
+#: `/v1` is none.
 _WITHIN = re.compile(r"(?<![\w/.$}~*-])(?:file://)?(/[^\s/:@,;'\"`()\[\]{}<>|]+){2,}/?")
 _WINDOWS = re.compile(r"(?:[A-Za-z]:[\\/]|\\\\)")
 _HOST = re.compile(r"(https?://)([^/\s:@'\"]+|\[[^\]\s]+\])")
@@ -60,7 +63,8 @@ def published(value: Any, folder: Path, key: str = "") -> Any:
 
 
 def published_path(text: str, folder: Path) -> str:
-    """Return a path from the recipe's folder if the path lies within; of another absolute path the name.
+    """Return a path from the recipe's folder if the path lies within; of another absolute path the
+    name.
 
     Relative paths, and paths that begin with `~/` or a variable, stay as they were written.
     """
@@ -88,12 +92,15 @@ def published_text(text: str, folder: Path) -> str:
         if len(home) > 1:
             text = text.replace(home + "/", "~/")
     return _HOST.sub(
-        lambda match: match[1] + (PRIVATE_HOST if is_private(match[2].strip("[]")) else match[2]), text
+        lambda match: match[1] + (PRIVATE_HOST if is_private(match[2].strip("[]")) else match[2]),
+        text,
     )
 
 
 def _is_absolute(text: str) -> bool:
-    return text.startswith(("/", "file://")) or bool(re.match(r"~[^/\s]+(/|$)", text) or _WINDOWS.match(text))
+    return text.startswith(("/", "file://")) or bool(
+        re.match(r"~[^/\s]+(/|$)", text) or _WINDOWS.match(text)
+    )
 
 
 def _looks_like_a_path(text: str) -> bool:

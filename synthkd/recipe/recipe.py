@@ -30,7 +30,9 @@ from synthkd.secrets import expand_variables, find_cleartext_secret, mask_tokens
 
 
 class Recipe(RecipePart):
-    """A whole run: inputs, kind, prompt, teacher, rules, critic and corpus, with a student and the loop of both."""
+    """A whole run: inputs, kind, prompt, teacher, rules, critic and corpus, with a student and the
+    loop of both.
+    """
 
     name: str = Field(description="Name of the run.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     inputs: InputsPart
@@ -51,8 +53,12 @@ class Recipe(RecipePart):
     )
     loop: LoopPart | None = Field(None, description="The loop of `synthkd distill`.")
     seed: int = Field(0, description="Seed of draws (few-shot examples, splits).")
-    journal: str = Field("journal.sqlite", description="Store of completions; recipes may share one.")
-    work: str | None = Field(None, description="Folder of intermediate files. Default: `runs/<name>`.")
+    journal: str = Field(
+        "journal.sqlite", description="Store of completions; recipes may share one."
+    )
+    work: str | None = Field(
+        None, description="Folder of intermediate files. Default: `runs/<name>`."
+    )
 
     _folder: Path = Path()
 
@@ -72,7 +78,9 @@ class Recipe(RecipePart):
     @classmethod
     def _names_are_rules(cls, value: Any) -> Any:
         if isinstance(value, list):
-            return [{"name": rule} if isinstance(rule, str) else _one_key_rule(rule) for rule in value]
+            return [
+                {"name": rule} if isinstance(rule, str) else _one_key_rule(rule) for rule in value
+            ]
         return value
 
     @property
@@ -89,7 +97,8 @@ class Recipe(RecipePart):
             overrides: Changes as ``key.key=value`` with YAML values.
 
         Raises:
-            RecipeError: The file cannot be read, or a key or value is wrong; all mistakes in one message.
+            RecipeError: The file cannot be read, or a key or value is wrong; all mistakes in one
+                message.
         """
         path = Path(path)
         try:
@@ -101,18 +110,25 @@ class Recipe(RecipePart):
         except (OSError, ValueError) as error:
             if isinstance(error, safeyaml.YamlError):
                 raise RecipeError(f"{path}{error.where}: {error}") from None
-            raise RecipeError(f"{path}: not readable ({getattr(error, 'strerror', None) or error})") from None
+            raise RecipeError(
+                f"{path}: not readable ({getattr(error, 'strerror', None) or error})"
+            ) from None
         if not isinstance(raw, dict):
-            raise RecipeError(f"{path}: a recipe is a mapping of keys; see docs/reference/recipe.md")
+            raise RecipeError(
+                f"{path}: a recipe is a mapping of keys; see docs/reference/recipe.md"
+            )
         for change in overrides or []:
             override(raw, change, cls.model_fields)
         recipe = cls.from_dict(raw, folder=path.resolve().parent, source=str(path))
-        # Places that are written to are needed at the end, and wrong ones are to be known at the beginning.
+        # Places that are written to are needed at the end, and wrong ones are to be known at the
+        # beginning.
         _ = (recipe.journal_path, recipe.work_dir, recipe.corpus_path, recipe.student_path)
         return recipe
 
     @classmethod
-    def from_dict(cls, raw: dict[str, Any], folder: str | Path = ".", source: str = "recipe") -> Recipe:
+    def from_dict(
+        cls, raw: dict[str, Any], folder: str | Path = ".", source: str = "recipe"
+    ) -> Recipe:
         """Make a recipe from a mapping.
 
         Args:
@@ -131,7 +147,8 @@ class Recipe(RecipePart):
         return recipe
 
     def with_rules(self, rules: Sequence[Any]) -> Recipe:
-        """Return this recipe with other rules: names, mappings as in YAML, and rule classes or functions.
+        """Return this recipe with other rules: names, mappings as in YAML, and rule classes or
+        functions.
 
         Raises:
             RecipeError: An item is none of these.
@@ -170,7 +187,9 @@ class Recipe(RecipePart):
             return (self._folder / expanded).resolve()
         except (OSError, ValueError, RuntimeError) as error:
             shown = path if len(path) <= 80 else f"{path[:60]}…"
-            raise RecipeError(f"path {mask_tokens(shown)!r}: no file can have it ({error})") from None
+            raise RecipeError(
+                f"path {mask_tokens(shown)!r}: no file can have it ({error})"
+            ) from None
 
     @property
     def work_dir(self) -> Path:
@@ -197,8 +216,8 @@ class Recipe(RecipePart):
     def record(self) -> dict[str, Any]:
         """Return the recipe as a corpus' manifest holds it.
 
-        Limits are left out, since they say how far and how fast, and the student and loop, which come after the corpus; no
-        secret and nothing about the machine is in it.
+        Limits are left out, since they say how far and how fast, and the student and loop, which
+        come after the corpus; no secret and nothing about the machine is in it.
         """
         record: dict[str, Any] = self.published(
             self.model_dump(mode="json", exclude={"limits", "student", "loop"})
@@ -206,18 +225,25 @@ class Recipe(RecipePart):
         return record
 
     def published(self, value: Any, key: str = "") -> Any:
-        """Return a value as a published file may hold it: paths from the recipe's folder or by name, no private hosts."""
+        """Return a value as a published file may hold it: paths from the recipe's folder or by
+        name, no private hosts.
+        """
         return published(value, self._folder, key)
 
     def published_identity(self, identity: str) -> str:
-        """Return a teacher's identity without the place of a local model. Keys in the journal hold the identity itself."""
+        """Return a teacher's identity without the place of a local model.
+
+        Keys in the journal hold the identity itself.
+        """
         model = self.teacher.model
         if model and (name := self.published(model, "model")) != model:
             identity = identity.replace(model, name)
         return str(self.published(identity))
 
     def for_worker(self) -> dict[str, Any]:
-        """Return the recipe with its addresses and headers as they were written, for a worker process of this run alone."""
+        """Return the recipe with its addresses and headers as they were written, for a worker
+        process of this run alone.
+        """
         return self.model_dump(mode="json", context={"reveal": True})
 
 
@@ -230,7 +256,9 @@ def _refuse_odd_texts(value: Any, place: str = "") -> None:
     """Refuse characters that no file, path or database holds, with their place."""
     if isinstance(value, str):
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            raise ValueError(f"{place}: holds a character that no file can hold (NUL, or half of a pair)")
+            raise ValueError(
+                f"{place}: holds a character that no file can hold (NUL, or half of a pair)"
+            )
     elif isinstance(value, dict):
         for name, inner in value.items():
             _refuse_odd_texts(inner, f"{place}.{mask_tokens(str(name))}".lstrip("."))
@@ -251,14 +279,21 @@ def _without_typed(raw: dict[str, Any]) -> dict[str, Any]:
 def _remedy(place: str) -> str:
     """Say where a secret belongs instead."""
     if place.startswith("teacher.options"):
-        return "put it into the environment variable that the backend reads for it (such as HF_TOKEN)"
+        return (
+            "put it into the environment variable that the backend reads for it (such as HF_TOKEN)"
+        )
     if place.startswith("teacher.sampling"):
         return "put it into an environment variable, and send it as a header: teacher.headers with $NAME"
-    return "keep it in an environment variable: teacher.api_key_env names one, and $NAME stands for one in addresses and headers"
+    return (
+        "keep it in an environment variable: teacher.api_key_env names one, and $NAME stands for"
+        " one in addresses and headers"
+    )
 
 
 def _one_key_rule(rule: Any) -> Any:
-    """Read ``{too_long: {max_words: 8}}`` as short for ``{name: too_long, options: {max_words: 8}}``."""
+    """Read ``{too_long: {max_words: 8}}`` as short for ``{name: too_long, options: {max_words:
+    8}}``.
+    """
     if isinstance(rule, dict) and len(rule) == 1 and "name" not in rule:
         ((name, options),) = rule.items()
         return {"name": name, "options": options or {}}

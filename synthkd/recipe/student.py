@@ -13,10 +13,12 @@ class StudentPart(RecipePart):
     """The student that is trained on the corpus. The corpus does not depend on it."""
 
     name: str = Field(
-        "linear", description="Which student: `linear`, `encoder`, `generator`, or one from a plugin."
+        "linear",
+        description="Which student: `linear`, `encoder`, `generator`, or one from a plugin.",
     )
     options: dict[str, Any] = Field(
-        default_factory=dict, description="Options of that student; docs/students/classifiers.md says which."
+        default_factory=dict,
+        description="Options of that student; docs/students/classifiers.md says which.",
     )
     path: str | None = Field(
         None, description="Folder of the student. Default: `student` in the run's folder."
@@ -32,25 +34,34 @@ class RowsPart(RecipePart):
 
 
 class MinePart(RecipePart):
-    """Examples of the student's right and wrong answers that the teacher is shown; numbers are for one prompt."""
+    """Examples of the student's right and wrong answers that the teacher is shown; numbers are for
+    one prompt.
+    """
 
     by: Literal["oof", "train", "pool"] = Field(
         "oof",
-        description="Where the student's answers come from: rows that it was not trained on, by cross-validation (`oof`);"
-        " its own training rows (`train`: few mistakes are left there); or labelled rows kept aside (`pool`).",
+        description="Where the student's answers come from: rows that it was not trained on, by"
+        " cross-validation (`oof`);"
+        " its own training rows (`train`: few mistakes are left there); or labelled rows kept aside"
+        " (`pool`).",
     )
     folds: int = Field(5, ge=2, description="Folds of the cross-validation.")
     student: StudentPart | None = Field(
         None,
-        description="Which student is cross-validated: a small one in place of one whose training is dear. Default: the"
+        description="Which student is cross-validated: a small one in place of one whose training"
+        " is dear. Default: the"
         " loop's own.",
     )
     correct: int = Field(16, ge=0, description="Examples that it got right.")
     incorrect: int = Field(16, ge=0, description="Examples that it got wrong.")
     hard: int = Field(
-        16, ge=0, description="Hard negatives: the mistakes that it was surest of. 0 leaves them out."
+        16,
+        ge=0,
+        description="Hard negatives: the mistakes that it was surest of. 0 leaves them out.",
     )
-    shots: int = Field(16, ge=0, description="Labelled examples, whatever the student says of them.")
+    shots: int = Field(
+        16, ge=0, description="Labelled examples, whatever the student says of them."
+    )
 
 
 class AllocationPart(RecipePart):
@@ -61,7 +72,8 @@ class AllocationPart(RecipePart):
         ge=0,
         le=1,
         strict=True,
-        description="Largest weight of the validation losses; it is lower where they differ by chance. 0: the classes are"
+        description="Largest weight of the validation losses; it is lower where they differ by"
+        " chance. 0: the classes are"
         " evened out, whatever their losses.",
     )
     most: float = Field(
@@ -76,7 +88,8 @@ class AllocationPart(RecipePart):
         ge=1,
         le=1000,
         strict=True,
-        description="A class that got more than an equal share for so many rounds, without a lower loss, is held to an equal"
+        description="A class that got more than an equal share for so many rounds, without a lower"
+        " loss, is held to an equal"
         " share.",
     )
 
@@ -86,11 +99,13 @@ class LoopPart(RecipePart):
 
     start: RowsPart | None = Field(
         None,
-        description="Real labelled rows to start from. Default: none; the teacher writes the first round alone.",
+        description="Real labelled rows to start from. Default: none; the teacher writes the first"
+        " round alone.",
     )
     validation: RowsPart | float = Field(
         0.2,
-        description="Rows that decide when to stop and which round is best, or the share of `start` that is kept for it.",
+        description="Rows that decide when to stop and which round is best, or the share of `start`"
+        " that is kept for it.",
     )
     test: RowsPart | None = Field(
         None, description="Rows that are only measured, each round, and decide nothing."
@@ -106,16 +121,21 @@ class LoopPart(RecipePart):
     first: int | None = Field(
         None,
         ge=0,
-        description="Rows of round 0, which knows no student yet, besides what `minimum` asks for. Default: none where"
+        description="Rows of round 0, which knows no student yet, besides what `minimum` asks for."
+        " Default: none where"
         " `start` is given, else `rows`.",
     )
     minimum: int = Field(
-        2, ge=1, description="Cold-start guard: rows that each class must have before a student is trained."
+        2,
+        ge=1,
+        description="Cold-start guard: rows that each class must have before a student is trained.",
     )
     allocate: Literal["own", "teacher", "uniform"] = Field(
         "own",
-        description="Which classes get how many rows: those that have few, and those of high validation loss as far as it is"
-        " evidence (`own`); as the teacher chooses, which reads the report (`teacher`); or equally many (`uniform`).",
+        description="Which classes get how many rows: those that have few, and those of high"
+        " validation loss as far as it is"
+        " evidence (`own`); as the teacher chooses, which reads the report (`teacher`); or equally"
+        " many (`uniform`).",
     )
     allocation: AllocationPart = Field(
         default_factory=AllocationPart, description="Options of `allocate: own` for labelled text."
@@ -123,33 +143,44 @@ class LoopPart(RecipePart):
     report: bool = Field(
         True, description="Show the teacher the report: figures of each class, and confusions."
     )
-    mine: MinePart = Field(default_factory=MinePart, description="Examples of the student's answers.")
+    mine: MinePart = Field(
+        default_factory=MinePart, description="Examples of the student's answers."
+    )
     recheck: float | None = Field(
         None,
         gt=0,
         lt=1,
-        description="Before each training, set aside rows of the teacher for which a student, by cross-validation over all"
+        description="Before each training, set aside rows of the teacher for which a student, by"
+        " cross-validation over all"
         " rows so far, gives another label this probability. Default: none are.",
     )
     metric: Literal["loss", "macro_f1", "accuracy", "validity", "accepted"] | None = Field(
         None,
-        description="Figure on the validation rows by which rounds are compared: `loss` (default), `macro_f1` or `accuracy` of"
+        description="Figure on the validation rows by which rounds are compared: `loss` (default),"
+        " `macro_f1` or `accuracy` of"
         " a classifier, `validity` (default) or `accepted` of a generator.",
     )
-    patience: int = Field(5, ge=1, description="Rounds without a better one, after which the loop stops.")
+    patience: int = Field(
+        5, ge=1, description="Rounds without a better one, after which the loop stops."
+    )
     near: float = Field(
         0.8,
         ge=0.3,
         le=1,
-        description="Similarity from which a text counts as a copy of a validation or test row; 1 finds equal texts only.",
+        description="Similarity from which a text counts as a copy of a validation or test row; 1"
+        " finds equal texts only.",
     )
 
     @model_validator(mode="after")
     def _rows_to_judge_by(self) -> LoopPart:
         if isinstance(self.validation, float) and not 0 < self.validation < 1:
-            raise ValueError(f"`validation` is a share above 0 and below 1, or rows; not {self.validation}")
+            raise ValueError(
+                f"`validation` is a share above 0 and below 1, or rows; not {self.validation}"
+            )
         if (self.mine.by == "pool") != (self.pool is not None):
             raise ValueError("`mine.by: pool` and the rows of `pool` belong together")
         if self.allocation != AllocationPart() and self.allocate != "own":
-            raise ValueError(f"`allocation` has the options of `allocate: own`, not of `{self.allocate}`")
+            raise ValueError(
+                f"`allocation` has the options of `allocate: own`, not of `{self.allocate}`"
+            )
         return self

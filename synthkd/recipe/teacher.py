@@ -16,7 +16,9 @@ class SamplingPart(RecipePart):
 
     n: int = Field(1, ge=1, description="Samples for each request.")
     temperature: float | None = Field(1.0, ge=0, description="0 is greedy.")
-    top_p: float | None = Field(None, gt=0, le=1, description="Nucleus: keep the smallest set of this mass.")
+    top_p: float | None = Field(
+        None, gt=0, le=1, description="Nucleus: keep the smallest set of this mass."
+    )
     top_k: int | None = Field(None, ge=1, description="Keep the k likeliest tokens.")
     max_tokens: int = Field(64, ge=1, description="Longest answer, in tokens.")
     stop: list[str] = Field(default_factory=list, description="Texts that end an answer.")
@@ -27,22 +29,29 @@ class SamplingPart(RecipePart):
         False, description="Ask for token log-probabilities; the NLL rule and critics use them."
     )
     response_format: dict[str, Any] | None = Field(
-        None, description="As in the OpenAI protocol. `teacher.structured` fills it from the kind's schema."
+        None,
+        description="As in the OpenAI protocol. `teacher.structured` fills it from the kind's"
+        " schema.",
     )
     reasoning_effort: str | None = Field(
-        None, description="For reasoning models, such as `low`; `max_tokens` then counts their thoughts too."
+        None,
+        description="For reasoning models, such as `low`; `max_tokens` then counts their thoughts too.",
     )
     regex: str | None = Field(
         None,
-        description="Regular expression that an answer must match whole; vLLM, servers with `structured_outputs`, and local"
+        description="Regular expression that an answer must match whole; vLLM, servers with"
+        " `structured_outputs`, and local"
         " models keep to it. `teacher.constrained` fills it from the kind.",
     )
     grammar: str | None = Field(
-        None, description="Grammar of the answer, likewise: EBNF as the server has it; Lark for local models."
+        None,
+        description="Grammar of the answer, likewise: EBNF as the server has it; Lark for local"
+        " models.",
     )
     extra_body: dict[str, Any] = Field(
         default_factory=dict,
-        description="Further fields of the request, sent as they stand; not those that synthkd fills in itself.",
+        description="Further fields of the request, sent as they stand; not those that synthkd"
+        " fills in itself.",
     )
 
     @field_validator("extra_body")
@@ -54,8 +63,8 @@ class SamplingPart(RecipePart):
         return body
 
 
-#: Fields of a request that `extra_body` must not hold, since what a request may cost, who answers, or how an answer
-#: is read depends on them; and what to write instead.
+#: Fields of a request that `extra_body` must not hold, since what a request may cost, who answers,
+#: or how an answer is read depends on them; and what to write instead.
 OWN_FIELDS = {
     **dict.fromkeys(
         (
@@ -97,7 +106,9 @@ class PricePart(RecipePart):
     input: float = Field(0.0, ge=0, description="Prompt tokens.")
     output: float = Field(0.0, ge=0, description="Completion tokens.")
     cached: float | None = Field(
-        None, ge=0, description="Prompt tokens that the provider had in its cache. Default: as `input`."
+        None,
+        ge=0,
+        description="Prompt tokens that the provider had in its cache. Default: as `input`.",
     )
 
 
@@ -106,11 +117,13 @@ class TeacherPart(RecipePart):
 
     backend: str = Field(
         "transformers",
-        description="`openai`, `openai-batch`, `vllm`, `transformers`, `recorded`, `pool`, or one from a plugin.",
+        description="`openai`, `openai-batch`, `vllm`, `transformers`, `recorded`, `pool`, or one"
+        " from a plugin.",
     )
     model: str | None = Field(
         None,
-        description="Model name, checkpoint folder or hub name; `synthkd/everyday` is the embedded teacher.",
+        description="Model name, checkpoint folder or hub name; `synthkd/everyday` is the embedded"
+        " teacher.",
     )
     revision: str | None = Field(None, description="Hub revision of a local model.")
     identity: str | None = Field(
@@ -118,20 +131,24 @@ class TeacherPart(RecipePart):
     )
     base_url: Url | list[Url] | None = Field(
         None,
-        description="Address of an OpenAI-compatible server, up to and with `/v1`; a list for several endpoints of"
-        " one model, over which the load is balanced. `$NAME` is taken from the environment; a password or key in clear"
+        description="Address of an OpenAI-compatible server, up to and with `/v1`; a list for"
+        " several endpoints of"
+        " one model, over which the load is balanced. `$NAME` is taken from the environment; a"
+        " password or key in clear"
         " is refused.",
     )
     headers: Headers = Field(
         default_factory=Headers,
-        description="Further headers; `$NAME` is taken from the environment. Credentials in clear are refused.",
+        description="Further headers; `$NAME` is taken from the environment. Credentials in clear"
+        " are refused.",
     )
     api_version: str | None = Field(
         None, description="For Azure: sent as `api-version`, with the key in the header `api-key`."
     )
     proxy: Url | None = Field(
         None,
-        description="HTTP proxy, such as `http://$PROXY_USER:$PROXY_PASSWORD@host:3128`. Default: what `HTTP_PROXY`,"
+        description="HTTP proxy, such as `http://$PROXY_USER:$PROXY_PASSWORD@host:3128`. Default:"
+        " what `HTTP_PROXY`,"
         " `HTTPS_PROXY` and `NO_PROXY` say.",
     )
     ca_file: str | None = Field(
@@ -143,27 +160,32 @@ class TeacherPart(RecipePart):
     )
     chat: bool | None = Field(
         None,
-        description="Chat (true) or plain completions (false), for `openai`. Default: what the template says.",
+        description="Chat (true) or plain completions (false), for `openai`. Default: what the"
+        " template says.",
     )
     token_limit: Literal["max_tokens", "max_completion_tokens"] | None = Field(
         None,
-        description="Name under which `sampling.max_tokens` is sent. Default: what the server takes, as its refusal tells.",
+        description="Name under which `sampling.max_tokens` is sent. Default: what the server"
+        " takes, as its refusal tells.",
     )
     finish_reasons: list[str] = Field(
         default_factory=list,
-        description="Further finish reasons of this server that mean a whole answer; `unknown` for answers that come"
+        description="Further finish reasons of this server that mean a whole answer; `unknown` for"
+        " answers that come"
         " without one. All that is not known to mean so is rejected.",
     )
     concurrency: int = Field(64, ge=1, description="Requests in flight at most.")
     adaptive: bool = Field(
         True,
-        description="Find how many requests in flight the server bears, up to `concurrency`. False: send as many.",
+        description="Find how many requests in flight the server bears, up to `concurrency`. False:"
+        " send as many.",
     )
     timeout: float = Field(120.0, gt=0, description="Seconds until a try counts as hung.")
     max_answer_megabytes: float = Field(
         64.0,
         gt=0,
-        description="Size of an answer's body at most, decoded. What is larger is not read: it counts as a bad response.",
+        description="Size of an answer's body at most, decoded. What is larger is not read: it"
+        " counts as a bad response.",
     )
     deadline: float | None = Field(
         None, gt=0, description="Seconds until a request is given up, all its tries together."
@@ -175,10 +197,13 @@ class TeacherPart(RecipePart):
     )
     dtype: str = Field("float32", description="Number type of a local model.")
     threads: int | None = Field(None, ge=1, description="CPU threads of a local model.")
-    path: str | None = Field(None, description="File of recorded rows, or of the labelled rows of a pool.")
+    path: str | None = Field(
+        None, description="File of recorded rows, or of the labelled rows of a pool."
+    )
     columns: dict[str, str] = Field(
         default_factory=dict,
-        description="A field to the file's column. For `recorded`: `input_id`, `sample_index`, `text`, `logprob`, `model`; for"
+        description="A field to the file's column. For `recorded`: `input_id`, `sample_index`,"
+        " `text`, `logprob`, `model`; for"
         " `pool`: `text`, `label`.",
     )
     options: dict[str, Any] = Field(
@@ -190,21 +215,27 @@ class TeacherPart(RecipePart):
     )
     structured: bool = Field(
         False,
-        description="Ask for answers as JSON that keeps to the kind's schema, and check them again. The template must"
+        description="Ask for answers as JSON that keeps to the kind's schema, and check them again."
+        " The template must"
         " ask for JSON too.",
     )
     constrained: bool = Field(
         False,
-        description="Let the model say only what the kind's regular expression allows (`sampling.regex`).",
+        description="Let the model say only what the kind's regular expression allows"
+        " (`sampling.regex`).",
     )
     sampling: SamplingPart = Field(default_factory=SamplingPart, description="Sampling parameters.")
 
     @field_validator("api_key_env")
     @classmethod
     def _is_a_name(cls, name: str) -> str:
-        if name and (not re.fullmatch(r"[A-Za-z_]\w*", name) or has_token(name) or looks_random(name)):
+        if name and (
+            not re.fullmatch(r"[A-Za-z_]\w*", name) or has_token(name) or looks_random(name)
+        ):
             # Not shown: it may be the key.
-            raise ValueError("the name of an environment variable is needed here, not the key itself")
+            raise ValueError(
+                "the name of an environment variable is needed here, not the key itself"
+            )
         return name
 
 
@@ -217,7 +248,9 @@ class LimitsPart(RecipePart):
         description="What the run may cost, over all its resumptions. `--budget` on the command line.",
     )
     tokens: int | None = Field(
-        None, ge=1, description="Tokens that may be read and written, over all resumptions. `--max-tokens`."
+        None,
+        ge=1,
+        description="Tokens that may be read and written, over all resumptions. `--max-tokens`.",
     )
     requests_per_minute: float | None = Field(None, gt=0, description="Requests in any 60 seconds.")
     tokens_per_minute: float | None = Field(
@@ -230,16 +263,19 @@ class LimitsPart(RecipePart):
         0.5,
         gt=0,
         le=1,
-        description="Share of the last 200 requests that may fail for one reason, until the run is stopped.",
+        description="Share of the last 200 requests that may fail for one reason, until the run is"
+        " stopped.",
     )
     useless_answers: int | None = Field(
         20,
         ge=1,
-        description="So many first answers that are all empty, thoughts alone or cut stop the run, with what to set. Null:"
+        description="So many first answers that are all empty, thoughts alone or cut stop the run,"
+        " with what to set. Null:"
         " never.",
     )
     grace: float = Field(
         30.0,
         ge=0,
-        description="Seconds that requests in flight are waited for after Ctrl-C, SIGTERM or SIGHUP. `--grace`.",
+        description="Seconds that requests in flight are waited for after Ctrl-C, SIGTERM or"
+        " SIGHUP. `--grace`.",
     )

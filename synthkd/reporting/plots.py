@@ -56,7 +56,13 @@ class Plot:
     """
 
     def __init__(
-        self, left: float, right: float, top: float, bottom: float, x: Point = (0, 1), y: Point = (0, 1)
+        self,
+        left: float,
+        right: float,
+        top: float,
+        bottom: float,
+        x: Point = (0, 1),
+        y: Point = (0, 1),
     ) -> None:
         self.left, self.right, self.top, self.bottom = left, right, top, bottom
         self.x, self.y = x, y
@@ -94,14 +100,18 @@ class Plot:
     def line(self, points: Sequence[Point], colour: str) -> None:
         """Join points by a line."""
         path = _path([self.at(*point) for point in points])
-        self.parts.append(f"<polyline points='{path}' fill='none' stroke='{colour}' stroke-width='2'/>")
+        self.parts.append(
+            f"<polyline points='{path}' fill='none' stroke='{colour}' stroke-width='2'/>"
+        )
 
     def dot(self, point: Point, colour: str, radius: float = 3) -> None:
         """Draw a point."""
         x, y = self.at(*point)
         self.parts.append(f"<circle cx='{x}' cy='{y}' r='{radius}' fill='{colour}'/>")
 
-    def text(self, x: float, y: float, text: str, anchor: str = "start", note: bool = False) -> None:
+    def text(
+        self, x: float, y: float, text: str, anchor: str = "start", note: bool = False
+    ) -> None:
         """Write at a pixel; ``note``: smaller and lighter."""
         self.parts.append(f"<text x='{x}' y='{y}'{_style(anchor, note)}>{html_text(text)}</text>")
 
@@ -110,7 +120,8 @@ class Plot:
         self.text((self.left + self.right) / 2, self.bottom + 36, x, anchor="middle")
         down = (self.top + self.bottom) / 2
         self.parts.append(
-            f"<text x='12' y='{down}' transform='rotate(-90 12 {down})'{_style('middle', False)}>{html_text(y)}</text>"
+            f"<text x='12' y='{down}' transform='rotate(-90 12"
+            f" {down})'{_style('middle', False)}>{html_text(y)}</text>"
         )
 
 
@@ -119,7 +130,8 @@ def picture(width: int, height: int, title: str, plots: Iterable[Plot]) -> str:
     body = "\n".join(part for plot in plots for part in plot.parts)
     size = f"width='{width}' height='{height}' viewBox='0 0 {width} {height}'"
     return (
-        f"<svg xmlns='http://www.w3.org/2000/svg' {size} role='img'>\n<title>{html_text(title)}</title>\n"
+        f"<svg xmlns='http://www.w3.org/2000/svg' {size}"
+        f" role='img'>\n<title>{html_text(title)}</title>\n"
         f"<rect width='100%' height='100%' fill='white'/>\n{body}\n</svg>\n"
     )
 

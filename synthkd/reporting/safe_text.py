@@ -79,7 +79,11 @@ def _belongs_to_spelling(match: re.Match[str]) -> bool:
         # Joiners in words of scripts that need them, one at a time, and in emoji sequences.
         if _in(_JOINED, before):
             return after not in ("\u200c", "\u200d")
-        return char == "\u200d" and (before == "\ufe0f" or _in(_PICTURES, before)) and _in(_PICTURES, after)
+        return (
+            char == "\u200d"
+            and (before == "\ufe0f" or _in(_PICTURES, before))
+            and _in(_PICTURES, after)
+        )
     # Variation selectors, one at a time.
     if char in "\ufe0e\ufe0f" and (before in "#*0123456789" or _in(_PICTURES, before)):
         return True
@@ -95,7 +99,11 @@ def _in(ranges: str, char: str) -> bool:
 def _escaped(char: str) -> str:
     code = ord(char)
     return _SHORT.get(char) or (
-        f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+        f"\\x{code:02x}"
+        if code < 0x100
+        else f"\\u{code:04x}"
+        if code < 0x10000
+        else f"\\U{code:08x}"
     )
 
 
@@ -169,7 +177,9 @@ def _in_one_line(text: object) -> str:
 
 def _word(word: str) -> str:
     return (
-        _code(word) if _LIVE.search(word) else _PLAIN_SIGN.sub(lambda m: _PLAIN.get(m[0], f"\\{m[0]}"), word)
+        _code(word)
+        if _LIVE.search(word)
+        else _PLAIN_SIGN.sub(lambda m: _PLAIN.get(m[0], f"\\{m[0]}"), word)
     )
 
 
@@ -208,7 +218,9 @@ def to_cell(value: Any, formulas: bool = False) -> Any:
             unchanged.
         formulas: Leave formulas unchanged.
     """
-    if isinstance(value, str) and (value.startswith(CELL_MARK) or (not formulas and _FORMULA.match(value))):
+    if isinstance(value, str) and (
+        value.startswith(CELL_MARK) or (not formulas and _FORMULA.match(value))
+    ):
         return CELL_MARK + value
     return value
 

@@ -66,7 +66,8 @@ def html_table(
         texts = [f"<b>{html_text(cell)}</b>" if number == bold else html_text(cell) for cell in row]
         lines.append(
             "".join(
-                f"<{tag}{style if column < left else ''}>{text}</{tag}>" for column, text in enumerate(texts)
+                f"<{tag}{style if column < left else ''}>{text}</{tag}>"
+                for column, text in enumerate(texts)
             )
         )
     top = f"<caption>{html_text(caption)}</caption>" if caption else ""

@@ -10,7 +10,14 @@ read           batches of rows of a file or folder
 """
 
 from synthkd.rows.arrow import arrow_values
-from synthkd.rows.cells import CellError, UnreadableCell, cell_text, describe_cell, is_empty, text_cell
+from synthkd.rows.cells import (
+    CellError,
+    UnreadableCell,
+    cell_text,
+    describe_cell,
+    is_empty,
+    text_cell,
+)
 from synthkd.rows.checks import Rows, text_lines
 from synthkd.rows.class_labels import class_labels
 from synthkd.rows.documents import read_text, text_files

@@ -4,17 +4,18 @@ A table's cell may be a number, a date, bytes, a list or an object. Its text is 
 nowhere else, so that Python's way of writing a value (``['a']``, ``b'a'``, ``None``, ``nan``)
 enters no prompt, key, label or corpus.
 
-=====================================  ==========================================================================
-cell                                   text
-=====================================  ==========================================================================
-text                                   itself; the words ``nan``, ``None`` and ``NA`` are words (Nan
-is a name) null, NaN (a float), NaT               none: the cell is empty
-integer; float                         its digits; a whole float as an integer (pandas makes 3.0 of
-3 beside a gap) true, false                            ``true``, ``false``, as Arrow, JSON and YAML
-write them decimal; date, time; UUID              its digits; ISO 8601 with a blank before the time;
-its hex form bytes                                  decoded, if they are UTF-8 (Spark and Hive write
-such columns) list, object, duration, other bytes    refused
-=====================================  ==========================================================================
+=====================================
+========================================================================== cell
+text =====================================
+========================================================================== text
+itself; the words ``nan``, ``None`` and ``NA`` are words (Nan is a name) null, NaN (a float), NaT
+none: the cell is empty integer; float                         its digits; a whole float as an
+integer (pandas makes 3.0 of 3 beside a gap) true, false                            ``true``,
+``false``, as Arrow, JSON and YAML write them decimal; date, time; UUID              its digits; ISO
+8601 with a blank before the time; its hex form bytes                                  decoded, if
+they are UTF-8 (Spark and Hive write such columns) list, object, duration, other bytes    refused
+=====================================
+==========================================================================
 """
 
 from __future__ import annotations
@@ -143,7 +144,9 @@ def text_cell(value: Any, place: str, column: str) -> str | None:
     try:
         return cell_text(value)
     except CellError as error:
-        raise InputError(f"{place}: {column!r} is {error}, where a text is needed{_remedy(value)}") from None
+        raise InputError(
+            f"{place}: {column!r} is {error}, where a text is needed{_remedy(value)}"
+        ) from None
 
 
 def _remedy(value: Any) -> str:

@@ -47,7 +47,9 @@ def text_lines(path: Path, newline: str | None = None) -> Iterator[str]:
     with reading_errors(path), path.open(encoding="utf-8-sig", newline=newline) as file:
         for number, line in enumerate(file, 1):
             if "\0" in line:
-                raise InputError(f"{path} line {number}: a zero byte; this is no text, or not UTF-8")
+                raise InputError(
+                    f"{path} line {number}: a zero byte; this is no text, or not UTF-8"
+                )
             yield line
 
 
@@ -58,11 +60,15 @@ def require_columns(place: str | Path, columns: Sequence[str] | None, names: Seq
             raise InputError(f"{place}: no column {column!r}{nearest(column, list(names))}")
 
 
-def refuse_duplicates(place: str | Path, names: Sequence[str], columns: Sequence[str] | None) -> None:
+def refuse_duplicates(
+    place: str | Path, names: Sequence[str], columns: Sequence[str] | None
+) -> None:
     """Raise InputError if two columns have one name: one would hide the other."""
     for name, count in Counter(names).items():
         if count > 1 and name and (columns is None or name in columns):
-            raise InputError(f"{place}: two columns have the name {name!r}; rename one or leave it out")
+            raise InputError(
+                f"{place}: two columns have the name {name!r}; rename one or leave it out"
+            )
 
 
 def in_batches(rows: Iterator[dict[str, Any]], size: int) -> Iterator[Rows]:

@@ -37,7 +37,9 @@ def class_labels(schema: pa.Schema) -> ClassNames:
     if not isinstance(features, dict):
         return {}
     columns = {
-        field.name: _names(features.get(field.name)) for field in schema if pa.types.is_integer(field.type)
+        field.name: _names(features.get(field.name))
+        for field in schema
+        if pa.types.is_integer(field.type)
     }
     return {column: names for column, names in columns.items() if names}
 
@@ -76,7 +78,8 @@ def replace_class_numbers(
         for row, value in enumerate(batch.column(place).to_pylist(), rows_before + 1):
             if value is not None and not -1 <= value < len(names):
                 raise InputError(
-                    f"{path} row {row:,}: {column!r} is {value}, and the file names the classes 0 to {len(names) - 1}"
+                    f"{path} row {row:,}: {column!r} is {value}, and the file names the classes 0"
+                    f" to {len(names) - 1}"
                 )
             texts.append(None if value is None or value < 0 else names[value])
         batch = batch.set_column(place, pa.field(column, pa.string()), pa.array(texts, pa.string()))

@@ -26,7 +26,9 @@ def text_files(folder: Path) -> list[Path]:
     )
 
 
-def document_rows(path: Path, files: list[Path], columns: list[str] | None, batch: int) -> Iterator[Rows]:
+def document_rows(
+    path: Path, files: list[Path], columns: list[str] | None, batch: int
+) -> Iterator[Rows]:
     """Yield batches of one row a file; a batch ends early if its texts are long.
 
     Args:

@@ -48,11 +48,14 @@ def csv_rows(path: Path, columns: list[str] | None, delimiter: str) -> Iterator[
             raise InputError(f"{path}: empty; a first line with column names is needed")
         if len(names) == 1 and (other := next((mark for mark in ";\t|" if mark in names[0]), None)):
             raise InputError(
-                f"{path}: its columns are divided by {other!r}, not by {delimiter!r}; save it with commas, or as .tsv with tabs"
+                f"{path}: its columns are divided by {other!r}, not by {delimiter!r}; save it with"
+                " commas, or as .tsv with tabs"
             )
         require_columns(path, columns, names)
         refuse_duplicates(f"{path} line {reader.line_num}", names, columns)
-        unnamed = [place for place, name in enumerate(names) if not name] if names.count("") > 1 else []
+        unnamed = (
+            [place for place, name in enumerate(names) if not name] if names.count("") > 1 else []
+        )
         line = reader.line_num + 1
         for row in reader:
             if not row:
@@ -180,7 +183,9 @@ def parquet_rows(path: Path, columns: list[str] | None, batch: int) -> Iterator[
             arrow_values(column, str(path), name, rows_before + 1)
             for name, column in zip(names, part.columns, strict=True)
         ]
-        yield [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)] or [{}] * len(part)
+        yield [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)] or [
+            {}
+        ] * len(part)
         rows_before += len(part)
 
 

@@ -75,10 +75,14 @@ def read_tables(
             try:
                 yield part.select(schema.names).cast(schema)
             except (pa.ArrowException, KeyError) as error:
-                raise InputError(f"{file}: columns or types change on the way: {first_line(error)}") from None
+                raise InputError(
+                    f"{file}: columns or types change on the way: {first_line(error)}"
+                ) from None
 
 
-def _table_parts(file: Path, columns: list[str], batch: int, also: Sequence[str]) -> Iterator[pa.Table]:
+def _table_parts(
+    file: Path, columns: list[str], batch: int, also: Sequence[str]
+) -> Iterator[pa.Table]:
     import pyarrow as pa
 
     rows_before = 0
@@ -102,17 +106,21 @@ def _table_parts(file: Path, columns: list[str], batch: int, also: Sequence[str]
         optional = here if optional is None else optional
         if late := [name for name in here if name not in optional]:
             raise InputError(
-                f"{file}: {late[0]!r} begins after row {rows_before}; give it from the first row on, as null"
+                f"{file}: {late[0]!r} begins after row {rows_before}; give it from the first row"
+                " on, as null"
             )
         names = [*columns, *optional]
-        texts = {name: _texts([row.get(name) for row in rows], file, rows_before, name) for name in names}
+        texts = {
+            name: _texts([row.get(name) for row in rows], file, rows_before, name) for name in names
+        }
         rows_before += len(rows)
         yield pa.table(texts, pa.schema([(name, pa.string()) for name in names]))
 
 
 def _texts(values: list[Any], file: Path, rows_before: int, name: str) -> list[str | None]:
     return [
-        text_cell(value, f"{file} row {number}", name) for number, value in enumerate(values, rows_before + 1)
+        text_cell(value, f"{file} row {number}", name)
+        for number, value in enumerate(values, rows_before + 1)
     ]
 
 
@@ -125,7 +133,9 @@ def _files(path: Path) -> list[Path]:
             raise InputError(f"{_shortened(path)}: no such file")
         if not path.is_dir():
             if not path.is_file():
-                raise InputError(f"{path}: not a file, but a pipe or a device; write the rows to a file")
+                raise InputError(
+                    f"{path}: not a file, but a pipe or a device; write the rows to a file"
+                )
             return [path]
         # Another run reads the accepted rows of a corpus.
         files = sorted(path.glob("data/accepted-*.parquet")) or sorted(path.glob("*.parquet"))
@@ -135,7 +145,9 @@ def _files(path: Path) -> list[Path]:
         raise InputError(f"{_shortened(path)}: not readable: {problem}") from None
     if not files:
         suffixes = ", ".join(TEXT_SUFFIXES)
-        raise InputError(f"{path}: no Parquet files in this folder, and no text files ({suffixes}) below it")
+        raise InputError(
+            f"{path}: no Parquet files in this folder, and no text files ({suffixes}) below it"
+        )
     return files
 
 

@@ -61,7 +61,11 @@ def _problem_of_field(name: str, value: Any) -> str | None:
                         return f"holds {what} in clear; {REMEDY}"
                 except ValueError:
                     return "is no address: look at its host and port"
-    if is_credential_field(name) and isinstance(value, str) and not name.casefold().endswith("_env"):
+    if (
+        is_credential_field(name)
+        and isinstance(value, str)
+        and not name.casefold().endswith("_env")
+    ):
         plain = VARIABLE.sub("", value).strip().casefold()
         if plain not in PLACEHOLDERS and plain not in SCHEMES:
             return "holds a credential in clear"

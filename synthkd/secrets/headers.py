@@ -40,7 +40,10 @@ class Headers(Sealed):
     __slots__ = ()
 
     _sealed: dict[str, str]
-    _schema: ClassVar[dict[str, Any]] = {"type": "object", "additionalProperties": {"type": "string"}}
+    _schema: ClassVar[dict[str, Any]] = {
+        "type": "object",
+        "additionalProperties": {"type": "string"},
+    }
 
     def __init__(self, headers: Mapping[str, str] | None = None) -> None:
         if not isinstance(headers or {}, Mapping):
@@ -89,7 +92,11 @@ class Headers(Sealed):
 
     def secrets(self, place: str = "teacher.headers") -> list[str]:
         """Return the values to mask, with and without their scheme, and those of variables."""
-        values = [value for name, value in self.resolve(place).items() if name.casefold() not in OPEN_HEADERS]
+        values = [
+            value
+            for name, value in self.resolve(place).items()
+            if name.casefold() not in OPEN_HEADERS
+        ]
         split = [value.partition(" ")[2] for value in values]
         return values + split + [os.environ.get(name, "").strip() for name in self.variables()]
 
@@ -106,6 +113,8 @@ def _clear_in_header(name: str, value: str) -> bool:
 
 def _public_header(name: str, value: str) -> str:
     if not variable_names(value):
-        return value if name.casefold() in OPEN_HEADERS or value.casefold() in PLACEHOLDERS else HIDDEN
+        return (
+            value if name.casefold() in OPEN_HEADERS or value.casefold() in PLACEHOLDERS else HIDDEN
+        )
     rest = VARIABLE.sub(" ", value).casefold().split()
     return value if all(word in SCHEMES for word in rest) else public_literals(value)

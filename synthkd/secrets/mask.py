@@ -27,7 +27,9 @@ class Mask:
     def of(cls, secrets: Iterable[str]) -> Mask:
         """Make the mask of secrets, the longest forms first, so that no part of one remains."""
         forms = {form for secret in secrets for form in _forms(secret)}
-        return cls(tuple(sorted((form for form in forms if len(form) >= _SHORTEST), key=len, reverse=True)))
+        return cls(
+            tuple(sorted((form for form in forms if len(form) >= _SHORTEST), key=len, reverse=True))
+        )
 
     def __call__(self, text: str) -> str:
         """Return a text without the secrets.
@@ -37,7 +39,12 @@ class Mask:
         for form in self.forms:
             text = text.replace(form, HIDDEN)
         longest = max(
-            (n for form in self.forms for n in range(_SHORTEST_CUT, len(form)) if text.endswith(form[:n])),
+            (
+                n
+                for form in self.forms
+                for n in range(_SHORTEST_CUT, len(form))
+                if text.endswith(form[:n])
+            ),
             default=0,
         )
         return text[:-longest] + HIDDEN if longest else text
@@ -45,6 +52,16 @@ class Mask:
 
 def _forms(secret: str) -> Iterator[str]:
     for plain in {secret, unquote(secret), secret.strip()}:
-        yield from (plain, quote(plain, safe=""), quote(plain), quote_plus(plain), html.escape(plain))
-        yield from (json.dumps(plain)[1:-1], json.dumps(plain, ensure_ascii=False)[1:-1], repr(plain)[1:-1])
+        yield from (
+            plain,
+            quote(plain, safe=""),
+            quote(plain),
+            quote_plus(plain),
+            html.escape(plain),
+        )
+        yield from (
+            json.dumps(plain)[1:-1],
+            json.dumps(plain, ensure_ascii=False)[1:-1],
+            repr(plain)[1:-1],
+        )
         yield base64.b64encode(plain.encode("utf-8", "surrogatepass")).decode().rstrip("=")

@@ -135,7 +135,9 @@ def public_literals(text: str) -> str:
     end = 0
     for match in VARIABLE.finditer(text):
         if literal := text[end : match.start()]:
-            pieces.append(literal if not literal.strip(" :") else HIDDEN + ":" * literal.endswith(":"))
+            pieces.append(
+                literal if not literal.strip(" :") else HIDDEN + ":" * literal.endswith(":")
+            )
         pieces.append(match[0])
         end = match.end()
     if literal := text[end:]:

@@ -63,7 +63,8 @@ class Sealed:
             return value.reveal() if (info.context or {}).get("reveal") else value.public
 
         return core_schema.no_info_plain_validator_function(
-            cls._of, serialization=core_schema.plain_serializer_function_ser_schema(shown, info_arg=True)
+            cls._of,
+            serialization=core_schema.plain_serializer_function_ser_schema(shown, info_arg=True),
         )
 
     @classmethod

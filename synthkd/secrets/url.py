@@ -27,7 +27,8 @@ from synthkd.secrets.recognise import (
 from synthkd.secrets.sealed import Sealed
 
 _PRIVATE_DOMAINS = (
-    ".local", ".internal", ".lan", ".corp", ".home", ".intranet", ".localdomain", ".private", ".arpa",
+    ".local", ".internal", ".lan", ".corp", ".home", ".intranet", ".localdomain", ".private",
+    ".arpa",
 )  # fmt: skip
 
 
@@ -87,7 +88,9 @@ class Url(Sealed):
         after_host = text.partition("://")[2].partition("/")[2]
         if not trusted and "@" in after_host + urlsplit(text).query + urlsplit(text).fragment:
             # A password with a / or ? would be taken for host and path, and be shown.
-            raise ValueError(f"holds an @ after its host; a password is written as a variable: {REMEDY}")
+            raise ValueError(
+                f"holds an @ after its host; a password is written as a variable: {REMEDY}"
+            )
         if (
             not trusted
             and (what := cleartext_in_url(text))
@@ -101,7 +104,11 @@ class Url(Sealed):
 
     @property
     def _from_variable(self) -> bool:
-        return not self._trusted and self._sealed.startswith("$") and bool(variable_names(self._sealed))
+        return (
+            not self._trusted
+            and self._sealed.startswith("$")
+            and bool(variable_names(self._sealed))
+        )
 
     @property
     def public(self) -> str:
@@ -136,7 +143,9 @@ class Url(Sealed):
             try:
                 return Url(text, trusted=True).parts(place)
             except ValueError as error:
-                raise RecipeError(f"{place}, with {self._sealed} from the environment: {error}") from None
+                raise RecipeError(
+                    f"{place}, with {self._sealed} from the environment: {error}"
+                ) from None
 
         def own(text: str) -> str:
             return text if self._trusted else expand_variables(text, place)
@@ -148,16 +157,24 @@ class Url(Sealed):
         try:
             hostname = _host_of(f"{split.scheme}://{host}")
         except ValueError as error:
-            raise RecipeError(f"{place}, with its variables from the environment: {error}") from None
+            raise RecipeError(
+                f"{place}, with its variables from the environment: {error}"
+            ) from None
         path = split.path.rstrip("/")
-        sent = path if self._trusted else VARIABLE.sub(lambda match: quote(own(match[0]), safe=""), path)
+        sent = (
+            path
+            if self._trusted
+            else VARIABLE.sub(lambda match: quote(own(match[0]), safe=""), path)
+        )
         return UrlParts(
             f"{split.scheme}://{host}{sent}",
             f"{split.scheme}://{host}{_public_path(path)}",
             hostname,
             own(unquote(name)) if at else None,
             own(unquote(password)) if colon else None,
-            tuple((key, own(value)) for key, value in parse_qsl(split.query, keep_blank_values=True)),
+            tuple(
+                (key, own(value)) for key, value in parse_qsl(split.query, keep_blank_values=True)
+            ),
         )
 
     def resolve(self, place: str) -> str:
@@ -179,7 +196,9 @@ class Url(Sealed):
         elif parts.user:
             found.append(parts.user)
         if parts.base != parts.shown:
-            found += [os.environ.get(name, "") for name in variable_names(urlsplit(self._sealed).path)]
+            found += [
+                os.environ.get(name, "") for name in variable_names(urlsplit(self._sealed).path)
+            ]
         return found
 
 

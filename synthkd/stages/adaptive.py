@@ -50,11 +50,14 @@ def check_adaptive(components: Components, row: Row) -> None:
     if votes is None or votes.adaptive is None:
         return
     if (votes.keep or kind.keeps) != "winner":
-        raise RecipeError("votes.adaptive: only a winner can be decided early; set `votes.keep: winner`")
+        raise RecipeError(
+            "votes.adaptive: only a winner can be decided early; set `votes.keep: winner`"
+        )
     for rule in components.rules:
         if isinstance(rule, GlobalFilter):
             raise RecipeError(
-                f"votes.adaptive: the rule {rule.name!r} looks at all rows, so nobody knows while asking what it will"
+                f"votes.adaptive: the rule {rule.name!r} looks at all rows, so nobody knows while"
+                " asking what it will"
                 " reject; leave it out, or ask for all samples at once"
             )
     # Imported here, as pyarrow below: a run that asks for all samples at once does without.
@@ -62,7 +65,8 @@ def check_adaptive(components: Components, row: Row) -> None:
 
     if question_of(kind, row) is None:
         raise RecipeError(
-            f"votes.adaptive: completions of the kind {kind.name!r} have no question in common before they are read"
+            f"votes.adaptive: completions of the kind {kind.name!r} have no question in common"
+            " before they are read"
         )
 
 

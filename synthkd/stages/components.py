@@ -50,7 +50,11 @@ class Components:
     @cached_property
     def _rules_take_cut(self) -> bool:
         """Whether completions that were cut by a limit are left to the rules."""
-        return self.recipe.rules is not None or self.kind.several or includes_rule(self.rules, "unfinished")
+        return (
+            self.recipe.rules is not None
+            or self.kind.several
+            or includes_rule(self.rules, "unfinished")
+        )
 
     def why_incomplete(self, finish_reason: str) -> str | None:
         """Return why rows of a completion are rejected for its finish reason, whatever they say.
@@ -152,11 +156,14 @@ def _check_column(rule: str, column: str | None, kind: Kind) -> None:
     known = [name for name in candidate_schema(kind).names if name not in later]
     if column not in known:
         raise RecipeError(
-            f"rule {rule!r}: no column {column!r} in rows of the kind {kind.name!r}{nearest(column, known)}"
+            f"rule {rule!r}: no column {column!r} in rows of the kind"
+            f" {kind.name!r}{nearest(column, known)}"
         )
 
 
-def _sampling(recipe: Recipe, kind: Kind, prompt: Prompt | None, answer: type[BaseModel] | None) -> Sampling:
+def _sampling(
+    recipe: Recipe, kind: Kind, prompt: Prompt | None, answer: type[BaseModel] | None
+) -> Sampling:
     part = recipe.teacher.sampling
     stop = tuple(part.stop) or (tuple(prompt.head.stop) if prompt else ())
     shape: dict[str, Any] = {}
@@ -171,10 +178,13 @@ def _answer_regex(recipe: Recipe, kind: Kind) -> str:
     teacher, regex = recipe.teacher, kind.answer_regex
     if regex is None:
         raise RecipeError(
-            f"teacher.constrained: the kind {kind.name!r} has no regular expression; give teacher.sampling.regex"
+            f"teacher.constrained: the kind {kind.name!r} has no regular expression; give"
+            " teacher.sampling.regex"
         )
     if teacher.structured or teacher.sampling.regex or teacher.sampling.grammar:
-        raise RecipeError("teacher.constrained: leave out structured, sampling.regex and sampling.grammar")
+        raise RecipeError(
+            "teacher.constrained: leave out structured, sampling.regex and sampling.grammar"
+        )
     return regex
 
 

@@ -1,8 +1,8 @@
 """Corpus-level filters: the last step of filtering, over all rows that everything else accepted.
 
-They read the filtered files a batch at a time and reject among their accepted rows: the rule `order`
-for claims of more and less, then every `LastFilter` in the order of the recipe. The folder is not in
-place yet, so nobody reads a file that is half written.
+They read the filtered files a batch at a time and reject among their accepted rows: the rule
+`order` for claims of more and less, then every `LastFilter` in the order of the recipe. The folder
+is not in place yet, so nobody reads a file that is half written.
 """
 
 from __future__ import annotations
@@ -28,9 +28,17 @@ from synthkd.stages.filter_report import FilterReport
 _BATCH = 8192
 #: What a claim's strength may be computed from.
 _STRENGTH = ("votes", "agreement", "margin", "score")
-#: Memory of one claim: three names as hashes, its weight, its place. Sorting takes about as much again.
+#: Memory of one claim: three names as hashes, its weight, its place. Sorting takes about as much
+#: again.
 CLAIM = np.dtype(
-    [("axis", "i8"), ("more", "i8"), ("less", "i8"), ("weight", "f4"), ("file", "i4"), ("row", "i4")]
+    [
+        ("axis", "i8"),
+        ("more", "i8"),
+        ("less", "i8"),
+        ("weight", "f4"),
+        ("file", "i4"),
+        ("row", "i4"),
+    ]
 )
 BYTES = CLAIM.itemsize
 #: Claims of a cycle that a reason shows.
@@ -93,11 +101,14 @@ def _reject(path: Path, reasons: Mapping[int, str], name: str) -> None:
         values = table.column(column).to_pylist()
         for place, value in new.items():
             values[place] = value
-        table = table.set_column(table.schema.get_field_index(column), column, pa.array(values, pa.string()))
+        table = table.set_column(
+            table.schema.get_field_index(column), column, pa.array(values, pa.string())
+        )
     pq.write_table(table, path, compression="zstd")
 
 
-# The rule `order`: claims are rejected until no cycle is left. Whole numbers stay in memory, no names.
+# The rule `order`: claims are rejected until no cycle is left. Whole numbers stay in memory, no
+# names.
 
 
 @dataclass(frozen=True)
@@ -110,9 +121,13 @@ class _Claim:
 
 def _apply_order(rule: OrderRule, kind: Kind, files: list[Path]) -> tuple[int, dict[str, int]]:
     """Reject what closes a cycle; returns how many rows that is, and the counts of the report."""
-    parts = [part for number, path in enumerate(files) for part in _claims(path, number, kind, rule)]
+    parts = [
+        part for number, path in enumerate(files) for part in _claims(path, number, kind, rule)
+    ]
     claims = np.concatenate(parts) if parts else np.empty(0, CLAIM)
-    ordered = put_in_order(claims["more"], claims["less"], claims["weight"], claims["axis"], rule.against)
+    ordered = put_in_order(
+        claims["more"], claims["less"], claims["weight"], claims["axis"], rule.against
+    )
     names = _named_claims(files, claims, ordered, kind)
     for number in np.unique(claims["file"][ordered.rejected]).tolist():
         edges = np.flatnonzero(ordered.rejected & (claims["file"] == number))
@@ -136,7 +151,10 @@ def _claims(path: Path, number: int, kind: Kind, rule: OrderRule) -> Iterator[Nu
     claim_of: Any = kind.claim
     for at, rows in _accepted(path, [*kind.columns, *_STRENGTH]):
         found = [claim_of(row) for row in rows.select(list(kind.columns)).to_pylist()]
-        strength = [rows.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False) for name in _STRENGTH]
+        strength = [
+            rows.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False)
+            for name in _STRENGTH
+        ]
         is_claim = np.array([one is not None for one in found], dtype=bool)
         claims = [one for one in found if one is not None]
         numbers = np.empty(len(claims), CLAIM)
@@ -147,7 +165,9 @@ def _claims(path: Path, number: int, kind: Kind, rule: OrderRule) -> Iterator[Nu
         yield numbers
 
 
-def _named_claims(files: list[Path], claims: Numbers, ordered: Ordered, kind: Kind) -> dict[int, _Claim]:
+def _named_claims(
+    files: list[Path], claims: Numbers, ordered: Ordered, kind: Kind
+) -> dict[int, _Claim]:
     """Read the names of the claims that reasons show."""
     shown = {edge for cycle in ordered.cycles.values() for edge in cycle[: _SHOWN + 1]}
     shown.update(np.flatnonzero(ordered.rejected).tolist())
@@ -169,7 +189,9 @@ def _order_reason(edge: int, ordered: Ordered, names: dict[int, _Claim]) -> str:
     cycle = ordered.cycles.get(edge)
     if cycle is None:
         return f"{claim} lies on a cycle and says the opposite of the ranks of all claims"
-    others = [f"{names[i].more} > {names[i].less} ({names[i].weight:g})" for i in cycle[1 : _SHOWN + 1]]
+    others = [
+        f"{names[i].more} > {names[i].less} ({names[i].weight:g})" for i in cycle[1 : _SHOWN + 1]
+    ]
     more = f" and {len(cycle) - 1 - _SHOWN} more" if len(cycle) - 1 > _SHOWN else ""
     return f"{claim} closes a cycle of {len(cycle)} with {', '.join(others)}{more}"
 

@@ -69,7 +69,9 @@ class Decision:
     def decide(
         self, rows: pa.Table, known: list[float | None] | None = None
     ) -> tuple[list[float | None], list[str | None]]:
-        """Return a score and a verdict for each row; ``known`` are scores that were computed before."""
+        """Return a score and a verdict for each row; ``known`` are scores that were computed
+        before.
+        """
         if self.trained is None:
             return [None] * rows.num_rows, [None] * rows.num_rows
         scores: Any = self.scores(rows) if known is None else known
@@ -96,16 +98,24 @@ class Decision:
             verdicts.append(nothing if limit is None else _below(score, limit))
         return verdicts
 
-    def unscored(self, rows: pa.Table, scores: list[float | None]) -> Iterator[tuple[int, str, str]]:
-        """Yield place, outcome and reason of each row without a score, as of a judge's unreadable reply."""
+    def unscored(
+        self, rows: pa.Table, scores: list[float | None]
+    ) -> Iterator[tuple[int, str, str]]:
+        """Yield place, outcome and reason of each row without a score, as of a judge's unreadable
+        reply.
+        """
         places = [place for place, score in enumerate(scores) if score is None]
         if self.trained is None or not places:
             return
-        for place, why in zip(places, self.trained.critic.missing(rows.take(pa.array(places))), strict=True):
+        for place, why in zip(
+            places, self.trained.critic.missing(rows.take(pa.array(places))), strict=True
+        ):
             yield place, why.outcome, why.reason
 
     def look_for_shift(self, kind: Kind) -> None:
-        """Record whether the decided rows are like the calibration rows; a shift withdraws the guarantee."""
+        """Record whether the decided rows are like the calibration rows; a shift withdraws the
+        guarantee.
+        """
         if self.monitor is not None and self.record is not None:
             self.record["shift"] = shift = self.monitor.verdict(
                 self.trained.held_out, kind, self.trained.seen, self.trained.group_column
@@ -117,7 +127,8 @@ class Decision:
         """Raise if the target precision cannot be reached, unless the recipe publishes anyway."""
         if self.unreachable and not self.publish_anyway:
             raise NotReachableError(
-                f"nothing is published: {self.unreachable} Or set critic.publish_anyway=true to publish the best cut"
+                f"nothing is published: {self.unreachable} Or set critic.publish_anyway=true to"
+                " publish the best cut"
                 " that the critic has, without a guarantee."
             )
 
@@ -215,9 +226,13 @@ def _decide_each(trained: TrainedCritic, components: Components, part: CriticPar
         )
     weights = held.column("weight").to_numpy() if "weight" in held.schema.names else None
     groups = [str(value) for value in held.column(column).to_pylist()]
-    scores, labels = held.column("score").to_numpy(), held.column(verdict_column(components.kind)).to_numpy()
+    scores, labels = (
+        held.column("score").to_numpy(),
+        held.column(verdict_column(components.kind)).to_numpy(),
+    )
     found = choose_by_group(
-        scores, labels, groups, part.precision, part.confidence, weights=weights, clusters=trained.groups
+        scores, labels, groups, part.precision, part.confidence, weights=weights,
+        clusters=trained.groups
     )  # fmt: skip
     limits = {name: at.threshold for name, at in found.own.items() if isinstance(at, Threshold)}
     pooled = found.pooled.threshold if isinstance(found.pooled, Threshold) else None
@@ -237,7 +252,11 @@ def _decide_each(trained: TrainedCritic, components: Components, part: CriticPar
         return Decision(trained, None, sentence, part.publish_anyway, record, each=each)
     monitor = _monitor(components, trained)
     return Decision(
-        trained, publish_anyway=part.publish_anyway, record=record, monitor=monitor, each=(column, found)
+        trained,
+        publish_anyway=part.publish_anyway,
+        record=record,
+        monitor=monitor,
+        each=(column, found),
     )
 
 

@@ -28,13 +28,15 @@ def resolve_prompt(recipe: Recipe, kind: Kind, teacher: Teacher) -> Prompt | Non
     if part.template is None:
         if teacher.needs_template:
             raise PromptError(
-                f"prompt.template is missing: the backend {teacher.name!r} needs a prompt; name a template"
+                f"prompt.template is missing: the backend {teacher.name!r} needs a prompt; name a"
+                " template"
             )
         return None
     prompt = load_prompt(part.template, recipe.folder)
     if prompt.head.kind and prompt.head.kind != kind.name:
         raise PromptError(
-            f"template {part.template} is for the kind {prompt.head.kind!r}, the recipe's is {kind.name!r}"
+            f"template {part.template} is for the kind {prompt.head.kind!r}, the recipe's is"
+            f" {kind.name!r}"
         )
     shots = prompt.shots if part.shots is None else part.shots
     by, source, place = prompt.by, None, ""
@@ -65,7 +67,10 @@ def resolve_prompt(recipe: Recipe, kind: Kind, teacher: Teacher) -> Prompt | Non
 def _with_texts(row: dict[str, Any], kind: Kind, place: str) -> dict[str, Any]:
     """Return a few-shot row whose columns of the kind are texts."""
     columns = {*kind.columns, *kind.optional_columns}
-    return {name: text_cell(value, place, name) if name in columns else value for name, value in row.items()}
+    return {
+        name: text_cell(value, place, name) if name in columns else value
+        for name, value in row.items()
+    }
 
 
 def _check_grouping(by: str, examples: list[dict[str, Any]], place: str) -> None:
@@ -73,6 +78,7 @@ def _check_grouping(by: str, examples: list[dict[str, Any]], place: str) -> None
     for number, row in enumerate(examples, 1):
         if is_empty(row.get(by)):
             raise PromptError(
-                f"{place} row {number}: no {by!r}{'' if by in row else nearest(by, list(row))}, by which examples are"
+                f"{place} row {number}: no {by!r}{'' if by in row else nearest(by, list(row))}, by"
+                " which examples are"
                 " drawn; add the column, or set `prompt.examples.by: null` to draw from all"
             )

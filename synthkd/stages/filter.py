@@ -1,10 +1,10 @@
 """Filter: parse the completions in the journal, and give every candidate an outcome.
 
-The teacher is never called. First pass (`parse`), a batch of inputs at a time: parse, then the rules
-that look at one row; rows are dealt to partitions by the question that their completions vote on.
-Second pass (`outcomes`), a partition at a time: global rules, votes, exact duplicates, critic. Last,
-corpus-level filters (`corpus_filters`). Memory holds one batch or one partition, whatever the number
-of rows.
+The teacher is never called. First pass (`parse`), a batch of inputs at a time: parse, then the
+rules that look at one row; rows are dealt to partitions by the question that their completions vote
+on. Second pass (`outcomes`), a partition at a time: global rules, votes, exact duplicates, critic.
+Last, corpus-level filters (`corpus_filters`). Memory holds one batch or one partition, whatever the
+number of rows.
 
 With several processes (`filter_processes`) each parses a shard of the inputs, and takes partitions
 when all are parsed. The number of processes does not change a byte of what is written.
@@ -94,7 +94,9 @@ class StepRunner(Protocol):
 
 
 @contextmanager
-def _step_runner(workers: int, steps: Steps, journal: Journal, progress: Progress) -> Iterator[StepRunner]:
+def _step_runner(
+    workers: int, steps: Steps, journal: Journal, progress: Progress
+) -> Iterator[StepRunner]:
     why = why_one_process(steps.plan)
     if workers > 1 and not why:
         with WorkerTeam(workers, steps, progress) as team:
@@ -157,7 +159,9 @@ def _decide_all(
     report.rejected = {name: outcomes[name] for name in dict.fromkeys([*names, *others])}
     if ballot.part:
         saved = report.votes or {}
-        report.votes = {name: votes[name] for name in ("questions", "unanimous", "led", "tied")} | saved
+        report.votes = {
+            name: votes[name] for name in ("questions", "unanimous", "led", "tied")
+        } | saved
         if reliabilities := ballot.teachers.sure:
             report.votes["teachers"] = reliabilities
     return report
@@ -192,10 +196,13 @@ def _no_completion(counts: ParseCounts) -> SynthKDError:
     """Make the error of a recipe without a completion."""
     if not counts.failures:
         return InputError(
-            "nothing to filter: no completion of this recipe is in the journal; run `synthkd generate` first"
+            "nothing to filter: no completion of this recipe is in the journal; run `synthkd"
+            " generate` first"
         )
     reasons = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.failures.items()))
     return TeacherError(
-        f"nothing to filter: all {counts.failures.total():,} requests failed ({reasons}); `synthkd journal list JOURNAL"
-        " --table failures` shows what was said, `synthkd journal retry JOURNAL` lets the next run ask again"
+        f"nothing to filter: all {counts.failures.total():,} requests failed ({reasons}); `synthkd"
+        " journal list JOURNAL"
+        " --table failures` shows what was said, `synthkd journal retry JOURNAL` lets the next run"
+        " ask again"
     )

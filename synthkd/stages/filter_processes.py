@@ -35,7 +35,8 @@ from synthkd.stages.processes import (
 from synthkd.storage import storage_errors
 
 _IF_LOST = (
-    "(killed, out of memory, or by the error above); nothing that was filtered before is changed, and the"
+    "(killed, out of memory, or by the error above); nothing that was filtered before is changed,"
+    " and the"
     " same command begins again"
 )
 
@@ -64,7 +65,9 @@ class WorkerTeam:
         job = recipe_message(plan.recipe) | {
             "shared": str(self.steps.folder), "identity": plan.requests.identity,
         }  # fmt: skip
-        self._all = [WorkerProcess(__name__, number, job, _IF_LOST) for number in range(self.workers)]
+        self._all = [
+            WorkerProcess(__name__, number, job, _IF_LOST) for number in range(self.workers)
+        ]
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -74,7 +77,8 @@ class WorkerTeam:
 
     def parse(self, partitions: int) -> ParseCounts:
         jobs = [
-            self._pool.submit(self._do, worker, {"step": "parse", "shard": [i, self.workers], "partitions": partitions})
+            self._pool.submit(self._do, worker, {"step": "parse", "shard": [i, self.workers],
+            "partitions": partitions})
             for i, worker in enumerate(self._all)
         ]  # fmt: skip
         found = [job.result() for job in jobs]
@@ -84,7 +88,10 @@ class WorkerTeam:
         if self.steps.globals:
             states = [one["states"] for one in found]
             self.steps.observe(states)
-            told = [self._pool.submit(self._do, w, {"step": "observe", "states": states}) for w in self._all]
+            told = [
+                self._pool.submit(self._do, w, {"step": "observe", "states": states})
+                for w in self._all
+            ]
             for job in told:
                 job.result()
         for worker in self._all:

@@ -75,7 +75,10 @@ class ParseCounts:
                 setattr(self, name, (getattr(self, name) or 0) + value)
 
     def as_dict(self) -> dict[str, Any]:
-        counters = {"failures": dict(self.failures), "malformed_reasons": dict(self.malformed_reasons)}
+        counters = {
+            "failures": dict(self.failures),
+            "malformed_reasons": dict(self.malformed_reasons),
+        }
         return asdict(self) | counters
 
     def report(self) -> FilterReport:

@@ -47,7 +47,9 @@ class FirstAnswers:
         """Look at one answer; ``reasoning``: the server sent thoughts beside the text."""
         if not self.open:
             return
-        if finish_reason == RECORDED or not (faults := self._faults(text, finish_reason, reasoning)):
+        if finish_reason == RECORDED or not (
+            faults := self._faults(text, finish_reason, reasoning)
+        ):
             self.open = False
             return
         self._counts.update(faults)
@@ -83,18 +85,28 @@ class FirstAnswers:
             "cut": "cut by a limit on tokens",
             "odd": f"ended with {odd!r}, which is not known to mean that a text is whole",
         }
-        listed = ", ".join(f"{counts[name]:,} {what}" for name, what in words.items() if counts[name])
+        listed = ", ".join(
+            f"{counts[name]:,} {what}" for name, what in words.items() if counts[name]
+        )
         if counts["cut"]:
             remedy = f"raise teacher.sampling.max_tokens ({sampling.max_tokens} now)"
             if counts["thoughts"] or counts["empty"]:
-                remedy += ", which counts a reasoning model's thoughts too, or set teacher.sampling.reasoning_effort: low"
+                remedy += (
+                    ", which counts a reasoning model's thoughts too, or set"
+                    " teacher.sampling.reasoning_effort: low"
+                )
         elif counts["odd"]:
             remedy = f"if it means that, name it in teacher.finish_reasons: [{odd}]"
         elif counts["thoughts"]:
-            remedy = "ask for the answer in the template, or set teacher.sampling.reasoning_effort: low"
+            remedy = (
+                "ask for the answer in the template, or set teacher.sampling.reasoning_effort: low"
+            )
         else:
-            remedy = "look at teacher.sampling.stop and the template (`synthkd probe` shows what comes)"
+            remedy = (
+                "look at teacher.sampling.stop and the template (`synthkd probe` shows what comes)"
+            )
         return (
-            f"stopped: the first {self._answers:,} answers are of no use ({listed}); {remedy}. What came is kept; the same"
+            f"stopped: the first {self._answers:,} answers are of no use ({listed}); {remedy}. What"
+            " came is kept; the same"
             " command goes on with the new setting (limits.useless_answers: null goes on as it is)"
         )

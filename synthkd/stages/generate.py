@@ -38,7 +38,8 @@ class GenerateReport:
         asked: Samples that the recipe wants.
         held: Those of them that the journal had already.
         stopped: Why the stage ended before all was asked for; empty if it did not.
-        saved: Samples that were not asked for, since their question's vote was decided (`adaptive`).
+        saved: Samples that were not asked for, since their question's vote was decided
+            (`adaptive`).
     """
 
     inputs: int = 0
@@ -98,9 +99,12 @@ def generate_completions(
         finally:
             run.report.reasons = dict(sorted(run.reasons.items()))
     if run.stop_event.is_set():
-        lost = f"; {run.cut:,} samples in flight were given up, and count as paid" if run.cut else ""
+        lost = (
+            f"; {run.cut:,} samples in flight were given up, and count as paid" if run.cut else ""
+        )
         raise run.stop_event.interrupted(
-            f"stopped: {run.report.completed:,} completions of this run are in {journal.path}{lost};"
+            f"stopped: {run.report.completed:,} completions of this run are in"
+            f" {journal.path}{lost};"
             " the same command goes on from there"
         )
     if run.first.why:
@@ -128,7 +132,9 @@ class _Generation(Purchase):
     ) -> None:
         recipe, teacher = plan.recipe, plan.components.teacher
         bounds = SpendingBounds.of(recipe, teacher)
-        super().__init__(teacher, journal, recipe.name, bounds, is_shared=shard[1] > 1, show=progress.say)
+        super().__init__(
+            teacher, journal, recipe.name, bounds, is_shared=shard[1] > 1, show=progress.say
+        )
         self.plan, self.progress, self.shard, self.rendered = plan, progress, shard, rendered
         self.adaptive: AdaptiveSampling | None = None
         self.report = GenerateReport()
@@ -277,7 +283,9 @@ class _Generation(Purchase):
         before = report.tokens
         for answer in answers:
             if isinstance(answer, Completion):
-                self.first.look(answer.request_id, answer.text, answer.finish_reason, bool(answer.reasoning))
+                self.first.look(
+                    answer.request_id, answer.text, answer.finish_reason, bool(answer.reasoning)
+                )
                 report.completed += 1
                 report.tokens += answer.completion_tokens or 0
                 if answer.price is not None:

@@ -27,7 +27,8 @@ from synthkd.stages.processes import (
 )
 
 _IF_LOST = (
-    "(killed, or out of memory?); what it had committed is kept, and the same command goes on from there"
+    "(killed, or out of memory?); what it had committed is kept, and the same command goes"
+    " on from there"
 )
 
 
@@ -102,7 +103,11 @@ class _Team:
         except SynthKDError as error:
             with self._lock:
                 is_ended_by_signal = worker.is_lost and self.stop_event.is_set()
-                if self.error is None and not isinstance(error, Interrupted) and not is_ended_by_signal:
+                if (
+                    self.error is None
+                    and not isinstance(error, Interrupted)
+                    and not is_ended_by_signal
+                ):
                     self.error = error
                     self.stop()
         else:

@@ -23,7 +23,9 @@ class InputRequest:
 
     def first(self, samples: int) -> InputRequest:
         """Return the same with its first samples alone."""
-        return replace(self, request=self.request.with_samples(self.request.sample_indexes[:samples]))
+        return replace(
+            self, request=self.request.with_samples(self.request.sample_indexes[:samples])
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +62,9 @@ class RequestBuilder:
         prompt = self.components.prompt
         if prompt:
             try:
-                messages = prompt.render(row, self.components.kind, input_id, self.components.recipe.seed)
+                messages = prompt.render(
+                    row, self.components.kind, input_id, self.components.recipe.seed
+                )
             except (PromptError, KindError) as error:
                 raise type(error)(f"{self.file} row {number}: {error}") from None
         else:

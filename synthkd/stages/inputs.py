@@ -110,7 +110,8 @@ class InputReader:
                     is_new = seen.add(input_id, content)
                     if is_new is None:
                         raise InputError(
-                            f"{self.file} row {number}: the id {input_id!r} stands on another row with other content;"
+                            f"{self.file} row {number}: the id {input_id!r} stands on another row"
+                            " with other content;"
                             " ids must be distinct"
                         )
                     if is_new:
@@ -130,9 +131,9 @@ class InputReader:
     def _chosen(self) -> frozenset[int] | None:
         """Numbers of the rows that `inputs.limit` leaves: those of the lowest hashes; None for all.
 
-        The first rows of a sorted file would be a biased sample. A hash does not depend on the order
-        of the file, and a larger limit keeps the rows of a smaller one, so that their completions
-        are found again. Equal rows count once.
+        The first rows of a sorted file would be a biased sample. A hash does not depend on the
+        order of the file, and a larger limit keeps the rows of a smaller one, so that their
+        completions are found again. Equal rows count once.
         """
         limit = self.recipe.inputs.limit
         if limit is None:
@@ -166,7 +167,11 @@ class InputReader:
                 if part.columns
                 else None
             )
-            rows = (row for rows in read_rows(self.recipe.resolve(str(part.path)), columns) for row in rows)
+            rows = (
+                row
+                for rows in read_rows(self.recipe.resolve(str(part.path)), columns)
+                for row in rows
+            )
         for number, row in enumerate(rows, 1):
             if part.id and part.id not in row:
                 raise InputError(
@@ -185,12 +190,14 @@ class InputReader:
         for name in part.rename:
             if name not in row:
                 raise InputError(
-                    f"{part.path}: no column {name!r} (named by inputs.rename){nearest(name, list(map(str, row)))}"
+                    f"{part.path}: no column {name!r} (named by"
+                    f" inputs.rename){nearest(name, list(map(str, row)))}"
                 )
         for name, count in Counter(part.rename.get(name, name) for name in row).items():
             if count > 1:
                 raise InputError(
-                    f"{part.path}: two columns would have the name {name!r} (inputs.rename); leave one out by"
+                    f"{part.path}: two columns would have the name {name!r} (inputs.rename); leave"
+                    " one out by"
                     " inputs.columns"
                 )
 
@@ -238,7 +245,8 @@ class InputReader:
                 close = get_close_matches(column, unused, 1, 0.8)
             if close:
                 raise InputError(
-                    f"{self.file} row {number}: no column {column!r}, but {close[0]!r}; rename it, or set"
+                    f"{self.file} row {number}: no column {column!r}, but {close[0]!r}; rename it,"
+                    " or set"
                     f" `inputs.rename: {{{close[0]!r}: {column}}}`"
                 )
 
@@ -258,7 +266,8 @@ class InputReader:
             if match := _NOTATION.fullmatch(str(row.get(column) or "")):
                 what = {"[": "a list", "{": "an object"}.get(match[0].lstrip()[0], "bytes")
                 raise InputError(
-                    f"{self.file} row {number}: {column!r} is {what} as Python writes it ({match[0][:40]!r}); CSV holds"
+                    f"{self.file} row {number}: {column!r} is {what} as Python writes it"
+                    f" ({match[0][:40]!r}); CSV holds"
                     " texts alone: write the text that is meant, or JSON lines"
                 )
 
@@ -274,6 +283,7 @@ class InputReader:
         text = text_cell(value, place, column)
         if not text:
             raise InputError(
-                f"{place}: the id ({column!r}) is empty; give each row its own, or leave out inputs.id"
+                f"{place}: the id ({column!r}) is empty; give each row its own, or leave out"
+                " inputs.id"
             )
         return text

@@ -14,7 +14,9 @@ from synthkd.errors import Interrupted
 from synthkd.progress import Progress
 
 #: Signals that ask a process to end.
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 class StopEvent(threading.Event):
@@ -31,7 +33,10 @@ class StopEvent(threading.Event):
 
 @contextmanager
 def stopped_by_signals(
-    stopping: StopEvent, progress: Progress, stop: Callable[[], None] | None = None, grace: float = 30.0
+    stopping: StopEvent,
+    progress: Progress,
+    stop: Callable[[], None] | None = None,
+    grace: float = 30.0,
 ) -> Iterator[None]:
     """Stop sending at the first signal (and call ``stop``); end at once at the second.
 
@@ -55,7 +60,8 @@ def stopped_by_signals(
         if stop:
             stop()
         progress.say(
-            f"stopping: waiting up to {grace:g} s for what is in flight; {signal.Signals(number).name} again ends"
+            f"stopping: waiting up to {grace:g} s for what is in flight;"
+            f" {signal.Signals(number).name} again ends"
             " at once"
         )
 

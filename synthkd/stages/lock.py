@@ -36,7 +36,8 @@ def run_lock(folder: Path) -> Iterator[int]:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise StorageError(
-                    f"{folder}: another process is at this run; wait for it, or give the recipe another name"
+                    f"{folder}: another process is at this run; wait for it, or give the recipe"
+                    " another name"
                 ) from None
         yield descriptor
     finally:

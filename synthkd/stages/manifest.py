@@ -44,7 +44,10 @@ def make_manifest(
             "examples_hash": content_hash(list(prompt.examples)),
             "shots": prompt.shots,
         },
-        "teacher": {"backend": recipe.teacher.backend, "identity": recipe.published_identity(identity)},
+        "teacher": {
+            "backend": recipe.teacher.backend,
+            "identity": recipe.published_identity(identity),
+        },
         "critic": critic,
         "seed": recipe.seed,
         "counts": counts,

@@ -88,8 +88,8 @@ class Outcomes:
 
     def scores(self, decision: Decision) -> Numbers:
         """Return the critic's score of each open row before votes are counted; NaN for the others."""
-        # A critic may read how often a candidate came. All rows of a candidate pass or fail together
-        # in the votes, so the number is the same after them.
+        # A critic may read how often a candidate came. All rows of a candidate pass or fail
+        # together in the votes, so the number is the same after them.
         self._set_recurrence(find_duplicates(self.table, self.is_open))
         scores = np.full(len(self.rejected_by), np.nan)
         scores[self.is_open] = np.array(decision.scores(self.open_rows()), dtype=np.float64)
@@ -117,7 +117,9 @@ class Outcomes:
 
 
 def sorted_rows(table: pa.Table) -> pa.Table:
-    """Sort rows by content and origin, so that the order does not depend on partitions or processes."""
+    """Sort rows by content and origin, so that the order does not depend on partitions or
+    processes.
+    """
     return table.sort_by([(name, "ascending") for name in _ORDER]).combine_chunks()
 
 

@@ -31,11 +31,14 @@ from synthkd.stages.input_requests import InputRequest, RequestBuilder
 from synthkd.text.thoughts import ONLY_THOUGHTS, may_hold_thoughts, split_thoughts
 
 MALFORMED = "malformed"
-#: What rejects a row whose text is not known to be whole; one that a limit cut is the rule `unfinished`'s matter.
+#: What rejects a row whose text is not known to be whole; one that a limit cut is the rule
+#: `unfinished`'s matter.
 NOT_WHOLE = "finish_reason"
-#: Columns that differ from completion to completion, and those that its text alone decides for an input.
+#: Columns that differ from completion to completion, and those that its text alone decides for an
+#: input.
 _OF_COMPLETION = (
-    "input_id", "completion_key", "sample_index", "teacher", "logprob", "tokens", "finish_reason", "raw",
+    "input_id", "completion_key", "sample_index", "teacher", "logprob", "tokens", "finish_reason",
+    "raw",
 )  # fmt: skip
 _OF_TEXT = ("id", "text", QUESTION, ANSWER, "rejected_by", "reason")
 _OUTCOME = _OF_TEXT.index("rejected_by")
@@ -62,13 +65,17 @@ class Parser:
         # As published: a path of this machine does not go into rows.
         self._who = cache(recipe.published_identity)
         self._identity = requests.identity
-        self._prompt = recipe.published(components.prompt.name, "template") if components.prompt else None
+        self._prompt = (
+            recipe.published(components.prompt.name, "template") if components.prompt else None
+        )
         self._questions: dict[tuple[str, ...], str] = {}
         #: Set if samples are asked for in rounds: samples that were never wanted are not missing.
         self._adaptive = adaptive_sampling(requests, journal)
 
     def read(self, batch: list[InputRequest]) -> pa.RecordBatch | None:
-        """Return the rows of a batch of inputs, after the rules on single rows; None if there are none."""
+        """Return the rows of a batch of inputs, after the rules on single rows; None if there are
+        none.
+        """
         self._questions.clear()
         if self._adaptive is not None:
             batch = self._adaptive.narrow(batch)
@@ -78,7 +85,8 @@ class Parser:
         for one, index, sample, parsed in self._samples(batch):
             logprob, tokens = _own(sample)
             common = (
-                one.input_id, completion_key(one.request.request_id, index), index, self._who(sample.model or self._identity),
+                one.input_id, completion_key(one.request.request_id, index), index,
+                self._who(sample.model or self._identity),
                 logprob, tokens, sample.finish_reason, sample.text,
             )  # fmt: skip
             rows = parsed.rows
@@ -150,8 +158,10 @@ class Parser:
     def _row(self, candidate: Row) -> tuple[Any, ...]:
         kind = self.kind
         return (
-            kind.identity(candidate), kind.verbalize(candidate), self._question(kind.vote_on(candidate)),
-            kind.vote_for(candidate) or None, None, None, *[candidate.get(name) for name in self._own],
+            kind.identity(candidate), kind.verbalize(candidate),
+            self._question(kind.vote_on(candidate)),
+            kind.vote_for(candidate) or None, None, None,
+            *[candidate.get(name) for name in self._own],
         )  # fmt: skip
 
     def _malformed_row(self, malformed: Malformed, one: InputRequest, key: str) -> tuple[Any, ...]:
@@ -171,8 +181,12 @@ class Parser:
             known = self._questions[parts] = content_hash([self.kind.name, *parts])
         return known
 
-    def _table(self, of_text: list[tuple[Any, ...]], of_completion: list[tuple[Any, ...]]) -> pa.RecordBatch:
-        values: dict[str, Any] = dict(zip(_OF_COMPLETION, zip(*of_completion, strict=True), strict=True))
+    def _table(
+        self, of_text: list[tuple[Any, ...]], of_completion: list[tuple[Any, ...]]
+    ) -> pa.RecordBatch:
+        values: dict[str, Any] = dict(
+            zip(_OF_COMPLETION, zip(*of_completion, strict=True), strict=True)
+        )
         values |= zip((*_OF_TEXT, *self._own), zip(*of_text, strict=True), strict=True)
         same = {"kind": self.kind.name, "prompt": self._prompt}
         rows = len(of_text)
@@ -196,11 +210,15 @@ def _own(sample: SampleRecord) -> tuple[float | None, int | None]:
 
 
 def apply_rules(batch: pa.RecordBatch, kind: Kind, rules: Sequence[Filter]) -> pa.RecordBatch:
-    """Apply the rules: the first that rejects a row is its outcome. Global rules observe open rows."""
+    """Apply the rules: the first that rejects a row is its outcome.
+
+    Global rules observe open rows.
+    """
     outcome = batch.column("rejected_by").to_numpy(zero_copy_only=False)
     reason = batch.column("reason").to_numpy(zero_copy_only=False)
     is_open = pc.is_null(batch.column("rejected_by")).to_numpy(zero_copy_only=False)
-    # Rules on one row look at a few columns: to copy only these for every rule is most of the work saved.
+    # Rules on one row look at a few columns: to copy only these for every rule is most of the work
+    # saved.
     narrow = batch.select([name for name in row_columns(kind) if name in batch.schema.names])
     for rule in rules:
         places = np.flatnonzero(is_open)
@@ -223,5 +241,7 @@ def apply_rules(batch: pa.RecordBatch, kind: Kind, rules: Sequence[Filter]) -> p
 def with_outcomes(rows: Any, outcome: Any, reason: Any) -> Any:
     """Return the rows with these values of ``rejected_by`` and ``reason``."""
     for name, values in (("rejected_by", outcome), ("reason", reason)):
-        rows = rows.set_column(rows.schema.get_field_index(name), name, pa.array(values, pa.string()))
+        rows = rows.set_column(
+            rows.schema.get_field_index(name), name, pa.array(values, pa.string())
+        )
     return rows

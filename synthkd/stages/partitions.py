@@ -32,7 +32,10 @@ _VALUES[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 
 
 class Partitions:
-    """Arrow streams ``0000.arrows``, … in a folder: appended to, read once, deleted. Use as a context manager."""
+    """Arrow streams ``0000.arrows``, … in a folder: appended to, read once, deleted.
+
+    Use as a context manager.
+    """
 
     def __init__(self, folder: Path, schema: pa.Schema, count: int, column: str) -> None:
         self.folder, self.schema, self.count, self.column = folder, schema, count, column

@@ -87,10 +87,13 @@ def find_foreign_in_work(folder: Path) -> str | None:
         if is_temporary_folder(inner):
             continue
         if entry.is_dir(follow_symlinks=False):
-            # Folders of other runs, and what version 0.1.0 wrote when it was killed before its first report.
+            # Folders of other runs, and what version 0.1.0 wrote when it was killed before its
+            # first report.
             if entry.name in _INSIDE and _INSIDE[entry.name].find_foreign(inner) is None:
                 continue
-            if entry.name not in _KNOWN and (not any(inner.iterdir()) or find_foreign_in_work(inner) is None):
+            if entry.name not in _KNOWN and (
+                not any(inner.iterdir()) or find_foreign_in_work(inner) is None
+            ):
                 continue
         elif entry.name == LOCK and entry.stat(follow_symlinks=False).st_size == 0:
             continue
@@ -102,7 +105,11 @@ def find_foreign_in_run(folder: Path) -> str | None:
     """Name what a run's folder holds beside the files of a run; None if it can be removed."""
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_dir(follow_symlinks=False):
-            said = FILTERED_FOLDER.find_foreign(Path(entry.path)) if entry.name == FILTERED_ROWS else ""
+            said = (
+                FILTERED_FOLDER.find_foreign(Path(entry.path))
+                if entry.name == FILTERED_ROWS
+                else ""
+            )
             if said is not None and not is_temporary_folder(Path(entry.path)):
                 return f"holds {entry.name}" + (f", which {said}" if said else "")
         elif entry.name not in (GENERATED, REPORT, LOCK, MARK):
@@ -119,7 +126,8 @@ def claim_work(folder: Path) -> None:
 
 
 def check_places(recipe: Recipe, student: bool = False) -> None:
-    """Refuse places that a run cannot write to, or must not replace; remove what killed processes left there.
+    """Refuse places that a run cannot write to, or must not replace; remove what killed processes
+    left there.
 
     Args:
         recipe: The run's recipe.
@@ -131,7 +139,11 @@ def check_places(recipe: Recipe, student: bool = False) -> None:
     """
     _check_apart(recipe, student)
     work = recipe.work_dir
-    places = [(work, WORK), (work / FILTERED_ROWS, FILTERED_FOLDER), (recipe.corpus_path, CORPUS_FOLDER)]
+    places = [
+        (work, WORK),
+        (work / FILTERED_ROWS, FILTERED_FOLDER),
+        (recipe.corpus_path, CORPUS_FOLDER),
+    ]
     if student:
         places.append((recipe.student_path, STUDENT_FOLDER))
     for path, kind in places:
@@ -141,7 +153,11 @@ def check_places(recipe: Recipe, student: bool = False) -> None:
 
 def _check_apart(recipe: Recipe, student: bool) -> None:
     """Refuse a folder that is replaced whole and holds, or lies in, another place of the run."""
-    work, inputs, home = target_of(recipe.work_dir), recipe.inputs.path, Path(os.path.expanduser("~"))
+    work, inputs, home = (
+        target_of(recipe.work_dir),
+        recipe.inputs.path,
+        Path(os.path.expanduser("~")),
+    )
     kept = {
         "the recipe's folder": recipe.folder,
         "the journal": recipe.journal_path,
@@ -161,15 +177,19 @@ def _check_apart(recipe: Recipe, student: bool) -> None:
         for name, other in {**kept, "the run's folder (work)": work}.items():
             if path == target_of(other) or path in target_of(other).parents:
                 raise RecipeError(
-                    f"{key}: {path} is replaced whole, and {name}, {other}, lies in it; name another folder"
+                    f"{key}: {path} is replaced whole, and {name}, {other}, lies in it; name"
+                    " another folder"
                 )
     for key, path in {**replaced, "journal": target_of(recipe.journal_path)}.items():
         for name in _KNOWN - ({"student"} if key == "student.path" else set()):
             if work / name in (path, *path.parents):
-                raise RecipeError(f"{key}: {path} is a place of the run itself (work); name another")
+                raise RecipeError(
+                    f"{key}: {path} is a place of the run itself (work); name another"
+                )
     if student:
         one, other = replaced.values()
         if one == other or one in other.parents or other in one.parents:
             raise RecipeError(
-                f"student.path: {other} and corpus.path: {one} lie in each other; name separate folders"
+                f"student.path: {other} and corpus.path: {one} lie in each other; name separate"
+                " folders"
             )

@@ -16,7 +16,8 @@ from synthkd.stages.components import Components, resolve_components
 from synthkd.stages.input_requests import InputRequest, RequestBuilder
 from synthkd.stages.inputs import InputCounts, InputReader
 
-#: Inputs that are rendered before the first request is sent, so that a mistake in one costs nothing.
+#: Inputs that are rendered before the first request is sent, so that a mistake in one costs
+#: nothing.
 RENDERED_AHEAD = 2048
 
 #: Requests by number of the row and id of the input.
@@ -72,7 +73,8 @@ class RunPlan:
         Args:
             counts: Takes the numbers of inputs as they are read.
             size: Requests of a batch.
-            shard: Number of a shard, and of how many; inputs fall to shards by the hash of their id.
+            shard: Number of a shard, and of how many; inputs fall to shards by the hash of their
+                id.
             rendered: Requests that need not be rendered again; each is removed when it is yielded.
         """
         batch: list[InputRequest] = []
@@ -138,6 +140,7 @@ def _check_template(components: Components, row: Row) -> None:
     by = prompt.by
     if by is not None and prompt.shots and prompt.examples and by not in row:
         raise PromptError(
-            f"few-shot examples are drawn by {by!r}, which no input has{nearest(by, list(map(str, row)))};"
+            f"few-shot examples are drawn by {by!r}, which no input"
+            f" has{nearest(by, list(map(str, row)))};"
             " set `prompt.examples.by` to a column of both"
         )

@@ -3,8 +3,8 @@
     parent ──► the job, then one step after another (JSON lines on stdin) ──► worker
            ◄── reports, then the result of the step or its error (JSON lines on stdout) ──
 
-A worker whose stdin ends has lost its parent, or has nothing left to do, and ends too. A module of a
-worker calls `serve`; its parent starts it as a `WorkerProcess`.
+A worker whose stdin ends has lost its parent, or has nothing left to do, and ends too. A module of
+a worker calls `serve`; its parent starts it as a `WorkerProcess`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class WorkerProcess:
         descriptors: Sequence[int] = (),
     ) -> None:
         self.number, self.is_lost, self._if_lost = number, False, if_lost
-        # Held back until the worker can handle them: a signal during its imports would end in a traceback.
+        # Held back until the worker can handle them: a signal during its imports would end in a
+        # traceback.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             self.process = subprocess.Popen(  # noqa: S603 (a module of this package)

@@ -37,7 +37,9 @@ def report_rows(
     rows.append(
         (
             "cost",
-            "unknown (no price in the recipe)" if counts["cost"] is None else f"${counts['cost']:,.4f}",
+            "unknown (no price in the recipe)"
+            if counts["cost"] is None
+            else f"${counts['cost']:,.4f}",
         )
     )
     rows.append(("corpus", f"{recipe.corpus_path} (hash {manifest['corpus_hash'][:12]})"))
@@ -53,15 +55,22 @@ def vote_rows(votes: dict[str, Any] | None) -> Rows:
     rows = [("votes", f"on {votes.get('questions', 0):,} questions: {how}")]
     sure = ", ".join(f"{name} {value:.2f}" for name, value in votes.get("teachers", {}).items())
     if votes.get("saved") is not None:
-        rows.append(("  saved", f"{votes['saved']:,} samples were not asked for: their votes were decided"))
+        rows.append(
+            ("  saved", f"{votes['saved']:,} samples were not asked for: their votes were decided")
+        )
     return [*rows, *([("  reliability", sure)] if sure else [])]
 
 
 def _order(order: dict[str, Any] | None) -> Rows:
     if not order:
         return []
-    found = f"{order['on_cycles']:,} of {order['claims']:,} claims on cycles, in {order['tangles']:,} knot{'' if order['tangles'] == 1 else 's'}"
-    return [("order", f"{found}; {order['closing'] + order['against']:,} rejected until none was left")]
+    found = (
+        f"{order['on_cycles']:,} of {order['claims']:,} claims on cycles, in"
+        f" {order['tangles']:,} knot{'' if order['tangles'] == 1 else 's'}"
+    )
+    return [
+        ("order", f"{found}; {order['closing'] + order['against']:,} rejected until none was left")
+    ]
 
 
 def _bought(generated: GenerateReport) -> str:
@@ -91,7 +100,12 @@ def _unread(critic: dict[str, Any]) -> Rows:
     names = critic.get("numbers_not_read")
     if not names:
         return []
-    return [("not read by it", f"{', '.join(names)}: its label sheet lacked them, or had one value only")]
+    return [
+        (
+            "not read by it",
+            f"{', '.join(names)}: its label sheet lacked them, or had one value only",
+        )
+    ]
 
 
 def _guarantee(critic: dict[str, Any], auc: str) -> Rows:
@@ -111,7 +125,10 @@ def _guarantee(critic: dict[str, Any], auc: str) -> Rows:
     if shift.get("shifted"):
         return [("critic", f"{auc}; {target}, NOT kept ({threshold})"), *shift_rows]
     return [
-        ("critic", f"{auc}; {target}, kept with {critic['confidence']:.0%} confidence ({threshold})"),
+        (
+            "critic",
+            f"{auc}; {target}, kept with {critic['confidence']:.0%} confidence ({threshold})",
+        ),
         *shift_rows,
     ]
 

@@ -95,5 +95,7 @@ def parse_json(path: Path, data: bytes, schema: type[BaseModel] | None = None) -
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])
             problem = f"{field}: {first['msg']}" if field else first["msg"]
-            raise StorageError(f"{path}: not what synthkd writes there ({problem}); it was altered") from None
+            raise StorageError(
+                f"{path}: not what synthkd writes there ({problem}); it was altered"
+            ) from None
     return value

@@ -78,8 +78,13 @@ def _foreign_to_corpus(folder: Path) -> str | None:
     files = manifest.get("files")
     if not isinstance(manifest.get("manifest_version"), int) or not _is_text_mapping(files):
         return "has a manifest.json that is not a corpus' (no manifest_version, files)"
-    if manifest.get("corpus_hash") != content_hash(files) or not all(map(_CORPUS_FILE.fullmatch, files)):
-        return "has a manifest.json that was altered, or is not a corpus' (its corpus_hash is not that of its files)"
+    if manifest.get("corpus_hash") != content_hash(files) or not all(
+        map(_CORPUS_FILE.fullmatch, files)
+    ):
+        return (
+            "has a manifest.json that was altered, or is not a corpus' (its corpus_hash is not"
+            " that of its files)"
+        )
     return unlisted_file(folder, {"manifest.json", "README.md", *files})
 
 
@@ -137,7 +142,9 @@ def _foreign_to_critic(folder: Path) -> str | None:
         or listed.get("facts.json") not in valid
     ):
         return "has a facts.json that is not a critic's, or was altered"
-    return unlisted_file(folder, (name for name in list_files(folder) if _CRITIC_FILE.fullmatch(name)))
+    return unlisted_file(
+        folder, (name for name in list_files(folder) if _CRITIC_FILE.fullmatch(name))
+    )
 
 
 def _hashed_files(folder: Path, card: dict[str, Any]) -> Any:
@@ -152,7 +159,10 @@ def _is_text_mapping(value: Any) -> TypeGuard[dict[str, str]]:
 
 CORPUS_FOLDER = FolderKind("corpus", _foreign_to_corpus, "name another folder in corpus.path")
 FILTERED_FOLDER = FolderKind(
-    "folder of filtered rows", _foreign_to_filtered_rows, "name another folder in `work`", signed=True
+    "folder of filtered rows",
+    _foreign_to_filtered_rows,
+    "name another folder in `work`",
+    signed=True,
 )
 STUDENT_FOLDER = FolderKind("student", _foreign_to_student)
 ONNX_FOLDER = FolderKind("exported student", _foreign_to_onnx)

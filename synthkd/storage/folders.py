@@ -132,7 +132,13 @@ def _exchange(one: Path, other: Path) -> bool:
     if not sys.platform.startswith("linux"):
         return False
     library = ctypes.CDLL(None, use_errno=True)
-    paths = (_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE))
+    paths = (
+        _AT_FDCWD,
+        os.fsencode(one),
+        _AT_FDCWD,
+        os.fsencode(other),
+        ctypes.c_uint(_RENAME_EXCHANGE),
+    )
     if hasattr(library, "renameat2"):
         result = library.renameat2(*paths)
     elif (number := _RENAMEAT2.get(os.uname().machine)) is not None:

@@ -70,7 +70,11 @@ def has_temporary_mark(folder: Path, name: str) -> bool:
     """Tell if a folder is a temporary one of synthkd, or empty after an early kill."""
     mark = read_small_json(folder / MARK)
     if isinstance(mark, dict):
-        return mark.get("kind") == "temporary" and mark.get("format") == FORMAT and mark.get("id") == name
+        return (
+            mark.get("kind") == "temporary"
+            and mark.get("format") == FORMAT
+            and mark.get("id") == name
+        )
     names = os.listdir(folder)
     return not names or (names == [MARK] and (folder / MARK).lstat().st_size == 0)
 
@@ -90,7 +94,9 @@ def unlisted_file(folder: Path, names: Iterable[str]) -> str | None:
 def first_entry(folder: Path) -> str:
     """Return the name of something in a folder for a message, preferably of a visible file."""
     names = sorted(os.listdir(folder))
-    return next((name for name in names if not name.startswith(".")), names[0] if names else "nothing")
+    return next(
+        (name for name in names if not name.startswith(".")), names[0] if names else "nothing"
+    )
 
 
 def list_files(folder: Path) -> list[str]:
@@ -127,9 +133,15 @@ def read_small_json(path: Path) -> Any:
 
 
 def _is_mark(mark: Any) -> bool:
-    if not isinstance(mark, dict) or mark.get("format") != FORMAT or not isinstance(mark.get("kind"), str):
+    if (
+        not isinstance(mark, dict)
+        or mark.get("format") != FORMAT
+        or not isinstance(mark.get("kind"), str)
+    ):
         return False
     files = mark.get("files")
-    if files is not None and not (isinstance(files, list) and all(isinstance(name, str) for name in files)):
+    if files is not None and not (
+        isinstance(files, list) and all(isinstance(name, str) for name in files)
+    ):
         return False
     return bool(mark.get("id") == content_hash([FORMAT, mark["kind"], files]))

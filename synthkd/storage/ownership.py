@@ -11,7 +11,14 @@ from pathlib import Path
 
 from synthkd.errors import StorageError
 from synthkd.storage.folder_kinds import FOLDER_KINDS, FolderKind, parquet_columns
-from synthkd.storage.marks import DESKTOP_FILES, LARGEST, MARK, foreign_to_mark, list_files, write_mark
+from synthkd.storage.marks import (
+    DESKTOP_FILES,
+    LARGEST,
+    MARK,
+    foreign_to_mark,
+    list_files,
+    write_mark,
+)
 
 
 def check_folder(path: Path, kind: FolderKind | None = None, shown: Path | None = None) -> None:
@@ -56,9 +63,13 @@ def check_file(path: Path, is_ours: Callable[[Path], bool], noun: str) -> None:
     Raises:
         StorageError: If the file is not recognised.
     """
-    if not os.path.lexists(path) or (path.is_file() and (path.stat().st_size == 0 or is_ours(path))):
+    if not os.path.lexists(path) or (
+        path.is_file() and (path.stat().st_size == 0 or is_ours(path))
+    ):
         return
-    raise StorageError(f"{path}: exists already, and is not {noun}; name another place, or move it away")
+    raise StorageError(
+        f"{path}: exists already, and is not {noun}; name another place, or move it away"
+    )
 
 
 def has_columns(*names: str) -> Callable[[Path], bool]:

@@ -42,7 +42,9 @@ def target_of(path: Path) -> Path:
     except (ValueError, OSError) as error:
         raise StorageError(f"{str(path)!r}: not a path ({error})") from None
     if loop:
-        raise StorageError(f"{path}: a symbolic link that leads to itself; remove it, or name another place")
+        raise StorageError(
+            f"{path}: a symbolic link that leads to itself; remove it, or name another place"
+        )
     return real
 
 
@@ -60,7 +62,10 @@ def check_place(path: Path) -> None:
             existing = existing.parent
         lengths = [len(os.fsencode(part)) for part in target.relative_to(existing).parts]
         longest_name = max([*lengths[:-1], lengths[-1] + _TEMPORARY_NAME]) if lengths else 0
-        if longest_name > _LONGEST_NAME or len(os.fsencode(target)) + _TEMPORARY_PATH > _LONGEST_PATH:
+        if (
+            longest_name > _LONGEST_NAME
+            or len(os.fsencode(target)) + _TEMPORARY_PATH > _LONGEST_PATH
+        ):
             raise StorageError(f"{path}: the name is too long; choose a shorter one")
         if target.is_dir() and os.path.ismount(target):
             raise StorageError(f"{path}: a file system is mounted there; name a folder in it")

@@ -46,9 +46,15 @@ class LabelledTexts:
     soft: Floats | None = None
 
     def __post_init__(self) -> None:
-        sizes = {len(part) for part in (self.texts, self.labels, self.weights, self.soft) if part is not None}
+        sizes = {
+            len(part)
+            for part in (self.texts, self.labels, self.weights, self.soft)
+            if part is not None
+        }
         if len(sizes) > 1:
-            raise ValueError(f"texts, labels, weights and soft labels differ in length: {sorted(sizes)}")
+            raise ValueError(
+                f"texts, labels, weights and soft labels differ in length: {sorted(sizes)}"
+            )
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -89,7 +95,8 @@ def check_known_labels(
         if label not in known:
             hint = nearest(str(label), sorted(known)) if len(known) <= 20 else ""
             problem = (
-                f"row {number}: {label!r} is none of the {len(known)} classes of the student{hint}{remedy}"
+                f"row {number}: {label!r} is none of the {len(known)} classes of the"
+                f" student{hint}{remedy}"
             )
             raise StudentError(f"{source} {problem}" if source else problem)
 
@@ -117,10 +124,15 @@ def text_list(texts: Iterable[Any]) -> list[str]:
     Raises:
         StudentError: An item is no text, or the texts are a table.
     """
-    if isinstance(texts, Mapping | bytes) or hasattr(texts, "columns") or not hasattr(texts, "__iter__"):
+    if (
+        isinstance(texts, Mapping | bytes)
+        or hasattr(texts, "columns")
+        or not hasattr(texts, "__iter__")
+    ):
         # Iterating a table would give the names of its columns.
         raise StudentError(
-            f"texts: a {type(texts).__name__} was given; give a text, a list of texts or one column of a table"
+            f"texts: a {type(texts).__name__} was given; give a text, a list of texts or one column"
+            " of a table"
         )
     items = [texts] if isinstance(texts, str) else list(texts)
     for number, text in enumerate(items, 1):
@@ -133,7 +145,9 @@ def text_list(texts: Iterable[Any]) -> list[str]:
 def validated_seed(seed: Any) -> int:
     """Return the seed if all generators of random numbers take it."""
     if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < 1 << 32:
-        raise StudentError(f"seed: a whole number from 0 to {(1 << 32) - 1} is needed, not {seed!r}")
+        raise StudentError(
+            f"seed: a whole number from 0 to {(1 << 32) - 1} is needed, not {seed!r}"
+        )
     return int(seed)
 
 
@@ -199,7 +213,8 @@ class Classifier(Student):
         """
         if isinstance(classes, str) or not all(isinstance(one, str) for one in classes):
             raise StudentError(
-                f"classes: a list of names is needed, not {classes!r}; quote what YAML takes for another"
+                f"classes: a list of names is needed, not {classes!r}; quote what YAML takes for"
+                " another"
                 " value, such as 'no'"
             )
         if len(set(classes)) != len(classes):
@@ -274,11 +289,15 @@ class TextStudent(Student):
         """The kind that it was trained on."""
 
     @abstractmethod
-    def fit_rows(self, rows: Rows | pa.Table, kind: Kind, validation: Rows | pa.Table | None = None) -> Self:
+    def fit_rows(
+        self, rows: Rows | pa.Table, kind: Kind, validation: Rows | pa.Table | None = None
+    ) -> Self:
         """Train on rows of a kind; `validation` decides when to stop."""
 
     @abstractmethod
-    def fit_corpus(self, corpus: str | Path, validation: str | Path | Rows | pa.Table | None = None) -> Self:
+    def fit_corpus(
+        self, corpus: str | Path, validation: str | Path | Rows | pa.Table | None = None
+    ) -> Self:
         """Train on the accepted rows of a corpus; `validation` decides when to stop."""
 
     @abstractmethod

@@ -26,19 +26,23 @@ def student_card(manifest: dict[str, Any], folder: Path) -> str:
 def _trained(manifest: dict[str, Any]) -> str:
     source = manifest["source"]
     corpus = (
-        f"the corpus {markdown_code(source['path'])} (hash {markdown_code(source['corpus_hash'][:12])})"
+        f"the corpus {markdown_code(source['path'])} (hash"
+        f" {markdown_code(source['corpus_hash'][:12])})"
         if "corpus_hash" in source
         else markdown_code(source["path"])
     )
     classes = f" of {len(manifest['classes'])} classes" if "classes" in manifest else ""
     what = "examples" if "kind" in manifest else "rows"
     lines = [
-        f"Trained on {manifest['rows']:,} {what}{classes} from {corpus} in {manifest['training_seconds']:,.1f} s, seed {manifest['seed']}."
+        f"Trained on {manifest['rows']:,} {what}{classes} from {corpus} in"
+        f" {manifest['training_seconds']:,.1f} s, seed {manifest['seed']}."
     ]
     if source.get("teacher"):
         lines.append(f"The corpus was written by {markdown_code(source['teacher'])}.")
     if manifest["options"]:
-        lines.append(f"Options: {markdown_code(json.dumps(manifest['options'], ensure_ascii=False))}.")
+        lines.append(
+            f"Options: {markdown_code(json.dumps(manifest['options'], ensure_ascii=False))}."
+        )
     return " ".join(lines)
 
 
@@ -61,7 +65,8 @@ def _figures(figures: dict[str, Any]) -> str:
     note = (
         ""
         if figures["on"] == "test"
-        else "\n\nThese rows also decided when to stop or how to calibrate: figures of a test split would be a little lower."
+        else "\n\nThese rows also decided when to stop or how to calibrate: figures of a test split"
+        " would be a little lower."
     )
     return f"{head}\n\n" + "\n".join(lines) + f"\n\nWeakest classes by F1: {named}.{note}"
 
@@ -74,8 +79,8 @@ def _use(manifest: dict[str, Any], folder: Path) -> str:
         }
         part = yaml.safe_dump(recipe, default_flow_style=None, sort_keys=False, width=1000)
         return (
-            "## Use it\n\nThe folder is a transformers checkpoint, which can be the teacher of the next run:\n\n"
-            + markdown_block(part.rstrip("\n"), "yaml")
+            "## Use it\n\nThe folder is a transformers checkpoint, which can be the teacher of the"
+            " next run:\n\n" + markdown_block(part.rstrip("\n"), "yaml")
         )
     code = (
         "from synthkd.students import load_student\n\n"

@@ -20,7 +20,8 @@ from synthkd.students.base import Student
 
 #: Packages whose version can change a student.
 _PACKAGES = {
-    "numpy": "numpy", "sklearn": "scikit-learn", "torch": "torch", "transformers": "transformers", "peft": "peft",
+    "numpy": "numpy", "sklearn": "scikit-learn", "torch": "torch", "transformers": "transformers",
+    "peft": "peft",
 }  # fmt: skip
 
 
@@ -36,7 +37,9 @@ def make_student(name: str, options: Mapping[str, Any], seed: int = 0) -> Studen
     for option in options:
         if option not in known and not takes_all:
             names = [one for one in known if one not in ("classes", "seed")]
-            raise StudentError(f"student {name!r}: unknown option {option!r}{nearest(option, names)}")
+            raise StudentError(
+                f"student {name!r}: unknown option {option!r}{nearest(option, names)}"
+            )
     try:
         student: Student = student_class(**{"seed": seed, **options})
     except TypeError as error:

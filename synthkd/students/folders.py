@@ -29,7 +29,9 @@ class _Card(Settings):
     manifest: dict[str, Any]
 
 
-def save_student(student: Student, folder: Path | str, manifest: Mapping[str, Any] | None = None) -> Path:
+def save_student(
+    student: Student, folder: Path | str, manifest: Mapping[str, Any] | None = None
+) -> Path:
     """Write a student, over an earlier one.
 
     Args:
@@ -47,7 +49,12 @@ def save_student(student: Student, folder: Path | str, manifest: Mapping[str, An
     with replaced_folder(folder, STUDENT_FOLDER) as new:
         student.save(new)
         write_training_hashes(new, student.training_hashes)
-        card = {"format": FORMAT, "student": student.name, "learns": student.learns, "synthkd": __version__}
+        card = {
+            "format": FORMAT,
+            "student": student.name,
+            "learns": student.learns,
+            "synthkd": __version__,
+        }
         write_json(new / CARD, {**card, "manifest": dict(manifest or {})})
         write_hashes(new)
     return folder
@@ -72,12 +79,15 @@ def load_student(folder: Path | str, encoder: str | Path | None = None) -> Stude
     for name in options:
         if name not in student_class.load_options:
             raise StudentError(
-                f"{folder}: the student {student_class.name!r} has no frozen encoder; leave `{name}` out"
+                f"{folder}: the student {student_class.name!r} has no frozen encoder; leave"
+                f" `{name}` out"
             )
     with STUDENT_ARTIFACT.fitting(folder):
         student = student_class.load(folder, **options)
     if not isinstance(student, Classifier if card["learns"] == "labels" else TextStudent):
-        raise StudentError(f"{folder}: {card['student']!r} is no student that learns {card['learns']}")
+        raise StudentError(
+            f"{folder}: {card['student']!r} is no student that learns {card['learns']}"
+        )
     student.training_hashes = read_training_hashes(folder, STUDENT_ARTIFACT)
     return student
 
@@ -90,7 +100,8 @@ def read_card(folder: Path | str) -> dict[str, Any]:
     card = read_object(path, STUDENT_ARTIFACT)
     if isinstance(card.get("format"), int) and card["format"] != FORMAT:
         raise StudentError(
-            f"{path}: format {card['format']}, this version of synthkd reads {FORMAT}; train the student again"
+            f"{path}: format {card['format']}, this version of synthkd reads {FORMAT}; train the"
+            " student again"
         )
     checked = checked_settings(path, card, _Card, STUDENT_ARTIFACT)
     plugins.find("students", checked.student)

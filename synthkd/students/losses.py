@@ -50,7 +50,10 @@ def kl(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
 
     Source: Hinton et al. 2015, arXiv 1503.02531.
     """
-    log_q, log_p = _log_probabilities(student, temperature), _log_probabilities(teacher, temperature)
+    log_q, log_p = (
+        _log_probabilities(student, temperature),
+        _log_probabilities(teacher, temperature),
+    )
     _check_same_shape(student, teacher)
     return temperature**2 * _divergence(log_p, log_q)
 
@@ -63,7 +66,9 @@ def reverse_kl(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Te
     return kl(teacher, student, temperature)
 
 
-def jensen_shannon(student: Tensor, teacher: Tensor, temperature: float = 1.0, weight: float = 0.5) -> Tensor:
+def jensen_shannon(
+    student: Tensor, teacher: Tensor, temperature: float = 1.0, weight: float = 0.5
+) -> Tensor:
     """Compute tau^2 (w KL(p || m) + (1-w) KL(q || m)) with m = w p + (1-w) q, p the teacher's.
 
     Symmetric at w = 0.5, and then at most ln 2.
@@ -79,10 +84,15 @@ def jensen_shannon(student: Tensor, teacher: Tensor, temperature: float = 1.0, w
     _check_same_shape(student, teacher)
     if not 0 < weight < 1:
         raise ValueError(f"weight must lie between 0 and 1, not {weight}")
-    log_q, log_p = _log_probabilities(student, temperature), _log_probabilities(teacher, temperature)
+    log_q, log_p = (
+        _log_probabilities(student, temperature),
+        _log_probabilities(teacher, temperature),
+    )
     both = torch.stack([log_p + math.log(weight), log_q + math.log(1 - weight)])
     log_m = torch.logsumexp(both, 0)
-    return temperature**2 * (weight * _divergence(log_p, log_m) + (1 - weight) * _divergence(log_q, log_m))
+    return temperature**2 * (
+        weight * _divergence(log_p, log_m) + (1 - weight) * _divergence(log_q, log_m)
+    )
 
 
 def distillation(
@@ -107,7 +117,11 @@ def distillation(
 
 
 def dist(
-    student: Tensor, teacher: Tensor, beta: float = 1.0, gamma: float = 1.0, temperature: float = 1.0
+    student: Tensor,
+    teacher: Tensor,
+    beta: float = 1.0,
+    gamma: float = 1.0,
+    temperature: float = 1.0,
 ) -> Tensor:
     """Compute tau^2 (beta (1 - mean_i r(s_i, t_i)) + gamma (1 - mean_c r(s_:c, t_:c))).
 
@@ -146,7 +160,11 @@ def _pearson(a: Tensor, b: Tensor) -> Tensor:
 
 
 def sinkhorn(
-    student: Tensor, teacher: Tensor, temperature: float = 2.0, epsilon: float = 0.1, steps: int = 20
+    student: Tensor,
+    teacher: Tensor,
+    temperature: float = 2.0,
+    epsilon: float = 0.1,
+    steps: int = 20,
 ) -> Tensor:
     """Compute the transport cost between the outputs of a batch by student and by teacher, over B.
 
@@ -200,7 +218,11 @@ def margin_mse(
 
 
 def contrastively_weighted_kl(
-    student: Tensor, teacher: Tensor, positive: Tensor, gamma: float = 2.0, beta: Tensor | float = 0.0
+    student: Tensor,
+    teacher: Tensor,
+    positive: Tensor,
+    gamma: float = 2.0,
+    beta: Tensor | float = 0.0,
 ) -> Tensor:
     """Compute a KL divergence over lists, with weights by the student's progress.
 
@@ -219,7 +241,9 @@ def contrastively_weighted_kl(
     Source: CKL, arXiv 2406.05977; the form is reconstructed, its gamma and beta were not recovered.
     """
     if not student.shape == teacher.shape == positive.shape:
-        raise ValueError(f"three of (B, N), not {[tuple(x.shape) for x in (student, teacher, positive)]}")
+        raise ValueError(
+            f"three of (B, N), not {[tuple(x.shape) for x in (student, teacher, positive)]}"
+        )
     log_q, log_p = log_softmax(student, -1), log_softmax(teacher, -1)
     q, p = log_q.exp(), log_p.exp()
     weight = torch.where(positive, (1 - q) ** gamma, q ** (gamma - beta))
@@ -237,7 +261,9 @@ def pair_features(first: Tensor, second: Tensor) -> Tensor:
     return torch.cat([first, second, first * second, (first - second).abs()], -1)
 
 
-def dse(student: Tensor, teacher: Tensor, labels: Tensor | None = None, weight: float = 0.5) -> Tensor:
+def dse(
+    student: Tensor, teacher: Tensor, labels: Tensor | None = None, weight: float = 0.5
+) -> Tensor:
     """Compute (1-w) CE(labels, student) + w mean_B sum_c (s_c - t_c)^2.
 
     Args:
@@ -276,7 +302,10 @@ class MixedRows:
 
 
 def mix(
-    embeddings: Tensor, labels: Tensor, concentration: float = 0.4, generator: torch.Generator | None = None
+    embeddings: Tensor,
+    labels: Tensor,
+    concentration: float = 0.4,
+    generator: torch.Generator | None = None,
 ) -> MixedRows:
     """Mix rows: x' = lambda x_i + (1-lambda) x_j, y' likewise, lambda ~ Beta(a, a).
 
@@ -348,7 +377,9 @@ def _beta(rows: int, concentration: float, generator: torch.Generator | None) ->
 # Supervised contrastive: texts of one class are drawn together
 
 
-def supervised_contrastive(vectors: Tensor, labels: Tensor, weights: Tensor, tau: float = 0.1) -> Tensor:
+def supervised_contrastive(
+    vectors: Tensor, labels: Tensor, weights: Tensor, tau: float = 0.1
+) -> Tensor:
     """Draw texts of one class together, and those of others apart.
 
     Weighted mean, over the texts i that have others P(i) of their class in the batch, of -1/|P(i)|

@@ -21,7 +21,9 @@ LINE = "line"
 _SHOWN = 3
 
 
-def read_labelled_texts(path: Path | str, text: str = "text", label: str = "label") -> LabelledTexts:
+def read_labelled_texts(
+    path: Path | str, text: str = "text", label: str = "label"
+) -> LabelledTexts:
     """Read the rows of a CSV, JSONL or Parquet file, or the accepted rows of a corpus.
 
     Labels that differ in blanks or Unicode form alone are one class (`normal_class_name`), which is
@@ -75,7 +77,8 @@ def _log_spellings(path: Path, label: str, spellings: Counter[str], labels: Sequ
     if twins:
         named = ", ".join(" and ".join(map(repr, names)) for names in twins[:_SHOWN])
         log.warning(
-            "%s: classes that differ in case or width alone are classes of their own: %s%s; write them alike if they are one",
+            "%s: classes that differ in case or width alone are classes of their own: %s%s; write"
+            " them alike if they are one",
             path, named, ", …" if len(twins) > _SHOWN else "",
         )  # fmt: skip
 
@@ -87,7 +90,9 @@ def row_text(row: dict[str, Any], column: str, where: str, path: Path, before: i
         InputError: The column is missing, or the cell is empty or no text.
     """
     if column not in row:
-        raise InputError(f"{where if before else path}: no column {column!r}{nearest(column, list(row))}")
+        raise InputError(
+            f"{where if before else path}: no column {column!r}{nearest(column, list(row))}"
+        )
     text = text_cell(row[column], where, column)
     if text is None or is_empty(text):
         raise InputError(f"{where}: an empty {column}; give it, or leave the row out")

@@ -38,7 +38,9 @@ class LabelModel(Protocol):
     def probabilities(self, texts: Any) -> Floats: ...
 
 
-def open_classifier(folder: Path, threads: int | None = None, encoder: str | None = None) -> LabelModel:
+def open_classifier(
+    folder: Path, threads: int | None = None, encoder: str | None = None
+) -> LabelModel:
     """Open the folder of a classifier, or of one that was exported to ONNX.
 
     Args:
@@ -53,18 +55,26 @@ def open_classifier(folder: Path, threads: int | None = None, encoder: str | Non
 
     if (folder / SETTINGS).is_file():
         if encoder is not None:
-            raise StudentError(f"{folder}: an exported student has its encoder in it; leave `encoder` out")
+            raise StudentError(
+                f"{folder}: an exported student has its encoder in it; leave `encoder` out"
+            )
         return OnnxClassifier.load(folder, threads)
     student = load_student(folder, encoder)
     if not isinstance(student, Classifier):
         raise StudentError(
-            f"{folder}: a student that writes text has no labels; run it as a teacher: backend transformers, model {folder}"
+            f"{folder}: a student that writes text has no labels; run it as a teacher: backend"
+            f" transformers, model {folder}"
         )
     return student
 
 
 def predict_file(
-    model: LabelModel, rows: Path, out: Path, text: str = "text", every: bool = False, formulas: bool = False
+    model: LabelModel,
+    rows: Path,
+    out: Path,
+    text: str = "text",
+    every: bool = False,
+    formulas: bool = False,
 ) -> int:
     """Write key, text, most likely label and its probability of each row.
 
@@ -110,8 +120,13 @@ def _batches(rows: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[Placed]:
         yield batch
 
 
-def _predicted(model: LabelModel, batch: Placed, text: str, path: Path, before: int, every: bool) -> Rows:
-    texts = [row_text(row, text, where, path, before + number) for number, (where, row) in enumerate(batch)]
+def _predicted(
+    model: LabelModel, batch: Placed, text: str, path: Path, before: int, every: bool
+) -> Rows:
+    texts = [
+        row_text(row, text, where, path, before + number)
+        for number, (where, row) in enumerate(batch)
+    ]
     probabilities = model.probabilities(texts)
     best = probabilities.argmax(1)
     found = []
@@ -161,13 +176,16 @@ class _PredictionWriter:
 
     def write(self, rows: Rows) -> None:
         if self._suffix == ".jsonl":
-            self._file.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
+            self._file.writelines(
+                json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows
+            )
         elif self._suffix == ".csv":
             if self._csv is None:
                 self._csv = csv.DictWriter(self._file, list(rows[0]))
                 self._csv.writeheader()
             self._csv.writerows(
-                {name: to_cell(value, self._formulas) for name, value in row.items()} for row in rows
+                {name: to_cell(value, self._formulas) for name, value in row.items()}
+                for row in rows
             )
         else:
             self._write_parquet(rows)

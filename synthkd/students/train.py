@@ -15,7 +15,13 @@ from synthkd.errors import StudentError, TrainingError
 from synthkd.recipe.published_values import published
 from synthkd.rows import read_rows
 from synthkd.storage import STUDENT_FOLDER, check_output, write_text
-from synthkd.students.base import Classifier, LabelledTexts, Student, TextStudent, check_known_labels
+from synthkd.students.base import (
+    Classifier,
+    LabelledTexts,
+    Student,
+    TextStudent,
+    check_known_labels,
+)
 from synthkd.students.factory import make_student, package_versions, source_of
 from synthkd.students.folders import save_student
 from synthkd.students.metrics import ClassifierEvaluation, evaluate_classifier
@@ -106,7 +112,8 @@ def _train_classifier(student: Classifier, request: TrainingRequest) -> TrainedS
     test = _texts(request.test, request) if request.test else None
     if request.kind is not None:
         raise StudentError(
-            f"kind {request.kind!r}: the student {request.student!r} learns labels of texts and takes no kind; leave it out, or"
+            f"kind {request.kind!r}: the student {request.student!r} learns labels of texts and"
+            " takes no kind; leave it out, or"
             " take --student generator"
         )
     for path, rows in ((request.validation, validation), (request.test, test)):
@@ -125,7 +132,11 @@ def _train_classifier(student: Classifier, request: TrainingRequest) -> TrainedS
     student.fit(train, validation)
     seconds = time.perf_counter() - began
     measured = (
-        {"test": test} if test is not None else {"validation": validation} if validation is not None else {}
+        {"test": test}
+        if test is not None
+        else {"validation": validation}
+        if validation is not None
+        else {}
     )
     figures: dict[str, Any] = {}
     evaluation = None
@@ -148,16 +159,21 @@ def _train_generator(student: Student, request: TrainingRequest) -> TrainedStude
     is_corpus = (request.source / MANIFEST).is_file()
     if not is_corpus and request.kind is None:
         raise StudentError(
-            f"{request.source}: rows of which kind? The student {request.student!r} learns to write a kind of knowledge:"
+            f"{request.source}: rows of which kind? The student {request.student!r} learns to write"
+            " a kind of knowledge:"
             " give a corpus, or name the kind with --kind"
         )
-    if is_corpus and request.kind not in (None, name := load_corpus(request.source).manifest["kind"]["name"]):
+    if is_corpus and request.kind not in (
+        None,
+        name := load_corpus(request.source).manifest["kind"]["name"],
+    ):
         raise StudentError(
             f"{request.source}: a corpus of the kind {name!r}, not {request.kind!r}; leave --kind out"
         )
     if (request.text, request.label) != (TrainingRequest.text, TrainingRequest.label):
         raise StudentError(
-            f"the student {request.student!r} reads the columns of its kind; leave --text and --label out, and name the columns"
+            f"the student {request.student!r} reads the columns of its kind; leave --text and"
+            " --label out, and name the columns"
             " of the rows as the kind does"
         )
     validation = read_row_list(request.validation) if request.validation else None
@@ -166,10 +182,14 @@ def _train_generator(student: Student, request: TrainingRequest) -> TrainedStude
         student.fit_corpus(request.source, validation=validation)
     else:
         student.fit_rows(
-            read_row_list(request.source), plugins.find("kinds", str(request.kind))(), validation=validation
+            read_row_list(request.source),
+            plugins.find("kinds", str(request.kind))(),
+            validation=validation,
         )
     seconds = time.perf_counter() - began
-    student.training_hashes = frozenset(kind_row_hashes(read_row_list(request.source), student.kind))
+    student.training_hashes = frozenset(
+        kind_row_hashes(read_row_list(request.source), student.kind)
+    )
     figures: dict[str, Any] = {}
     for name, path in (("test", request.test), ("validation", request.validation)):
         if path is not None and not figures:
@@ -187,8 +207,14 @@ def generator_figures(student: TextStudent, rows: list[dict[str, Any]]) -> dict[
     losses = student.loss(rows)
     finite = np.isfinite(losses)
     if not finite.any():
-        raise StudentError("none of these rows can be an answer of this student; are they of its kind?")
-    return {"rows": int(finite.sum()), "left_out": int((~finite).sum()), "loss": float(losses[finite].mean())}
+        raise StudentError(
+            "none of these rows can be an answer of this student; are they of its kind?"
+        )
+    return {
+        "rows": int(finite.sum()),
+        "left_out": int((~finite).sum()),
+        "loss": float(losses[finite].mean()),
+    }
 
 
 def read_row_list(path: Path) -> list[dict[str, Any]]:
@@ -207,16 +233,22 @@ def _refuse_other_kinds(path: Path, student: str) -> None:
     kind = load_corpus(path).manifest["kind"]
     if not {"text", "label"} <= set(kind["columns"]):
         raise StudentError(
-            f"{path}: a corpus of the kind {kind['name']!r}, which has no labelled texts; the student {student!r} learns from the"
-            " kind 'labelled_text'. A student that writes text learns from this corpus: --student generator"
+            f"{path}: a corpus of the kind {kind['name']!r}, which has no labelled texts; the"
+            f" student {student!r} learns from the"
+            " kind 'labelled_text'. A student that writes text learns from this corpus: --student"
+            " generator"
         )
 
 
-def _manifest(request: TrainingRequest, seconds: float, figures: Mapping[str, Any]) -> dict[str, Any]:
+def _manifest(
+    request: TrainingRequest, seconds: float, figures: Mapping[str, Any]
+) -> dict[str, Any]:
     return {
-        "student": request.student, "options": published(dict(request.options), Path.cwd()), "seed": request.seed,
+        "student": request.student, "options": published(dict(request.options), Path.cwd()),
+        "seed": request.seed,
         "columns": {"text": request.text, "label": request.label},
         "source": source_of(request.source),
         "validation": source_of(request.validation), "test": source_of(request.test),
-        "training_seconds": round(seconds, 3), "figures": dict(figures), "versions": package_versions(),
+        "training_seconds": round(seconds, 3), "figures": dict(figures),
+        "versions": package_versions(),
     }  # fmt: skip

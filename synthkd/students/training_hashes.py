@@ -37,7 +37,9 @@ def _hash(text: str) -> int:
 def write_training_hashes(folder: Path, hashes: Iterable[int]) -> None:
     """Write the hashes into an artefact's folder, unless there are none."""
     if distinct := sorted(set(hashes)):
-        pq.write_table(pa.table({"row": pa.array(distinct, pa.int64())}), folder / FILE, compression="zstd")
+        pq.write_table(
+            pa.table({"row": pa.array(distinct, pa.int64())}), folder / FILE, compression="zstd"
+        )
 
 
 def read_training_hashes(folder: Path, artifact: Artifact) -> frozenset[int]:

@@ -31,18 +31,20 @@ class Account(Protocol):
         """Take the mark back: the attempt was refused without a bill, or never left this machine."""
 
     async def unknown(self, request: Request) -> bool:
-        """Charge an attempt of unknown cost before the next one; return False if the budget is used up."""
+        """Charge an attempt of unknown cost before the next one; return False if the budget is used
+        up.
+        """
         ...
 
 
 class Teacher(Plugin, ABC):
     """A backend: answers each (request, sample index) once, in any order, by key.
 
-    A backend never retries what is permanent, raises `TeacherError` only if no request can succeed (no key, no
-    server), and has a bounded number of requests in flight.
+    A backend never retries what is permanent, raises `TeacherError` only if no request can succeed
+    (no key, no server), and has a bounded number of requests in flight.
 
-    Class attributes and methods that are not abstract are capabilities. Their defaults describe a model on this
-    machine that costs nothing.
+    Class attributes and methods that are not abstract are capabilities. Their defaults describe a
+    model on this machine that costs nothing.
 
     Example:
         class Parrot(Teacher):
@@ -77,7 +79,8 @@ class Teacher(Plugin, ABC):
     price: PricePart | None = PricePart()
     #: Addresses that requests are sent to.
     base_urls: Sequence[Url] = ()
-    #: Set before `stream`, if the run keeps a budget. Backends whose requests are billed report to it.
+    #: Set before `stream`, if the run keeps a budget. Backends whose requests are billed report to
+    #: it.
     account: Account | None = None
 
     @classmethod
@@ -99,13 +102,17 @@ class Teacher(Plugin, ABC):
         return
 
     def attach(self, journal: Journal, run: str) -> None:
-        """Take the journal and the name of the run, for state that outlives the process. Called before `stream`."""
+        """Take the journal and the name of the run, for state that outlives the process.
+
+        Called before `stream`.
+        """
         return
 
     def stop(self) -> None:
         """End the stream soon; called from any thread or a signal's handler.
 
-        The default lets requests in flight end: nothing more is sent, since the source of requests ends too.
+        The default lets requests in flight end: nothing more is sent, since the source of requests
+        ends too.
         """
         return
 
@@ -125,12 +132,16 @@ class Teacher(Plugin, ABC):
 
     @classmethod
     def programs(cls, part: TeacherPart) -> dict[str, str]:
-        """Return the command lines that this backend would start, by the field of the recipe that names them."""
+        """Return the command lines that this backend would start, by the field of the recipe that
+        names them.
+        """
         return {}
 
 
 def built_in_backend(name: str) -> type[Teacher]:
-    """Return the class of a backend of synthkd; for any other name `Teacher`, so that no foreign code is loaded."""
+    """Return the class of a backend of synthkd; for any other name `Teacher`, so that no foreign
+    code is loaded.
+    """
     for point in entry_points(group="synthkd.backends", name=name):
         if point.value.startswith("synthkd."):
             backend: type[Teacher] = plugins.find("backends", name)

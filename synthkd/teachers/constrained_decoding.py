@@ -1,7 +1,8 @@
 """Constrained decoding of local models: by regular expression, grammar or JSON schema.
 
-llguidance tells for each state which tokens of a vocabulary may follow. The mask changes the distribution that is
-sampled, and not the reported one: a completion's log-probability is that of the unconstrained model.
+llguidance tells for each state which tokens of a vocabulary may follow. The mask changes the
+distribution that is sampled, and not the reported one: a completion's log-probability is that of
+the unconstrained model.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
     from synthkd.requests import Sampling
 
-#: White space of JSON as models write it; with free white space, a small model may write it without end.
+#: White space of JSON as models write it; with free white space, a small model may write it without
+#: end.
 _LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 Allowed = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -40,7 +42,9 @@ class Constraints:
         name = json.dumps([*form, list(sampling.stop)], sort_keys=True)
         if name not in self._grammars:
             self._grammars[name] = self._grammar(*form, sampling.stop)
-        return TokenMatcher(_llguidance().LLMatcher(self._tokens, self._grammars[name]), self._vocabulary)
+        return TokenMatcher(
+            _llguidance().LLMatcher(self._tokens, self._grammars[name]), self._vocabulary
+        )
 
     def _grammar(self, form: str, value: Any, stop: tuple[str, ...]) -> str:
         library = _llguidance()
@@ -60,7 +64,9 @@ class Constraints:
         except ValueError as error:
             problem = str(error)
         if problem:
-            raise RecipeError(f"teacher.sampling.{form}: not valid: {problem.strip().splitlines()[0]}")
+            raise RecipeError(
+                f"teacher.sampling.{form}: not valid: {problem.strip().splitlines()[0]}"
+            )
         return str(grammar)
 
 
@@ -75,7 +81,9 @@ class TokenMatcher:
     def allowed(self) -> Allowed:
         """Return a mask (vocabulary,) of the tokens that may follow."""
         self._matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.nbytes)
-        return np.unpackbits(self._bits.view(np.uint8), bitorder="little")[: self._vocabulary].astype(bool)
+        return np.unpackbits(self._bits.view(np.uint8), bitorder="little")[
+            : self._vocabulary
+        ].astype(bool)
 
     def take(self, token: int) -> bool:
         """Advance by a token; return True if the sample is complete and nothing may follow."""
@@ -84,15 +92,20 @@ class TokenMatcher:
             # A text that is truncated here would look complete.
             problem = self._matcher.get_error().strip().splitlines()[0]
             raise TeacherError(
-                f"teacher.sampling: an answer could not be kept to its form: {problem}; ask for a simpler form"
+                f"teacher.sampling: an answer could not be kept to its form: {problem}; ask for a"
+                " simpler form"
             )
         return bool(self._matcher.is_stopped())
 
 
 def requested_form(sampling: Sampling) -> tuple[str, Any] | None:
-    """Return the form that completions must have: `regex`, `grammar` or `json_schema`, and its value; or None."""
+    """Return the form that completions must have: `regex`, `grammar` or `json_schema`, and its
+    value; or None.
+    """
     given: list[tuple[str, Any]] = [
-        (name, value) for name in ("regex", "grammar") if (value := getattr(sampling, name)) is not None
+        (name, value)
+        for name in ("regex", "grammar")
+        if (value := getattr(sampling, name)) is not None
     ]
     response_format = sampling.response_format or {}
     if response_format.get("type") == "json_schema":
@@ -110,12 +123,15 @@ def _schema_of(response_format: dict[str, Any]) -> Any:
         return response_format["json_schema"]["schema"]
     except (KeyError, TypeError):
         raise RecipeError(
-            "teacher.sampling.response_format: no schema; give it as `json_schema: {name: …, schema: {…}}`"
+            "teacher.sampling.response_format: no schema; give it as `json_schema: {name: …,"
+            " schema: {…}}`"
         ) from None
 
 
 def _with_stop(regex: str, stop: tuple[str, ...]) -> str:
-    """Return the expression, optionally followed by a stop text: many models end a line, not the text."""
+    """Return the expression, optionally followed by a stop text: many models end a line, not the
+    text.
+    """
     if not stop:
         return regex
     return f"(?:{regex})(?:{'|'.join(map(re.escape, stop))})?"

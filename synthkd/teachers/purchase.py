@@ -2,9 +2,9 @@
 
 requests ──► sent (committed, their cost reserved) ──► teacher ──► received (committed) ──► counted
 
-A request is on disk before it is sent, and its answer before anything reads it. What a run may spend
-is kept over all its processes and resumptions. Requests that another run has in flight are left to
-that run, and asked for at the end if it does not get their answers.
+A request is on disk before it is sent, and its answer before anything reads it. What a run may
+spend is kept over all its processes and resumptions. Requests that another run has in flight are
+left to that run, and asked for at the end if it does not get their answers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _OTHERS = 0.2
 _GROUP = 64
 
 
-def missing_samples(journal: Journal, requests: Iterable[Request], failed_too: bool = True) -> list[Request]:
+def missing_samples(
+    journal: Journal, requests: Iterable[Request], failed_too: bool = True
+) -> list[Request]:
     """Return each request once, with the samples that the journal lacks and that may still come.
 
     Args:
@@ -61,7 +63,8 @@ class Purchase:
 
     Attributes:
         in_flight: Samples that are sent and not received, by request.
-        received_early: Samples that came before they were asked for, by request: those of an earlier
+        received_early: Samples that came before they were asked for, by request: those of an
+            earlier
             run.
         stopped: Why no more is bought, if a cap is reached.
     """
@@ -120,7 +123,9 @@ class Purchase:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Open the journal's writer for the teacher, and close the teacher at the end."""
-        async with JournalWriter(self.journal, self.run, self.bounds.caps, self._is_shared) as writer:
+        async with JournalWriter(
+            self.journal, self.run, self.bounds.caps, self._is_shared
+        ) as writer:
             self._writer = writer
             self.teacher.attach(self.journal, self.run)
             self.teacher.account = writer
@@ -191,7 +196,9 @@ class Purchase:
             filling.cancel()
             await asyncio.gather(filling, return_exceptions=True)
 
-    async def _committed(self, batches: AsyncIterator[list[Request]]) -> AsyncIterator[list[Request]]:
+    async def _committed(
+        self, batches: AsyncIterator[list[Request]]
+    ) -> AsyncIterator[list[Request]]:
         """Yield groups that are committed as about to be sent, then what other runs did not get."""
         async for batch in batches:
             async for group in self._within_caps(batch):
@@ -205,13 +212,17 @@ class Purchase:
                 yield group
             if self._others:
                 if not is_announced:
-                    self._say(f"waiting for {len(self._others):,} requests that another run has in flight")
+                    self._say(
+                        f"waiting for {len(self._others):,} requests that another run has in flight"
+                    )
                 is_announced = True
                 await self.pause(_OTHERS)
 
     async def _within_caps(self, requests: list[Request]) -> AsyncIterator[list[Request]]:
         """Yield the requests as the caps leave room for them."""
-        self.in_flight.update({request.request_id: len(request.sample_indexes) for request in requests})
+        self.in_flight.update(
+            {request.request_id: len(request.sample_indexes) for request in requests}
+        )
         self.on_pending(sum(len(request.sample_indexes) for request in requests))
         while requests:
             if self.is_ending():
@@ -241,7 +252,9 @@ class Purchase:
         for request in refused:
             del self.in_flight[request.request_id]
         waits_for_own = bool(self.in_flight)
-        self.in_flight.update({request.request_id: len(request.sample_indexes) for request in refused})
+        self.in_flight.update(
+            {request.request_id: len(request.sample_indexes) for request in refused}
+        )
         if waits_for_own:
             await self._received.wait()
             return True

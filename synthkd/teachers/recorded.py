@@ -1,7 +1,8 @@
 """The backend `recorded`: completions from a file; also the test double of every teacher.
 
-The file has the columns ``input_id``, ``sample_index`` (0 if missing), ``text`` and, if known, ``logprob`` and
-``model``. It is indexed once in a temporary SQLite file, so that memory does not grow with it.
+The file has the columns ``input_id``, ``sample_index`` (0 if missing), ``text`` and, if known,
+``logprob`` and ``model``. It is indexed once in a temporary SQLite file, so that memory does not
+grow with it.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ class RecordedTeacher(Teacher):
     def from_recipe(cls, recipe: Recipe) -> RecordedTeacher:
         path = recipe.teacher.path
         resolved = (
-            recipe.teacher.model_copy(update={"path": str(recipe.resolve(path))}) if path else recipe.teacher
+            recipe.teacher.model_copy(update={"path": str(recipe.resolve(path))})
+            if path
+            else recipe.teacher
         )
         return cls(resolved)
 
@@ -93,7 +96,9 @@ class RecordedTeacher(Teacher):
                 (request.input_id, sample),
             ).fetchone()
             if row is None:
-                detail = f"{self.path.name} has no row for input {request.input_id}, sample {sample}"
+                detail = (
+                    f"{self.path.name} has no row for input {request.input_id}, sample {sample}"
+                )
                 yield Failure(request.request_id, sample, "not_recorded", detail)
             else:
                 text, logprob, model = row
@@ -110,10 +115,13 @@ class RecordedTeacher(Teacher):
     def _open(self) -> sqlite3.Connection:
         if self._index is None:
             self._temporary = TemporaryFolder()
-            self._index = sqlite3.connect(Path(self._temporary.name) / "rows.sqlite", check_same_thread=False)
+            self._index = sqlite3.connect(
+                Path(self._temporary.name) / "rows.sqlite", check_same_thread=False
+            )
             self._index.execute("PRAGMA synchronous=OFF")
             self._index.execute(
-                "CREATE TABLE rows (input_id TEXT, sample_index INTEGER, text TEXT, logprob REAL, model TEXT,"
+                "CREATE TABLE rows (input_id TEXT, sample_index INTEGER, text TEXT, logprob REAL,"
+                " model TEXT,"
                 " PRIMARY KEY (input_id, sample_index)) WITHOUT ROWID"
             )
             self._fill(self._index)
@@ -126,12 +134,16 @@ class RecordedTeacher(Teacher):
             for field in ("input_id", "text"):
                 if names[field] not in rows[0]:
                     raise InputError(
-                        f"{self.path}: no column {names[field]!r}{nearest(names[field], list(rows[0]))}"
+                        f"{self.path}: no column"
+                        f" {names[field]!r}{nearest(names[field], list(rows[0]))}"
                     )
             try:
                 index.executemany(
                     "INSERT INTO rows VALUES (?,?,?,?,?)",
-                    [_values(row, names, f"{self.path} row {n}") for n, row in enumerate(rows, count + 1)],
+                    [
+                        _values(row, names, f"{self.path} row {n}")
+                        for n, row in enumerate(rows, count + 1)
+                    ],
                 )
             except sqlite3.IntegrityError:
                 raise InputError(
@@ -153,7 +165,9 @@ class RecordedTeacher(Teacher):
 def _values(row: dict[str, Any], names: dict[str, str], place: str) -> tuple[Any, ...]:
     texts = {field: text_cell(row.get(name), place, name) for field, name in names.items()}
     if not texts["input_id"]:
-        raise InputError(f"{place}: {names['input_id']!r} is empty; it names the input that the text answers")
+        raise InputError(
+            f"{place}: {names['input_id']!r} is empty; it names the input that the text answers"
+        )
     return (
         texts["input_id"],
         _number(texts["sample_index"] or "0", int, place, names["sample_index"]),

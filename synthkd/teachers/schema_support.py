@@ -1,8 +1,8 @@
 """Features of JSON schemas that servers ignore silently, refuse, or answer without end.
 
-Sources: vLLM issues 56616 (several branches of allOf), 52011 (empty schema), 26421 and 12131 (unsupported
-keywords), xgrammar's unsupported keywords as vLLM lists them; the OpenAI documentation of structured outputs
-(strict mode).
+Sources: vLLM issues 56616 (several branches of allOf), 52011 (empty schema), 26421 and 12131
+(unsupported keywords), xgrammar's unsupported keywords as vLLM lists them; the OpenAI documentation
+of structured outputs (strict mode).
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ _ANNOTATIONS = {"title", "description", "default", "examples", "$comment"}
 
 
 def lint_schema(schema: dict[str, Any]) -> list[str]:
-    """Return one line for each feature that a server may not enforce, with its place; empty for a safe schema."""
+    """Return one line for each feature that a server may not enforce, with its place; empty for a
+    safe schema.
+    """
     found = list(_look(schema, "$", schema, ()))
     if not isinstance(schema, dict) or schema.get("type") != "object":
         found.insert(0, "$: the root is not an object, which OpenAI refuses")
@@ -49,7 +51,10 @@ def _look(node: Any, place: str, root: Any, above: tuple[str, ...]) -> Iterator[
         return
     yield from (f"{place}: {name!r} {what}" for name, what in _KEYWORDS.items() if name in node)
     if len(_list(node, "allOf")) > 1:
-        yield f"{place}: 'allOf' of several branches is dropped silently by xgrammar, and refused by OpenAI; merge it"
+        yield (
+            f"{place}: 'allOf' of several branches is dropped silently by xgrammar, and refused"
+            " by OpenAI; merge it"
+        )
     elif "allOf" in node:
         yield f"{place}: 'allOf' is refused by OpenAI; write its branch in its place"
     yield from _bounds(node, place)
@@ -72,10 +77,16 @@ def _objects(node: dict[str, Any], place: str) -> Iterator[str]:
         return
     properties = _dict(node, "properties")
     if not properties:
-        yield f"{place}: an object without 'properties' allows anything, or nothing, as the server has it"
+        yield (
+            f"{place}: an object without 'properties' allows anything, or nothing, as the server"
+            " has it"
+        )
         return
     if node.get("additionalProperties") is not False:
-        yield f"{place}: without 'additionalProperties: false' OpenAI refuses it, and others may add keys"
+        yield (
+            f"{place}: without 'additionalProperties: false' OpenAI refuses it, and others may"
+            " add keys"
+        )
     for name in sorted(set(properties) - set(map(str, _list(node, "required")))):
         yield f"{place}.{name}: not in 'required', which OpenAI refuses; allow null instead"
 
@@ -117,7 +128,9 @@ def _kinds(node: dict[str, Any]) -> list[Any]:
 
 
 def _list(node: dict[str, Any], key: str) -> list[Any]:
-    """Return a keyword's list; empty if the schema has another type there, which the server will report."""
+    """Return a keyword's list; empty if the schema has another type there, which the server will
+    report.
+    """
     found = node.get(key)
     return found if isinstance(found, list) else []
 

@@ -5,8 +5,9 @@
         run(recipe)
     print(server.sent)
 
-``python -m synthkd.testing --port 0 --log sent.log`` runs the server as a process and prints its address. Faults are
-given as a script, one per request in order of arrival, or as shares of all requests.
+``python -m synthkd.testing --port 0 --log sent.log`` runs the server as a process and prints its
+address. Faults are given as a script, one per request in order of arrival, or as shares of all
+requests.
 """
 
 from synthkd.testing.faults import FAULTS

@@ -41,14 +41,21 @@ def serve_until_ended() -> None:
     parser.add_argument("--log", type=Path, help="file that gets a JSON line for each request")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument(
-        "--rate", action="append", default=[], type=fault_share, metavar="FAULT=SHARE", help=", ".join(FAULTS)
+        "--rate",
+        action="append",
+        default=[],
+        type=fault_share,
+        metavar="FAULT=SHARE",
+        help=", ".join(FAULTS),
     )
     parser.add_argument(
         "--structured",
         action="store_true",
         help='answer with JSON of the kind `triple`: {"tail": …}',
     )
-    parser.add_argument("--seconds", type=float, default=3600.0, help="seconds until the server stops")
+    parser.add_argument(
+        "--seconds", type=float, default=3600.0, help="seconds until the server stops"
+    )
     args = parser.parse_args()
     server = FakeServer(
         answer=structured_answer if args.structured else two_words,

@@ -18,7 +18,11 @@ Complete = Callable[[str, dict[str, Any]], tuple[int, dict[str, Any]]]
 #: Ends of a batch. `full`: failed, because the provider has no room.
 ENDS = ("completed", "expired", "cancelled", "failed", "full")
 _ERRORS = {
-    "failed": {"code": "invalid_json_line", "line": 1, "message": "planted: this line is not parseable"},
+    "failed": {
+        "code": "invalid_json_line",
+        "line": 1,
+        "message": "planted: this line is not parseable",
+    },
     "full": {
         "code": "token_limit_exceeded",
         "line": None,
@@ -36,7 +40,8 @@ class FakeBatches:
         takes: Looks after which a batch has ended.
         ends: How batches end.
         script: Ends of the first batches, in turn.
-        answered: Share of the rows that an expired or cancelled batch has answered; a failed one has answered none.
+        answered: Share of the rows that an expired or cancelled batch has answered; a failed one
+            has answered none.
         errors: Share of rows that are refused with ``row_error``.
         shuffled: Results are in another order than the rows.
         limit: Requests of a file at most.
@@ -101,7 +106,8 @@ class FakeBatches:
         name = self._name("file")
         self.files[name] = content
         return {
-            "id": name, "object": "file", "bytes": len(content), "created_at": 0, "filename": "batch.jsonl",
+            "id": name, "object": "file", "bytes": len(content), "created_at": 0,
+            "filename": "batch.jsonl",
             "purpose": "batch", "status": "processed",
         }  # fmt: skip
 
@@ -128,7 +134,8 @@ class FakeBatches:
         name = self._name("batch")
         self.batches[name] = {
             "id": name, "object": "batch", "endpoint": asked["endpoint"], "input_file_id": file,
-            "completion_window": asked["completion_window"], "created_at": 2**31, "status": "in_progress",
+            "completion_window": asked["completion_window"], "created_at": 2**31,
+            "status": "in_progress",
             "metadata": asked.get("metadata") if self.marks else None, "output_file_id": None,
             "error_file_id": None, "errors": None, "request_counts": _counts(len(rows), 0, 0),
         }  # fmt: skip

@@ -10,15 +10,19 @@ from typing import Any
 
 #: Names of faults for `FakeServer`.
 FAULTS = (
-    "429", "429-seconds", "429-date", "429-quota", "500", "401", "404", "400-context", "400-filter", "reset", "hang",
-    "cut", "drip", "not-json", "no-choices", "one-choice", "off-schema", "duplicate", "out-of-order",
+    "429", "429-seconds", "429-date", "429-quota", "500", "401", "404", "400-context", "400-filter",
+    "reset", "hang",
+    "cut", "drip", "not-json", "no-choices", "one-choice", "off-schema", "duplicate",
+    "out-of-order",
     "content-filter", "first-withheld",
 )  # fmt: skip
 Reply = tuple[int, Any, dict[str, str]]
 
 
 class Faults:
-    """The fault of each request: from a script as long as it lasts, then drawn by shares with a fixed seed."""
+    """The fault of each request: from a script as long as it lasts, then drawn by shares with a
+    fixed seed.
+    """
 
     def __init__(self, script: Iterable[str], rates: dict[str, float]) -> None:
         script = list(script)

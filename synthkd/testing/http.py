@@ -1,4 +1,5 @@
-"""The server side of HTTP/1.1, without a framework: fast enough that a benchmark measures its client.
+"""The server side of HTTP/1.1, without a framework: fast enough that a benchmark measures its
+client.
 
 Requests have a Content-Length, and a connection handles one at a time.
 """
@@ -25,7 +26,9 @@ class IncomingRequest:
     def answer(
         self, status: int, body: Any, headers: dict[str, str] | None = None, cut: bool = False
     ) -> None:
-        """Send a reply: bytes unchanged, any other value as JSON; ``cut`` sends half of it and closes."""
+        """Send a reply: bytes unchanged, any other value as JSON; ``cut`` sends half of it and
+        closes.
+        """
         head, data = render_reply(status, body, headers)
         self.connection.send(head + (data[: len(data) // 2] if cut else data))
         if cut:
@@ -34,7 +37,9 @@ class IncomingRequest:
             self.end()
 
     def end(self) -> None:
-        """End the reply: close the connection if the request asks for that, otherwise read the next request."""
+        """End the reply: close the connection if the request asks for that, otherwise read the next
+        request.
+        """
         if self.headers.get("connection", "").lower() == "close":
             self.connection.close()
         else:
@@ -45,7 +50,9 @@ class IncomingRequest:
         self.connection.abort()
 
 
-def render_reply(status: int, body: Any, headers: dict[str, str] | None = None) -> tuple[bytes, bytes]:
+def render_reply(
+    status: int, body: Any, headers: dict[str, str] | None = None
+) -> tuple[bytes, bytes]:
     """Return head and body of a reply."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = [
@@ -82,7 +89,10 @@ class Connection(asyncio.Protocol):
         if end < 0:
             return
         first, *lines = self._buffer[:end].decode("latin-1").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        headers = {
+            name.lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in lines)
+        }
         length = end + 4 + int(headers.get("content-length", 0))
         if len(self._buffer) < length:
             return

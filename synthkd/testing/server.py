@@ -23,7 +23,9 @@ _DRIP = 0.02
 
 @dataclass
 class FakeServer:
-    """Serves /v1/chat/completions, /v1/completions, /v1/models, /v1/files and /v1/batches. A context manager.
+    """Serves /v1/chat/completions, /v1/completions, /v1/models, /v1/files and /v1/batches.
+
+    A context manager.
 
     Attributes:
         answer: Makes a text of prompt, number of the choice, and seed.
@@ -105,7 +107,10 @@ class FakeServer:
         self._stop = asyncio.Event()
         self._log = self.log.open("a", encoding="utf-8") if self.log else None
         server = await self._loop.create_server(
-            lambda: Connection(self._handle, self._connections), "127.0.0.1", self.port, backlog=2048
+            lambda: Connection(self._handle, self._connections),
+            "127.0.0.1",
+            self.port,
+            backlog=2048,
         )
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
@@ -122,7 +127,9 @@ class FakeServer:
         elif path.endswith("/models"):
             request.answer(200, {"object": "list", "data": [{"id": "fake", "object": "model"}]})
         elif path.endswith("/completions"):
-            self._complete(request, path.endswith("/chat/completions"), sent if self.echo_key else "")
+            self._complete(
+                request, path.endswith("/chat/completions"), sent if self.echo_key else ""
+            )
         else:
             reply = self.batches.handle(
                 request.method, request.path, request.headers, request.body, self._row
@@ -151,7 +158,9 @@ class FakeServer:
         chat = path.endswith("/chat/completions")
         return 200, completion_body(chat, _prompt(chat, body), body, "", self.answer)
 
-    def _reply(self, request: IncomingRequest, fault: str, reply: dict[str, Any], echo: str) -> None:
+    def _reply(
+        self, request: IncomingRequest, fault: str, reply: dict[str, Any], echo: str
+    ) -> None:
         self.in_flight -= fault != "hang"
         if fault == "hang":
             return
@@ -178,7 +187,9 @@ class FakeServer:
             self._loop.call_later(_DRIP * place, request.connection.send, piece)
         self._loop.call_later(_DRIP * len(pieces), request.end)
 
-    def _note(self, prompt: str, body: dict[str, Any], headers: dict[str, str], tokens: int) -> None:
+    def _note(
+        self, prompt: str, body: dict[str, Any], headers: dict[str, str], tokens: int
+    ) -> None:
         seed, n = body.get("seed"), body.get("n", 1)
         self.requests += 1
         self.sent[prompt, seed, n] += 1
@@ -200,7 +211,9 @@ def _prompt(chat: bool, body: dict[str, Any]) -> str:
 
 def _text(content: Any) -> str:
     """Return the text of a message's content, which may be a list of parts."""
-    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+    return (
+        content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+    )
 
 
 def _fast_loop() -> asyncio.AbstractEventLoop:

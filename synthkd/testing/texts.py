@@ -10,7 +10,8 @@ from synthkd.keys import seed_from
 AnswerFunction = Callable[[str, int, int], str]
 
 _WORDS = (
-    "cut", "open", "carry", "hold", "bread", "water", "wood", "stone", "heavy", "light", "house", "garden", "bird",
+    "cut", "open", "carry", "hold", "bread", "water", "wood", "stone", "heavy", "light", "house",
+    "garden", "bird",
     "river", "paper", "glass",
 )  # fmt: skip
 #: The answer of the fault `off-schema`.
@@ -34,7 +35,9 @@ class FinishedAnswer(str):
     finish: str | None
     reasoning: str | None
 
-    def __new__(cls, text: str, finish: str | None = "stop", reasoning: str | None = None) -> FinishedAnswer:
+    def __new__(
+        cls, text: str, finish: str | None = "stop", reasoning: str | None = None
+    ) -> FinishedAnswer:
         answer = super().__new__(cls, text)
         answer.finish, answer.reasoning = finish, reasoning
         return answer
@@ -52,8 +55,13 @@ def completion_body(
     """Return the body of a completion with a fault."""
     n = 1 if fault == "one-choice" else body.get("n") or 1
     seed = body.get("seed") or 0
-    texts = [_OFF_SCHEMA if fault == "off-schema" else answer(prompt, index, seed) for index in range(n)]
-    choices = [_choice(chat, index, text, body, _withheld(fault, index)) for index, text in enumerate(texts)]
+    texts = [
+        _OFF_SCHEMA if fault == "off-schema" else answer(prompt, index, seed) for index in range(n)
+    ]
+    choices = [
+        _choice(chat, index, text, body, _withheld(fault, index))
+        for index, text in enumerate(texts)
+    ]
     if fault == "duplicate":
         choices = [choice for choice in choices for _ in range(2)]
     if fault == "out-of-order":
@@ -61,9 +69,11 @@ def completion_body(
     written = sum(len(text.split()) for text in texts)
     read = len(prompt.split())
     return {
-        "id": "fake", "object": "chat.completion" if chat else "text_completion", "created": 0, "model": "fake",
+        "id": "fake", "object": "chat.completion" if chat else "text_completion", "created": 0,
+        "model": "fake",
         "choices": [] if fault == "no-choices" else choices,
-        "usage": {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written},
+        "usage": {"prompt_tokens": read, "completion_tokens": written,
+        "total_tokens": read + written},
     }  # fmt: skip
 
 
@@ -71,7 +81,9 @@ def _withheld(fault: str, index: int) -> bool:
     return fault == "content-filter" or (fault == "first-withheld" and index == 0)
 
 
-def _choice(chat: bool, index: int, text: str, body: dict[str, Any], withheld: bool) -> dict[str, Any]:
+def _choice(
+    chat: bool, index: int, text: str, body: dict[str, Any], withheld: bool
+) -> dict[str, Any]:
     reason = "content_filter" if withheld else getattr(text, "finish", "stop")
     choice: dict[str, Any] = {"index": index, "finish_reason": reason, "logprobs": None}
     if body.get("logprobs"):
@@ -86,7 +98,9 @@ def _choice(chat: bool, index: int, text: str, body: dict[str, Any], withheld: b
 
 
 def _logprobs(chat: bool, text: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Return a log-probability per word, and alternatives of the first if the answer has them and the body asks."""
+    """Return a log-probability per word, and alternatives of the first if the answer has them and
+    the body asks.
+    """
     tokens = text.split() or [""]
     values = [-0.1 * (len(token) + 1) for token in tokens]
     many = body.get("top_logprobs", 0) if chat else int(body["logprobs"])

@@ -1,7 +1,8 @@
 """Find near-duplicates among many texts: MinHash signatures in bands (rensa).
 
-Two texts are candidates if they agree in a whole band; their exact Jaccard similarity decides. Bands are so
-narrow that two texts at the threshold are candidates with a probability of at least `RECALL`.
+Two texts are candidates if they agree in a whole band; their exact Jaccard similarity decides.
+Bands are so narrow that two texts at the threshold are candidates with a probability of at least
+`RECALL`.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ class Bands:
 
     def similar(self, one: str, other: str) -> float:
         """Return the exact similarity of two texts."""
-        return jaccard(shingles(normal_text(one), self.size), shingles(normal_text(other), self.size))
+        return jaccard(
+            shingles(normal_text(one), self.size), shingles(normal_text(other), self.size)
+        )
 
 
 def _width(threshold: float) -> int:

@@ -7,9 +7,9 @@
 | `twins` | Pairs of texts with equal content words, or of long texts with small changes. |
 
 Similarity is the Jaccard similarity of sets of character runs (shingles). Two sets of n runs whose
-similarity is t or more share one of their n - ceil(t n) + 1 rarest runs (prefix filtering; Chaudhuri et al.
-2006; Bayardo, Ma and Srikant 2007), so only texts that share such a run are compared; none is lost.
-`minhash` searches larger sets of texts approximately.
+similarity is t or more share one of their n - ceil(t n) + 1 rarest runs (prefix filtering;
+Chaudhuri et al. 2006; Bayardo, Ma and Srikant 2007), so only texts that share such a run are
+compared; none is lost. `minhash` searches larger sets of texts approximately.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ class NearCopyIndex:
         if not LEAST <= threshold <= 1:
             raise ValueError(f"near: a similarity from {LEAST} to 1 is needed, not {threshold!r}")
         forms = [normal_text(text) for text in texts]
-        self._index = RunIndex([shingles(form) for form in forms] if threshold < 1 else [], threshold)
+        self._index = RunIndex(
+            [shingles(form) for form in forms] if threshold < 1 else [], threshold
+        )
         # The first of equal texts represents them.
         self._equal = {form: number for number, form in reversed(list(enumerate(forms)))}
 
@@ -115,10 +117,11 @@ def near_copy_groups(texts: Sequence[str], threshold: float = 0.8) -> list[int]:
     return [top(place) for place in range(len(texts))]
 
 
-# --- twins ------------------------------------------------------------------------------------------------------------
+# --- twins
+# ------------------------------------------------------------------------------------------------------------
 
-#: Similarity of twins, and their least length in characters: in short texts such as triples, one word of
-#: another meaning is a small change too.
+#: Similarity of twins, and their least length in characters: in short texts such as triples, one
+#: word of another meaning is a small change too.
 SIMILAR, LONG = 0.8, 60
 _RUN = 4
 _WORD = re.compile(word_pattern(underscore=True))

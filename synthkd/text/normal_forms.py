@@ -9,10 +9,11 @@
 | `word_pattern` | Pattern of words of every script, with their combining marks. |
 | `word_set` | Tables of words. |
 
-Equality ignores case, spaces, compatibility forms (full width, ligatures), kinds of quotes and dashes, and punctuation that
-only closes or separates. It keeps signs that carry meaning: `+ # % $ €`, a minus before a number, a dot that begins a name
-(`.NET`), apostrophes inside words (`it's`, `its`), powers (`10²` is `10^2`, not `102`), symbols, emoji and emoticons; and
-all combining marks: vowel signs, accents (`resume` is not `résumé`), tone and cantillation. See UAX #15 for the forms,
+Equality ignores case, spaces, compatibility forms (full width, ligatures), kinds of quotes and
+dashes, and punctuation that only closes or separates. It keeps signs that carry meaning: `+ # % $
+€`, a minus before a number, a dot that begins a name (`.NET`), apostrophes inside words (`it's`,
+`its`), powers (`10²` is `10^2`, not `102`), symbols, emoji and emoticons; and all combining marks:
+vowel signs, accents (`resume` is not `résumé`), tone and cantillation. See UAX #15 for the forms,
 UAX #31 for joiners, and UTS #51 for sequences of emoji.
 """
 
@@ -25,7 +26,8 @@ from functools import cache, lru_cache
 #: Characters of a shingle.
 SHINGLE = 4
 
-# --- stored -----------------------------------------------------------------------------------------------------------
+# --- stored
+# -----------------------------------------------------------------------------------------------------------
 
 _ASCII_CONTROLS = dict.fromkeys((*range(32), 127), " ")
 _JOINERS = "\u200c\u200d"
@@ -33,7 +35,8 @@ _SELECTORS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
 _ODD = re.compile(
     # Controls, ends of lines and every space but the plain one.
     r"(?P<space>[\x00-\x1f\x7f-\x9f\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000])"
-    # The flags of England, Scotland and Wales are spelled with tags; elsewhere tags are hidden text.
+    # The flags of England, Scotland and Wales are spelled with tags; elsewhere tags are hidden
+    # text.
     r"|(?P<flag>\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{2,6}\U000e007f)"
     rf"|(?P<joiner>[{_JOINERS}]+)"
     # Invisible: soft hyphens, zero-width spaces, marks of direction, tags.
@@ -48,9 +51,9 @@ _VIRAMA = 9
 def stored(text: str) -> str:
     """Return a text as a corpus stores it.
 
-    NFC; controls and unusual spaces become spaces; invisible characters are removed. Joiners stay if they
-    shape a word (Persian, Indic scripts) or an emoji. Lone surrogates and private-use characters become
-    U+FFFD.
+    NFC; controls and unusual spaces become spaces; invisible characters are removed. Joiners stay
+    if they shape a word (Persian, Indic scripts) or an emoji. Lone surrogates and private-use
+    characters become U+FFFD.
     """
     if text.isascii():
         return text if text.isprintable() else text.translate(_ASCII_CONTROLS)
@@ -76,7 +79,9 @@ def _mended(found: re.Match[str]) -> str:
 
 
 def _shapes(found: re.Match[str]) -> bool:
-    """Return True if a joiner shapes the text around it: after a virama, or between joining characters."""
+    """Return True if a joiner shapes the text around it: after a virama, or between joining
+    characters.
+    """
     before, after = (
         found.string[found.start() - 1 : found.start()],
         found.string[found.end() : found.end() + 1],
@@ -88,7 +93,8 @@ def _shapes(found: re.Match[str]) -> bool:
     ) and bool(before and after)
 
 
-# --- equality ---------------------------------------------------------------------------------------------------------
+# --- equality
+# ---------------------------------------------------------------------------------------------------------
 
 _QUOTES = {**dict.fromkeys(map(ord, "’‘‛ʼ´`′"), "'"), **dict.fromkeys(map(ord, "“”„‟«»″"), '"')}
 _FOLDED = {
@@ -151,7 +157,8 @@ def _without_edges(plain: str) -> str:
     # No pattern: a run anchored at the end would take quadratic time.
     end = len(plain)
     while end and (
-        plain[end - 1] in _CLOSING or (plain[end - 1] in "\"'" and not plain[end - 2 : end - 1].isdecimal())
+        plain[end - 1] in _CLOSING
+        or (plain[end - 1] in "\"'" and not plain[end - 2 : end - 1].isdecimal())
     ):
         end -= 1
     return plain[:end]
@@ -205,7 +212,8 @@ def _speaks(ch: str) -> bool:
     )
 
 
-# --- tokens -----------------------------------------------------------------------------------------------------------
+# --- tokens
+# -----------------------------------------------------------------------------------------------------------
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -217,7 +225,8 @@ _CLOSED = dict.fromkeys(map(ord, "'" + _JOINERS))
 
 
 def shingles(text: str, size: int = SHINGLE) -> frozenset[str]:
-    """Return the runs of ``size`` characters of a `normal_text`, its ends marked; a shorter text is one run.
+    """Return the runs of ``size`` characters of a `normal_text`, its ends marked; a shorter text is
+    one run.
 
     Apostrophes and joiners close up, so that *can't* and *cant* are near.
     """

@@ -11,21 +11,33 @@ from functools import lru_cache
 from synthkd.text.normal_forms import normal_phrase, word_pattern, word_set
 
 _IRREGULAR = {
-    "mouse": "mice", "louse": "lice", "woodlouse": "woodlice", "goose": "geese", "ox": "oxen", "man": "men",
-    "woman": "women", "child": "children", "person": "people", "foot": "feet", "tooth": "teeth", "die": "dice",
-    "calf": "calves", "half": "halves", "wolf": "wolves", "knife": "knives", "life": "lives", "wife": "wives", "leaf": "leaves",
-    "loaf": "loaves", "shelf": "shelves", "scarf": "scarves", "thief": "thieves", "elf": "elves", "hoof": "hooves",
-    "tomato": "tomatoes", "potato": "potatoes", "hero": "heroes", "echo": "echoes", "mosquito": "mosquitoes", "mango": "mangoes",
-    "volcano": "volcanoes", "torpedo": "torpedoes", "buffalo": "buffaloes", "cactus": "cacti", "fungus": "fungi",
-    "nucleus": "nuclei", "larva": "larvae", "alga": "algae", "bacterium": "bacteria", "medium": "media", "analysis": "analyses",
-    "crisis": "crises", "quiz": "quizzes", "emu": "emus", "gnu": "gnus", "menu": "menus", "taxi": "taxis", "ski": "skis",
-    "magpie": "magpies", "movie": "movies", "cookie": "cookies", "zombie": "zombies", "brownie": "brownies", "pie": "pies",
-    "tie": "ties", "bus": "buses", "gas": "gases", "lens": "lenses", "iris": "irises", "canvas": "canvases", "walrus": "walruses",
-    "octopus": "octopuses", "platypus": "platypuses", "virus": "viruses", "hippopotamus": "hippopotamuses",
+    "mouse": "mice", "louse": "lice", "woodlouse": "woodlice", "goose": "geese", "ox": "oxen",
+    "man": "men",
+    "woman": "women", "child": "children", "person": "people", "foot": "feet", "tooth": "teeth",
+    "die": "dice",
+    "calf": "calves", "half": "halves", "wolf": "wolves", "knife": "knives", "life": "lives",
+    "wife": "wives", "leaf": "leaves",
+    "loaf": "loaves", "shelf": "shelves", "scarf": "scarves", "thief": "thieves", "elf": "elves",
+    "hoof": "hooves",
+    "tomato": "tomatoes", "potato": "potatoes", "hero": "heroes", "echo": "echoes",
+    "mosquito": "mosquitoes", "mango": "mangoes",
+    "volcano": "volcanoes", "torpedo": "torpedoes", "buffalo": "buffaloes", "cactus": "cacti",
+    "fungus": "fungi",
+    "nucleus": "nuclei", "larva": "larvae", "alga": "algae", "bacterium": "bacteria",
+    "medium": "media", "analysis": "analyses",
+    "crisis": "crises", "quiz": "quizzes", "emu": "emus", "gnu": "gnus", "menu": "menus",
+    "taxi": "taxis", "ski": "skis",
+    "magpie": "magpies", "movie": "movies", "cookie": "cookies", "zombie": "zombies",
+    "brownie": "brownies", "pie": "pies",
+    "tie": "ties", "bus": "buses", "gas": "gases", "lens": "lenses", "iris": "irises",
+    "canvas": "canvases", "walrus": "walruses",
+    "octopus": "octopuses", "platypus": "platypuses", "virus": "viruses",
+    "hippopotamus": "hippopotamuses",
     "rhinoceros": "rhinoceroses", "mantis": "mantises", "compass": "compasses",
 }  # fmt: skip
 _SAME = word_set(
-    "sheep deer moose bison swine salmon trout cod carp squid shrimp tuna fish aircraft spacecraft watercraft hovercraft "
+    "sheep deer moose bison swine salmon trout cod carp squid shrimp tuna fish aircraft spacecraft"
+    " watercraft hovercraft "
     "series species offspring reindeer elk"
 )
 #: Nouns without a singular.
@@ -33,11 +45,16 @@ _PLURAL_ONLY = word_set(
     "scissors pliers trousers pants jeans shorts glasses goggles clothes binoculars tongs"
 )
 _UNCOUNTABLE = word_set(
-    "air beef beer bread butter cement cheese chocolate cloth clothing coal cocoa coffee concrete copper corn cotton cream "
-    "dirt dust electricity equipment fire flour food fruit fuel furniture garlic gas gold grass gravel hair heat honey ice "
-    "information ink iron jewelry juice knowledge lava leather lettuce light lightning luggage meat metal milk money mud "
-    "music nylon oil oxygen paper pasta plastic pork poultry rain rice rubber rust salt sand silk silver skin smoke snow soap "
-    "soil spinach steam steel sugar sunlight tea traffic velvet vinegar water weather wheat wind wine wood wool yogurt")  # fmt: skip
+    "air beef beer bread butter cement cheese chocolate cloth clothing coal cocoa coffee concrete"
+    " copper corn cotton cream "
+    "dirt dust electricity equipment fire flour food fruit fuel furniture garlic gas gold grass"
+    " gravel hair heat honey ice "
+    "information ink iron jewelry juice knowledge lava leather lettuce light lightning luggage meat"
+    " metal milk money mud "
+    "music nylon oil oxygen paper pasta plastic pork poultry rain rice rubber rust salt sand silk"
+    " silver skin smoke snow soap "
+    "soil spinach steam steel sugar sunlight tea traffic velvet vinegar water weather wheat wind"
+    " wine wood wool yogurt")  # fmt: skip
 #: Singular nouns in s.
 _SINGULAR_S = word_set("bus gas lens canvas atlas christmas mars rhinoceros")
 _SINGULAR = {many: one for one, many in _IRREGULAR.items()}
@@ -96,7 +113,9 @@ def noun_words(text: str) -> list[str]:
 
 
 def _counted(noun: str) -> tuple[list[str], int]:
-    """Return the words, and the place of the word that takes the plural: before *of*, *in* …, or the last."""
+    """Return the words, and the place of the word that takes the plural: before *of*, *in* …, or
+    the last.
+    """
     words = noun.split()
     for at, word in enumerate(words[1:], 1):
         if word in ("of", "in", "with", "for", "from", "on"):

@@ -60,9 +60,11 @@ MAGNITUDES = {
 }
 #: Magnitudes in other languages. Some are false friends of one another, so none is read.
 FOREIGN_MAGNITUDES = word_set(
-    "millionen millones millón milhões milhão milioni milione miljoen miljoner miljon milliard milliards "
+    "millionen millones millón milhões milhão milioni milione miljoen miljoner miljon milliard"
+    " milliards "
     "milliarde milliarden miliardi miljard billones bilhões mille tausend hundert millier milliers mil "
-    "mila dutzend douzaine douzaines docena docenas dúzia duzia тысяча тысячи тысяч миллион миллиона "
+    "mila dutzend douzaine douzaines docena docenas dúzia duzia тысяча тысячи тысяч миллион"
+    " миллиона "
     "миллионов миллиард миллиарда миллиардов млн млрд тыс हज़ार हजार लाख करोड़ करोड़ करोड अरब ألف آلاف "
     "مليون مليار nghìn ngàn triệu tỷ ribu juta milyon milyar"
 )
@@ -94,7 +96,9 @@ def is_spelled(word: str) -> bool:
 
 
 def _hyphened(word: str) -> bool:
-    return all(piece in NUMBER_WORDS or part_of(piece) or piece in MAGNITUDES for piece in word.split("-"))
+    return all(
+        piece in NUMBER_WORDS or part_of(piece) or piece in MAGNITUDES for piece in word.split("-")
+    )
 
 
 def spelled_words(words: Sequence[str]) -> list[str]:
@@ -128,7 +132,11 @@ def take_spelled(words: Sequence[str], start: int) -> int:
 
 def read_spelled(words: Sequence[str]) -> Fraction | None:
     """Return the value of a number in words; None if the words are no number."""
-    words = [word for word in words if word not in ("a", "an")] if words[:1] != ["a"] else ["one", *words[1:]]
+    words = (
+        [word for word in words if word not in ("a", "an")]
+        if words[:1] != ["a"]
+        else ["one", *words[1:]]
+    )
     if not words:
         return None
     if words == ["half"] or words == ["one", "half"]:

@@ -30,7 +30,10 @@ def fit_tfidf(
 
     parts = [
         TfidfVectorizer(
-            ngram_range=words, token_pattern=word_pattern(underscore=True), sublinear_tf=True, **options
+            ngram_range=words,
+            token_pattern=word_pattern(underscore=True),
+            sublinear_tf=True,
+            **options,
         ),
         TfidfVectorizer(analyzer="char_wb", ngram_range=pieces, sublinear_tf=True, **options),
     ]

@@ -13,9 +13,9 @@
     Here is my thought process: …                 Granite 3.2
 
 The answer is the text after the last closing tag, with or without an opening tag: chat templates of
-reasoning models open the thoughts themselves. Unclosed thoughts leave no answer. Names are read in any
-case, with blanks and attributes. A mentioned tag (in quotes or backticks, or "the <think> tag") opens
-nothing.
+reasoning models open the thoughts themselves. Unclosed thoughts leave no answer. Names are read in
+any case, with blanks and attributes. A mentioned tag (in quotes or backticks, or "the <think> tag")
+opens nothing.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class SplitReply:
 
 _LT, _GT = r"(?:<\|?|&lt;)", r"(?:\|?>|&gt;)"
 #: `chain-of-thought` and `ChainOfThought` are `chain_of_thought`.
-_NAMED = "|".join(re.escape(name).replace("_", "[-_ ]?") for name in sorted(NAMES, key=len, reverse=True))
+_NAMED = "|".join(
+    re.escape(name).replace("_", "[-_ ]?") for name in sorted(NAMES, key=len, reverse=True)
+)
 _MARK = re.compile(
     # Possessive: a model that runs on in blanks must not cost the square of them.
     rf"(?P<named>{_LT}\s*+(?P<slash>/)?\s*+(?:{_NAMED})(?:\s[^<>\n]{{0,200}}?)?\s*+(?P<empty>/)?\s*+{_GT})"
@@ -66,7 +68,8 @@ _MARK = re.compile(
     r"|\A\s*(?-i:analysis(?=[A-Z]))|\A\s*here(?:'s|’s| is) my thought process:)"
     r"|(?P<end><\|channel\|>\s*final\b[^<\n]{0,200}(?:<\|constrain\|>[^<\n]{0,50})?<\|message\|>"
     r"|<channel\|>|<\|END_THINKING\|>|<\|end_of_thought\|>|<\|inner_suffix\|>|<unused95>)"
-    r"|(?P<details></details>)|(?P<bare>assistantfinal)|(?P<granite>here(?:'s|’s| is) my response:)",
+    r"|(?P<details></details>)|(?P<bare>assistantfinal)|(?P<granite>here(?:'s|’s| is) my"
+    r" response:)",
     re.IGNORECASE,
 )
 #: Beginnings of replies that are thoughts without a tag.
@@ -215,7 +218,8 @@ def answer_tokens(tokens: Sequence[str], answer: str) -> tuple[int, int] | None:
     Blanks are ignored, since tokenizers and servers place them differently.
 
     Args:
-        tokens: The reply's tokens as texts, in order; thoughts and special tokens may be among them.
+        tokens: The reply's tokens as texts, in order; thoughts and special tokens may be among
+            them.
         answer: The answer.
 
     Returns:
@@ -241,6 +245,8 @@ def answer_tokens(tokens: Sequence[str], answer: str) -> tuple[int, int] | None:
     return start, stop
 
 
-_HARMONY = frozenset(["<|channel|>", "<|message|>", "<|constrain|>", "<|start|>", "<|end|>", "<|return|>"])
+_HARMONY = frozenset(
+    ["<|channel|>", "<|message|>", "<|constrain|>", "<|start|>", "<|end|>", "<|return|>"]
+)
 #: Tokens behind a reply: `<|im_end|>`, `</s>`, `<eos>`, `<end_of_turn>`.
 _SPECIAL = re.compile(r"<[|/]?[\w｜▁:-]{1,40}[|]?>|<｜[^<>]{1,40}｜>")

@@ -53,7 +53,10 @@ def test_nothing_else_loads_a_model() -> None:
                 "sentence_transformers",
             ):
                 assert not forbidden & {alias.name for alias in node.names}, path
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("torch.load", "torch.hub.load"):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in (
+                "torch.load",
+                "torch.hub.load",
+            ):
                 raise AssertionError(f"{path}:{node.lineno}")
 
 
@@ -81,19 +84,29 @@ class Trap:
 HARMS: dict[str, Callable[[Path], Any]] = {
     "auto_map": lambda folder: configured(folder, auto_map={"AutoModel": "own.Own"}),
     "code on a hub": lambda folder: configured(folder, auto_map={"AutoModel": "org/name--own.Own"}),
-    "tokenizer code": lambda folder: configured(folder, "tokenizer_config.json", auto_map={"AutoTokenizer": ["own.Own", None]}),
+    "tokenizer code": lambda folder: configured(folder, "tokenizer_config.json",
+    auto_map={"AutoTokenizer": ["own.Own", None]}),
     "attention of a hub": lambda folder: configured(folder, _attn_implementation="org/kernel"),
-    "attention of a hub, within": lambda folder: configured(folder, text_config={"attn_implementation": {"": "org/kernel:f"}}),
+    "attention of a hub, within": lambda folder: configured(folder,
+    text_config={"attn_implementation": {"": "org/kernel:f"}}),
     "kernels": lambda folder: configured(folder, use_kernels=True),
-    "quantisation": lambda folder: configured(folder, quantization_config={"quant_method": "torchao", "modules": ["own"]}),
-    "an adapter": lambda folder: configured(folder, "adapter_config.json", base_model_name_or_path="org/name"),
+    "quantisation": lambda folder: configured(folder,
+    quantization_config={"quant_method": "torchao", "modules": ["own"]}),
+    "an adapter": lambda folder: configured(folder, "adapter_config.json",
+    base_model_name_or_path="org/name"),
     "pickled weights": lambda folder: (folder / "pytorch_model.bin").write_bytes(b"x"),
     "code": lambda folder: (folder / "own.py").write_text("raise SystemExit"),
     "no config": lambda folder: (folder / "config.json").write_text("{"),
     "a deep config": lambda folder: (folder / "config.json").write_text("[" * 100_000),
 }  # fmt: skip
 #: What is refused in any checkpoint, also one that the user names.
-ALWAYS = {"attention of a hub", "attention of a hub, within", "kernels", "no config", "a deep config"}
+ALWAYS = {
+    "attention of a hub",
+    "attention of a hub, within",
+    "kernels",
+    "no config",
+    "a deep config",
+}
 
 
 @pytest.mark.parametrize("harm", sorted(HARMS))
@@ -121,7 +134,9 @@ def loaders() -> dict[str, Callable[[Path], Any]]:
 
 
 @pytest.mark.parametrize("who", ["critic", "student", "generator", "teacher"])
-def test_no_loader_runs_code_or_unpickles_weights(checkpoint: Path, tmp_path: Path, who: str) -> None:
+def test_no_loader_runs_code_or_unpickles_weights(
+    checkpoint: Path, tmp_path: Path, who: str
+) -> None:
     pytest.importorskip("torch")
     mark = tmp_path / "ran"
     pickled = shutil.copytree(checkpoint, tmp_path / "pickled")
@@ -131,7 +146,11 @@ def test_no_loader_runs_code_or_unpickles_weights(checkpoint: Path, tmp_path: Pa
     configured(
         code,
         model_type="own",
-        auto_map={"AutoConfig": "own.Own", "AutoModel": "own.Own", "AutoModelForCausalLM": "own.Own"},
+        auto_map={
+            "AutoConfig": "own.Own",
+            "AutoModel": "own.Own",
+            "AutoModelForCausalLM": "own.Own",
+        },
     )
     (code / "own.py").write_text(f"open({str(mark)!r}, 'w')")
     kernel = shutil.copytree(checkpoint, tmp_path / "kernel")
@@ -147,12 +166,15 @@ def test_no_loader_runs_code_or_unpickles_weights(checkpoint: Path, tmp_path: Pa
     ("family", "positions", "reads"),
     [("Data2VecText", 66, 64), ("XLMRobertaXL", 66, 64), ("Bert", 40, 40), ("Electra", 33, 33)],
 )
-def test_a_model_reads_as_many_tokens_as_it_really_can(family: str, positions: int, reads: int) -> None:
+def test_a_model_reads_as_many_tokens_as_it_really_can(
+    family: str, positions: int, reads: int
+) -> None:
     transformers = pytest.importorskip("transformers")
     from synthkd.encoders.load import usable_length
 
     config = getattr(transformers, f"{family}Config")(
-        vocab_size=50, hidden_size=16, embedding_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
+        vocab_size=50, hidden_size=16, embedding_size=16, num_hidden_layers=1,
+        num_attention_heads=2, intermediate_size=16,
         max_position_embeddings=positions, pad_token_id=1, bos_token_id=0, eos_token_id=2,
     )  # fmt: skip
     model = getattr(transformers, f"{family}Model")(config).eval()

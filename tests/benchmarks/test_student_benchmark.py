@@ -14,7 +14,9 @@ from benchmarks.students import BENCHMARK, classifiers, setfit
 
 @pytest.mark.slow
 def test_the_classifiers_part_compares_ours_with_scikit_learn_on_the_same_rows(data: Path) -> None:
-    options = BENCHMARK.options(["--quick", "--seeds", "1", "--encoder", "none", "--data", str(data)])
+    options = BENCHMARK.options(
+        ["--quick", "--seeds", "1", "--encoder", "none", "--data", str(data)]
+    )
     found = classifiers.figures(options)
     assert found["ours_linear_tf_idf_5shot"] > 0.5
     assert found["sklearn_minus_ours_5shot_low"] <= found["sklearn_minus_ours_5shot"] < 0

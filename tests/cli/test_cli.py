@@ -45,7 +45,9 @@ def test_a_log_gets_plain_lines(tmp_path: Path, server: FakeServer) -> None:
 
 
 @pytest.mark.slow
-def test_a_dry_run_sends_nothing_and_shows_whole_prompts(tmp_path: Path, server: FakeServer) -> None:
+def test_a_dry_run_sends_nothing_and_shows_whole_prompts(
+    tmp_path: Path, server: FakeServer
+) -> None:
     result = synthkd("run", str(write(tmp_path, server.url)), "--dry-run")
     assert server.requests == 0
     assert result.stdout.count("--- prompt") == 3
@@ -86,7 +88,9 @@ def test_show_tells_of_a_corpus_a_run_and_a_candidate_with_its_lineage(
 
 
 @pytest.mark.slow
-def test_the_journal_is_counted_listed_exported_and_imported(tmp_path: Path, server: FakeServer) -> None:
+def test_the_journal_is_counted_listed_exported_and_imported(
+    tmp_path: Path, server: FakeServer
+) -> None:
     synthkd("run", str(write(tmp_path, server.url)))
     journal, out = str(tmp_path / "journal.sqlite"), str(tmp_path / "out.parquet")
     assert "completions 4" in synthkd("journal", "info", journal).stdout
@@ -128,7 +132,11 @@ def test_init_makes_a_recipe_that_runs_and_leaves_a_full_folder_alone(tmp_path: 
         ({"rules": ["emty"]}, 2, "did you mean 'empty'"),
         ({"rules": [{"too_long": {"words": 3}}]}, 2, "words"),
         ({"teacher": {"backend": "opnai"}}, 2, "did you mean 'openai'"),
-        ({"teacher": {"backend": "recorded", "path": "broken.parquet"}}, 2, "not readable as Parquet"),
+        (
+            {"teacher": {"backend": "recorded", "path": "broken.parquet"}},
+            2,
+            "not readable as Parquet",
+        ),
         ({"teacher": {"backend": "recorded", "path": "latin.jsonl"}}, 2, "not UTF-8"),
         ({"teacher": {"backend": "transformers", "model": "./gone"}}, 3, "no such checkpoint"),
         ({"critic": {"path": "nowhere"}}, 2, "no critic here"),
@@ -148,7 +156,9 @@ def test_wrong_input_is_one_clear_line_and_a_status(
 @pytest.mark.slow
 def test_a_wrong_key_is_one_line_that_does_not_repeat_it(tmp_path: Path) -> None:
     with FakeServer(key="right") as server:
-        result = synthkd("run", str(write(tmp_path, server.url)), "--quiet", OPENAI_API_KEY="sk-wrong-one")
+        result = synthkd(
+            "run", str(write(tmp_path, server.url)), "--quiet", OPENAI_API_KEY="sk-wrong-one"
+        )
     one_line(result, 3, "OPENAI_API_KEY", "401")
     assert "sk-wrong-one" not in result.stderr + result.stdout
 
@@ -162,14 +172,18 @@ def test_a_path_that_is_not_there_is_one_line(tmp_path: Path, args: list[str]) -
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_one_line_and_what_was_committed_is_kept(tmp_path: Path, server: FakeServer) -> None:
+def test_a_full_disk_is_one_line_and_what_was_committed_is_kept(
+    tmp_path: Path, server: FakeServer
+) -> None:
     recipe = write(tmp_path, server.url)
     assert synthkd("generate", str(recipe)).returncode == 0
-    # A limit on file sizes stands in for a full disk: writing the filtered rows fails in the middle.
+    # A limit on file sizes stands in for a full disk: writing the filtered rows fails in the
+    # middle.
     code = (
         "import resource, runpy, sys, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600));"
-        f"sys.argv = ['synthkd', 'filter', {str(recipe)!r}, '--quiet']; runpy.run_module('synthkd', run_name='__main__')"
+        f"sys.argv = ['synthkd', 'filter', {str(recipe)!r}, '--quiet']; runpy.run_module('synthkd',"
+        " run_name='__main__')"
     )
     full = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert full.returncode == 4, full.stderr

@@ -88,7 +88,9 @@ def test_workers_ask_for_each_request_once(tmp_path: Path) -> None:
 def test_an_error_of_a_worker_is_one_line(tmp_path: Path) -> None:
     with FakeServer(key="right") as server:
         recipe = str(write(tmp_path, server.url))
-        result = synthkd("generate", recipe, "--workers", "2", "--quiet", OPENAI_API_KEY="sk-wrong-one")
+        result = synthkd(
+            "generate", recipe, "--workers", "2", "--quiet", OPENAI_API_KEY="sk-wrong-one"
+        )
     one_line(result, 3, "OPENAI_API_KEY", "401")
 
 
@@ -111,7 +113,9 @@ def test_a_probe_asks_a_few_projects_the_whole_and_stops_where_nobody_can_be_ask
 
 
 @pytest.mark.slow
-def test_after_a_probe_yes_goes_on_and_buys_only_the_rest(tmp_path: Path, server: FakeServer) -> None:
+def test_after_a_probe_yes_goes_on_and_buys_only_the_rest(
+    tmp_path: Path, server: FakeServer
+) -> None:
     recipe = str(write(tmp_path, server.url))
     result = synthkd("run", recipe, "--probe", "2", "--yes", "--quiet")
     assert "2 in this run, 2 were in the journal" in result.stdout
@@ -213,7 +217,9 @@ def test_a_wrong_option_is_named_and_nothing_is_sent(
 
 
 def test_a_budget_of_nothing_is_refused_by_the_recipe(tmp_path: Path) -> None:
-    one_line(synthkd("run", str(write(tmp_path)), "--budget", "0"), 2, "recipe.yaml: limits.dollars: ")
+    one_line(
+        synthkd("run", str(write(tmp_path)), "--budget", "0"), 2, "recipe.yaml: limits.dollars: "
+    )
 
 
 def test_a_probe_of_one_request_is_refused(tmp_path: Path) -> None:

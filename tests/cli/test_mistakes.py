@@ -1,4 +1,6 @@
-"""Ordinary mistakes, verb by verb: one line on stderr that names the place, the documented exit status, no traceback."""
+"""Ordinary mistakes, verb by verb: one line on stderr that names the place, the documented exit
+status, no traceback.
+"""
 
 from __future__ import annotations
 
@@ -36,12 +38,19 @@ RECIPE: dict[str, Any] = {
     "corpus": {"path": "corpus"},
 }
 SHEET = [
-    {"id": f"{i}", "head": f"thing {i}", "relation": "UsedFor", "tail": "cutting", "verdict": ("accept", "reject")[i % 2],
-     "annotator": "me", "time": "", "chosen": "uniform", "probability": "", "weight": "", "design": "", "why": ""}
+    {"id": f"{i}", "head": f"thing {i}", "relation": "UsedFor", "tail": "cutting",
+    "verdict": ("accept", "reject")[i % 2],
+     "annotator": "me", "time": "", "chosen": "uniform", "probability": "", "weight": "",
+     "design": "", "why": ""}
     for i in range(6)
 ]  # fmt: skip
 TASK = {
-    "data": {"id": "1", "candidate": "a", "source": "", "row": {"head": "a", "relation": "b", "tail": "c"}}
+    "data": {
+        "id": "1",
+        "candidate": "a",
+        "source": "",
+        "row": {"head": "a", "relation": "b", "tail": "c"},
+    }
 }
 RECORD = {"id": "1", "fields": {"candidate": "a"}, "metadata": {"head": "a"}, "responses": {}}
 
@@ -70,7 +79,9 @@ def here(done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def ran(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *args: str) -> tuple[int, str]:
+def ran(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *args: str
+) -> tuple[int, str]:
     """Exit status and stderr of a call of the program. What it does not catch fails the test."""
     monkeypatch.setattr(sys, "argv", ["synthkd", *args])
     capsys.readouterr()
@@ -126,14 +137,18 @@ INPUTS: list[tuple[str, Callable[[Path], None], str]] = [
     ("head.csv", raw(b"head,relation\n"), "head.csv: no rows"),
     ("blank.jsonl", raw(b"\n\n"), "blank.jsonl: no rows"),
     ("wide.csv", raw(b"head,relation\na,UsedFor\nb,UsedFor,c\n"), "wide.csv line 3: more fields"),
-    ("quote.csv", raw(b'head,relation\na,UsedFor\n"b,UsedFor\n'), "quote.csv line 3: not valid CSV"),
+    ("quote.csv", raw(b'head,relation\na,UsedFor\n"b,UsedFor\n'),
+    "quote.csv line 3: not valid CSV"),
     ("zero.csv", raw(b"head,relation\na,UsedFor\n\0\0,UsedFor\n"), "zero.csv line 3: a zero byte"),
-    ("latin.csv", raw(b"head,relation\na,UsedFor\ncaf\xe9,UsedFor\n"), "latin.csv line 3: not UTF-8 (byte 27)"),
+    ("latin.csv", raw(b"head,relation\na,UsedFor\ncaf\xe9,UsedFor\n"), "latin.csv line 3: not UTF-8"
+        " (byte 27)"),
     ("utf16.csv", raw("head,relation\na,UsedFor\n".encode("utf-16")), "UTF-16, not UTF-8"),
     ("latin.jsonl", raw(b'{"head": "a"}\n{"head": "\xe9"}\n'), "latin.jsonl line 2: not UTF-8"),
-    ("cut.jsonl", raw(b'{"head": "a", "relation": "UsedFor"}\n{"head": "b", "rel'), "cut.jsonl line 2: not valid JSON"),
+    ("cut.jsonl", raw(b'{"head": "a", "relation": "UsedFor"}\n{"head": "b", "rel'), "cut.jsonl line"
+        " 2: not valid JSON"),
     ("list.jsonl", jsonl("[1, 2]"), "line 1: a JSON object is needed"),
-    ("big.jsonl", jsonl(f'{{"head": {BIG}}}'), "line 1: not valid JSON: a number of more than 4,300 digits"),
+    ("big.jsonl", jsonl(f'{{"head": {BIG}}}'), "line 1: not valid JSON: a number of more than 4,300"
+        " digits"),
     ("deep.jsonl", jsonl(f'{{"head": {DEEP}}}'), "line 1: lists and objects are nested deeper"),
     ("text.parquet", raw(b"head,relation\n"), "text.parquet: not readable as Parquet"),
     ("cut.parquet", cut("out.parquet", 300), "cut.parquet: not readable as Parquet"),
@@ -196,26 +211,35 @@ GOOD_TASKS = json.dumps([TASK])
 #: Arguments, a file and what it holds, the exit status, and what is said.
 VERBS: list[tuple[list[str], str, Callable[[Path], None] | None, int, str]] = [
     # run and its parts
-    ([*DRY, "--set", TEMPLATE], "t.j2", raw(b"a\n{{ 1 / 0 }}"), 2, "inputs.csv row 1: template t.j2 line 2: division by zero"),
+    ([*DRY, "--set", TEMPLATE], "t.j2", raw(b"a\n{{ 1 / 0 }}"), 2, "inputs.csv row 1: template t.j2"
+        " line 2: division by zero"),
     ([*DRY, "--set", TEMPLATE], "t.j2", raw(b"{{ head }\n"), 2, "t.j2 line 1"),
     ([*DRY, "--set", TEMPLATE], "t.j2", raw(b"\xff"), 2, "t.j2 line 1: not UTF-8"),
     ([*DRY, "--set", TEMPLATE], "t.j2", folder, 2, "no template 't.j2'"),
-    ([*DRY, "--set", TEMPLATE], "t.j2", raw(b"---\n" + DEEP.encode() + b"\n---\nx"), 2, "t.j2 line 2: its head"),
-    ([*DRY, "--set", TEMPLATE], "t.j2", raw(b"---\nabout: 2024-99-99\n---\nx"), 2, "t.j2 line 2, column 8: its head"),
+    ([*DRY, "--set", TEMPLATE], "t.j2", raw(b"---\n" + DEEP.encode() + b"\n---\nx"), 2,
+    "t.j2 line 2: its head"),
+    ([*DRY, "--set", TEMPLATE], "t.j2", raw(b"---\nabout:"
+        b" 2024-99-99\n---\nx"), 2, "t.j2 line 2, column 8: its head"),
     ([*DRY, "--set", TEMPLATE], "t.j2", raw(b"{% include 'gone.j2' %}"), 2, "no file 'gone.j2'"),
     ([*DRY, "--set", f"prompt.template={'t' * 5000}"], "", None, 2, "no template"),
     ([*DRY, "--set", "corpus.path=inputs.csv/corpus"], "", None, 0, ""),
-    ([*DRY, "--set", "prompt.examples={path: inputs.csv, n: 2}"], "", None, 2, "few-shot row 1: 'tail' is empty or missing"),
-    (["run", "recipe.yaml", "--dry-run", "--set", "inputs.path=i.jsonl"], "i.jsonl", jsonl('{"head": "a", "relation": ["UsedFor"]}'), 2, "i.jsonl row 1: 'relation' is a list of 1"),
+    ([*DRY, "--set", "prompt.examples={path: inputs.csv, n: 2}"], "", None, 2, "few-shot row 1:"
+        " 'tail' is empty or missing"),
+    (["run", "recipe.yaml", "--dry-run", "--set", "inputs.path=i.jsonl"], "i.jsonl",
+    jsonl('{"head": "a", "relation": ["UsedFor"]}'), 2, "i.jsonl row 1: 'relation' is a list of 1"),
     (["run", "nowhere.yaml"], "", None, 2, "nowhere.yaml"),
     (["run", "."], "", None, 2, "."),
     (["run", "x.yaml"], "x.yaml", raw(b"\xff\xfe\x00"), 2, "x.yaml"),
-    (["filter", "recipe.yaml", "-q", "--set", "journal=inputs.csv"], "", None, 4, "inputs.csv: not a journal"),
+    (["filter", "recipe.yaml", "-q", "--set", "journal=inputs.csv"], "", None, 4, "inputs.csv: not"
+        " a journal"),
     (["filter", "recipe.yaml", "-q", "--set", "journal=corpus"], "", None, 4, "corpus"),
-    (["filter", "recipe.yaml", "-q", "--set", "journal=new.sqlite"], "", None, 2, "new.sqlite: no journal here"),
-    (["filter", "recipe.yaml", "-q", "--set", "prompt.template=triple/everyday-chat"], "", None, 2, "nothing to filter: no completion of this recipe"),
+    (["filter", "recipe.yaml", "-q", "--set", "journal=new.sqlite"], "", None, 2, "new.sqlite: no"
+        " journal here"),
+    (["filter", "recipe.yaml", "-q", "--set", "prompt.template=triple/everyday-chat"], "", None, 2,
+    "nothing to filter: no completion of this recipe"),
     (["init", "corpus"], "", None, 2, "corpus is not empty"),
-    (["generate", "recipe.yaml", "-q", "--set", "journal=inputs.csv/j.sqlite"], "", None, 4, "inputs.csv"),
+    (["generate", "recipe.yaml", "-q", "--set", "journal=inputs.csv/j.sqlite"], "", None, 4,
+    "inputs.csv"),
     (["init", "recipe.yaml"], "", None, 4, "recipe.yaml is a file"),
     (["init", "recipe.yaml/x"], "", None, 4, "recipe.yaml/x"),
     (["init", "x" * 5000], "", None, 4, "xxx"),
@@ -227,20 +251,28 @@ VERBS: list[tuple[list[str], str, Callable[[Path], None] | None, int, str]] = [
     (["journal", "list", "journal.sqlite", "--table", "mine"], "", None, 2, "no table 'mine'"),
     (["journal", "export", "journal.sqlite", "inputs.csv/out.parquet"], "", None, 4, "inputs.csv"),
     (["journal", "export", "journal.sqlite", "corpus"], "", None, 4, "corpus"),
-    (["journal", "import", "new.sqlite", "inputs.csv"], "", None, 2, "inputs.csv: not readable as Parquet"),
-    (["journal", "import", "new.sqlite", "gone.parquet"], "", None, 2, "gone.parquet: no such file"),
+    (["journal", "import", "new.sqlite", "inputs.csv"], "", None, 2, "inputs.csv: not readable as"
+        " Parquet"),
+    (["journal", "import", "new.sqlite", "gone.parquet"], "", None, 2,
+    "gone.parquet: no such file"),
     (["journal", "import", "new.sqlite", "corpus"], "", None, 2, "corpus: a folder"),
-    (["journal", "import", "new.sqlite", "x.parquet"], "x.parquet", cut("out.parquet", 2000), 2, "x.parquet: not readable"),
-    (["journal", "import", "new.sqlite", "x.parquet"], "x.parquet", parquet(a=[1]), 2, "not an export of a journal"),
-    (["journal", "import", "out.parquet", "out.parquet"], "", None, 4, "out.parquet: not a journal"),
+    (["journal", "import", "new.sqlite", "x.parquet"], "x.parquet", cut("out.parquet", 2000), 2,
+    "x.parquet: not readable"),
+    (["journal", "import", "new.sqlite", "x.parquet"], "x.parquet", parquet(a=[1]), 2,
+    "not an export of a journal"),
+    (["journal", "import", "out.parquet", "out.parquet"], "", None, 4, "out.parquet: not a"
+        " journal"),
     # kinds
     ([*DRY, "--set", RELATIONS], "r.yaml", raw(b""), 2, "r.yaml"),
     # labels
     (["critic", "train", "s.csv", "c"], "s.csv", raw(b""), 2, "s.csv: empty"),
     (["critic", "train", "sheet.csv", "inputs.csv/c"], "", None, 2, "sheet.csv"),
-    (["critic", "train", "s.jsonl", "c"], "s.jsonl", jsonl('{"head": "a", "relation": "b", "tail": "c", "label": {}}'), 2, "s.jsonl row 1: 'label' is an empty object, which is no verdict"),
-    (["critic", "train", "s.jsonl", "c"], "s.jsonl", jsonl('{"head": "a", "relation": "b", "tail": "c", "label": true, "weight": []}'), 2, "s.jsonl row 1: the weight is []"),
-    (["critic", "train", "s.jsonl", "c"], "s.jsonl", jsonl(f'{{"head": "a", "relation": "b", "tail": "c", "label": true, "tokens": 1{"0" * 400}}}'), 2, "s.jsonl row 1: tokens is"),
+    (["critic", "train", "s.jsonl", "c"], "s.jsonl", jsonl('{"head": "a", "relation": "b", "tail":'
+        ' "c", "label": {}}'), 2, "s.jsonl row 1: 'label' is an empty object, which is no verdict"),
+    (["critic", "train", "s.jsonl", "c"], "s.jsonl", jsonl('{"head": "a", "relation": "b", "tail":'
+        ' "c", "label": true, "weight": []}'), 2, "s.jsonl row 1: the weight is []"),
+    (["critic", "train", "s.jsonl", "c"], "s.jsonl", jsonl(f'{{"head": "a", "relation": "b",'
+        f' "tail": "c", "label": true, "tokens": 1{"0" * 400}}}'), 2, "s.jsonl row 1: tokens is"),
     (["critic", "negatives", "gone.csv", "n.csv"], "", None, 2, "gone.csv: no such file"),
     (["critic", "negatives", "inputs.csv", "n.csv"], "", None, 2, "inputs.csv"),
     (["label", "agreement", "inputs.csv"], "", None, 2, "inputs.csv row 1"),
@@ -251,7 +283,8 @@ VERBS: list[tuple[list[str], str, Callable[[Path], None] | None, int, str]] = [
     (["label", "corpus", "pipe.csv"], "pipe.csv", fifo, 4, "pipe.csv: not a file"),
     (["label", "corpus", "new.csv", "--share", "nan"], "", None, 2, "--share is nan"),
     (["label", "corpus", "new.csv", "--threshold", "nan"], "", None, 2, "--threshold is nan"),
-    (["label", "corpus", "s.csv"], "s.csv", raw(b"\xff\xfe\n"), 2, "s.csv: not a CSV file in UTF-8"),
+    (["label", "corpus", "s.csv"], "s.csv", raw(b"\xff\xfe\n"), 2,
+    "s.csv: not a CSV file in UTF-8"),
     (["label", "corpus", "new.csv"], "corpus/manifest.json", raw(b"[1]"), 4, "manifest.json"),
     (["label", "corpus", "new.csv"], "corpus/manifest.json", raw(b"{}"), 4, "manifest.json"),
     (["label", "export", "corpus", "inputs.csv/x.json"], "", None, 4, "inputs.csv"),
@@ -266,14 +299,18 @@ VERBS: list[tuple[list[str], str, Callable[[Path], None] | None, int, str]] = [
     (["pairs", "inputs.csv", "-n", "3"], "", None, 2, "categor"),
     (["pairs", "gone.csv"], "", None, 2, "gone.csv: no such file"),
     (["pairs", "t.csv", "--by", "random"], "t.csv", raw(b"name\n"), 2, "no rows"),
-    (["pairs", "t.csv", "--by", "random", "-o", "gone/p.csv"], "t.csv", raw(b"name\na\nb\n"), 2, "gone/p.csv"),
+    (["pairs", "t.csv", "--by", "random", "-o", "gone/p.csv"], "t.csv", raw(b"name\na\nb\n"), 2,
+    "gone/p.csv"),
     (["segment", "gone.txt", "--out", "o.jsonl"], "", None, 2, "gone.txt: no such file"),
     (["segment", "x.txt", "--out", "o.jsonl"], "x.txt", raw(b"\xff"), 2, "x.txt line 1: not UTF-8"),
     (["segment", "x.txt", "--out", "o.jsonl"], "x.txt", raw(b"a\0b"), 2, "x.txt: binary"),
-    (["segment", "inputs.csv", "--out", "o.jsonl"], "", None, 2, "inputs.csv row 1: no column 'text'"),
+    (["segment", "inputs.csv", "--out", "o.jsonl"], "", None, 2, "inputs.csv row 1: no column"
+        " 'text'"),
     (["segment", "x.txt", "--out", "gone/o.jsonl"], "x.txt", raw(b"Cats purr."), 2, "gone"),
-    (["segment", "x.txt", "--out", "o.csv"], "x.txt", raw(b"Cats purr."), 2, "o.csv: unknown format"),
-    (["segment", "x.txt", "--out", "o.jsonl", "--work", "inputs.csv"], "x.txt", raw(b"Cats purr."), 4, "inputs.csv"),
+    (["segment", "x.txt", "--out", "o.csv"], "x.txt", raw(b"Cats purr."), 2, "o.csv: unknown"
+        " format"),
+    (["segment", "x.txt", "--out", "o.jsonl", "--work", "inputs.csv"], "x.txt", raw(b"Cats purr."),
+    4, "inputs.csv"),
     (["diversity", "inputs.csv"], "", None, 2, "inputs.csv"),
     (["diversity", "gone"], "", None, 2, "gone"),
     (["show", "gone"], "", None, 2, "gone"),

@@ -58,7 +58,9 @@ def test_similar_things_have_something_in_common() -> None:
 
 
 def test_many_pairs_are_drawn_without_listing_all() -> None:
-    things = read_things([{"name": f"thing {i}", "category": "x"} for i in range(3000)], None, None, True)
+    things = read_things(
+        [{"name": f"thing {i}", "category": "x"} for i in range(3000)], None, None, True
+    )
     found = make_pairs(things, "category", 500)
     assert len({frozenset(pair) for pair in found}) == 500
 

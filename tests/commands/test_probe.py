@@ -33,7 +33,9 @@ def teacher(url: str, **more: Any) -> dict[str, Any]:
 
 
 def write_recipe(folder: Path, url: str) -> Path:
-    write_csv(folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(HEADS)])
+    write_csv(
+        folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(HEADS)]
+    )
     raw = {
         "name": "probed",
         "inputs": {"path": "inputs.csv"},
@@ -102,7 +104,9 @@ def test_yes_goes_on_and_asks_nothing_again(tmp_path: Path, server: FakeServer) 
 def test_a_run_after_a_probe_comes_to_the_corpus_of_one_without(
     make_recipe: Make, server: FakeServer
 ) -> None:
-    probed = make_recipe(server.url, name="a", journal="a.sqlite", corpus={"path": "corpus"}, heads=20)
+    probed = make_recipe(
+        server.url, name="a", journal="a.sqlite", corpus={"path": "corpus"}, heads=20
+    )
     probe(probed, 5)
     first = run(probed, quiet=True)
     plain = run(probed.with_parts(journal="b.sqlite"), quiet=True)
@@ -112,7 +116,9 @@ def test_a_run_after_a_probe_comes_to_the_corpus_of_one_without(
 
 
 @pytest.mark.slow
-def test_a_probe_of_what_is_all_in_hand_sends_nothing_and_says_so(tmp_path: Path, server: FakeServer) -> None:
+def test_a_probe_of_what_is_all_in_hand_sends_nothing_and_says_so(
+    tmp_path: Path, server: FakeServer
+) -> None:
     path = write_recipe(tmp_path, server.url)
     synthkd(str(path))
     sent = server.requests
@@ -163,7 +169,8 @@ def test_intervals_contain_what_the_whole_comes_to_nearly_always(make_recipe: Ma
                 server.url, name=f"t{trial}", journal=f"{trial}.sqlite", teacher=teacher(server.url)
             )
             rows = [
-                {"head": f"{'very ' * (i % 4)}thing {trial} {i}", "relation": "UsedFor"} for i in range(heads)
+                {"head": f"{'very ' * (i % 4)}thing {trial} {i}", "relation": "UsedFor"}
+                for i in range(heads)
             ]
             write_csv(recipe.resolve("inputs.csv"), rows)
             found = probe(recipe, 12)
@@ -178,7 +185,9 @@ def test_intervals_contain_what_the_whole_comes_to_nearly_always(make_recipe: Ma
             assert found.cost is not None
             hits["read"] += contains(found.read, read)
             hits["written"] += contains(found.written, written)
-            hits["cost"] += contains(found.cost, (read * PRICE["input"] + written * PRICE["output"]) / 1e6)
+            hits["cost"] += contains(
+                found.cost, (read * PRICE["input"] + written * PRICE["output"]) / 1e6
+            )
             hits["accepted"] += contains(found.accepted, whole.counts["accepted"])
     # 95% are promised; of 20, fewer than 17 would come once in 60 times.
     assert min(hits.values()) >= 17, hits
@@ -193,7 +202,9 @@ def test_where_all_answers_are_alike_the_projection_is_exact(make_recipe: Make) 
 
 
 @pytest.mark.slow
-def test_without_a_price_the_cost_is_unknown_and_not_nothing(make_recipe: Make, server: FakeServer) -> None:
+def test_without_a_price_the_cost_is_unknown_and_not_nothing(
+    make_recipe: Make, server: FakeServer
+) -> None:
     found = probe(make_recipe(server.url, heads=10), 3)
     assert found is not None
     assert found.cost is None
@@ -223,7 +234,9 @@ def test_a_dry_run_sends_nothing_makes_nothing_and_shows_three_whole_prompts(
     assert "nothing was sent" in ended.stdout
 
 
-def test_a_dry_run_says_what_it_counted_and_what_it_guesses(make_recipe: Make, server: FakeServer) -> None:
+def test_a_dry_run_says_what_it_counted_and_what_it_guesses(
+    make_recipe: Make, server: FakeServer
+) -> None:
     recipe = make_recipe(server.url, heads=10, teacher=teacher(server.url))
     found = dry_run(recipe)
     assert (found.inputs, found.requests, found.samples, found.held) == (10, 10, 20, 0)
@@ -234,7 +247,10 @@ def test_a_dry_run_says_what_it_counted_and_what_it_guesses(make_recipe: Make, s
     text = str(found)
     assert "20 samples would be asked for in 10 requests" in text
     # Marked as guesses: the tokens read, and all that may be written.
-    assert f"about {found.tokens} prompt tokens (at 3.6 characters each), at most 160 to be written" in text
+    assert (
+        f"about {found.tokens} prompt tokens (at 3.6 characters each), at most 160 to be written"
+        in text
+    )
     assert f"${found.cost:,.4f} if all of them are" in text
 
 

@@ -28,7 +28,8 @@ def recipe(folder: Path, teacher: dict[str, Any], **parts: Any) -> Recipe:
     (folder / "mine").mkdir(exist_ok=True)
     write_csv(folder / "mine" / "heads.csv", [{"head": "a pan", "relation": "UsedFor"}])
     raw = {
-        "name": "r", "inputs": {"path": "heads.csv"}, "prompt": {"template": "triple/everyday-plain"},
+        "name": "r", "inputs": {"path": "heads.csv"},
+        "prompt": {"template": "triple/everyday-plain"},
         "teacher": {"model": "m", **teacher}, "corpus": {"path": "corpus"},
     }  # fmt: skip
     return Recipe.from_dict(raw | parts, folder / "mine")
@@ -45,14 +46,16 @@ def test_hosts_and_variables_are_listed_with_who_gets_them_and_no_value(
     for name in ("MY_KEY", "GATE", "PASS", "PROXY_PASS"):
         monkeypatch.setenv(name, f"{name}-value")
     teacher = {
-        "backend": "openai", "base_url": "https://u$PASS@api.example.org/v1".replace("u$", "$"), "api_key_env": "MY_KEY",
+        "backend": "openai", "base_url": "https://u$PASS@api.example.org/v1".replace("u$", "$"),
+        "api_key_env": "MY_KEY",
         "headers": {"X-Gate": "token $GATE"}, "proxy": "http://$PROXY_PASS@proxy.example.org:3128",
     }  # fmt: skip
     made = reach_of(recipe(tmp_path, teacher))
     assert made.hosts == ["https://api.example.org/v1", "http://proxy.example.org:3128 (proxy)"]
     assert made.variables == [
         "MY_KEY sent to api.example.org as the key", "GATE sent to api.example.org in a header",
-        "PASS sent to api.example.org in the address", "PROXY_PASS sent to the proxy proxy.example.org",
+        "PASS sent to api.example.org in the address", "PROXY_PASS sent to the proxy"
+            " proxy.example.org",
     ]  # fmt: skip
     assert "-value" not in str(made)
 
@@ -87,7 +90,9 @@ def test_models_of_a_hub_are_listed(tmp_path: Path) -> None:
     assert made.hosts == ["huggingface.co (models someone/model, unless they are in the cache)"]
 
 
-def test_judges_within_the_critic_are_asked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_judges_within_the_critic_are_asked_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_SECRET", "x")
     judge = {
         "backend": "openai",
@@ -123,7 +128,8 @@ def test_paths_outside_the_folder_are_listed_and_those_within_are_not(
     (tmp_path / "l.csv").write_text("x\n1\n")
     made = reach_of(
         recipe(
-            tmp_path, {"model": "synthkd/everyday"}, critic={"labels": "$DATA/l.csv"}, journal="../j.sqlite",
+            tmp_path, {"model": "synthkd/everyday"}, critic={"labels": "$DATA/l.csv"},
+            journal="../j.sqlite",
             kind={"name": "triple", "relations": "everyday", "options": {"note": "and/or"}},
             corpus={"path": str(tmp_path / "mine" / "corpus")},
         )
@@ -135,7 +141,9 @@ def test_paths_outside_the_folder_are_listed_and_those_within_are_not(
 
 def test_the_list_comes_before_the_prompts(tmp_path: Path) -> None:
     text = str(dry_run(recipe(tmp_path, {"model": "synthkd/everyday"})))
-    assert text.startswith("what this recipe would use beyond its folder:\n  hosts           none\n")
+    assert text.startswith(
+        "what this recipe would use beyond its folder:\n  hosts           none\n"
+    )
     assert text.index("writes outside") < text.index("--- prompt 1 ---")
 
 
@@ -146,7 +154,11 @@ def test_a_variable_that_is_not_set_ends_the_dry_run(tmp_path: Path) -> None:
 
 def test_nothing_is_loaded_or_started_for_the_list(tmp_path: Path) -> None:
     before = set(sys.modules)
-    reach_of(recipe(tmp_path, {"backend": "vllm", "model": "someone/model", "options": {"serve": True}}))
+    reach_of(
+        recipe(tmp_path, {"backend": "vllm", "model": "someone/model", "options": {"serve": True}})
+    )
     assert not {
-        name for name in set(sys.modules) - before if name.split(".")[0] in ("torch", "vllm", "transformers")
+        name
+        for name in set(sys.modules) - before
+        if name.split(".")[0] in ("torch", "vllm", "transformers")
     }

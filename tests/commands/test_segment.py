@@ -1,4 +1,6 @@
-"""`synthkd segment` and what it reports: text files in, propositions out, every sentence with its outcome."""
+"""`synthkd segment` and what it reports: text files in, propositions out, every sentence with its
+outcome.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,15 @@ def test_propositions_come_with_their_places_and_a_second_run_sends_nothing(fold
         )
         sent = server.requests
         again = synthkd(
-            "segment", "a.md", "--model", "fake", "--base-url", server.url, "--out", "o.parquet", cwd=folder
+            "segment",
+            "a.md",
+            "--model",
+            "fake",
+            "--base-url",
+            server.url,
+            "--out",
+            "o.parquet",
+            cwd=folder,
         )
         assert server.requests == sent == 2
     assert first.returncode == again.returncode == 0, first.stderr
@@ -66,15 +76,16 @@ def test_propositions_come_with_their_places_and_a_second_run_sends_nothing(fold
         ("skipped", "heading"), ("accepted", ""), ("skipped", "code"), ("rejected", "empty_group"),
     ]  # fmt: skip
     assert (
-        "a.md: 2 sentences in 2 chunks, 2 propositions; 1 sentences with some, 1 without (empty_group 1)"
-        in first.stderr
+        "a.md: 2 sentences in 2 chunks, 2 propositions; 1 sentences with some, 1 without"
+        " (empty_group 1)" in first.stderr
     )
     assert "skipped: code 1, heading 1" in first.stderr
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"", "a.txt: empty"), (b"\xff\xfe", "a.txt: UTF-16, not UTF-8"), (b"a\x00b", "a.txt: binary"), (b" \r\n\n", "a.txt: empty")],
+    [(b"", "a.txt: empty"), (b"\xff\xfe", "a.txt: UTF-16, not UTF-8"), (b"a\x00b", "a.txt: binary"),
+    (b" \r\n\n", "a.txt: empty")],
 )  # fmt: skip
 def test_a_file_that_is_no_text_is_named(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "a.txt").write_bytes(content)

@@ -1,4 +1,6 @@
-"""What a terminal gets when servers, models, inputs and journals hold escape sequences: a real pseudo-terminal."""
+"""What a terminal gets when servers, models, inputs and journals hold escape sequences: a real
+pseudo-terminal.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,12 @@ from synthkd.pipeline import RunResult
 from synthkd.progress import Progress
 from synthkd.testing import FakeServer
 
-EVIL = "\x1b]52;c;aGFja2Vk\x07\x1b[2J\x9b1;1H\u202e\u2028\x08\rsynthkd: all is well\x85[link=https://phish.example]x[/link]"
-#: Line ends are the terminal's own; progress draws itself with escape sequences, but with none of these.
+EVIL = (
+    "\x1b]52;c;aGFja2Vk\x07\x1b[2J\x9b1;1H\u202e\u2028\x08\rsynthkd: all is"
+    " well\x85[link=https://phish.example]x[/link]"
+)
+#: Line ends are the terminal's own; progress draws itself with escape sequences, but with none of
+#: these.
 RAW = re.compile(
     "\x1b\\]52|\x1b\\[2J|\x07|\x08|[\x80-\x9f]|[\u202a-\u202e\u2066-\u2069\u2028\u2029]|\r(?!\n|\x1b|\r)"
 )
@@ -38,7 +44,8 @@ def on_terminal(*arguments: str, cwd: Path, keys: bytes = b"", code: int | None 
     master, slave = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "synthkd", *arguments],
-        stdin=slave, stdout=slave, stderr=slave, cwd=cwd, close_fds=True, env=os.environ | {"TERM": "xterm", "COLUMNS": "400"},
+        stdin=slave, stdout=slave, stderr=slave, cwd=cwd, close_fds=True,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "400"},
     )  # fmt: skip
     os.close(slave)
     data, end = b"", time.monotonic() + 60
@@ -94,7 +101,10 @@ def hostile() -> Iterator[str]:
 
 
 def recipe_file(folder: Path, url: str, heads: int = 3, **parts: Any) -> Path:
-    write_csv(folder / "inputs.csv", [{"head": f"{EVIL} {i}", "relation": "UsedFor"} for i in range(heads)])
+    write_csv(
+        folder / "inputs.csv",
+        [{"head": f"{EVIL} {i}", "relation": "UsedFor"} for i in range(heads)],
+    )
     raw = {
         "name": "evil",
         "inputs": {"path": "inputs.csv"},
@@ -135,7 +145,10 @@ def test_an_error_of_a_server_is_one_clean_line_on_a_terminal(tmp_path: Path, ho
 @pytest.mark.slow
 def test_progress_on_a_terminal_shows_an_error_clean(tmp_path: Path, hostile: str) -> None:
     said = clean_on_terminal(
-        "generate", str(recipe_file(tmp_path, hostile, 40, limits={"patience": 5})), cwd=tmp_path, code=3
+        "generate",
+        str(recipe_file(tmp_path, hostile, 40, limits={"patience": 5})),
+        cwd=tmp_path,
+        code=3,
     )
     assert r"\x1b]52;c;" in said
 
@@ -169,7 +182,9 @@ def test_a_dry_run_shows_prompts_clean_and_set_in(done: Path) -> None:
 def test_rows_are_labelled_from_a_clean_view_and_the_sheet_keeps_them_exactly(done: Path) -> None:
     from synthkd.labels.sheet import read_sheet
 
-    said = clean_on_terminal("label", "corpus", "labels.csv", "--annotator", EVIL, cwd=done, keys=b"paq")
+    said = clean_on_terminal(
+        "label", "corpus", "labels.csv", "--annotator", EVIL, cwd=done, keys=b"paq"
+    )
     assert r"\x1b]52;c;" in said
     clean_on_terminal("label", "agreement", "labels.csv", cwd=done)
     (record,) = read_sheet(done / "labels.csv")
@@ -186,13 +201,16 @@ def test_the_journal_is_listed_as_json_that_is_clean_and_exact(done: Path) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "arguments", [["show", EVIL], [f"--{EVIL}"], ["show", "--", EVIL, EVIL, EVIL], [EVIL], ["run", EVIL]]
+    "arguments",
+    [["show", EVIL], [f"--{EVIL}"], ["show", "--", EVIL, EVIL, EVIL], [EVIL], ["run", EVIL]],
 )
 def test_an_argument_is_echoed_clean(tmp_path: Path, arguments: list[str]) -> None:
     clean_on_terminal(*arguments, cwd=tmp_path, code=2)
 
 
-def test_progress_takes_no_markup_from_a_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_progress_takes_no_markup_from_a_message(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     class Terminal:
         def __init__(self) -> None:
             self.text, self.encoding, self.errors = "", "utf-8", "strict"
@@ -215,7 +233,9 @@ def test_progress_takes_no_markup_from_a_message(monkeypatch: pytest.MonkeyPatch
     assert sys.stderr is terminal
     assert "[red]stopped[/red] :boom: [link=https://phish.example]here[/link]" in terminal.text
     assert "\x1b]8;" not in terminal.text
-    assert not re.search("\x1b\\]|\x1b\\[2J\x9b|\x07|[\x80-\x9f]|[\u202a-\u202e\u2028]", terminal.text)
+    assert not re.search(
+        "\x1b\\]|\x1b\\[2J\x9b|\x07|[\x80-\x9f]|[\u202a-\u202e\u2028]", terminal.text
+    )
 
 
 def test_a_line_of_progress_in_a_log_is_clean(capsys: pytest.CaptureFixture[str]) -> None:
@@ -234,7 +254,9 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
 
     folder = tmp_path_factory.mktemp("card")
     link = f"<img src=https://t.example/x.png> [free](https://phish.example) `x` a|b {EVIL}\n---\n# big"
-    with FakeServer(answer=lambda prompt, index, seed: f"for {link.splitlines()[0]} {index}") as server:
+    with FakeServer(
+        answer=lambda prompt, index, seed: f"for {link.splitlines()[0]} {index}"
+    ) as server:
         recipe_file(folder, server.url)
         raw = yaml.safe_load((folder / "recipe.yaml").read_text())
         raw["teacher"]["identity"] = raw["corpus"]["title"] = raw["corpus"]["license"] = link

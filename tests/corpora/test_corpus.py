@@ -18,7 +18,9 @@ from synthkd.testing import FakeServer
 @pytest.fixture
 def corpus(make_recipe: Make, server: FakeServer) -> Corpus:
     # The server says some word twice, so there are rejected rows.
-    return run(make_recipe(server.url, heads=40, rules=[{"echo": {"repeats": 2}}]), quiet=True).corpus
+    return run(
+        make_recipe(server.url, heads=40, rules=[{"echo": {"repeats": 2}}]), quiet=True
+    ).corpus
 
 
 @pytest.mark.slow
@@ -41,7 +43,9 @@ def test_pandas_reads_the_files(corpus: Corpus) -> None:
 @pytest.mark.slow
 def test_duckdb_reads_the_files(corpus: Corpus) -> None:
     duckdb = pytest.importorskip("duckdb")
-    (count,) = duckdb.sql(f"select count(*) from '{corpus.path}/data/accepted-*.parquet'").fetchall()[0]
+    (count,) = duckdb.sql(
+        f"select count(*) from '{corpus.path}/data/accepted-*.parquet'"
+    ).fetchall()[0]
     assert count == len(corpus)
 
 
@@ -63,10 +67,14 @@ def test_datasets_gives_the_rows_that_are_there_after_another_publish_and_in_ano
     cache = str(tmp_path / "cache")
 
     def published(path: str, heads: int = 40, **parts: object) -> Corpus:
-        return run(make_recipe(server.url, heads=heads, corpus={"path": path}, **parts), quiet=True).corpus
+        return run(
+            make_recipe(server.url, heads=heads, corpus={"path": path}, **parts), quiet=True
+        ).corpus
 
     def loaded(corpus: Corpus) -> int:
-        return int(datasets.load_dataset(str(corpus.path), split="accepted", cache_dir=cache).num_rows)
+        return int(
+            datasets.load_dataset(str(corpus.path), split="accepted", cache_dir=cache).num_rows
+        )
 
     first = published("one/corpus")
     assert loaded(first) == len(first)
@@ -76,10 +84,14 @@ def test_datasets_gives_the_rows_that_are_there_after_another_publish_and_in_ano
     other = published("two/corpus", rules=[], heads=20)
     code = (
         "import datasets, sys;"
-        "print(datasets.load_dataset(sys.argv[1], split='accepted', cache_dir=sys.argv[2]).num_rows)"
+        "print(datasets.load_dataset(sys.argv[1], split='accepted',"
+        " cache_dir=sys.argv[2]).num_rows)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(other.path), cache], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, str(other.path), cache],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert int(done.stdout) == len(other) not in (len(first), len(again))
 
@@ -127,14 +139,17 @@ def test_a_corpus_is_an_input_of_another_recipe(
     inputs = {"path": str(corpus.path), "columns": ["tail"], "rename": {"tail": "head"}}
     kind = {"name": "triple", "relations": ["IsA"]}
     again = run(
-        make_recipe(server.url, inputs=inputs, kind=kind, name="again", corpus={"path": "again"}), quiet=True
+        make_recipe(server.url, inputs=inputs, kind=kind, name="again", corpus={"path": "again"}),
+        quiet=True,
     )
     heads = set(again.corpus.accepted.column("head").to_pylist())
     assert heads <= set(corpus.accepted.column("tail").to_pylist())
 
 
 @pytest.mark.slow
-def test_the_card_says_what_was_rejected_and_that_nothing_is_known_of_the_precision(corpus: Corpus) -> None:
+def test_the_card_says_what_was_rejected_and_that_nothing_is_known_of_the_precision(
+    corpus: Corpus,
+) -> None:
     card = (corpus.path / "README.md").read_text()
     assert "rejected by duplicate" in card
     assert "how many are valid is not known" in card

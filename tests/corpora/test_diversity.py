@@ -62,13 +62,15 @@ def test_self_bleu_of_equal_texts_is_one_and_of_strangers_zero() -> None:
 
 
 def test_self_bleu_is_the_mean_of_each_text_against_the_others_by_hand() -> None:
-    # "a b" against "a c": 1-grams 1/2; 2-grams (0+1)/(1+1), 3-grams (0+1)/(0+1), 4-grams 1; equal lengths.
+    # "a b" against "a c": 1-grams 1/2; 2-grams (0+1)/(1+1), 3-grams (0+1)/(0+1), 4-grams 1; equal
+    # lengths.
     one = (1 / 2 * 1 / 2) ** (1 / 4)
     assert self_bleu([["a", "b"], ["a", "c"]]) == pytest.approx(one)
 
 
 def test_self_bleu_shortens_a_text_that_is_shorter_than_the_nearest_other() -> None:
-    # "a" against "a b": 1-gram 1, others (0+1)/(0+1); brevity exp(1 - 2/1). "a b" against "a": 1/2, 1/2.
+    # "a" against "a b": 1-gram 1, others (0+1)/(0+1); brevity exp(1 - 2/1). "a b" against "a": 1/2,
+    # 1/2.
     short, long = math.exp(-1), (1 / 2 * 1 / 2) ** (1 / 4)
     assert self_bleu([["a"], ["a", "b"]]) == pytest.approx((short + long) / 2)
 
@@ -95,7 +97,8 @@ def test_a_sample_is_the_same_in_any_order_of_rows(order: list[int]) -> None:
     for start in range(0, 40, 9):
         places = order[start : start + 9]
         sample.add(
-            sketches.np.array([hashes[i] for i in places], "uint64"), pa.array([texts[i] for i in places])
+            sketches.np.array([hashes[i] for i in places], "uint64"),
+            pa.array([texts[i] for i in places]),
         )
     smallest = sorted(range(40), key=lambda i: hashes[i])[:7]
     assert sample.first(7) == [texts[i] for i in smallest]

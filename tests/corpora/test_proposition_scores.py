@@ -55,7 +55,8 @@ def test_reference_based_scores_are_those_of_the_definition() -> None:
     # p2   .4 / .3     .6 / 1.0    .1 / .1   .3  .6  .1
     table = {
         ("p1", "q1"): 0.9, ("q1", "p1"): 0.7, ("p1", "q2"): 0.2, ("q2", "p1"): 0.9,
-        ("p2", "q1"): 0.4, ("q1", "p2"): 0.3, ("p2", "q2"): 0.6, ("q2", "p2"): 1.0, ("p2", "q3"): 0.1, ("q3", "p2"): 0.1,
+        ("p2", "q1"): 0.4, ("q1", "p2"): 0.3, ("p2", "q2"): 0.6, ("q2", "p2"): 1.0, ("p2",
+        "q3"): 0.1, ("q3", "p2"): 0.1,
     }  # fmt: skip
     found = reference_based(["p1", "p2"], ["q1", "q2", "q3"], Stub(table))
     assert found.precision == pytest.approx((0.7 + 0.6 + 0.1) / 3)
@@ -81,7 +82,10 @@ def test_no_predictions_score_nothing_and_the_name_of_the_scorer_is_told() -> No
 
 
 def test_the_mean_is_taken_over_texts_and_never_over_two_scorers() -> None:
-    one, other = reference_based(["a"], ["a"], ExactScorer()), reference_based(["a"], ["b"], ExactScorer())
+    one, other = (
+        reference_based(["a"], ["a"], ExactScorer()),
+        reference_based(["a"], ["b"], ExactScorer()),
+    )
     found = mean_scores([one, other])
     assert (found.precision, found.recall, found.texts) == (0.5, 0.5, 2)
     with pytest.raises(ValueError, match="do not compare"):
@@ -114,7 +118,9 @@ def test_a_scorer_that_gives_too_few_or_wild_scores_is_named() -> None:
         ("x", "", 0.0),
     ],
 )
-def test_overlap_is_the_share_of_the_hypothesis(premise: str, hypothesis: str, score: float) -> None:
+def test_overlap_is_the_share_of_the_hypothesis(
+    premise: str, hypothesis: str, score: float
+) -> None:
     assert OverlapScorer()([(premise, hypothesis)]) == [pytest.approx(score)]
 
 
@@ -127,7 +133,9 @@ def test_overlap_is_the_share_of_the_hypothesis(premise: str, hypothesis: str, s
         ({0: "non-entailment", 1: "entailment"}, 1),
     ],
 )
-def test_the_class_of_a_checkpoint_is_known_by_its_name(labels: dict[int, str], number: int) -> None:
+def test_the_class_of_a_checkpoint_is_known_by_its_name(
+    labels: dict[int, str], number: int
+) -> None:
     assert entailment_class(labels) == number
 
 
@@ -172,7 +180,10 @@ def checkpoint(tmp_path: Path) -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
-    words = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "cat", "can", "run"])}
+    words = {
+        word: i
+        for i, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "cat", "can", "run"])
+    }
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     fast = PreTrainedTokenizerFast(
@@ -180,7 +191,9 @@ def checkpoint(tmp_path: Path) -> None:
     )
     fast.save_pretrained(tmp_path)
     config = BertConfig(
-        vocab_size=8, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, max_position_embeddings=16,
-        id2label={0: "contradiction", 1: "neutral", 2: "entailment"}, label2id={"contradiction": 0, "neutral": 1, "entailment": 2},
+        vocab_size=8, hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=8, max_position_embeddings=16,
+        id2label={0: "contradiction", 1: "neutral", 2: "entailment"}, label2id={"contradiction": 0,
+        "neutral": 1, "entailment": 2},
     )  # fmt: skip
     BertForSequenceClassification(config).save_pretrained(tmp_path)

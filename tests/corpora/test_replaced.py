@@ -23,7 +23,12 @@ from synthkd.corpora.write import write_corpus
 from synthkd.errors import InputError, StorageError
 
 SCHEMA = pa.schema(
-    [("id", pa.string()), ("text", pa.string()), ("score", pa.float64()), ("rejected_by", pa.string())]
+    [
+        ("id", pa.string()),
+        ("text", pa.string()),
+        ("score", pa.float64()),
+        ("rejected_by", pa.string()),
+    ]
 )
 ROWS = 40
 
@@ -32,15 +37,23 @@ def write(folder: Path, parts: Path, name: str, rows_per_file: int = 15) -> dict
     """A corpus of which every row and the manifest tell its name."""
     parts.mkdir(exist_ok=True)
     rows = [
-        {"id": f"{name}{i}", "text": name, "score": None, "rejected_by": "rule" if i % 4 == 0 else None}
+        {
+            "id": f"{name}{i}",
+            "text": name,
+            "score": None,
+            "rejected_by": "rule" if i % 4 == 0 else None,
+        }
         for i in range(ROWS)
     ]
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), parts / "part-0000.parquet")
     manifest: dict[str, Any] = {
         "manifest_version": 1, "kind": {"name": "labelled_text", "columns": ["text"]},
-        "counts": {"accepted": 30, "candidates": ROWS, "rejected": {"rule": 10}, "asked": 1, "completed": 1, "failed": 0, "missing": 0, "malformed": 0},
-        "teacher": {"identity": name}, "prompt": None, "critic": None, "seed": 0, "diversity": {}, "synthkd": "0",
-        "recipe": {"journal": "j.sqlite", "kind": {"name": "labelled_text"}, "name": name, "corpus": {"title": None, "license": None}, "inputs": {}, "teacher": {"backend": "x"}},
+        "counts": {"accepted": 30, "candidates": ROWS, "rejected": {"rule": 10}, "asked": 1,
+        "completed": 1, "failed": 0, "missing": 0, "malformed": 0},
+        "teacher": {"identity": name}, "prompt": None, "critic": None, "seed": 0, "diversity": {},
+        "synthkd": "0",
+        "recipe": {"journal": "j.sqlite", "kind": {"name": "labelled_text"}, "name": name,
+        "corpus": {"title": None, "license": None}, "inputs": {}, "teacher": {"backend": "x"}},
         "recipe_hash": name, "inputs": {},
     }  # fmt: skip
     return write_corpus(folder, parts, SCHEMA, manifest, rows_per_file)
@@ -181,8 +194,10 @@ def test_a_file_that_is_not_as_it_was_written_is_named_in_one_line(
 @pytest.mark.parametrize(
     "change",
     [
-        lambda m: {}, lambda m: [1], lambda m: None, lambda m: {**m, "files": {"../../etc/passwd": "0"}},
-        lambda m: {**m, "files": []}, lambda m: {**m, "counts": {"accepted": "many"}}, lambda m: {**m, "kind": "triple"},
+        lambda m: {}, lambda m: [1], lambda m: None, lambda m: {**m,
+        "files": {"../../etc/passwd": "0"}},
+        lambda m: {**m, "files": []}, lambda m: {**m, "counts": {"accepted": "many"}},
+        lambda m: {**m, "kind": "triple"},
         lambda m: {name: value for name, value in m.items() if name != "teacher"},
     ],
 )  # fmt: skip
@@ -191,7 +206,9 @@ def test_a_manifest_that_is_not_ours_is_refused_in_one_line(
 ) -> None:
     path = corpus / "manifest.json"
     path.write_text(json.dumps(change(json.loads(path.read_text()))))
-    with pytest.raises(StorageError, match=r"manifest\.json: not what synthkd writes there") as error:
+    with pytest.raises(
+        StorageError, match=r"manifest\.json: not what synthkd writes there"
+    ) as error:
         load_corpus(corpus)
     assert "\n" not in str(error.value)
 
@@ -210,7 +227,9 @@ def _web_app(folder: Path) -> None:
 
 def _extension(folder: Path) -> None:
     folder.mkdir()
-    (folder / "manifest.json").write_text('{"manifest_version": 3, "name": "x", "version": "1", "files": {}}')
+    (folder / "manifest.json").write_text(
+        '{"manifest_version": 3, "name": "x", "version": "1", "files": {}}'
+    )
 
 
 def _dataset(folder: Path) -> None:
@@ -262,7 +281,9 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("make", FOREIGN, ids=lambda make: make.__name__.strip("_"))
-def test_what_is_not_a_corpus_of_ours_is_never_replaced(tmp_path: Path, make: Callable[[Path], None]) -> None:
+def test_what_is_not_a_corpus_of_ours_is_never_replaced(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
     make(tmp_path / "out")
     before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
     with pytest.raises(StorageError, match=r"out.*(name another folder in corpus\.path)"):

@@ -1,4 +1,6 @@
-"""The critic card: what was left out by name, where rows are new, the command that makes it again, the pictures."""
+"""The critic card: what was left out by name, where rows are new, the command that makes it again,
+the pictures.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,10 @@ def test_the_command_on_the_card_makes_the_same_critic_again(
     assert CliRunner().invoke(app, asked).exit_code == 0
     (command,) = re.findall(r"\$ synthkd critic (.*)", card(tmp_path / "one"))
     assert CliRunner().invoke(app, shlex.split(command.replace("FOLDER", "two"))).exit_code == 0
-    assert load_critic(tmp_path / "one", KIND).fingerprint == load_critic(tmp_path / "two", KIND).fingerprint
+    assert (
+        load_critic(tmp_path / "one", KIND).fingerprint
+        == load_critic(tmp_path / "two", KIND).fingerprint
+    )
 
 
 @pytest.mark.slow
@@ -83,7 +88,9 @@ def test_an_option_stands_in_the_command_and_a_teacher_part_does_not(tmp_path: P
     from synthkd.critics.options import published_options
 
     options = {
-        "critics": [{"judge": {"teacher": {"key": "x"}, "samples": 2, "journal": "/home/me/j.sqlite"}}]
+        "critics": [
+            {"judge": {"teacher": {"key": "x"}, "samples": 2, "journal": "/home/me/j.sqlite"}}
+        ]
     }
     assert published_options(options) == {"critics": [{"judge": {"samples": 2}}]}
 
@@ -99,7 +106,9 @@ def test_a_path_of_this_machine_is_published_as_its_last_part(tmp_path: Path) ->
 
 def test_a_row_is_as_new_as_its_words_and_its_rest_are() -> None:
     def table(*tails: str) -> pa.Table:
-        return pa.Table.from_pylist([{"head": "h", "relation": "IsA", "tail": tail} for tail in tails])
+        return pa.Table.from_pylist(
+            [{"head": "h", "relation": "IsA", "tail": tail} for tail in tails]
+        )
 
     train, held = table("big dog", "cat"), table("Big  Dog", "big cat", "small dog")
     assert novelty(train, held, KIND.columns, "head") == [SEEN_REST, SEEN_WORDS, NEW_WORDS]

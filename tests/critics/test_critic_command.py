@@ -1,4 +1,6 @@
-"""`synthkd critic` as a person types it: each mistake is one line that names it, before anything is trained."""
+"""`synthkd critic` as a person types it: each mistake is one line that names it, before anything is
+trained.
+"""
 
 from __future__ import annotations
 
@@ -55,15 +57,22 @@ def test_a_wrong_option_is_one_line_and_nothing_is_written(
     ("name", "options", "said"),
     [
         ("linear", {"words": 3}, "critic 'linear': no option 'words'; it has none"),
-        ("text", {"words": "abc"}, "critic 'text': words: a whole number from 0 on is needed, not 'abc'"),
+        ("text", {"words": "abc"},
+        "critic 'text': words: a whole number from 0 on is needed, not 'abc'"),
         ("encoder", {}, "critic 'encoder': model: needed"),
-        ("encoder", {"model": "x", "epoch": 3}, r"critic 'encoder': no option 'epoch' \(did you mean 'epochs'\?\)"),
-        ("encoder", {"model": "x", "epochs": "x"}, "critic 'encoder': epochs: a whole number from 1 on is needed"),
-        ("stack", {"critics": ["linear", "text"], "folds": "x"}, "critic 'stack': folds: a whole number from 1 on is needed"),
-        ("stack", {"critics": [{"text": {"words": "x"}}]}, "critic 'stack': member 'text': words: a whole number"),
+        ("encoder", {"model": "x", "epoch": 3}, r"critic 'encoder': no option 'epoch' \(did you"
+            r" mean 'epochs'\?\)"),
+        ("encoder", {"model": "x", "epochs": "x"}, "critic 'encoder': epochs: a whole number from 1"
+            " on is needed"),
+        ("stack", {"critics": ["linear", "text"], "folds": "x"}, "critic 'stack': folds: a whole"
+            " number from 1 on is needed"),
+        ("stack", {"critics": [{"text": {"words": "x"}}]}, "critic 'stack': member 'text': words: a"
+            " whole number"),
     ],
 )  # fmt: skip
-def test_an_option_of_another_name_or_type_is_refused(name: str, options: dict[str, Any], said: str) -> None:
+def test_an_option_of_another_name_or_type_is_refused(
+    name: str, options: dict[str, Any], said: str
+) -> None:
     with pytest.raises(CriticError, match=said):
         make_critic(name, TripleKind(), options)
 

@@ -1,4 +1,6 @@
-"""A critic's folder: every file is hashed, and what a stranger wrote with new hashes is bounded by schemas."""
+"""A critic's folder: every file is hashed, and what a stranger wrote with new hashes is bounded by
+schemas.
+"""
 
 from __future__ import annotations
 
@@ -33,18 +35,23 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "stack": {"critics": ["linear", "text"], "folds": 2},
 }
 ANY = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    database=None,
 )
 ODD = st.one_of(
     st.none(), st.booleans(), st.integers(-3, 3), st.just(1 << 70), st.just(1e308), st.just(-0.5),
-    st.sampled_from(["", "x", "../../x", "/etc/passwd", "linear", "\u202e"]), st.just([]), st.just({}), st.just([None]),
+    st.sampled_from(["", "x", "../../x", "/etc/passwd", "linear", "\u202e"]), st.just([]),
+    st.just({}), st.just([None]),
     st.just({"a": {"b": []}}),
 )  # fmt: skip
 
 
 def sheet_rows() -> list[dict[str, Any]]:
     return [
-        {"head": f"thing {i // 2}", "relation": "UsedFor", "tail": f"{'good' if i % 2 else 'bad'} use {i}", "label": i % 2 == 1}
+        {"head": f"thing {i // 2}", "relation": "UsedFor", "tail": f"{'good' if i % 2 else 'bad'}"
+            f" use {i}", "label": i % 2 == 1}
         for i in range(160)
     ]  # fmt: skip
 
@@ -71,13 +78,17 @@ def table() -> pa.Table:
 def files(folder: Path) -> list[Path]:
     read = {".json", ".safetensors", ".parquet"}
     return sorted(
-        path for path in folder.rglob("*") if path.is_file() and path.suffix in read and path.name[0] != "."
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix in read and path.name[0] != "."
     )
 
 
 def seal(folder: Path) -> None:
     """New hashes at every level, as a stranger would write them."""
-    for inside in sorted({path.parent for path in folder.rglob(HASHES)}, key=lambda path: -len(path.parts)):
+    for inside in sorted(
+        {path.parent for path in folder.rglob(HASHES)}, key=lambda path: -len(path.parts)
+    ):
         write_hashes(inside)
 
 
@@ -112,7 +123,13 @@ def leaves(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Ways to every field of a JSON file."""
     if way:
         yield way
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, one in inner:
         yield from leaves(one, (*way, key))
 
@@ -207,7 +224,9 @@ def loads_or_refuses(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "1e999", "[" * 500 + "]" * 500])
-def test_a_number_that_is_none_is_refused(critics: dict[str, Path], tmp_path: Path, text: str) -> None:
+def test_a_number_that_is_none_is_refused(
+    critics: dict[str, Path], tmp_path: Path, text: str
+) -> None:
     folder = shutil.copytree(critics["linear"], tmp_path / "critic")
     config = (folder / CONFIG).read_text()
     bias = json.loads(config)["bias"]
@@ -230,7 +249,8 @@ def test_a_bias_that_was_altered_with_new_hashes_does_not_serve_the_old_threshol
 
 @pytest.mark.parametrize(
     ("column", "value", "said"),
-    [("score", float("nan"), "score"), ("score", 2.0, "score"), ("label", None, "label"), ("score", None, "score")],
+    [("score", float("nan"), "score"), ("score", 2.0, "score"), ("label", None, "label"), ("score",
+    None, "score")],
 )  # fmt: skip
 def test_held_out_rows_without_a_probability_or_a_verdict_are_refused(
     critics: dict[str, Path], tmp_path: Path, column: str, value: Any, said: str
@@ -239,7 +259,9 @@ def test_held_out_rows_without_a_probability_or_a_verdict_are_refused(
     held = pq.read_table(folder / HELD_OUT)
     values = held.column(column).to_pylist()
     changed = pa.array([value, *values[1:]], held.schema.field(column).type)
-    pq.write_table(held.set_column(held.schema.names.index(column), column, changed), folder / HELD_OUT)
+    pq.write_table(
+        held.set_column(held.schema.names.index(column), column, changed), folder / HELD_OUT
+    )
     seal(folder)
     with pytest.raises(CriticError, match=rf"held_out\.parquet: {said}"):
         load_critic(folder, KIND)
@@ -254,7 +276,8 @@ def test_a_table_that_says_it_has_billions_of_rows_is_not_read(
 
 
 @pytest.mark.parametrize(
-    "name", ["pytorch_model.bin", "own.py", "critic.pkl", "weights.pt", "more.json", "sub/tokenizer.json"]
+    "name",
+    ["pytorch_model.bin", "own.py", "critic.pkl", "weights.pt", "more.json", "sub/tokenizer.json"],
 )
 def test_a_file_that_is_not_listed_is_refused(folder: Path, name: str) -> None:
     (folder / name).parent.mkdir(exist_ok=True)
@@ -306,7 +329,9 @@ def test_no_file_of_a_critic_holds_a_path_of_this_machine(folder: Path, tmp_path
             assert str(Path.home()).encode() + b"/" not in data, path
 
 
-def test_an_option_that_a_critic_does_not_take_when_loaded_is_named(critics: dict[str, Path]) -> None:
+def test_an_option_that_a_critic_does_not_take_when_loaded_is_named(
+    critics: dict[str, Path],
+) -> None:
     for name in ("linear", "stack"):
         with pytest.raises(CriticError, match="'teacher' when it is loaded"):
             load_critic(critics[name], KIND, {"teacher": {"base_url": "http://127.0.0.1:9/v1"}})

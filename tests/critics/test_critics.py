@@ -46,7 +46,9 @@ def test_the_order_of_the_sheet_does_not_change_the_split(tmp_path: Path, sheet:
 
 
 def test_a_split_that_the_sheet_names_is_kept(tmp_path: Path) -> None:
-    rows = [row | {"split": "held_out" if i < 100 else "train"} for i, row in enumerate(sheet_rows())]
+    rows = [
+        row | {"split": "held_out" if i < 100 else "train"} for i, row in enumerate(sheet_rows())
+    ]
     assert read_labels(write_csv(tmp_path / "l.csv", rows), KIND).held_out.sum() == 100
 
 
@@ -70,9 +72,18 @@ def test_rows_labelled_both_ways_are_named_and_left_out(tmp_path: Path) -> None:
     [
         (sheet_rows(10), "20 are needed"),
         ([row | {"label": True} for row in sheet_rows()], "rows of both"),
-        ([row | {"label": "perhaps"} for row in sheet_rows()], "'label' is 'perhaps', which is no verdict"),
-        ([{k: v for k, v in row.items() if k != "tail"} for row in sheet_rows()], "no column 'tail'"),
-        ([{k: v for k, v in row.items() if k != "label"} for row in sheet_rows()], "no column 'label'"),
+        (
+            [row | {"label": "perhaps"} for row in sheet_rows()],
+            "'label' is 'perhaps', which is no verdict",
+        ),
+        (
+            [{k: v for k, v in row.items() if k != "tail"} for row in sheet_rows()],
+            "no column 'tail'",
+        ),
+        (
+            [{k: v for k, v in row.items() if k != "label"} for row in sheet_rows()],
+            "no column 'label'",
+        ),
     ],
 )
 def test_a_sheet_that_cannot_serve_is_refused_with_the_reason(
@@ -94,7 +105,9 @@ def trained(sheet: Path, tmp_path: Path) -> Path:
 
 
 def table(*tails: str) -> pa.Table:
-    return pa.Table.from_pylist([{"head": "h", "relation": "UsedFor", "tail": tail} for tail in tails])
+    return pa.Table.from_pylist(
+        [{"head": "h", "relation": "UsedFor", "tail": tail} for tail in tails]
+    )
 
 
 @pytest.mark.slow
@@ -156,7 +169,9 @@ def test_held_out_verdicts_that_were_altered_are_refused(trained: Path) -> None:
     import pyarrow.parquet as pq
 
     held = pq.read_table(trained / HELD_OUT)
-    better = held.set_column(held.schema.get_field_index("label"), "label", pa.array([True] * held.num_rows))
+    better = held.set_column(
+        held.schema.get_field_index("label"), "label", pa.array([True] * held.num_rows)
+    )
     pq.write_table(better, trained / HELD_OUT)
     with pytest.raises(CriticError, match=r"held_out\.parquet: cut or altered"):
         load_critic(trained, KIND)
@@ -194,7 +209,13 @@ def test_the_card_tells_data_guarantees_and_weak_places(trained: Path) -> None:
 
 @pytest.mark.slow
 def test_no_file_of_a_critic_can_run_code(trained: Path) -> None:
-    assert {path.suffix for path in trained.iterdir()} == {".safetensors", ".json", ".parquet", ".md", ".svg"}
+    assert {path.suffix for path in trained.iterdir()} == {
+        ".safetensors",
+        ".json",
+        ".parquet",
+        ".md",
+        ".svg",
+    }
     json.loads((trained / CONFIG).read_text())
 
 
@@ -203,7 +224,8 @@ def test_rows_of_a_file_are_scored_into_another(trained: Path, tmp_path: Path) -
     import pyarrow.parquet as pq
 
     rows = write_csv(
-        tmp_path / "rows.csv", [{"head": "h", "relation": "UsedFor", "tail": t} for t in ("good 1", "bad 1")]
+        tmp_path / "rows.csv",
+        [{"head": "h", "relation": "UsedFor", "tail": t} for t in ("good 1", "bad 1")],
     )
     assert score_file(trained, rows, tmp_path / "out.parquet", KIND) == 2
     good, bad = pq.read_table(tmp_path / "out.parquet").column("score").to_pylist()

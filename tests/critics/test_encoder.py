@@ -29,7 +29,21 @@ pytest.importorskip("transformers")
 pytestmark = pytest.mark.slow
 
 KIND = TripleKind()
-WORDS = ["good", "bad", "thing", "used", "for", "is", "a", "the", "very", "long", "tail", "alex", "chris"]
+WORDS = [
+    "good",
+    "bad",
+    "thing",
+    "used",
+    "for",
+    "is",
+    "a",
+    "the",
+    "very",
+    "long",
+    "tail",
+    "alex",
+    "chris",
+]
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +67,9 @@ def labelled(count: int = 160) -> tuple[pa.Table, Any, list[str]]:
 
 
 def tuned(tiny: Path, **options: Any) -> EncoderCritic:
-    critic = EncoderCritic(KIND, str(tiny), **({"epochs": 6, "lr": 3e-3, "max_length": 64} | options))
+    critic = EncoderCritic(
+        KIND, str(tiny), **({"epochs": 6, "lr": 3e-3, "max_length": 64} | options)
+    )
     critic.fit(*labelled())
     return critic
 
@@ -104,10 +120,14 @@ def test_no_rows_have_no_scores(critic: EncoderCritic) -> None:
     assert len(critic.score(labelled(2)[0].slice(0, 0))) == 0
 
 
-def test_a_loaded_critic_scores_as_the_trained_one_did(critic: EncoderCritic, tmp_path: Path) -> None:
+def test_a_loaded_critic_scores_as_the_trained_one_did(
+    critic: EncoderCritic, tmp_path: Path
+) -> None:
     critic.save(tmp_path)
     rows, _, _ = labelled(40)
-    np.testing.assert_allclose(EncoderCritic.load(tmp_path, KIND).score(rows), critic.score(rows), atol=1e-7)
+    np.testing.assert_allclose(
+        EncoderCritic.load(tmp_path, KIND).score(rows), critic.score(rows), atol=1e-7
+    )
 
 
 def test_one_seed_gives_one_critic(tiny: Path, fine_tuned: EncoderCritic) -> None:
@@ -130,7 +150,9 @@ def test_training_leaves_the_callers_random_numbers_alone(tiny: Path) -> None:
     assert torch.equal(torch.rand(1), expected)
 
 
-def test_the_best_epoch_on_validation_is_kept_and_training_stops_after_it(fine_tuned: EncoderCritic) -> None:
+def test_the_best_epoch_on_validation_is_kept_and_training_stops_after_it(
+    fine_tuned: EncoderCritic,
+) -> None:
     history = fine_tuned.history
     figures = [(epoch["precision_at_recall_0.8"], epoch["auc"]) for epoch in history.epochs]
     assert history.validation_rows > 0
@@ -163,14 +185,17 @@ def test_only_the_upper_layers_are_trained_where_so_many_are_asked(tiny: Path) -
 
     before = load_file(tiny / "model.safetensors")
     after = {
-        name: v.numpy() for name, v in tuned(tiny, epochs=1, trained_layers=1)._model.state_dict().items()
+        name: v.numpy()
+        for name, v in tuned(tiny, epochs=1, trained_layers=1)._model.state_dict().items()
     }
     lower, upper = (f"encoder.layer.{i}.output.dense.weight" for i in (0, 1))
     np.testing.assert_array_equal(before[lower], after[lower])
     assert np.abs(before[upper] - after[upper]).max() > 0
 
 
-def test_training_in_half_precision_also_tells_good_from_bad_and_keeps_full_weights(tiny: Path) -> None:
+def test_training_in_half_precision_also_tells_good_from_bad_and_keeps_full_weights(
+    tiny: Path,
+) -> None:
     import torch
 
     critic, (rows, labels, _) = tuned(tiny, bf16=True, device="cpu"), labelled(40)
@@ -212,7 +237,8 @@ def test_a_source_is_read_beside_the_candidate(tiny: Path) -> None:
     critic.fit(rows.append_column("source", pa.array(sources)), says, groups)
     row = rows.slice(0, 1)
     good, bad = (
-        critic.score(row.append_column("source", pa.array([text])))[0] for text in ("good thing", "bad thing")
+        critic.score(row.append_column("source", pa.array([text])))[0]
+        for text in ("good thing", "bad thing")
     )
     assert good > bad + 0.2
     with pytest.raises(CriticError, match="no column 'source'"):
@@ -238,10 +264,14 @@ def test_a_frozen_critic_reads_the_teachers_likelihood(tiny: Path) -> None:
 
 def test_pair_features_are_the_two_their_product_distance_and_cosine() -> None:
     left, right = np.array([[1.0, 0.0]]), np.array([[0.6, 0.8]])
-    np.testing.assert_allclose(comparison_features(left, right)[0], [1, 0, 0.6, 0.8, 0.6, 0, 0.4, 0.8, 0.6])
+    np.testing.assert_allclose(
+        comparison_features(left, right)[0], [1, 0, 0.6, 0.8, 0.6, 0, 0.4, 0.8, 0.6]
+    )
 
 
-@pytest.mark.parametrize("name", [ARRAYS, CONFIG, "encoder/model.safetensors", "encoder/tokenizer.json"])
+@pytest.mark.parametrize(
+    "name", [ARRAYS, CONFIG, "encoder/model.safetensors", "encoder/tokenizer.json"]
+)
 def test_a_truncated_file_is_refused(fine_tuned: EncoderCritic, tmp_path: Path, name: str) -> None:
     fine_tuned.save(tmp_path)
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-20])
@@ -290,7 +320,9 @@ def test_a_frozen_critic_names_its_encoder_and_does_not_copy_it(
     assert {path.name for path in tmp_path.iterdir()} == {ARRAYS, CONFIG, HASHES}
 
 
-def test_a_frozen_critic_refuses_another_encoder_than_it_was_trained_on(tiny: Path, tmp_path: Path) -> None:
+def test_a_frozen_critic_refuses_another_encoder_than_it_was_trained_on(
+    tiny: Path, tmp_path: Path
+) -> None:
     from safetensors.numpy import load_file, save_file
 
     folder = shutil.copytree(tiny, tmp_path / "own")
@@ -311,7 +343,9 @@ def test_a_frozen_critic_finds_its_encoder_beside_it(tiny: Path, tmp_path: Path)
     critic.save(tmp_path / "critic")
     folder.rename(tmp_path / "critic" / "encoder")
     rows, _, _ = labelled(10)
-    np.testing.assert_allclose(EncoderCritic.load(tmp_path / "critic", KIND).score(rows), critic.score(rows))
+    np.testing.assert_allclose(
+        EncoderCritic.load(tmp_path / "critic", KIND).score(rows), critic.score(rows)
+    )
 
 
 @pytest.mark.parametrize(
@@ -329,7 +363,9 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
-    monkeypatch.setattr("synthkd.errors.find_spec", lambda name: None if name == "torch" else real(name))
+    monkeypatch.setattr(
+        "synthkd.errors.find_spec", lambda name: None if name == "torch" else real(name)
+    )
     with pytest.raises(MissingExtraError, match=r"synthkd\[local\]"):
         EncoderCritic(KIND, "any")
 
@@ -364,7 +400,10 @@ def test_a_real_frozen_encoder_tells_real_candidates_apart(minilm: str, data: Pa
     from synthkd.critics.train import train_critic
 
     sheet = read_labels(data / "cskb_population" / "dev.parquet", KIND, label="valid")
-    assert train_critic(KIND, sheet, "encoder", options={"model": minilm, "frozen": True}).curve.auc > 0.83
+    assert (
+        train_critic(KIND, sheet, "encoder", options={"model": minilm, "frozen": True}).curve.auc
+        > 0.83
+    )
 
 
 def test_padding_changes_no_score_of_a_real_encoder(minilm: str) -> None:

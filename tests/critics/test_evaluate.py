@@ -26,7 +26,8 @@ def rows(first: int, count: int, noise: float = 0.1) -> list[dict[str, Any]]:
     rng = np.random.default_rng(first)
     return [
         {
-            "head": f"h{i}", "relation": "UsedFor", "tail": f"{'good' if i % 2 == 0 else 'bad'} {i % 9}",
+            "head": f"h{i}", "relation": "UsedFor", "tail": f"{'good' if i % 2 == 0 else 'bad'}"
+                f" {i % 9}",
             "label": bool((i % 2 == 0) ^ (rng.random() < noise)),
         }
         for i in range(first, first + count)
@@ -51,7 +52,9 @@ def fresh(folder: Path) -> LabelSheet:
 
 
 @pytest.mark.slow
-def test_groups_that_were_trained_on_are_left_out(trained: TrainedCritic, fresh: LabelSheet) -> None:
+def test_groups_that_were_trained_on_are_left_out(
+    trained: TrainedCritic, fresh: LabelSheet
+) -> None:
     found = evaluate_critic(trained, fresh)
     seen = sum(int(group[1:]) < 600 and group not in held(trained) for group in fresh.groups)
     assert (found.left_out, len(found.curve.labels)) == (seen, 400 - seen)
@@ -62,10 +65,16 @@ def held(trained: TrainedCritic) -> set[str]:
 
 
 @pytest.mark.slow
-def test_a_sheet_of_trained_groups_alone_is_refused(trained: TrainedCritic, fresh: LabelSheet) -> None:
+def test_a_sheet_of_trained_groups_alone_is_refused(
+    trained: TrainedCritic, fresh: LabelSheet
+) -> None:
     names = [group for group in (f"h{i}" for i in range(600)) if group not in held(trained)]
     again = LabelSheet(
-        fresh.rows.slice(0, 50), fresh.labels[:50], fresh.held_out[:50], names[:50], source="fresh.csv"
+        fresh.rows.slice(0, 50),
+        fresh.labels[:50],
+        fresh.held_out[:50],
+        names[:50],
+        source="fresh.csv",
     )
     with pytest.raises(CriticError, match=r"fresh.csv: of 50 labelled rows 0 are of groups"):
         evaluate_critic(trained, again)
@@ -121,13 +130,17 @@ def test_the_verbs_print_figures_and_calibrate(
     assert "cannot be reached" in judged
     assert synthkd("compare", sheet, critic, critic).splitlines()[0].split() == [critic]
     out = str(folder / "calibrated")
-    assert "calibration rows" in synthkd("calibrate", critic, sheet, "--out", out, "--precision", "0.8")
+    assert "calibration rows" in synthkd(
+        "calibrate", critic, sheet, "--out", out, "--precision", "0.8"
+    )
     assert load_critic(Path(out), KIND).facts()["calibrated_on"] == "fresh.csv"
 
 
 @pytest.mark.slow
 def test_a_wrong_option_of_a_critic_is_named(folder: Path, fresh: LabelSheet) -> None:
-    done = program.synthkd("critic", "train", folder / "fresh.csv", folder / "x", "--option", "size=3")
+    done = program.synthkd(
+        "critic", "train", folder / "fresh.csv", folder / "x", "--option", "size=3"
+    )
     assert done.returncode != 0
     assert "critic 'linear'" in done.stderr
     assert "size" in done.stderr
@@ -135,7 +148,9 @@ def test_a_wrong_option_of_a_critic_is_named(folder: Path, fresh: LabelSheet) ->
 
 
 @pytest.mark.slow
-def test_rows_of_a_critic_without_groups_are_known_again_however_the_sheet_is_grouped(tmp_path: Path) -> None:
+def test_rows_of_a_critic_without_groups_are_known_again_however_the_sheet_is_grouped(
+    tmp_path: Path,
+) -> None:
     found = [row | {"head": f"h{i % 50}"} for i, row in enumerate(rows(0, 600))]
     path = write_csv(tmp_path / "train.csv", found)
     alone = train_critic(KIND, read_labels(path, KIND, group="none"))
@@ -169,7 +184,8 @@ def test_rows_of_a_group_that_is_spelled_otherwise_are_left_out(
 @pytest.mark.slow
 def test_groups_none_counts_each_label_whole(tmp_path: Path) -> None:
     found = [
-        row | {"head": f"h{i % 60} of {i}", "source": f"s{i % 30}"} for i, row in enumerate(rows(0, 600))
+        row | {"head": f"h{i % 60} of {i}", "source": f"s{i % 30}"}
+        for i, row in enumerate(rows(0, 600))
     ]
     path = write_csv(tmp_path / "l.csv", found)
     critic = train_critic(KIND, read_labels(path, KIND, held_out=0.5, group="source"))

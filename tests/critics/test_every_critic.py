@@ -1,4 +1,6 @@
-"""What holds for every critic: another calibration, a training on all rows, options of the kind, a told time left."""
+"""What holds for every critic: another calibration, a training on all rows, options of the kind, a
+told time left.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,8 @@ def rows(first: int, count: int) -> list[dict[str, Any]]:
     return [
         {
             "head": f"thing {i // 2}", "relation": "UsedFor",
-            "tail": f"{'good' if i % 2 else 'bad'} {rng.choice(['cut', 'eat', 'sit', 'read'])} {i % 7}", "label": i % 2 == 1,
+            "tail": f"{'good' if i % 2 else 'bad'} {rng.choice(['cut', 'eat', 'sit', 'read'])}"
+                f" {i % 7}", "label": i % 2 == 1,
             "logprob": float(rng.normal(-3)), "tokens": 3,
         }
         for i in range(first, first + count)
@@ -141,7 +144,9 @@ def test_a_critic_of_all_rows_says_that_it_guarantees_nothing(folder: Path, tmp_
 @pytest.mark.slow
 def test_a_critic_of_all_rows_scores_and_is_calibrated_later(folder: Path, tmp_path: Path) -> None:
     critic("train", folder / "sheet.csv", tmp_path / "c", "--all")
-    assert "120 rows scored" in critic("score", tmp_path / "c", folder / "fresh.csv", tmp_path / "s.parquet")
+    assert "120 rows scored" in critic(
+        "score", tmp_path / "c", folder / "fresh.csv", tmp_path / "s.parquet"
+    )
     assert "calibration rows" in critic("calibrate", tmp_path / "c", folder / "fresh.csv")
     assert load_critic(tmp_path / "c", KIND).curve.auc > 0.5
 
@@ -154,7 +159,9 @@ def test_a_critic_of_all_rows_cannot_be_judged_on_them(folder: Path, tmp_path: P
     assert "label rows of other groups" in str(done.exception)
 
 
-def test_a_sheets_own_split_holds_nothing_out_of_a_training_on_all(folder: Path, tmp_path: Path) -> None:
+def test_a_sheets_own_split_holds_nothing_out_of_a_training_on_all(
+    folder: Path, tmp_path: Path
+) -> None:
     split = [row | {"split": "test" if i < 60 else "train"} for i, row in enumerate(rows(0, 160))]
     sheet = read_labels(write_csv(tmp_path / "l.csv", split), KIND, held_out=0)
     assert not sheet.held_out.any()
@@ -192,12 +199,15 @@ def test_options_of_the_kind_are_kept_and_used_again(folder: Path, tmp_path: Pat
 def test_the_kind_of_a_critic_need_not_be_named_again(tmp_path: Path) -> None:
     words = ["bank", "card", "loan", "cash", "fee"]
     sheet = [
-        {"text": f"{words[i % 5]} question {i}", "label": words[(i + i % 2) % 5], "verdict": ("reject", "accept")[1 - i % 2]}
+        {"text": f"{words[i % 5]} question {i}", "label": words[(i + i % 2) % 5],
+        "verdict": ("reject", "accept")[1 - i % 2]}
         for i in range(120)
     ]  # fmt: skip
     write_csv(tmp_path / "l.csv", sheet)
     critic("train", tmp_path / "l.csv", tmp_path / "c", "--kind", "labelled_text")
-    assert "120 rows scored" in critic("score", tmp_path / "c", tmp_path / "l.csv", tmp_path / "s.parquet")
+    assert "120 rows scored" in critic(
+        "score", tmp_path / "c", tmp_path / "l.csv", tmp_path / "s.parquet"
+    )
 
 
 @pytest.mark.parametrize(
@@ -212,7 +222,9 @@ def test_a_wrong_option_of_the_kind_is_one_line(
     folder: Path, tmp_path: Path, options: list[str], said: str
 ) -> None:
     asked = ["train", str(folder / "sheet.csv"), str(tmp_path / "c")]
-    done = CliRunner().invoke(app, [*asked, *(word for one in options for word in ("--kind-option", one))])
+    done = CliRunner().invoke(
+        app, [*asked, *(word for one in options for word in ("--kind-option", one))]
+    )
     assert said in str(done.exception)
     assert "\n" not in str(done.exception)
     assert not (tmp_path / "c").exists()
@@ -220,7 +232,9 @@ def test_a_wrong_option_of_the_kind_is_one_line(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["linear", "stack", "bag"])
-def test_the_whole_of_a_training_is_known_at_its_start_and_done_at_its_end(folder: Path, name: str) -> None:
+def test_the_whole_of_a_training_is_known_at_its_start_and_done_at_its_end(
+    folder: Path, name: str
+) -> None:
     kinds, seen = CRITICS[name], []
 
     class Watched(Progress):
@@ -230,7 +244,12 @@ def test_the_whole_of_a_training_is_known_at_its_start_and_done_at_its_end(folde
 
     with Watched("train", quiet=True) as progress:
         train_critic(
-            KIND, read_labels(folder / "sheet.csv", KIND), kinds[0], None, kinds[1], progress=progress
+            KIND,
+            read_labels(folder / "sheet.csv", KIND),
+            kinds[0],
+            None,
+            kinds[1],
+            progress=progress,
         )
     assert seen == [(progress.total, 0)]
     assert abs(progress.done - progress.total) <= 1 + 0.02 * progress.total

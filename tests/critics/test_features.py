@@ -17,7 +17,9 @@ Row = tuple[str | None, str | None, str | None]
 
 
 def table(rows: list[Row]) -> pa.Table:
-    return pa.table({name: pa.array([row[i] for row in rows], pa.string()) for i, name in enumerate(COLUMNS)})
+    return pa.table(
+        {name: pa.array([row[i] for row in rows], pa.string()) for i, name in enumerate(COLUMNS)}
+    )
 
 
 def features(rows: list[Row], columns: tuple[str, ...] = COLUMNS) -> list[Counter[int]]:
@@ -30,7 +32,9 @@ def features(rows: list[Row], columns: tuple[str, ...] = COLUMNS) -> list[Counte
 
 
 text = st.text(max_size=30)
-rows = st.lists(st.tuples(text, st.sampled_from(["UsedFor", "IsA", ""]), text), min_size=1, max_size=8)
+rows = st.lists(
+    st.tuples(text, st.sampled_from(["UsedFor", "IsA", ""]), text), min_size=1, max_size=8
+)
 
 
 @pytest.mark.slow
@@ -62,14 +66,21 @@ def test_equal_words_in_two_parts_are_two_features() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [("cat", "UsedFor", "pet"), ("dog", "IsA", "pet"), ("dog", "UsedFor", "toy"), ("pet", "UsedFor", "dog")],
+    [
+        ("cat", "UsedFor", "pet"),
+        ("dog", "IsA", "pet"),
+        ("dog", "UsedFor", "toy"),
+        ("pet", "UsedFor", "dog"),
+    ],
 )
 def test_rows_that_differ_have_different_features(change: Row) -> None:
     assert features([change]) != features([("dog", "UsedFor", "pet")])
 
 
 def test_every_family_is_there() -> None:
-    """Relation 1; a part of two words: whole 2, words 4, pair 1, grams of 7 bytes 6 + 5 + 4; across: 1 + 2 * 4."""
+    """Relation 1; a part of two words: whole 2, words 4, pair 1, grams of 7 bytes 6 + 5 + 4;
+    across: 1 + 2 * 4.
+    """
     (row,) = features([("ab cd", "r", "ef gh")])
     assert row.total() == 1 + 2 * (2 + 4 + 1 + 6 + 5 + 4) + 1 + 2 * 4
 

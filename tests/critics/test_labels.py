@@ -1,4 +1,6 @@
-"""What a critic learns from and is measured on: sheets of several annotators, with weights, without leaks."""
+"""What a critic learns from and is measured on: sheets of several annotators, with weights, without
+leaks.
+"""
 
 from __future__ import annotations
 
@@ -110,13 +112,17 @@ def test_one_annotator_who_said_both_is_named(tmp_path: Path) -> None:
 def test_held_out_rows_have_known_weights(tmp_path: Path) -> None:
     found = [row | ({"weight": ""} if i % 5 == 0 else {}) for i, row in enumerate(rows())]
     sheet = read(tmp_path, found)
-    heads = np.array([int(head.removeprefix("head")) for head in sheet.rows.column("head").to_pylist()])
+    heads = np.array(
+        [int(head.removeprefix("head")) for head in sheet.rows.column("head").to_pylist()]
+    )
     assert not (sheet.held_out & (heads % 5 == 0)).any()
     assert ((heads % 5 == 0) & ~sheet.held_out).sum() == 40
     assert sheet.unweighed == 0
 
 
-def test_a_row_without_a_weight_that_shares_a_group_with_held_out_rows_is_left_out(tmp_path: Path) -> None:
+def test_a_row_without_a_weight_that_shares_a_group_with_held_out_rows_is_left_out(
+    tmp_path: Path,
+) -> None:
     found = [
         row | {"head": f"head{i // 2}"} | ({"weight": ""} if i % 8 == 0 else {})
         for i, row in enumerate(rows())
@@ -143,12 +149,16 @@ def test_a_nan_weight_in_parquet_is_unknown_as_an_empty_one_is(tmp_path: Path) -
     found = [row | ({"weight": float("nan")} if i == 6 else {}) for i, row in enumerate(rows())]
     pq.write_table(pa.Table.from_pylist(found), tmp_path / "l.parquet")
     sheet = read_labels(tmp_path / "l.parquet", KIND)
-    empty = read(tmp_path, [row | ({"weight": ""} if i == 6 else {}) for i, row in enumerate(rows())])
+    empty = read(
+        tmp_path, [row | ({"weight": ""} if i == 6 else {}) for i, row in enumerate(rows())]
+    )
     np.testing.assert_array_equal(sheet.held_out, empty.held_out)
     np.testing.assert_array_equal(sheet.weights, empty.weights)
 
 
-def test_training_rows_that_nearly_repeat_held_out_ones_are_named_and_left_out(tmp_path: Path) -> None:
+def test_training_rows_that_nearly_repeat_held_out_ones_are_named_and_left_out(
+    tmp_path: Path,
+) -> None:
     found = [row | {"split": "test" if i < 60 else "train"} for i, row in enumerate(rows())]
     found[100] |= {"head": "The Head7s", "tail": "tail7", "verdict": "reject"}
     sheet = read(tmp_path, found)
@@ -162,7 +172,9 @@ def test_a_group_on_both_sides_of_a_named_split_is_refused(tmp_path: Path) -> No
         row | {"head": f"head{i // 2}", "split": "test" if i < 61 else "train"}
         for i, row in enumerate(rows())
     ]
-    with pytest.raises(CriticError, match="1 group is on both sides of the split, such as 'head30'"):
+    with pytest.raises(
+        CriticError, match="1 group is on both sides of the split, such as 'head30'"
+    ):
         read(tmp_path, found)
 
 
@@ -198,14 +210,20 @@ def test_a_sheets_own_split_that_divides_a_group_is_refused_however_it_is_spelle
 ) -> None:
     found = [row | {"split": "test" if i < 60 else "train"} for i, row in enumerate(rows())]
     found[150]["head"] = spelling.format("head7")
-    with pytest.raises(CriticError, match=r"1 group is on both sides of the split, such as 'head7'"):
+    with pytest.raises(
+        CriticError, match=r"1 group is on both sides of the split, such as 'head7'"
+    ):
         read(tmp_path, found)
 
 
-def test_a_row_that_stands_twice_on_both_sides_of_a_sheets_own_split_is_refused(tmp_path: Path) -> None:
+def test_a_row_that_stands_twice_on_both_sides_of_a_sheets_own_split_is_refused(
+    tmp_path: Path,
+) -> None:
     found = [row | {"split": "test" if i < 60 else "train"} for i, row in enumerate(rows())]
     found.append(found[7] | {"split": "train", "head": "The head7"})
-    with pytest.raises(CriticError, match=r"1 group is on both sides of the split, such as 'head7'"):
+    with pytest.raises(
+        CriticError, match=r"1 group is on both sides of the split, such as 'head7'"
+    ):
         read(tmp_path, found)
     for share in (0.0, 1.0):  # The sheet's own split divides nothing here.
         assert read(tmp_path, found, held_out=share).rows.num_rows == 200
@@ -248,7 +266,9 @@ def test_a_column_to_rename_that_is_not_there_is_refused_with_the_nearest(tmp_pa
         (rows(verdict="perhaps"), "row 1: 'verdict' is 'perhaps', which is no verdict"),
     ],
 )
-def test_a_sheet_that_cannot_serve_is_refused(tmp_path: Path, found: list[dict[str, Any]], said: str) -> None:
+def test_a_sheet_that_cannot_serve_is_refused(
+    tmp_path: Path, found: list[dict[str, Any]], said: str
+) -> None:
     with pytest.raises(CriticError, match=said):
         read(tmp_path, found)
 
@@ -269,7 +289,9 @@ def test_a_split_of_one_name_divides_nothing(tmp_path: Path) -> None:
     assert 0 < read(tmp_path, rows(split="dev7")).held_out.sum() < 200
 
 
-def test_a_number_that_is_none_is_refused_with_its_row_and_nan_is_an_empty_cell(tmp_path: Path) -> None:
+def test_a_number_that_is_none_is_refused_with_its_row_and_nan_is_an_empty_cell(
+    tmp_path: Path,
+) -> None:
     found = [row | {"logprob": "nan" if i % 2 else "-1.5"} for i, row in enumerate(rows())]
     assert read(tmp_path, found).rows.column("logprob").null_count == 100
     found[7]["logprob"] = "low"
@@ -310,7 +332,8 @@ def test_the_weighted_share_of_valid_rows_is_that_of_the_whole(tmp_path: Path) -
     valid = rng.random(4000) < scores
     taken = sample_rows([f"r{i}" for i in range(4000)], scores, count=900, threshold=0.9)
     found = [
-        {"head": f"head{i}", "relation": "IsA", "tail": "t", "verdict": "accept" if valid[i] else "reject",
+        {"head": f"head{i}", "relation": "IsA", "tail": "t",
+        "verdict": "accept" if valid[i] else "reject",
          "weight": weight, "chosen": how}
         for i, weight, how in zip(taken.rows, taken.weights, taken.strategies, strict=True)
     ]  # fmt: skip
@@ -323,9 +346,14 @@ def messages(path: Path, verdict: str, rows: int = 240) -> Path:
     """A sheet of labelled text, whose kind has a column `label` of its own."""
     lines = ["text,label," + verdict] if verdict != "label" else ["text,label"]
     for i in range(rows):
-        said, label = f"message {i} about {'money' if i % 2 else 'shoes'}", "refund" if i % 3 else "order"
+        said, label = (
+            f"message {i} about {'money' if i % 2 else 'shoes'}",
+            "refund" if i % 3 else "order",
+        )
         good = (i % 2 == 1) == (label == "refund")
-        lines.append(f"{said},{label}" + (f",{'accept' if good else 'reject'}" if verdict != "label" else ""))
+        lines.append(
+            f"{said},{label}" + (f",{'accept' if good else 'reject'}" if verdict != "label" else "")
+        )
     path.write_text("\n".join(lines) + "\n")
     return path
 
@@ -348,7 +376,9 @@ def test_a_kind_with_a_column_label_keeps_its_verdicts_beside_it(tmp_path: Path)
 def test_verdicts_in_a_column_of_the_kind_are_refused_by_name(tmp_path: Path) -> None:
     from synthkd.kinds.labelled_text.kind import LabelledTextKind
 
-    with pytest.raises(CriticError, match=r"'label' is a column of the kind 'labelled_text'.*--label"):
+    with pytest.raises(
+        CriticError, match=r"'label' is a column of the kind 'labelled_text'.*--label"
+    ):
         read_labels(messages(tmp_path / "sheet.csv", "label"), LabelledTextKind())
 
 
@@ -361,7 +391,12 @@ def test_verdicts_in_a_column_of_the_kind_are_refused_by_name(tmp_path: Path) ->
             "left",
             {"left": "The Oaks", "right": "a birch"},
         ),
-        ("comparative", {"left": "a pine", "right": "an oak"}, "right", {"left": "a zebra", "right": "Oak"}),
+        (
+            "comparative",
+            {"left": "a pine", "right": "an oak"},
+            "right",
+            {"left": "a zebra", "right": "Oak"},
+        ),
         ("rationale", {"question": "How many?"}, "question", {"question": " HOW  many? "}),
         ("event", {"event": "PersonX eats."}, "event", {"event": "personx eats"}),
         ("proposition", {"sentence": "It rains."}, "sentence", {"sentence": "it  rains"}),

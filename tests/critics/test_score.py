@@ -26,7 +26,8 @@ COUNT = 25
 
 def sheet(folder: Path, good: str = "good") -> Path:
     rows = [
-        {"head": f"h{i // 2}", "relation": "UsedFor", "tail": f"{good if i % 2 == 0 else 'bad'} {i}", "label": i % 2 == 0}
+        {"head": f"h{i // 2}", "relation": "UsedFor",
+        "tail": f"{good if i % 2 == 0 else 'bad'} {i}", "label": i % 2 == 0}
         for i in range(400)
     ]  # fmt: skip
     return write_csv(folder / "labels.csv", rows)
@@ -41,7 +42,9 @@ def critic(tmp_path: Path) -> Path:
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
     columns = {"head": "h", "relation": "UsedFor", "tail": [f"good {i}" for i in range(COUNT)]}
-    table = pa.table({name: [v] * COUNT if isinstance(v, str) else v for name, v in columns.items()})
+    table = pa.table(
+        {name: [v] * COUNT if isinstance(v, str) else v for name, v in columns.items()}
+    )
     pq.write_table(table.append_column("id", pa.array(range(COUNT))), tmp_path / "rows.parquet")
     return tmp_path / "rows.parquet"
 
@@ -108,7 +111,9 @@ def test_nothing_is_left_beside_the_result(critic: Path, rows: Path, tmp_path: P
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["out.parquet"]
 
 
-def test_a_score_that_rows_have_already_is_replaced(critic: Path, rows: Path, tmp_path: Path) -> None:
+def test_a_score_that_rows_have_already_is_replaced(
+    critic: Path, rows: Path, tmp_path: Path
+) -> None:
     score_file(critic, rows, tmp_path / "once.parquet", KIND)
     score_file(critic, tmp_path / "once.parquet", tmp_path / "twice.parquet", KIND)
     assert pq.read_table(tmp_path / "twice.parquet") == pq.read_table(tmp_path / "once.parquet")
@@ -123,7 +128,9 @@ def test_what_is_read_is_never_written_over(critic: Path, rows: Path, tmp_path: 
     assert (tmp_path / "once.parquet").read_bytes() == before
 
 
-def test_an_output_that_is_no_parquet_file_is_refused(critic: Path, rows: Path, tmp_path: Path) -> None:
+def test_an_output_that_is_no_parquet_file_is_refused(
+    critic: Path, rows: Path, tmp_path: Path
+) -> None:
     (tmp_path / "a.parquet").mkdir()
     for name, said in (("out.csv", r"ends in \.parquet"), ("a.parquet", "a folder")):
         with pytest.raises(InputError, match=said):
@@ -132,14 +139,18 @@ def test_an_output_that_is_no_parquet_file_is_refused(critic: Path, rows: Path, 
 
 def test_a_row_without_one_of_the_kinds_columns_is_named(critic: Path, tmp_path: Path) -> None:
     good = {"head": "h", "relation": "UsedFor", "tail": "good"}
-    pq.write_table(pa.Table.from_pylist([good, good, good | {"tail": None}]), tmp_path / "gap.parquet")
+    pq.write_table(
+        pa.Table.from_pylist([good, good, good | {"tail": None}]), tmp_path / "gap.parquet"
+    )
     with pytest.raises(InputError, match="row 3: 'tail' is missing"):
         score_file(critic, tmp_path / "gap.parquet", tmp_path / "out.parquet", KIND, part=2)
 
 
 def test_a_missing_column_is_named(critic: Path, rows: Path, tmp_path: Path) -> None:
     pq.write_table(pq.read_table(rows).rename_columns(["head", "relation", "tale", "id"]), rows)
-    with pytest.raises(InputError, match=r"rows.parquet: no column 'tail' \(did you mean 'tale'\?\)"):
+    with pytest.raises(
+        InputError, match=r"rows.parquet: no column 'tail' \(did you mean 'tale'\?\)"
+    ):
         score_file(critic, rows, tmp_path / "out.parquet", KIND)
 
 

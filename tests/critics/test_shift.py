@@ -30,7 +30,9 @@ def cloud(rng: np.random.Generator, n: int, move: float = 0.0, width: float = 1.
 @pytest.mark.parametrize("test", [classifier_test, depth_test, detect_shift])
 def test_false_alarms_are_as_rare_as_asked(test: Any) -> None:
     rng, rounds = np.random.default_rng(0), 40
-    alarms = sum(test(cloud(rng, 80), cloud(rng, 160), level=0.1, seed=i).shifted for i in range(rounds))
+    alarms = sum(
+        test(cloud(rng, 80), cloud(rng, 160), level=0.1, seed=i).shifted for i in range(rounds)
+    )
     assert alarms / rounds <= 0.1 + 3 * np.sqrt(0.09 / rounds)
 
 
@@ -68,7 +70,9 @@ def test_rows_of_one_group_count_once() -> None:
     for i in range(40):
         here, there = np.repeat(cloud(rng, 40), 10, axis=0), np.repeat(cloud(rng, 40), 10, axis=0)
         names = [str(n // 10) for n in range(400)]
-        alarms += detect_shift(here, there, calibration_groups=names, scored_groups=names, seed=i).shifted
+        alarms += detect_shift(
+            here, there, calibration_groups=names, scored_groups=names, seed=i
+        ).shifted
     assert alarms <= 7
 
 
@@ -87,7 +91,8 @@ def draws(rng: np.random.Generator, n: int, **change: Any) -> dict[str, list[flo
 def test_false_alarms_over_several_numbers_are_as_rare_as_asked() -> None:
     rng, rounds = np.random.default_rng(10), 60
     alarms = sum(
-        detect_shift_of_numbers(draws(rng, 80), draws(rng, 160), level=0.1).shifted for _ in range(rounds)
+        detect_shift_of_numbers(draws(rng, 80), draws(rng, 160), level=0.1).shifted
+        for _ in range(rounds)
     )
     assert alarms / rounds <= 0.1 + 2 * np.sqrt(0.09 / rounds)
 
@@ -104,7 +109,9 @@ def test_false_alarms_over_several_numbers_are_as_rare_as_asked() -> None:
         ("logprob", np.nan_to_num, "missing"),
     ],
 )
-def test_a_number_that_moved_drew_together_or_went_is_named(name: str, change: Any, test: str) -> None:
+def test_a_number_that_moved_drew_together_or_went_is_named(
+    name: str, change: Any, test: str
+) -> None:
     rng = np.random.default_rng(11)
     found = detect_shift_of_numbers(draws(rng, 300), draws(rng, 300, **{name: change}), level=0.01)
     assert found.shifted
@@ -129,7 +136,9 @@ def test_depth_lies_between_0_and_2_and_a_lone_far_point_has_the_lowest() -> Non
 
 
 @pytest.mark.parametrize("others", [30, 50])
-def test_a_depth_is_two_minus_the_mean_cosine_distance_also_for_equally_many_rows(others: int) -> None:
+def test_a_depth_is_two_minus_the_mean_cosine_distance_also_for_equally_many_rows(
+    others: int,
+) -> None:
     from scipy.spatial.distance import cdist
 
     rng = np.random.default_rng(6)

@@ -31,7 +31,9 @@ ROWS: list[dict[str, Any]] = [
 
 
 def columns(rows: list[dict[str, Any]], **given: Any) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = with_siblings(pa.Table.from_pylist(rows), Said(), **given).to_pydict()
+    found: dict[str, list[Any]] = with_siblings(
+        pa.Table.from_pylist(rows), Said(), **given
+    ).to_pydict()
     return found
 
 

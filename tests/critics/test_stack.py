@@ -49,7 +49,11 @@ class Column(Critic):
         self.column, self.offset = self.options.column, self.options.offset
 
     def fit(
-        self, rows: pa.Table, labels: Labels, groups: Sequence[str] = (), weights: Scores | None = None
+        self,
+        rows: pa.Table,
+        labels: Labels,
+        groups: Sequence[str] = (),
+        weights: Scores | None = None,
     ) -> None:
         self.seen.append(set(groups))
 
@@ -76,13 +80,20 @@ class Memory(Column):
     name: ClassVar[str] = "memory"
 
     def fit(
-        self, rows: pa.Table, labels: Labels, groups: Sequence[str] = (), weights: Scores | None = None
+        self,
+        rows: pa.Table,
+        labels: Labels,
+        groups: Sequence[str] = (),
+        weights: Scores | None = None,
     ) -> None:
         self.known = dict(zip(rows.column("tail").to_pylist(), labels, strict=True))
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
         return np.array(
-            [{True: 0.99, False: 0.01}.get(self.known.get(t), 0.5) for t in batch["tail"].to_pylist()]
+            [
+                {True: 0.99, False: 0.01}.get(self.known.get(t), 0.5)
+                for t in batch["tail"].to_pylist()
+            ]
         )
 
 
@@ -92,7 +103,9 @@ def members(monkeypatch: pytest.MonkeyPatch) -> None:
     Column.seen = []
     points = dict(plugins._points("critics"))
     for critic in (Column, Memory, Lucky, Silent):
-        points[critic.name] = EntryPoint(critic.name, f"{__name__}:{critic.__name__}", "synthkd.critics")
+        points[critic.name] = EntryPoint(
+            critic.name, f"{__name__}:{critic.__name__}", "synthkd.critics"
+        )
     monkeypatch.setattr(plugins, "_points", lambda group: points)
 
 
@@ -185,7 +198,11 @@ class Lucky(Column):
     name: ClassVar[str] = "lucky"
 
     def fit(
-        self, rows: pa.Table, labels: Labels, groups: Sequence[str] = (), weights: Scores | None = None
+        self,
+        rows: pa.Table,
+        labels: Labels,
+        groups: Sequence[str] = (),
+        weights: Scores | None = None,
     ) -> None:
         super().fit(rows, labels, groups, weights)
         self.luck = sum(int(group[1:]) for group in groups)
@@ -239,7 +256,9 @@ def test_a_loaded_stack_scores_as_the_trained_one_did(tmp_path: Path) -> None:
     stack = fitted(["linear", *BOTH], folds=2)
     stack.save(tmp_path)
     rows, _, _ = drawn(60, seed=2)
-    np.testing.assert_allclose(StackCritic.load(tmp_path, KIND).score(rows), stack.score(rows), atol=1e-4)
+    np.testing.assert_allclose(
+        StackCritic.load(tmp_path, KIND).score(rows), stack.score(rows), atol=1e-4
+    )
 
 
 @pytest.mark.slow
@@ -248,7 +267,9 @@ def test_a_loaded_stack_of_bags_scores_as_the_trained_one_did(tmp_path: Path) ->
     stack.save(tmp_path)
     rows, _, _ = drawn(60, seed=2)
     assert len(list(tmp_path.glob("member-0-linear/fold-*"))) == 3
-    np.testing.assert_allclose(StackCritic.load(tmp_path, KIND).score(rows), stack.score(rows), atol=1e-4)
+    np.testing.assert_allclose(
+        StackCritic.load(tmp_path, KIND).score(rows), stack.score(rows), atol=1e-4
+    )
 
 
 def test_a_truncated_file_in_a_bag_is_refused(tmp_path: Path) -> None:
@@ -270,7 +291,9 @@ def test_a_truncated_file_is_refused(tmp_path: Path, name: str) -> None:
 def test_a_member_put_in_anothers_place_is_refused(tmp_path: Path) -> None:
     fitted().save(tmp_path)
     for name in (CONFIG, ARRAYS):
-        (tmp_path / "member-1-column" / name).write_bytes((tmp_path / "member-0-column" / name).read_bytes())
+        (tmp_path / "member-1-column" / name).write_bytes(
+            (tmp_path / "member-0-column" / name).read_bytes()
+        )
     with pytest.raises(CriticError, match="member-1-column"):
         StackCritic.load(tmp_path, KIND)
 
@@ -284,14 +307,18 @@ def test_a_member_put_in_anothers_place_is_refused(tmp_path: Path) -> None:
         ([{"column": {"colour": 1}}], "colour"),
     ],
 )
-def test_a_list_of_critics_that_cannot_be_is_refused_before_training(critics: Any, said: str) -> None:
+def test_a_list_of_critics_that_cannot_be_is_refused_before_training(
+    critics: Any, said: str
+) -> None:
     with pytest.raises(CriticError, match=said):
         StackCritic(KIND, critics)
 
 
 def test_a_member_without_a_score_is_named() -> None:
     rows, labels, groups = drawn()
-    with_hole = rows.set_column(3, "one", pa.array([None, *rows["one"].to_pylist()[1:]], pa.float64()))
+    with_hole = rows.set_column(
+        3, "one", pa.array([None, *rows["one"].to_pylist()[1:]], pa.float64())
+    )
     with pytest.raises(CriticError, match="'column' gave 1 rows no score"):
         StackCritic(KIND, ["column"]).fit(with_hole, labels, groups)
 

@@ -40,7 +40,9 @@ NAMES = [f"{a}{b}{c}" for a in "bdkl" for b in "aeiou" for c in ("mint", "rost",
 
 
 def sheet_rows(count: int = 400) -> list[dict[str, Any]]:
-    """In the style `plain` a sentence is right if it names what the passage names; in `other`, if it does not."""
+    """In the style `plain` a sentence is right if it names what the passage names; in `other`, if
+    it does not.
+    """
     rng = np.random.default_rng(0)
     rows = []
     for i in range(count):
@@ -60,14 +62,17 @@ def table(rows: list[dict[str, Any]]) -> pa.Table:
 def critic() -> TextCritic:
     rows = sheet_rows()
     found = TextCritic(KIND)
-    found.fit(table(rows), np.array([row["label"] for row in rows]), [row["passage"] for row in rows])
+    found.fit(
+        table(rows), np.array([row["label"] for row in rows]), [row["passage"] for row in rows]
+    )
     return found
 
 
 @pytest.mark.slow
 def test_overlap_with_the_source_is_learnt_within_each_category(critic: TextCritic) -> None:
     new = [
-        {"passage": f"On day 500 we met {mine}.", "style": style, "sentence": f"{said} was there.", "logprob": -2.0, "tokens": 4}
+        {"passage": f"On day 500 we met {mine}.", "style": style, "sentence": f"{said} was"
+            " there.", "logprob": -2.0, "tokens": 4}
         for style in ("plain", "other") for mine, said in (("xunat", "xunat"), ("xunat", "yolev"))
     ]  # fmt: skip
     faithful, invented, faithful_other, invented_other = critic.score(table(new))
@@ -100,7 +105,11 @@ def test_columns_of_siblings_are_learnt_from_and_then_asked_for() -> None:
     rng, rows = np.random.default_rng(1), []
     for i in range(200):
         for rank in range(3):
-            row = {"passage": f"text {i}", "style": "plain" if i % 2 else "other", "sentence": f"s{rank}"}
+            row = {
+                "passage": f"text {i}",
+                "style": "plain" if i % 2 else "other",
+                "sentence": f"s{rank}",
+            }
             likelihood = -float(rng.uniform(2, 9)) - rank if rank else -1.0 - i % 7
             rows.append(row | {"logprob": likelihood, "tokens": 1})
     bare = pa.Table.from_pylist(rows)

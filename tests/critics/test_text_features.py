@@ -55,7 +55,11 @@ def test_an_answer_is_named_where_all_its_words_stand_together(
 ) -> None:
     found = numbers([said], answer=["Book store."])
     assert found["names answer"] == [named]
-    assert found["where answer"] == [where] if where is not None else np.isnan(found["where answer"][0])
+    assert (
+        found["where answer"] == [where]
+        if where is not None
+        else np.isnan(found["where answer"][0])
+    )
 
 
 def test_a_name_does_not_run_over_into_the_next_row() -> None:

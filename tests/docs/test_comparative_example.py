@@ -41,7 +41,11 @@ def test_the_embedded_teacher_keeps_to_the_sets_and_votes_raise_precision(tmp_pa
     pytest.importorskip("llguidance")
     if "comparative" not in TRAINED:
         pytest.skip("the shipped teacher never read a comparison")
-    own = [f"corpus.path={tmp_path}/corpus", f"journal={tmp_path}/journal.sqlite", f"work={tmp_path}/work"]
+    own = [
+        f"corpus.path={tmp_path}/corpus",
+        f"journal={tmp_path}/journal.sqlite",
+        f"work={tmp_path}/work",
+    ]
     recipe = Recipe.load(EXAMPLE, [*own, "inputs.limit=60", "teacher.sampling.n=8"])
     result = run(recipe, quiet=True)
     assert result.counts["malformed"] == 0
@@ -57,7 +61,9 @@ def test_the_embedded_teacher_keeps_to_the_sets_and_votes_raise_precision(tmp_pa
 def test_the_everyday_template_ends_as_the_teacher_was_taught(tmp_path: Path) -> None:
     lines = asked(tmp_path, "everyday").splitlines()
     assert lines[-1] == "Compared to water, elephants are"
-    assert all(re.fullmatch(r"Compared to .+, .+ are \w+( \w+)? [\w -]+\.", line) for line in lines[:-1])
+    assert all(
+        re.fullmatch(r"Compared to .+, .+ are \w+( \w+)? [\w -]+\.", line) for line in lines[:-1]
+    )
 
 
 def test_the_template_for_base_models_goes_on_from_the_subject(tmp_path: Path) -> None:
@@ -74,7 +80,8 @@ def test_the_question_names_both_with_their_articles(tmp_path: Path) -> None:
 
 def test_the_answers_of_the_examples_are_not_always_the_first_name(tmp_path: Path) -> None:
     lines = asked(tmp_path, "question", asked=["heavier"]).splitlines()[:-2]
-    first = [question.split(", ")[1].startswith(answer.removeprefix("Answer: ")) for question, answer in zip(lines[::2], lines[1::2], strict=True)]  # fmt: skip
+    first = [question.split(", ")[1].startswith(answer.removeprefix("Answer: ")) for question,
+    answer in zip(lines[::2], lines[1::2], strict=True)]  # fmt: skip
     assert len(first) == 5
     assert not all(first)
 

@@ -27,10 +27,14 @@ def test_the_kind_that_the_page_builds_runs_as_it_is_written(
     raw = yaml.safe_load(blocks(page, "yaml")[0])
     raw["prompt"]["template"] = "plain.j2"
     raw["kind"]["name"] = "definition.py:DefinitionKind"
-    with FakeServer(answer=lambda prompt, *_: f" something like other {prompt.split()[0]}s.\n") as server:
+    with FakeServer(
+        answer=lambda prompt, *_: f" something like other {prompt.split()[0]}s.\n"
+    ) as server:
         raw["teacher"] |= {"backend": "openai", "model": "m", "base_url": server.url}
         result = run(Recipe.from_dict(raw, tmp_path), quiet=True)
-    rows = {(row["term"], row["meaning"], row["text"]) for row in result.corpus.accepted.to_pylist()}
+    rows = {
+        (row["term"], row["meaning"], row["text"]) for row in result.corpus.accepted.to_pylist()
+    }
     assert rows == {
         ("knife", "something like other knifes", "knife means something like other knifes"),
         ("fork", "something like other forks", "fork means something like other forks"),

@@ -32,7 +32,9 @@ def test_every_recipe_and_part_on_the_page_is_accepted() -> None:
 
 @pytest.mark.slow
 def test_the_test_on_the_page_passes(tmp_path: Path) -> None:
-    write_csv(tmp_path / "heads.csv", [{"head": f"knife {i}", "relation": "UsedFor"} for i in range(3)])
+    write_csv(
+        tmp_path / "heads.csv", [{"head": f"knife {i}", "relation": "UsedFor"} for i in range(3)]
+    )
     (tmp_path / "recipe.yaml").write_text(blocks(PAGE, "yaml")[0])
     (tmp_path / "test_mine.py").write_text(blocks(PAGE, "python")[0])
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"]

@@ -35,8 +35,12 @@ def test_heads_become_the_inputs_of_tails_and_people_lose_their_names(tmp_path: 
     assert prompt.count("Event:") == 11
     assert heads.counts["rejected"]["starts_with"] == 12
     with FakeServer(answer=tail) as server:
-        tails = run(Recipe.load(tmp_path / "events.yaml", [f"teacher.base_url={server.url}"]), quiet=True)
-        assert all(body["top_p"] == 0.5 and "PersonX" not in body["prompt"] for body in server.bodies)
+        tails = run(
+            Recipe.load(tmp_path / "events.yaml", [f"teacher.base_url={server.url}"]), quiet=True
+        )
+        assert all(
+            body["top_p"] == 0.5 and "PersonX" not in body["prompt"] for body in server.bodies
+        )
     rows = tails.corpus.accepted.to_pylist()
     assert {row["relation"] for row in rows} == {
         "xWant",

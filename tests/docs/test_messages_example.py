@@ -1,4 +1,6 @@
-"""The recipe of labelled text: with recorded messages of known quality, in one process or two, and with the embedded teacher."""
+"""The recipe of labelled text: with recorded messages of known quality, in one process or two, and
+with the embedded teacher.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +29,18 @@ N = 4
 
 def placed(folder: Path, *changes: str) -> Recipe:
     """The example, with what it writes in a folder of its own."""
-    own = [f"corpus.path={folder}/corpus", f"journal={folder}/journal.sqlite", f"work={folder}/work"]
+    own = [
+        f"corpus.path={folder}/corpus",
+        f"journal={folder}/journal.sqlite",
+        f"work={folder}/work",
+    ]
     return Recipe.load(EXAMPLE, [*own, *changes])
 
 
 def recorded(folder: Path, *changes: str) -> Recipe:
-    """Messages as a teacher of middling quality writes them: one in ten stands under a class that is near."""
+    """Messages as a teacher of middling quality writes them: one in ten stands under a class that
+    is near.
+    """
     rng = random.Random(0)
     asked = [one for group in plan_run(placed(folder)).batches() for one in group]
     with (folder / "said.jsonl").open("w") as file:
@@ -41,8 +49,15 @@ def recorded(folder: Path, *changes: str) -> Recipe:
             for index in range(N):
                 told = rng.choice(messages.intents()[label].near) if rng.random() < 0.1 else label
                 text = f" {messages.random_message(told, rng, one.row['style'])[2]}"
-                file.write(json.dumps({"input_id": one.input_id, "sample_index": index, "text": text}) + "\n")
-    said = ["teacher.backend=recorded", f"teacher.path={folder}/said.jsonl", f"teacher.sampling.n={N}"]
+                file.write(
+                    json.dumps({"input_id": one.input_id, "sample_index": index, "text": text})
+                    + "\n"
+                )
+    said = [
+        "teacher.backend=recorded",
+        f"teacher.path={folder}/said.jsonl",
+        f"teacher.sampling.n={N}",
+    ]
     return placed(folder, *said, *changes)
 
 

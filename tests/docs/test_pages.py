@@ -1,7 +1,9 @@
-"""Pages are run as they are written: files, commands and Python, in their order, in one folder for each page.
+"""Pages are run as they are written: files, commands and Python, in their order, in one folder for
+each page.
 
-A block with ``title="NAME"`` is a file. A `console` block holds commands after `$`, which must end well. A `python` block
-without a title is run. Other blocks are read by people alone. `OPENAI_BASE_URL` leads to a server on loopback.
+A block with ``title="NAME"`` is a file. A `console` block holds commands after `$`, which must end
+well. A `python` block without a title is run. Other blocks are read by people alone.
+`OPENAI_BASE_URL` leads to a server on loopback.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ PAGES = [
     "extending/index",
     "extending/rule",
 ]
-_FENCE = re.compile(r"^```(\w*)(?: title=\"([^\"]+)\")?[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(
+    r"^```(\w*)(?: title=\"([^\"]+)\")?[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
 
 
 class Block(NamedTuple):
@@ -42,7 +46,9 @@ class Block(NamedTuple):
 
 
 def blocks_of(page: str) -> list[Block]:
-    return [Block(*found) for found in _FENCE.findall((ROOT / "docs" / f"{page}.md").read_text("utf-8"))]
+    return [
+        Block(*found) for found in _FENCE.findall((ROOT / "docs" / f"{page}.md").read_text("utf-8"))
+    ]
 
 
 @pytest.fixture
@@ -54,7 +60,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         with contextlib.chdir(tmp_path):
             yield tmp_path
     for name in [
-        name for name, module in sys.modules.items() if str(tmp_path) in str(getattr(module, "__file__", ""))
+        name
+        for name, module in sys.modules.items()
+        if str(tmp_path) in str(getattr(module, "__file__", ""))
     ]:
         del sys.modules[name]
 

@@ -1,4 +1,6 @@
-"""The recipe of rationales: with recorded chains of known quality, with the embedded teacher, and its prompts."""
+"""The recipe of rationales: with recorded chains of known quality, with the embedded teacher, and
+its prompts.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ N, QUESTIONS = 20, 60
 
 
 def chain(problem: problems.Problem, rng: random.Random) -> str:
-    """A chain as a teacher of middling quality writes it: one in three slips, in a result or in what to do."""
+    """A chain as a teacher of middling quality writes it: one in three slips, in a result or in
+    what to do.
+    """
     told, answer = problem.rationale, problem.answer
     if rng.random() < 1 / 3:
         wrong = answer + rng.choice([-2, -1, 1, 2, 10])
@@ -42,13 +46,20 @@ def recorded(folder: Path) -> Recipe:
                 said = {"input_id": row["id"], "sample_index": index, "text": chain(problem, rng)}
                 file.write(json.dumps(said) + "\n")
     return placed(
-        folder, f"inputs.limit={QUESTIONS}", "teacher.backend=recorded", f"teacher.path={folder}/said.jsonl"
+        folder,
+        f"inputs.limit={QUESTIONS}",
+        "teacher.backend=recorded",
+        f"teacher.path={folder}/said.jsonl",
     )
 
 
 def placed(folder: Path, *changes: str) -> Recipe:
     """The example, with what it writes in a folder of its own."""
-    own = [f"corpus.path={folder}/corpus", f"journal={folder}/journal.sqlite", f"work={folder}/work"]
+    own = [
+        f"corpus.path={folder}/corpus",
+        f"journal={folder}/journal.sqlite",
+        f"work={folder}/work",
+    ]
     return Recipe.load(EXAMPLE, [*own, *changes])
 
 
@@ -111,7 +122,9 @@ def test_what_the_few_shot_examples_say_is_read_as_it_was_meant() -> None:
     from synthkd.kinds.rationale.kind import RationaleKind
 
     kind = RationaleKind()
-    rows = [json.loads(line) for line in (ROOT / "prompts/rationale/few-shot-examples.jsonl").open()]
+    rows = [
+        json.loads(line) for line in (ROOT / "prompts/rationale/few-shot-examples.jsonl").open()
+    ]
     for row in rows:
         text = f" {row['rationale']} The answer is {row['answer']}."
         found = kind.parse(text, {**row, "gold": row["answer"]})

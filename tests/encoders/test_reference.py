@@ -24,7 +24,8 @@ pytest.importorskip("torch")
 pytestmark = pytest.mark.slow
 KIND = TripleKind()
 ROWS = LabelledTexts(
-    tuple(f"{'good' if i % 2 else 'bad'} thing {i}" for i in range(20)), tuple("ab"[i % 2] for i in range(20))
+    tuple(f"{'good' if i % 2 else 'bad'} thing {i}" for i in range(20)),
+    tuple("ab"[i % 2] for i in range(20)),
 )
 SHA = "0" * 64
 
@@ -74,7 +75,9 @@ def test_the_working_folder_may_change_after_a_student_was_made_or_loaded(
         np.testing.assert_allclose(found, np.load(place / "before.npy"), atol=1e-5)
 
 
-def test_the_whole_project_may_be_moved(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_whole_project_may_be_moved(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.move(place, tmp_path / "elsewhere")
     same(tmp_path / "elsewhere" / "student", tmp_path / "elsewhere" / "before.npy")
@@ -99,7 +102,8 @@ def test_an_encoder_that_is_not_found_can_be_given_by_the_option(
     monkeypatch.chdir(tmp_path)
     shutil.move(place / "models" / "small", tmp_path / "other-name")
     with pytest.raises(
-        StudentError, match=r"'small' is not found; name it by the option `encoder` \(--encoder FOLDER"
+        StudentError,
+        match=r"'small' is not found; name it by the option `encoder` \(--encoder FOLDER",
     ):
         load_student(place / "student").probabilities(ROWS.texts)  # type: ignore[attr-defined]
     same(place / "student", place / "before.npy", encoder=tmp_path / "other-name")
@@ -110,7 +114,14 @@ def test_an_encoder_that_is_not_found_can_be_given_by_the_option(
     run = CliRunner().invoke
     found = run(
         app,
-        ["student", "eval", str(place / "student"), str(sheet), "--encoder", str(tmp_path / "other-name")],
+        [
+            "student",
+            "eval",
+            str(place / "student"),
+            str(sheet),
+            "--encoder",
+            str(tmp_path / "other-name"),
+        ],
     )
     assert found.exit_code == 0, found.output
 
@@ -143,7 +154,10 @@ def test_a_hub_is_not_asked_unless_the_user_names_one(
     for given, local in ((None, True), ("org/model", False)):
         with pytest.raises(CriticError):
             load_referenced(
-                EncoderReference(name="org/model", hub=True, sha256=SHA), tmp_path, given, STUDENT_ARTIFACT
+                EncoderReference(name="org/model", hub=True, sha256=SHA),
+                tmp_path,
+                given,
+                STUDENT_ARTIFACT,
             )
         assert asked.pop()["local_files_only"] is local
 
@@ -157,7 +171,9 @@ def test_no_student_has_an_encoder_that_it_was_not_trained_with(tmp_path: Path) 
         load_student(folder, encoder="any")
 
 
-def test_no_name_or_path_leads_out_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_name_or_path_leads_out_of_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home" / "me"))
     for where in ("home/me/models/small", "opt/models/small"):
         (tmp_path / where).mkdir(parents=True)
@@ -180,7 +196,10 @@ def test_a_critic_finds_its_encoder_after_a_move(
     write_bert(tmp_path / "p" / "small", ["good", "bad", "thing"], 40)
     monkeypatch.chdir(tmp_path / "p")
     rows = pa.Table.from_pylist(
-        [{"head": f"thing {i}", "relation": "UsedFor", "tail": "good" if i % 2 else "bad"} for i in range(40)]
+        [
+            {"head": f"thing {i}", "relation": "UsedFor", "tail": "good" if i % 2 else "bad"}
+            for i in range(40)
+        ]
     )
     critic = EncoderCritic(KIND, "small", frozen=frozen, epochs=1, device="cpu")
     assert critic.max_length == 128

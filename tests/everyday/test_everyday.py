@@ -74,7 +74,9 @@ def test_about_the_stated_share_of_facts_is_kept_out_of_training(table: Table) -
 @pytest.mark.slow
 def test_no_kept_out_fact_is_in_the_training_text(table: Table) -> None:
     kind = TripleKind(load_relations("everyday"))
-    lines = {line for d in documents(seen_facts(table), kind, 0) for line in text_of(d).splitlines()}
+    lines = {
+        line for d in documents(seen_facts(table), kind, 0) for line in text_of(d).splitlines()
+    }
     hidden = [fact for fact in table.facts if not was_seen(fact)]
     for head, relation, tail in hidden:
         assert kind.verbalize({"head": head, "relation": relation, "tail": tail}) not in lines
@@ -146,7 +148,9 @@ def test_truth_depends_on_normal_forms() -> None:
 
 
 @pytest.mark.slow
-def test_the_example_recipe_reaches_its_target_precision_on_a_part_of_the_inputs(tmp_path: Path) -> None:
+def test_the_example_recipe_reaches_its_target_precision_on_a_part_of_the_inputs(
+    tmp_path: Path,
+) -> None:
     pytest.importorskip("torch")
     changes = [
         f"journal={tmp_path}/j.sqlite",
@@ -187,7 +191,9 @@ def test_the_benchmark_prints_its_table_and_writes_its_figures(tmp_path: Path) -
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     figures = json.loads((tmp_path / "f.json").read_text())["figures"]
     assert "target 0.95" in printed
-    assert 0 < figures["comparative_samples_precision"] < figures["comparative_votes_precision"] <= 1
+    assert (
+        0 < figures["comparative_samples_precision"] < figures["comparative_votes_precision"] <= 1
+    )
     assert 0.5 <= figures["raw_precision"] <= 0.8
     assert figures["yield_of_valid_at_asked_95"] > 1 / 3
 
@@ -196,8 +202,10 @@ def test_the_benchmark_prints_its_table_and_writes_its_figures(tmp_path: Path) -
 def test_the_training_script_trains(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     command = [
-        sys.executable, str(ROOT / "scripts/train_everyday.py"), "--out", str(tmp_path / "m"), "--rows", "4",
-        "--length", "32", "--width", "64", "--layers", "1", "--vocabulary", "600", "--processes", "1", "--save-every", "1",
+        sys.executable, str(ROOT / "scripts/train_everyday.py"), "--out", str(tmp_path / "m"),
+        "--rows", "4",
+        "--length", "32", "--width", "64", "--layers", "1", "--vocabulary", "600", "--processes",
+        "1", "--save-every", "1",
     ]  # fmt: skip
     subprocess.run([*command, "--steps", "2"], check=True, capture_output=True)
     # Goes on from where it was.
@@ -206,7 +214,8 @@ def test_the_training_script_trains(tmp_path: Path) -> None:
     assert [point["step"] for point in curve] == [2, 3]
     raw = Recipe.load(
         ROOT / "examples/everyday.yaml",
-        ["critic=null", f"teacher.model={tmp_path}/m", f"journal={tmp_path}/j.sqlite", f"work={tmp_path}/w",
+        ["critic=null", f"teacher.model={tmp_path}/m", f"journal={tmp_path}/j.sqlite",
+        f"work={tmp_path}/w",
          f"corpus.path={tmp_path}/c", "inputs.limit=3"],
     )  # fmt: skip
     assert run(raw, quiet=True).counts["completed"] == 30

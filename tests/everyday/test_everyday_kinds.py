@@ -27,13 +27,18 @@ CLAIMS = {
 #: kind, an input, what the embedded teacher may say to it, and which of what is read there is true.
 COMPLETIONS: list[tuple[str, dict[str, str], str, list[bool]]] = [
     ("comparative", {"left": "elephant", "right": "cat"}, " typically much heavier.", [True]),
-    ("comparative", {"left": "cat", "right": "elephant"}, " usually slightly longer-lived.", [False]),
-    ("rationale", {"question": QUESTION}, " Tom has 12 apples. 12 - 5 = 7. The answer is 7.", [True]),
-    ("rationale", {"question": QUESTION}, " Tom has 12 apples. 12 - 5 = 8. The answer is 8.", [False]),
+    ("comparative", {"left": "cat", "right": "elephant"}, " usually slightly"
+        " longer-lived.", [False]),
+    ("rationale", {"question": QUESTION}, " Tom has 12 apples. 12 - 5 = 7. The answer is 7.",
+    [True]),
+    ("rationale", {"question": QUESTION}, " Tom has 12 apples. 12 - 5 = 8. The answer is 8.",
+    [False]),
     ("proposition", CLAIMS,
-     "\n<s>\n- An elephant is an animal.\n- An elephant has a tail.\n</s>\n<s>\n- A dog can bark.\n</s>", [True, False, True]),
+     "\n<s>\n- An elephant is an animal.\n- An elephant has a tail.\n</s>\n<s>\n- A dog can"
+     " bark.\n</s>", [True, False, True]),
     ("labelled_text", {"label": "refund", "style": "short"}, " Refund the blue cups.", [True]),
-    ("labelled_text", {"label": "refund", "style": "short"}, " Swap the blue cups for another size.", [False]),
+    ("labelled_text", {"label": "refund", "style": "short"},
+    " Swap the blue cups for another size.", [False]),
 ]  # fmt: skip
 
 
@@ -102,14 +107,17 @@ def test_the_prompt_for_propositions_is_laid_out_as_the_training_text() -> None:
     given, said = sentences.say(chunk)
     assert text.endswith("</s>\n\n" + given)
     assert said == (
-        "\n<s>\n- An elephant is an animal.\n- An elephant has a trunk.\n- An elephant can swim.\n</s>\n"
+        "\n<s>\n- An elephant is an animal.\n- An elephant has a trunk.\n- An elephant can"
+        " swim.\n</s>\n"
         "<s>\n- A dog can bark.\n</s>\n\n"
     )
 
 
 @pytest.mark.parametrize("contrast", ["", "refund"])
 def test_the_prompt_for_messages_is_laid_out_as_the_training_text(contrast: str) -> None:
-    text = rendered("labelled_text", {"label": "cancel order", "style": "polite", "contrast": contrast})
+    text = rendered(
+        "labelled_text", {"label": "cancel order", "style": "polite", "contrast": contrast}
+    )
     given, said = messages.say("cancel order", "polite", contrast, "Cancel it.")
     assert text.endswith("\n\n" + given)
     assert said == " Cancel it.\n"
@@ -128,7 +136,9 @@ def test_training_text_depends_on_its_seed_alone(module: Any) -> None:
 
 
 @pytest.mark.slow
-def test_a_comparative_is_true_if_the_magnitudes_differ_enough(pairs: comparatives.Comparatives) -> None:
+def test_a_comparative_is_true_if_the_magnitudes_differ_enough(
+    pairs: comparatives.Comparatives,
+) -> None:
     def holds(left: str, right: str, axis: str, way: str) -> bool:
         return pairs.valid({"left": left, "right": right, "attribute": axis, "direction": way})
 
@@ -142,12 +152,17 @@ def test_a_comparative_is_true_if_the_magnitudes_differ_enough(pairs: comparativ
 @pytest.mark.slow
 def test_near_equals_are_neither_more_nor_less(pairs: comparatives.Comparatives) -> None:
     near = [
-        (a, b) for a in pairs.names[:80] for b in pairs.names[:80] if pairs.direction(a, b, "mass") == "equal"
+        (a, b)
+        for a in pairs.names[:80]
+        for b in pairs.names[:80]
+        if pairs.direction(a, b, "mass") == "equal"
     ]
     assert near
     for left, right in near:
         for way in ("more", "less"):
-            assert not pairs.valid({"left": left, "right": right, "attribute": "mass", "direction": way})
+            assert not pairs.valid(
+                {"left": left, "right": right, "attribute": "mass", "direction": way}
+            )
 
 
 def test_every_training_comparative_is_true_and_not_kept_out(
@@ -174,7 +189,11 @@ def test_parsing_a_problem_gives_the_problem(seed: int) -> None:
         problem = problems.make(rng)
         assert problems.read(problem.question) == problem
         assert problems.valid(
-            {"question": problem.question, "rationale": problem.rationale, "answer": str(problem.answer)}
+            {
+                "question": problem.question,
+                "rationale": problem.rationale,
+                "answer": str(problem.answer),
+            }
         )
 
 
@@ -200,7 +219,8 @@ def test_a_rationale_is_right_in_every_step_and_in_its_answer(
 
 
 def test_a_question_of_no_template_has_no_answer() -> None:
-    for question in ("How tall is Tom?", "", "Tom has 12 apples.", "Tom has 12 apples. How many apples does Tom have now?"):  # fmt: skip
+    for question in ("How tall is Tom?", "", "Tom has 12 apples.", "Tom has 12 apples. How many"
+        " apples does Tom have now?"):  # fmt: skip
         assert problems.read(question) is None
         assert not problems.valid({"question": question, "rationale": "1 + 1 = 2.", "answer": "2"})
 
@@ -212,7 +232,8 @@ def test_a_question_of_no_template_has_no_answer() -> None:
          ["An elephant is an animal.", "An elephant has a trunk.", "An elephant can swim."]),
         ("A dog, an animal that can bark, has a tail and a nose.",
          ["A dog is an animal.", "A dog can bark.", "A dog has a tail.", "A dog has a nose."]),
-        ("A cat is soft, and it can meow and jump.", ["A cat is soft.", "A cat can meow.", "A cat can jump."]),
+        ("A cat is soft, and it can meow and jump.", ["A cat is soft.", "A cat can meow.",
+        "A cat can jump."]),
         ("A bus, which is big, has a door, while a pen is made of plastic.",
          ["A bus is big.", "A bus has a door.", "A pen is made of plastic."]),
     ],
@@ -232,7 +253,9 @@ def test_a_proposition_that_is_not_in_its_sentence_is_not_supported() -> None:
 def test_every_sentence_has_two_to_four_facts_of_the_table(table: Table) -> None:
     world, rng = sentences.Sentences(table), random.Random(0)
     said = {
-        " ".join(["a", fact[0], sentences.predicate(fact)]) for fact in table.facts if fact[1] != "PartOf"
+        " ".join(["a", fact[0], sentences.predicate(fact)])
+        for fact in table.facts
+        if fact[1] != "PartOf"
     }
     for _ in range(300):
         found = sentences.propositions(world.sentence(rng.choice(world.names), rng))

@@ -22,7 +22,8 @@ def row(text: str) -> dict[str, Any]:
     return found[0]
 
 
-@pytest.mark.parametrize("text", ["heavier", "much more dangerous", "have longer trunks", "weigh more", "run faster", "less furry"])  # fmt: skip
+@pytest.mark.parametrize("text", ["heavier", "much more dangerous", "have longer"
+    " trunks", "weigh more", "run faster", "less furry"])  # fmt: skip
 def test_comparatives_of_good_form_pass(text: str) -> None:
     assert ComparativeForm().check(row(text), KIND) is None
 
@@ -47,7 +48,10 @@ def test_words_may_be_allowed() -> None:
 def test_a_third_thing_is_named_in_the_reason() -> None:
     rows = [row("larger than dogs"), row("larger than cats")]
     batch = pa.RecordBatch.from_pylist(rows)
-    assert BothEntities().reject(batch, KIND) == ["speaks of 'dogs', neither 'elephant' nor 'cat'", None]
+    assert BothEntities().reject(batch, KIND) == [
+        "speaks of 'dogs', neither 'elephant' nor 'cat'",
+        None,
+    ]
 
 
 @pytest.mark.parametrize(

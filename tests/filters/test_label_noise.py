@@ -123,7 +123,9 @@ def test_a_way_that_is_none_is_refused() -> None:
 def test_planted_errors_in_real_queries_are_found() -> None:
     rows = [row for part in read_rows(BANKING / "train.parquet", ["text", "label"]) for row in part]
     names = sorted({row["label"] for row in rows})[:10]
-    texts, labels = zip(*[(row["text"], row["label"]) for row in rows if row["label"] in names], strict=True)
+    texts, labels = zip(
+        *[(row["text"], row["label"]) for row in rows if row["label"] in names], strict=True
+    )
     noisy, wrong = planted(list(labels), 0.1)
     found = find_label_noise(texts, noisy)
     hits = wrong & set(found.wrong)

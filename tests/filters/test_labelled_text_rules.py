@@ -63,7 +63,9 @@ def test_a_text_that_names_its_label_is_found_in_any_writing() -> None:
     assert [one is not None for one in found] == [True, False, True, False]
 
 
-def test_a_text_of_the_evaluation_set_is_rejected_whatever_its_case_and_punctuation(tmp_path: Path) -> None:
+def test_a_text_of_the_evaluation_set_is_rejected_whatever_its_case_and_punctuation(
+    tmp_path: Path,
+) -> None:
     kind = evaluated(tmp_path, "Where's my card?", "Other")
     (why, none) = judged(
         Contaminated(near=False), ("where's my  CARD", "x"), ("Where is my card", "x"), kind=kind
@@ -76,7 +78,9 @@ def test_a_text_that_is_nearly_one_of_the_evaluation_set_is_rejected_with_its_si
     tmp_path: Path,
 ) -> None:
     kind = evaluated(tmp_path, "How long will it take until my new card is delivered to me?")
-    (why,) = judged(Contaminated(), ("How long will it take until my new card is delivered?", "x"), kind=kind)
+    (why,) = judged(
+        Contaminated(), ("How long will it take until my new card is delivered?", "x"), kind=kind
+    )
     assert why is not None
     assert why.startswith("is near (0.8")
 

@@ -27,7 +27,8 @@ LONG = "I would like to have my money back for the red shoes that I ordered from
 def rows(*texts: str, **columns: list[Any]) -> list[dict[str, Any]]:
     return [
         {
-            "text": text, "label": "refund", "id": f"{i:08x}", "completion_key": f"key-{i:02d}", "logprob": None,
+            "text": text, "label": "refund", "id": f"{i:08x}", "completion_key": f"key-{i:02d}",
+            "logprob": None,
             **{name: values[i] for name, values in columns.items()},
         }
         for i, text in enumerate(texts)
@@ -67,7 +68,9 @@ def test_what_is_said_of_two_texts_is_their_exact_similarity() -> None:
 def random_rows(count: int) -> list[dict[str, Any]]:
     rng = random.Random(0)
     words = [
-        f"{a}{b}" for a in ("ba", "do", "ki", "lu", "me", "so") for b in ("n", "r", "st", "la", "vi", "po")
+        f"{a}{b}"
+        for a in ("ba", "do", "ki", "lu", "me", "so")
+        for b in ("n", "r", "st", "la", "vi", "po")
     ]
     texts = [" ".join(rng.choices(words, k=12)) for _ in range(count // 3)]
     for _ in range(count - len(texts)):
@@ -91,11 +94,15 @@ def test_no_two_rows_that_stay_are_near_and_every_rejected_one_is_near_one_that_
     taken = random_rows(300)
     fell = rejected(NearDuplicate(threshold=0.7), taken)
     kept = {
-        row["completion_key"]: shingles(normal_text(row["text"])) for row in taken if row["id"] not in fell
+        row["completion_key"]: shingles(normal_text(row["text"]))
+        for row in taken
+        if row["id"] not in fell
     }
     assert all(why.split()[1] in kept for why in fell.values())
     names = list(kept)
-    pairs = [(a, b) for i, a in enumerate(names) for b in names[:i] if jaccard(kept[a], kept[b]) >= 0.7]
+    pairs = [
+        (a, b) for i, a in enumerate(names) for b in names[:i] if jaccard(kept[a], kept[b]) >= 0.7
+    ]
     # A pair at the threshold may be missed with a probability of 1 - RECALL.
     assert len(pairs) <= 1
 

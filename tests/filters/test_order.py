@@ -1,4 +1,6 @@
-"""Claims put in order: what is rejected lies on a cycle, nothing more than needed goes, and none is left."""
+"""Claims put in order: what is rejected lies on a cycle, nothing more than needed goes, and none is
+left.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from synthkd.filters.order import Numbers, Order, OrderRule, components, put_in_
 nx = pytest.importorskip("networkx")
 
 EDGES = st.lists(
-    st.tuples(st.integers(0, 8), st.integers(0, 8), st.integers(1, 4), st.integers(0, 1)), max_size=40
+    st.tuples(st.integers(0, 8), st.integers(0, 8), st.integers(1, 4), st.integers(0, 1)),
+    max_size=40,
 )
 Edges = list[tuple[int, int, int, int]]
 
@@ -98,7 +101,9 @@ def test_claims_on_no_cycle_are_never_touched(edges: Edges) -> None:
     more, less, weight, axis = columns(edges)
     found = put_in_order(more, less, weight, axis, against=0.0)
     whole = graph(edges, np.ones(len(edges), dtype=bool))
-    part = {node: i for i, nodes in enumerate(nx.strongly_connected_components(whole)) for node in nodes}
+    part = {
+        node: i for i, nodes in enumerate(nx.strongly_connected_components(whole)) for node in nodes
+    }
     for i, (one, other, _, line) in enumerate(edges):
         assert (found.tangle[i] >= 0) == (part[line, one] == part[line, other])
         assert not found.rejected[i] or found.tangle[i] >= 0
@@ -111,7 +116,9 @@ def test_the_order_of_claims_carries_no_meaning(edges: list[tuple[int, int]], se
     more, less = np.array(edges, dtype=np.int64).reshape(-1, 2).T
     weight = 1.0 + (more * 3 + less) % 4
     at_once = put_in_order(more, less, weight).rejected[place]
-    assert at_once.tolist() == put_in_order(more[place], less[place], weight[place]).rejected.tolist()
+    assert (
+        at_once.tolist() == put_in_order(more[place], less[place], weight[place]).rejected.tolist()
+    )
 
 
 @pytest.mark.slow
@@ -121,13 +128,19 @@ def test_components_are_those_of_another_library(edges: list[tuple[int, int]]) -
     part = components(tail, head)
     known = list(nx.strongly_connected_components(nx.DiGraph(edges)))
     assert {frozenset(nodes) for nodes in known} == {
-        frozenset(np.flatnonzero(part == number).tolist()) for number in set(part[np.unique([tail, head])])
+        frozenset(np.flatnonzero(part == number).tolist())
+        for number in set(part[np.unique([tail, head])])
     }
 
 
 @pytest.mark.slow
-@given(edges=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=60), seed=st.integers(0, 99))
-def test_an_order_takes_an_edge_unless_it_closes_a_cycle(edges: list[tuple[int, int]], seed: int) -> None:
+@given(
+    edges=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=60),
+    seed=st.integers(0, 99),
+)
+def test_an_order_takes_an_edge_unless_it_closes_a_cycle(
+    edges: list[tuple[int, int]], seed: int
+) -> None:
     order, known = Order(np.random.default_rng(seed).random(10)), nx.DiGraph()
     known.add_nodes_from(range(10))
     for begin, end in edges:

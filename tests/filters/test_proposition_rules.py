@@ -103,7 +103,8 @@ def test_joined_predicates_are_found_in_what_a_parser_says() -> None:
 
     words = ["Ann", "sings", "and", "dances", "well"]
     doc = Doc(
-        spacy.blank("en").vocab, words, pos=["PROPN", "VERB", "CCONJ", "VERB", "ADV"], heads=[1, 1, 1, 1, 3],
+        spacy.blank("en").vocab, words, pos=["PROPN", "VERB", "CCONJ", "VERB", "ADV"], heads=[1, 1,
+        1, 1, 3],
         deps=["nsubj", "ROOT", "cc", "conj", "advmod"], tags=["NNP", "VBZ", "CC", "VBZ", "RB"],
     )  # fmt: skip
     assert joined_predicates(doc) == ["dances"]
@@ -157,19 +158,25 @@ def test_other_words_are_counted_where_asked() -> None:
     source = "A hawk, an animal, sees mice."
     assert reason(Grounded(), "A waterbird is an animal.", source=source) is None
     strict = Grounded(new_words=0)
-    assert reason(strict, "A waterbird is an animal.", source=source) == "not in the source: word 'waterbird'"
+    assert (
+        reason(strict, "A waterbird is an animal.", source=source)
+        == "not in the source: word 'waterbird'"
+    )
     assert reason(strict, "The hawk can see a mouse.", source=source) is not None
     assert reason(strict, "A hawk is an animal.", source=source) is None
     assert reason(Grounded(new_words=1), "A waterbird is an animal.", source=source) is None
 
 
 def test_without_a_source_the_sentence_is_looked_at() -> None:
-    assert reason(Grounded(), "The mayor is Bob.", sentence="The mayor is Bob.", source=None) is None
+    assert (
+        reason(Grounded(), "The mayor is Bob.", sentence="The mayor is Bob.", source=None) is None
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("two hundred and five", 205), ("three thousand", 3000), ("1.5 million", 1_500_000), ("ninety-nine", 99), ("seventh", 7)],
+    [("two hundred and five", 205), ("three thousand", 3000), ("1.5 million", 1_500_000),
+    ("ninety-nine", 99), ("seventh", 7)],
 )  # fmt: skip
 def test_numbers_in_words_have_a_value(text: str, value: int) -> None:
     assert Fraction(value) in text_numbers(text)

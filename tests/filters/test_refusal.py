@@ -123,7 +123,13 @@ def test_the_rule_looks_at_the_text_of_its_kind_and_says_why() -> None:
     tails = ["cutting bread", "None", "I cannot answer"]
     rows = pa.RecordBatch.from_pylist(
         [
-            {"head": "none", "relation": "UsedFor", "tail": tail, "finish_reason": "stop", "raw": tail}
+            {
+                "head": "none",
+                "relation": "UsedFor",
+                "tail": tail,
+                "finish_reason": "stop",
+                "raw": tail,
+            }
             for tail in tails
         ]
     )

@@ -78,13 +78,21 @@ def test_a_text_cut_by_the_token_limit_is_unfinished() -> None:
 def several_texts(raw: str, *texts: str) -> list[str | None]:
     """The verdicts on texts of one answer that the token limit cut."""
     kind = LabelledTextKind(several=True)
-    rows = [{"text": text, "label": "refund", "finish_reason": "length", "raw": raw} for text in texts]
-    return Unfinished().reject(pa.RecordBatch.from_pylist(rows, schema=candidate_schema(kind)), kind)
+    rows = [
+        {"text": text, "label": "refund", "finish_reason": "length", "raw": raw} for text in texts
+    ]
+    return Unfinished().reject(
+        pa.RecordBatch.from_pylist(rows, schema=candidate_schema(kind)), kind
+    )
 
 
 @pytest.mark.parametrize(
     "raw",
-    ["- Give it back.\n- I want my mo", "1. Give it back.\n2. **I want my mo", "Give it back.\nI want my mo"],
+    [
+        "- Give it back.\n- I want my mo",
+        "1. Give it back.\n2. **I want my mo",
+        "Give it back.\nI want my mo",
+    ],
 )
 def test_of_several_texts_in_a_cut_answer_the_last_is_unfinished(raw: str) -> None:
     assert several_texts(raw, "Give it back.", "I want my mo") == [None, "cut by max_tokens"]
@@ -115,13 +123,18 @@ def test_a_head_is_its_own_tail_only_where_the_relation_may_be_reflexive() -> No
         {"head": "PersonX prays", "relation": name, "tail": "PersonX prays"}
         for name in ("xWant", "xReact", "HinderedBy")
     ]
-    assert [bool(reason) for reason in SelfLoop().reject(batch(*rows), KIND)] == [False, False, True]
+    assert [bool(reason) for reason in SelfLoop().reject(batch(*rows), KIND)] == [
+        False,
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "चाय पीना", "ঘর মোছা", "தண்ணீர் குடித்தல்", "ดื่มน้ำ", "ផឹកទឹក", "كِتَابَةُ رِسَالَة", "לִכְתֹּב", "می‌روم", "cafe\u0301", "uo\u0302\u0301ng", "物を゙",
+        "चाय पीना", "ঘর মোছা", "தண்ணீர் குடித்தல்", "ดื่มน้ำ", "ផឹកទឹក", "كِتَابَةُ"
+            " رِسَالَة", "לִכְתֹּב", "می‌روم", "cafe\u0301", "uo\u0302\u0301ng", "物を゙",
         "❤️", "👩‍🔧", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "C++", "C#", ".NET", "50%", "24/7", "(rarely) £5", "A+", "R&D",
     ],
 )  # fmt: skip
@@ -221,7 +234,9 @@ def test_a_result_decides_again_without_scoring_again() -> None:
 LINES = st.one_of(
     st.text(max_size=40),
     st.lists(
-        st.sampled_from(["the", "knife", "A", "cut", "é", "２", "_", "?", " ", "\u3000", "and", "\t"])
+        st.sampled_from(
+            ["the", "knife", "A", "cut", "é", "２", "_", "?", " ", "\u3000", "and", "\t"]
+        )
     ).map(" ".join),
 )
 
@@ -230,7 +245,8 @@ LINES = st.one_of(
 @pytest.mark.parametrize(
     "rule",
     [
-        Empty(), TooLong(max_words=3), TooLong(max_characters=5), TooShort(), SelfLoop(), Echo(), Unfinished(),
+        Empty(), TooLong(max_words=3), TooLong(max_characters=5), TooShort(), SelfLoop(), Echo(),
+        Unfinished(),
         Characters(), StartsWith(prefix="the"), Echo(column="head"), SelfLoop(column="head"),
     ],
     ids=lambda rule: rule.name,
@@ -264,7 +280,8 @@ def test_a_rule_may_look_at_any_column_of_a_row() -> None:
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        ({"empty": {"column": "tial"}}, "rule 'empty': no column 'tial' in rows of the kind 'triple' .did you mean 'tail'"),
+        ({"empty": {"column": "tial"}}, "rule 'empty': no column 'tial' in rows of the kind"
+            " 'triple' .did you mean 'tail'"),
         ({"empty": {"column": "votes"}}, "rule 'empty': no column 'votes'"),
         ({"empty": {"colum": "tail"}}, "rule 'empty': no option 'colum'"),
     ],
@@ -299,7 +316,10 @@ def test_what_several_processes_observed_is_put_together() -> None:
 
 DUPLICATED = st.lists(
     st.tuples(
-        st.sampled_from("ab"), st.sampled_from("wxyz"), st.sampled_from([None, -1.0, -2.0]), st.booleans()
+        st.sampled_from("ab"),
+        st.sampled_from("wxyz"),
+        st.sampled_from([None, -1.0, -2.0]),
+        st.booleans(),
     ),
     max_size=12,
 )
@@ -310,7 +330,9 @@ DUPLICATED = st.lists(
 def test_of_equal_candidates_one_stays_and_recurrence_counts_completions(rows: list[Any]) -> None:
     table = pa.Table.from_pylist(
         [{"id": i, "completion_key": k, "logprob": p} for i, k, p, _ in rows],
-        schema=pa.schema([("id", pa.string()), ("completion_key", pa.string()), ("logprob", pa.float64())]),
+        schema=pa.schema(
+            [("id", pa.string()), ("completion_key", pa.string()), ("logprob", pa.float64())]
+        ),
     )
     found = find_duplicates(table, [row[3] for row in rows])
     for name in "ab":

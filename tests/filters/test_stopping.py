@@ -16,7 +16,9 @@ VOTES = st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=24
 
 @pytest.mark.slow
 @given(VOTES, st.integers(1, 5), st.integers(1, 4))
-def test_the_exact_rule_never_changes_the_majority(votes: list[str | None], first: int, step: int) -> None:
+def test_the_exact_rule_never_changes_the_majority(
+    votes: list[str | None], first: int, step: int
+) -> None:
     asked = asked_of(votes, Stopping(confidence=None), first, step)
     assert leader(votes[:asked]) == leader(votes)
 
@@ -35,7 +37,9 @@ def test_nothing_is_asked_that_cannot_change_the_answer(votes: list[str | None])
 
 @pytest.mark.slow
 @given(VOTES, st.floats(0.5, 0.999))
-def test_a_confidence_asks_no_more_than_the_exact_rule(votes: list[str | None], confidence: float) -> None:
+def test_a_confidence_asks_no_more_than_the_exact_rule(
+    votes: list[str | None], confidence: float
+) -> None:
     assert asked_of(votes, Stopping(confidence), 3, 2) <= asked_of(votes, Stopping(None), 3, 2)
 
 

@@ -31,7 +31,8 @@ def held(votes: list[Vote], weighted: bool = False) -> dict[Vote, tuple[object, 
     ask, say, who, weight = zip(*votes, strict=True)
     found = tally(list(ask), list(say), list(who), weight if weighted else None)
     columns = (
-        found.votes, found.asked, found.agreement, found.margin, found.entropy, found.leads, found.tied,
+        found.votes, found.asked, found.agreement, found.margin, found.entropy, found.leads,
+        found.tied,
     )  # fmt: skip
     rows = zip(*(column.tolist() for column in columns), strict=True)
     return {vote: tuple(map(str, row)) for vote, row in zip(votes, rows, strict=True)}
@@ -56,7 +57,10 @@ def test_an_answer_that_more_than_half_give_leads_and_shares_with_none(votes: li
             most = max(Counter(a for _, a, _ in said).values())
             # A completion may give several answers, so two may each have more than half.
             assert (leads == "True") == (int(str(count)) == most)
-            assert tied == "False" or sum(n == most for n in Counter(a for _, a, _ in said).values()) > 1
+            assert (
+                tied == "False"
+                or sum(n == most for n in Counter(a for _, a, _ in said).values()) > 1
+            )
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Any text that a server can send is read back from the journal unchanged.
 
-One thing cannot be kept: half of a surrogate pair, which no file holds, becomes the replacement character.
+One thing cannot be kept: half of a surrogate pair, which no file holds, becomes the replacement
+character.
 """
 
 from __future__ import annotations
@@ -88,7 +89,9 @@ def test_a_text_comes_back_from_an_export_as_it_was_sent(texts: list[str]) -> No
         assert export_parquet(here, file) == len(texts)
         assert import_parquet(there, file).new == len(texts)
         with Journal(there) as journal:
-            assert read(journal, list(stored)) == {name: kept(text) for name, text in stored.items()}
+            assert read(journal, list(stored)) == {
+                name: kept(text) for name, text in stored.items()
+            }
 
 
 @pytest.mark.slow

@@ -26,7 +26,8 @@ def request(number: int, samples: int = 1) -> Request:
     return Request("who", (message,), Sampling(n=samples), tuple(range(samples)), "i")
 
 
-#: Claims a run, reserves five requests, marks two as sent, one of them as refused without a bill, and waits.
+#: Claims a run, reserves five requests, marks two as sent, one of them as refused without a bill,
+#: and waits.
 DIES = """
 import sys
 from synthkd.journal import Journal
@@ -145,7 +146,9 @@ def test_two_runs_of_different_names_do_not_wait_for_each_other(path: Path) -> N
         assert claim.is_run_alive(path, "b")
 
 
-@pytest.mark.parametrize("name", ["ordinary", "with spaces/and..slashes", "naïve \ud800", "x" * 400])
+@pytest.mark.parametrize(
+    "name", ["ordinary", "with spaces/and..slashes", "naïve \ud800", "x" * 400]
+)
 def test_any_name_of_a_run_has_a_file_beside_the_journal(path: Path, name: str) -> None:
     place = claim.claim_path(path, name)
     assert place.parent == path.parent
@@ -154,7 +157,9 @@ def test_any_name_of_a_run_has_a_file_beside_the_journal(path: Path, name: str) 
 
 
 @pytest.mark.parametrize("content", [b"my notes", b"\x00\x01", b"synthkd ruin"])
-def test_a_foreign_file_at_the_place_of_a_claim_is_refused_and_stays(path: Path, content: bytes) -> None:
+def test_a_foreign_file_at_the_place_of_a_claim_is_refused_and_stays(
+    path: Path, content: bytes
+) -> None:
     claim.claim_path(path, RUN).write_bytes(content)
     with Journal(path) as journal, pytest.raises(JournalError, match="not a file of synthkd"):
         journal.claim(RUN).__enter__()
@@ -213,7 +218,10 @@ def test_kills_under_a_cap_cost_at_most_what_was_on_the_wire(
     with Journal(path) as journal, journal.claim(RUN):
         assert journal.spending(RUN).unknown_dollars == pytest.approx(0.25 * kills)
         room = Caps(dollars=0.25 * kills + 1.0)
-        assert len(journal.reserve([request(i) for i in range(9)], RUN, [(0.5, 1)] * 9, room).granted) == 2
+        assert (
+            len(journal.reserve([request(i) for i in range(9)], RUN, [(0.5, 1)] * 9, room).granted)
+            == 2
+        )
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

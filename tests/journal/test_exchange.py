@@ -19,7 +19,11 @@ from synthkd.requests import Completion, Request, Sampling
 
 REQUESTS = [
     Request(
-        "who", ({"role": "user", "content": f"hello {i}"},), Sampling(extra_body={"a": [1.5]}), (0,), f"{i}"
+        "who",
+        ({"role": "user", "content": f"hello {i}"},),
+        Sampling(extra_body={"a": [1.5]}),
+        (0,),
+        f"{i}",
     )
     for i in range(4)
 ]
@@ -30,13 +34,18 @@ def exported(tmp_path: Path) -> list[dict[str, Any]]:
     with Journal(tmp_path / "from.sqlite") as journal:
         journal.reserve(REQUESTS)
         journal.store_answers(
-            [Completion(r.request_id, 0, "hi", "stop", 3, 1, -0.5, 0.1, 0.01, "m", 7) for r in REQUESTS]
+            [
+                Completion(r.request_id, 0, "hi", "stop", 3, 1, -0.5, 0.1, 0.01, "m", 7)
+                for r in REQUESTS
+            ]
         )
     export_parquet(tmp_path / "from.sqlite", tmp_path / "out.parquet")
     return pq.read_table(tmp_path / "out.parquet").to_pylist()
 
 
-def imported(folder: Path, rows: list[dict[str, Any]], schema: pa.Schema = SCHEMA) -> journal_io.ImportReport:
+def imported(
+    folder: Path, rows: list[dict[str, Any]], schema: pa.Schema = SCHEMA
+) -> journal_io.ImportReport:
     pq.write_table(pa.Table.from_pylist(rows, schema), folder / "in.parquet")
     return import_parquet(folder / "to.sqlite", folder / "in.parquet")
 

@@ -39,15 +39,18 @@ def state(folder: Path) -> dict[str, bytes]:
 
 
 STRANGE = {
-    "a trigger": "CREATE TRIGGER t AFTER INSERT ON completions BEGIN UPDATE completions SET text='no'; END",
-    "a trigger on the ledger": "CREATE TRIGGER t AFTER UPDATE ON spending BEGIN DELETE FROM spending; END",
+    "a trigger": "CREATE TRIGGER t AFTER INSERT ON completions BEGIN UPDATE completions SET"
+    " text='no'; END",
+    "a trigger on the ledger": "CREATE TRIGGER t AFTER UPDATE ON spending BEGIN DELETE FROM"
+    " spending; END",
     "a view": "CREATE VIEW completions2 AS SELECT * FROM completions",
     "a table": "CREATE TABLE notes (text)",
     "an index": "CREATE INDEX i ON completions (text)",
     "an index on an expression": "CREATE INDEX i ON completions (length(text))",
     "a full-text table": "CREATE VIRTUAL TABLE f USING fts5(text)",
     "a column": "ALTER TABLE completions ADD COLUMN more TEXT",
-    "a generated column": "ALTER TABLE completions ADD COLUMN more TEXT GENERATED ALWAYS AS (text || 'x') VIRTUAL",
+    "a generated column": "ALTER TABLE completions ADD COLUMN more TEXT GENERATED ALWAYS AS (text"
+    " || 'x') VIRTUAL",
     "another name": "ALTER TABLE completions RENAME TO complete",
 }
 
@@ -79,7 +82,9 @@ def test_another_programs_database_is_refused_and_stays_as_it_is(
 
 def test_another_programs_table_of_our_name_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "app.sqlite"
-    alter(path, "CREATE TABLE meta (key TEXT, value BLOB)", "INSERT INTO meta VALUES ('version', 3)")
+    alter(
+        path, "CREATE TABLE meta (key TEXT, value BLOB)", "INSERT INTO meta VALUES ('version', 3)"
+    )
     with pytest.raises(JournalError, match="'meta'"):
         Journal(path)
 
@@ -223,6 +228,9 @@ def test_a_copy_holds_what_the_log_holds_while_a_run_is_on(path: Path) -> None:
 
 def test_a_copy_is_never_written_over_a_file(path: Path) -> None:
     (path.parent / "mine").write_text("mine")
-    with Journal(path, read_only=True) as journal, pytest.raises(JournalError, match="a file already"):
+    with (
+        Journal(path, read_only=True) as journal,
+        pytest.raises(JournalError, match="a file already"),
+    ):
         journal.copy(path.parent / "mine")
     assert (path.parent / "mine").read_text() == "mine"

@@ -34,7 +34,8 @@ def test_a_committed_completion_is_read_back_whole(path: Path) -> None:
     with Journal(path) as journal:
         assert journal.completions([ID])[ID][0] == completion(0)
         assert journal.request(ID) == {
-            "identity": "who", "messages": list(REQUEST.messages), "sampling": REQUEST.sampling.key_parameters()
+            "identity": "who", "messages": list(REQUEST.messages),
+            "sampling": REQUEST.sampling.key_parameters()
         }  # fmt: skip
 
 
@@ -97,7 +98,9 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         Journal(tmp_path / "journal.sqlite")
 
 
-def test_an_export_can_be_imported_and_nothing_is_imported_twice(path: Path, tmp_path: Path) -> None:
+def test_an_export_can_be_imported_and_nothing_is_imported_twice(
+    path: Path, tmp_path: Path
+) -> None:
     with Journal(path) as journal:
         journal.reserve([REQUEST])
         journal.store_answers([completion(0), completion(1, "naïve — text\n")])
@@ -116,7 +119,9 @@ def test_threads_may_write_and_read_at_the_same_time(path: Path) -> None:
 
     def work(journal: Journal, worker: int) -> None:
         for i in range(30):
-            request = Request("who", ({"role": "user", "content": f"{worker}-{i}"},), Sampling(), (0,), "i")
+            request = Request(
+                "who", ({"role": "user", "content": f"{worker}-{i}"},), Sampling(), (0,), "i"
+            )
             journal.reserve([request])
             journal.store_answers([Completion(request.request_id, 0, "x", "stop")])
             assert journal.cached_indexes([request.request_id]) == {request.request_id: {0}}

@@ -27,8 +27,12 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "journal.sqlite"
     with Journal(path) as journal:
         journal.reserve([request(i) for i in range(3)], "first", [(0.25, 100)] * 3)
-        journal.store_answers([Completion(request(0).request_id, 0, "x", "stop", 30, 4, price=0.5)], "first")
-        journal.store_answers([Failure(request(1).request_id, 0, "timeout", "", tokens=None)], "first")
+        journal.store_answers(
+            [Completion(request(0).request_id, 0, "x", "stop", 30, 4, price=0.5)], "first"
+        )
+        journal.store_answers(
+            [Failure(request(1).request_id, 0, "timeout", "", tokens=None)], "first"
+        )
     return path
 
 
@@ -117,7 +121,9 @@ def test_settle_holds_for_a_run_that_has_only_reserved(path: Path) -> None:
 def test_damaged_pages_are_reported_as_a_damaged_journal(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         (size,) = db.execute("PRAGMA page_size").fetchone()
-        roots = db.execute("SELECT rootpage FROM sqlite_master WHERE name IN ('completions', 'spending')")
+        roots = db.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name IN ('completions', 'spending')"
+        )
         pages = [page for (page,) in roots]
     data = bytearray(path.read_bytes())
     for page in pages:

@@ -40,7 +40,9 @@ def test_a_reservation_is_replaced_by_the_real_cost(path: Path) -> None:
         journal.reserve([request(1, samples=2)], "run", [(0.25, 100)])
         assert journal.spending("run") == Spending(in_flight_dollars=0.5, in_flight_tokens=200)
         journal.store_answers([paid(request(1, samples=2), 0.01, 7)], "run")
-        assert journal.spending("run") == Spending(0.01, 10, in_flight_dollars=0.25, in_flight_tokens=100)
+        assert journal.spending("run") == Spending(
+            0.01, 10, in_flight_dollars=0.25, in_flight_tokens=100
+        )
         second = Completion(
             request(1, samples=2).request_id, 1, "x", "stop", 3, 5, price=0.02, counts_prompt=False
         )
@@ -55,22 +57,36 @@ def test_only_the_first_requests_with_room_under_the_caps_are_granted(path: Path
         reservation = journal.reserve(requests, "run", [(1.0, 10)] * 5, Caps(dollars=3.0))
         assert reservation == Reservation(requests[:3], requests[3:], [])
         assert journal.counts().in_flight == 3
-        assert journal.reserve(requests[3:], "run", [(1.0, 10)] * 2, Caps(dollars=3.0)).granted == []
+        assert (
+            journal.reserve(requests[3:], "run", [(1.0, 10)] * 2, Caps(dollars=3.0)).granted == []
+        )
         journal.store_answers([paid(requests[0], 0.1)], "run")
-        # $2 in flight and $0.10 paid leave no room for $1; with $0.20 paid and $1 in flight there is.
-        assert journal.reserve(requests[3:], "run", [(1.0, 10)] * 2, Caps(dollars=3.0)).granted == []
+        # $2 in flight and $0.10 paid leave no room for $1; with $0.20 paid and $1 in flight there
+        # is.
+        assert (
+            journal.reserve(requests[3:], "run", [(1.0, 10)] * 2, Caps(dollars=3.0)).granted == []
+        )
         journal.store_answers([paid(requests[1], 0.1)], "run")
         assert (
-            journal.reserve(requests[3:], "run", [(1.0, 10)] * 2, Caps(dollars=3.0)).granted == requests[3:4]
+            journal.reserve(requests[3:], "run", [(1.0, 10)] * 2, Caps(dollars=3.0)).granted
+            == requests[3:4]
         )
 
 
 def test_a_cap_on_tokens_holds_like_one_on_dollars(path: Path) -> None:
     requests = [request(i) for i in range(4)]
     with Journal(path) as journal:
-        assert journal.reserve(requests, "run", [(0.0, 10)] * 4, Caps(tokens=25)).granted == requests[:2]
-        journal.store_answers([paid(requests[0], 0.0, written=4), paid(requests[1], 0.0, written=4)], "run")
-        assert journal.reserve(requests[2:], "run", [(0.0, 10)] * 2, Caps(tokens=25)).granted == requests[2:3]
+        assert (
+            journal.reserve(requests, "run", [(0.0, 10)] * 4, Caps(tokens=25)).granted
+            == requests[:2]
+        )
+        journal.store_answers(
+            [paid(requests[0], 0.0, written=4), paid(requests[1], 0.0, written=4)], "run"
+        )
+        assert (
+            journal.reserve(requests[2:], "run", [(0.0, 10)] * 2, Caps(tokens=25)).granted
+            == requests[2:3]
+        )
         assert journal.spending("run").tokens == 14
 
 
@@ -84,7 +100,9 @@ def test_the_tighter_of_two_caps_decides(path: Path) -> None:
 def test_a_cap_may_be_used_up_to_its_last_cent(path: Path) -> None:
     requests = [request(i) for i in range(11)]
     with Journal(path) as journal:
-        assert len(journal.reserve(requests, "run", [(0.1, 1)] * 11, Caps(dollars=1.0)).granted) == 10
+        assert (
+            len(journal.reserve(requests, "run", [(0.1, 1)] * 11, Caps(dollars=1.0)).granted) == 10
+        )
 
 
 def test_without_caps_all_requests_are_granted(path: Path) -> None:
@@ -111,7 +129,9 @@ def test_a_failure_that_was_billed_counts(path: Path) -> None:
 def test_a_failure_of_unknown_cost_is_charged_its_reservation(path: Path) -> None:
     with Journal(path) as journal:
         journal.reserve([request(1)], "run", [(0.25, 100)])
-        journal.store_answers([Failure(request(1).request_id, 0, "timeout", "", tokens=None)], "run")
+        journal.store_answers(
+            [Failure(request(1).request_id, 0, "timeout", "", tokens=None)], "run"
+        )
         assert journal.spending("run") == Spending(0.0, 0, 0.25, 100)
 
 

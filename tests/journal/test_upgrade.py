@@ -39,7 +39,9 @@ INSERT INTO meta VALUES ('version', '1');
 """
 ROWS = 50
 REQUESTS = [
-    Request("who", ({"role": "user", "content": f"naïve {i} 🐦"},), Sampling(n=4), (0, 1, 2, 3), "i")
+    Request(
+        "who", ({"role": "user", "content": f"naïve {i} 🐦"},), Sampling(n=4), (0, 1, 2, 3), "i"
+    )
     for i in range(ROWS)
 ]
 COMPLETIONS = [
@@ -98,7 +100,12 @@ def read_whole(path: Path) -> None:
                 "identity": "who", "messages": list(request.messages), "sampling": request.sampling.key_parameters()
             }  # fmt: skip
         counts = journal.counts()
-    assert (counts.requests, counts.completions, counts.failures, counts.in_flight) == (50, 100, 50, 50)
+    assert (counts.requests, counts.completions, counts.failures, counts.in_flight) == (
+        50,
+        100,
+        50,
+        50,
+    )
 
 
 def test_a_journal_of_version_1_is_upgraded_and_read_back_whole(old: Path) -> None:
@@ -131,9 +138,13 @@ def test_an_upgraded_journal_has_the_columns_of_a_new_one(old: Path, tmp_path: P
 
     def columns(path: Path) -> dict[str, list[str]]:
         db = sqlite3.connect(path)
-        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'")]
+        tables = [
+            name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'")
+        ]
         found = {
-            table: [f"{name} {kind}" for _, name, kind, *_ in db.execute(f"PRAGMA table_info({table})")]
+            table: [
+                f"{name} {kind}" for _, name, kind, *_ in db.execute(f"PRAGMA table_info({table})")
+            ]
             for table in tables
         }
         db.close()
@@ -174,10 +185,13 @@ upgrade(db)
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "at", ["BEGIN", "ADD COLUMN tokens", "CREATE TABLE spending", "CREATE TABLE batch_rows", "COMMIT"]
+    "at",
+    ["BEGIN", "ADD COLUMN tokens", "CREATE TABLE spending", "CREATE TABLE batch_rows", "COMMIT"],
 )
 def test_a_kill_in_the_middle_of_an_upgrade_leaves_the_old_journal(old: Path, at: str) -> None:
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(old), at], capture_output=True, text=True)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(old), at], capture_output=True, text=True
+    )
     assert killed.stdout == "there\n", killed.stderr
     assert version(old) == "1"
     db = sqlite3.connect(old)
@@ -189,10 +203,16 @@ def test_a_kill_in_the_middle_of_an_upgrade_leaves_the_old_journal(old: Path, at
 
 @pytest.mark.slow
 def test_processes_that_open_an_old_journal_at_the_same_time_all_succeed(old: Path) -> None:
-    code = "import sys; from synthkd.journal import Journal; print(Journal(sys.argv[1]).counts().completions)"
+    code = (
+        "import sys; from synthkd.journal import Journal;"
+        " print(Journal(sys.argv[1]).counts().completions)"
+    )
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", code, str(old)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", code, str(old)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for _ in range(3)
     ]
@@ -206,7 +226,9 @@ def test_the_error_after_which_sqlite_rolled_back_is_raised(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     db = sqlite3.connect(":memory:", isolation_level=None)
-    statement = "CREATE TABLE t (x UNIQUE); INSERT INTO t VALUES (1); INSERT OR ROLLBACK INTO t VALUES (1)"
+    statement = (
+        "CREATE TABLE t (x UNIQUE); INSERT INTO t VALUES (1); INSERT OR ROLLBACK INTO t VALUES (1)"
+    )
     monkeypatch.setitem(schema._STEPS, 1, statement)
     with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
         schema.upgrade(db)

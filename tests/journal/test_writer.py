@@ -60,7 +60,9 @@ def test_many_answers_share_a_few_transactions(path: Path) -> None:
     async def work(journal: Journal, writer: JournalWriter) -> int:
         commits: list[str] = []
         journal._db.set_trace_callback(lambda statement: commits.append(statement))
-        await while_a_commit_is_under_way(journal, [writer.store_answers([answer(i)]) for i in range(100)])
+        await while_a_commit_is_under_way(
+            journal, [writer.store_answers([answer(i)]) for i in range(100)]
+        )
         journal._db.set_trace_callback(None)
         return commits.count("COMMIT")
 

@@ -22,18 +22,26 @@ from synthkd.text.json_values import json_texts, json_value
 
 #: Decorations: what stands before and behind an answer.
 AROUND = [
-    ("**", "**"), ("*", "*"), ("__", "__"), ("_", "_"), ("***", "***"), ("~~", "~~"), ("`", "`"), ("```", "```"), ("“", "”"), ("„", "“"),
-    ("«", "»"), ("「", "」"), ("‘", "’"), ('"', '"'), ('"', '",'), ('"', '".'), ("● ", ""), ("•", ""), ("▪ ", ""), ("— ", ""), ("–", ""), ("- ", ""),
-    ("* ", ""), ("+ ", ""), ("- [ ] ", ""), ("> ", ""), ("## ", ""), ("1. ", ""), ("12) ", ""), ("(3) ", ""), ("1\\. ", ""), ("**1.** ", ""),
-    ("[2] ", ""), ("b) ", ""), ("(ii) ", ""), ("③ ", ""), ("2️⃣ ", ""), ("✅ ", ""), ("→ ", ""), ("👉 ", ""), ("Tail: ", ""), ("**Tail:** ", ""),
-    ("**Answer**: ", ""), ("Answer 1: ", ""), ("A: ", ""), ("Output：", ""), ("- **", "**"), ("1. **", "**."), ("**", "** "), ("**", ""), ("", "**"),
-    ("", "\\"), ("", ";"), ("", " …"), ("<tail>", "</tail>"), ("<b>", "</b>"), ("\\boxed{", "}"), ("\\text{", "}"), ("$", "$"), ("``", "''"),
+    ("**", "**"), ("*", "*"), ("__", "__"), ("_", "_"), ("***", "***"), ("~~", "~~"), ("`", "`"),
+    ("```", "```"), ("“", "”"), ("„", "“"),
+    ("«", "»"), ("「", "」"), ("‘", "’"), ('"', '"'), ('"', '",'), ('"', '".'), ("● ", ""), ("•", ""),
+    ("▪ ", ""), ("— ", ""), ("–", ""), ("- ", ""),
+    ("* ", ""), ("+ ", ""), ("- [ ] ", ""), ("> ", ""), ("## ", ""), ("1. ", ""), ("12) ", ""),
+    ("(3) ", ""), ("1\\. ", ""), ("**1.** ", ""),
+    ("[2] ", ""), ("b) ", ""), ("(ii) ", ""), ("③ ", ""), ("2️⃣ ", ""), ("✅ ", ""), ("→ ", ""),
+    ("👉 ", ""), ("Tail: ", ""), ("**Tail:** ", ""),
+    ("**Answer**: ", ""), ("Answer 1: ", ""), ("A: ", ""), ("Output：", ""), ("- **", "**"),
+    ("1. **", "**."), ("**", "** "), ("**", ""), ("", "**"),
+    ("", "\\"), ("", ";"), ("", " …"), ("<tail>", "</tail>"), ("<b>", "</b>"), ("\\boxed{", "}"),
+    ("\\text{", "}"), ("$", "$"), ("``", "''"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("before", "behind"), AROUND)
 @pytest.mark.parametrize("text", ["drinking tea", "चाय पीना"])
-def test_a_decorated_answer_is_read_without_decorations(before: str, behind: str, text: str) -> None:
+def test_a_decorated_answer_is_read_without_decorations(
+    before: str, behind: str, text: str
+) -> None:
     assert clean_line(f"{before}{text}{behind}") == text
 
 
@@ -64,8 +72,10 @@ def test_nested_decorations_are_removed(around: list[str]) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "-5 degrees", "–5 degrees", "+5", "3.5 mm", "10:30 train", "$5", "C++", "C#", ".NET", "A+", "A-", "#1 hit", "J. K. Rowling", "2+2",
-        "2 * 3 * 4", "'tis the season", '"A" and "B"', "rock 'n' roll", "👍", "AC/DC", ":)", "a", "A", "E = mc^2", "f(x)", "10% off", "don't",
+        "-5 degrees", "–5 degrees", "+5", "3.5 mm", "10:30 train", "$5", "C++", "C#", ".NET", "A+",
+        "A-", "#1 hit", "J. K. Rowling", "2+2",
+        "2 * 3 * 4", "'tis the season", '"A" and "B"', "rock 'n' roll", "👍", "AC/DC", ":)", "a",
+        "A", "E = mc^2", "f(x)", "10% off", "don't",
     ],
 )  # fmt: skip
 def test_signs_of_the_answer_itself_stay(text: str) -> None:
@@ -90,11 +100,17 @@ def tails(text: str, kind: TripleKind = SEVERAL) -> Any:
 @pytest.mark.parametrize(
     "text",
     [
-        "```\ndrinking tea\nholding pens\n```", "Here are the tails:\n- drinking tea\n- holding pens", "**Tails:**\n1. drinking tea\n2. holding pens",
-        '["drinking tea", "holding pens"]', '```json\n["drinking tea", "holding pens"]\n```', '{"tails": ["drinking tea", "holding pens"]}',
-        'Sure:\n```json\n[{"tail": "drinking tea"}, {"tail": "holding pens"}]\n```\nHope it helps', '{"tail": "drinking tea"}\n{"tail": "holding pens"}',
-        '["drinking tea", "holding pens", "stor', '[{"tail": "drinking tea"}, {"tail": "holding pens"}, {"tail": "sto',
-        '{"answers": ["drinking tea", "holding pens",', '["drinking tea", "holding pens",]', "Tail:\ndrinking tea\n---\nholding pens",
+        "```\ndrinking tea\nholding pens\n```",
+        "Here are the tails:\n- drinking tea\n- holding pens",
+        "**Tails:**\n1. drinking tea\n2. holding pens",
+        '["drinking tea", "holding pens"]', '```json\n["drinking tea", "holding'
+            ' pens"]\n```', '{"tails": ["drinking tea", "holding pens"]}',
+        'Sure:\n```json\n[{"tail": "drinking tea"}, {"tail": "holding pens"}]\n```\nHope it helps',
+        '{"tail": "drinking tea"}\n{"tail": "holding pens"}',
+        '["drinking tea", "holding pens", "stor', '[{"tail": "drinking tea"}, {"tail": "holding'
+            ' pens"}, {"tail": "sto',
+        '{"answers": ["drinking tea", "holding pens",', '["drinking tea", "holding'
+            ' pens",]', "Tail:\ndrinking tea\n---\nholding pens",
     ],
 )  # fmt: skip
 def test_a_list_of_any_form_is_read_item_by_item(text: str) -> None:
@@ -107,9 +123,9 @@ def test_json_without_a_whole_item_is_malformed(text: str) -> None:
 
 
 def test_a_stem_in_another_unicode_form_is_removed() -> None:
-    assert KIND.parse("cafe\u0301 is used for drinking tea", {"head": "café", "relation": "UsedFor"}) == [
-        {"head": "café", "relation": "UsedFor", "tail": "drinking tea"}
-    ]
+    assert KIND.parse(
+        "cafe\u0301 is used for drinking tea", {"head": "café", "relation": "UsedFor"}
+    ) == [{"head": "café", "relation": "UsedFor", "tail": "drinking tea"}]
 
 
 @pytest.mark.parametrize(
@@ -182,27 +198,35 @@ DOCUMENT = {"document_id": "d", "text": "An elephant is an animal that has a tru
 @pytest.mark.parametrize(
     "text",
     [
-        "<s>\n- **An elephant has a trunk.**\n</s>", "1\\. An elephant has a trunk.", "**1.** An elephant has a trunk.", "Proposition 1: An elephant has a trunk.",
-        "- An **elephant** has a trunk.", "“An elephant has a trunk.”", '["An elephant has a trunk.", "An eleph', '```json\n["An elephant has a trunk."',
+        "<s>\n- **An elephant has a trunk.**\n</s>", "1\\. An elephant has a"
+            " trunk.", "**1.** An elephant has a trunk.", "Proposition 1: An elephant has a trunk.",
+        "- An **elephant** has a trunk.", "“An elephant has a trunk.”", '["An elephant has a'
+            ' trunk.", "An eleph', '```json\n["An elephant has a trunk."',
     ],
 )  # fmt: skip
 def test_a_decorated_proposition_is_read(text: str) -> None:
     pytest.importorskip("spacy")
     found = PropositionKind().parse(text, DOCUMENT)
     assert not isinstance(found, Malformed)
-    assert [one["proposition"] for one in found if one["proposition"]] == ["An elephant has a trunk."]
+    assert [one["proposition"] for one in found if one["proposition"]] == [
+        "An elephant has a trunk."
+    ]
 
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
 
 @pytest.mark.slow
 @given(st.lists(st.text(max_size=8), min_size=1, max_size=5), st.data())
-def test_a_list_truncated_anywhere_gives_whole_texts_only(texts: list[str], data: st.DataObject) -> None:
+def test_a_list_truncated_anywhere_gives_whole_texts_only(
+    texts: list[str], data: st.DataObject
+) -> None:
     written = json.dumps(texts, ensure_ascii=data.draw(st.booleans()))
     cut = written[: data.draw(st.integers(1, len(written)))]
     found = json_value(cut)

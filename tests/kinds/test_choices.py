@@ -1,4 +1,6 @@
-"""Choices in answers: by label or by words, with every common decoration; several labels are malformed."""
+"""Choices in answers: by label or by words, with every common decoration; several labels are
+malformed.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +94,9 @@ def test_a_label_with_any_decoration_names_its_choice(
     label: str, phrase: str, decoration: str, end: str, data: st.DataObject
 ) -> None:
     written = data.draw(
-        st.sampled_from([label, *WIDE[label], f"{label}) {LABELS[label]}", f"{label}. {LABELS[label]}"])
+        st.sampled_from(
+            [label, *WIDE[label], f"{label}) {LABELS[label]}", f"{label}. {LABELS[label]}"]
+        )
     )
     # Without an answer phrase, a label with reasons behind it is a sentence like others.
     text = phrase + decoration.format(written) + (end if phrase or len(end) < 3 else "")
@@ -107,14 +111,18 @@ def test_a_label_with_any_decoration_names_its_choice(
     st.sampled_from(PHRASES[:-1]),
     st.sampled_from(["{}", "**{}**", "({})", "${}$", "option {}"]),
 )
-def test_several_labels_are_malformed(labels: list[str], join: str, phrase: str, decoration: str) -> None:
+def test_several_labels_are_malformed(
+    labels: list[str], join: str, phrase: str, decoration: str
+) -> None:
     assert read(phrase + join.join(decoration.format(label) for label in labels)) is None
 
 
 @settings(max_examples=100)
 @given(
     st.permutations([*LABELS]).map(lambda labels: labels[:2]),
-    st.sampled_from(["{}) {}", "{}: {}", "**{}. {}**", "({}) {}", "{} ({})", "{} - {}", "Option {}: {}"]),
+    st.sampled_from(
+        ["{}) {}", "{}: {}", "**{}. {}**", "({}) {}", "{} ({})", "{} - {}", "Option {}: {}"]
+    ),
     st.sampled_from(PHRASES[:6]),
 )
 def test_a_label_with_the_words_of_another_choice_is_malformed(
@@ -137,7 +145,11 @@ def test_a_label_with_the_words_of_another_choice_is_malformed(
         ("Option A is correct.", "copper"),
         ("(B) is right.", "tin"),
         ("It bends, and so it is soft.\n\n**A**", "copper"),
-        ("**B) Tin**\n\nBecause it melts first, long before the two others that are asked about.", "tin"),
+        (
+            "**B) Tin**\n\nBecause it melts first, long before the two others that are asked"
+            " about.",
+            "tin",
+        ),
         ("The answer is tin, not copper.", "tin"),
         ("The answer is a lead ore.", "lead ore"),
         ("Answer: tin (B)", "tin"),
@@ -150,7 +162,9 @@ def test_a_label_with_the_words_of_another_choice_is_malformed(
         ("Answer: 1", None),
     ],
 )
-def test_articles_and_remarks_on_other_choices_are_not_labels(text: str, answer: str | None) -> None:
+def test_articles_and_remarks_on_other_choices_are_not_labels(
+    text: str, answer: str | None
+) -> None:
     assert read(text) == answer
 
 
@@ -158,8 +172,16 @@ def test_articles_and_remarks_on_other_choices_are_not_labels(text: str, answer:
     ("choices", "text", "answer"),
     [
         (["heat", "light", "both A and B", "none of these"], "Answer: C", "both A and B"),
-        (["heat", "light", "both A and B", "none of these"], "Answer: both A and B", "both A and B"),
-        (["heat", "light", "both A and B", "none of these"], "Answer: **C) Both A and B**", "both A and B"),
+        (
+            ["heat", "light", "both A and B", "none of these"],
+            "Answer: both A and B",
+            "both A and B",
+        ),
+        (
+            ["heat", "light", "both A and B", "none of these"],
+            "Answer: **C) Both A and B**",
+            "both A and B",
+        ),
         (["(a) and (b)", "(b) and (c)", "only (a)"], "Answer: B", "(b) and (c)"),
         (["(a) and (b)", "(b) and (c)", "only (a)"], "Answer: (C) only (a)", "only (a)"),
     ],
@@ -224,10 +246,13 @@ def test_numbers_and_signs_in_choices_keep_their_meaning(
 
 
 @pytest.mark.parametrize(
-    ("gold", "right"), [("B", True), ("(b)", True), ("**B**", True), ("tin", True), ("A", False), ("Z", None)]
+    ("gold", "right"),
+    [("B", True), ("(b)", True), ("**B**", True), ("tin", True), ("A", False), ("Z", None)],
 )
 def test_a_gold_choice_is_read_like_an_answer(gold: str, right: bool | None) -> None:
-    found = RationaleKind().parse("Answer: **B**", {"question": "Which?", "choices": METALS, "gold": gold})
+    found = RationaleKind().parse(
+        "Answer: **B**", {"question": "Which?", "choices": METALS, "gold": gold}
+    )
     assert isinstance(found, list)
     assert found[0]["right"] is right
 
@@ -256,13 +281,16 @@ def test_a_choice_that_is_denied_or_corrected_is_never_the_answer(
     labels: list[str], form: str, worded: bool
 ) -> None:
     said, other = (
-        (LABELS[label] for label in labels) if worded and "?" not in form and "..." not in form else labels
+        (LABELS[label] for label in labels)
+        if worded and "?" not in form and "..." not in form
+        else labels
     )
     assert read(form.format(said, other)) in (None, LABELS[labels[1]]), form.format(said, other)
 
 
 @pytest.mark.parametrize(
-    "text", ["copper or tin", "copper and tin", "(A) tin", "B: copper", "not copper", "everything but tin"]
+    "text",
+    ["copper or tin", "copper and tin", "(A) tin", "B: copper", "not copper", "everything but tin"],
 )
 def test_a_short_text_that_names_two_or_denies_one_is_malformed(text: str) -> None:
     assert read(text) is None
@@ -270,7 +298,14 @@ def test_a_short_text_that_names_two_or_denies_one_is_malformed(text: str) -> No
 
 @pytest.mark.parametrize(
     "text",
-    ["I choose A", "I'd go with (A).", "It's A.", "Ans: A", "I would say **A**", "I think it's copper"],
+    [
+        "I choose A",
+        "I'd go with (A).",
+        "It's A.",
+        "Ans: A",
+        "I would say **A**",
+        "I think it's copper",
+    ],
 )
 def test_a_choice_behind_a_verb_of_choosing_is_read(text: str) -> None:
     assert read(text) == "copper"
@@ -292,7 +327,9 @@ def test_a_choice_behind_a_verb_of_choosing_is_read(text: str) -> None:
         ("[red] ore|[grey] ore", ("[red] ore", "[grey] ore")),
     ],
 )
-def test_choices_are_read_as_texts_from_every_form_of_cell(choices: Any, texts: tuple[str, ...]) -> None:
+def test_choices_are_read_as_texts_from_every_form_of_cell(
+    choices: Any, texts: tuple[str, ...]
+) -> None:
     row = {"question": "Which?", "choices": choices}
     assert RationaleKind().check(row) is None
     assert choices_of(row) == texts
@@ -301,8 +338,10 @@ def test_choices_are_read_as_texts_from_every_form_of_cell(choices: Any, texts: 
 @pytest.mark.parametrize(
     "choices",
     [
-        ["red", None], ["red", float("nan")], ["red", ""], [["red"], ["grey"]], [{"x": 1}, {"y": 2}], [b"\xff", "red"],
-        "['red' 'grey']", "['red', 'gr", {"label": ["A", "B"], "text": ["red"]}, {"A": None, "B": "red"}, "red", ["red"],
+        ["red", None], ["red", float("nan")], ["red", ""], [["red"], ["grey"]], [{"x": 1},
+        {"y": 2}], [b"\xff", "red"],
+        "['red' 'grey']", "['red', 'gr", {"label": ["A", "B"], "text": ["red"]}, {"A": None,
+        "B": "red"}, "red", ["red"],
     ],
 )  # fmt: skip
 def test_choices_without_texts_are_refused(choices: Any) -> None:

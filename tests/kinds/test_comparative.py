@@ -94,7 +94,15 @@ def test_a_text_without_a_claim_is_malformed_with_a_reason(text: str, reason: st
 
 
 @pytest.mark.parametrize(
-    "text", ["neither", "An elephant or a cat", "They weigh the same.", "Both.", "I do not know", "heavier"]
+    "text",
+    [
+        "neither",
+        "An elephant or a cat",
+        "They weigh the same.",
+        "Both.",
+        "I do not know",
+        "heavier",
+    ],
 )
 def test_an_answer_without_a_name_is_malformed(text: str) -> None:
     assert isinstance(KIND.parse(text, ASKED), Malformed)
@@ -122,13 +130,18 @@ def test_comparatives_have_an_axis_and_a_direction(text: str, axis: str, directi
     assert (found["attribute"], found["direction"]) == (axis, direction)
 
 
-@pytest.mark.parametrize("text", ["often larger than dogs", "Dogs are larger than cats", "Compared to dogs, elephants are larger"])  # fmt: skip
+@pytest.mark.parametrize("text", ["often larger than dogs", "Dogs are larger than cats",
+"Compared to dogs, elephants are larger"])  # fmt: skip
 def test_a_third_thing_in_the_answer_is_noted(text: str) -> None:
     assert one(text)["third"] == "dogs"
 
 
 def test_antonyms_and_the_order_of_the_pair_leave_a_claim_the_same() -> None:
-    said = ["Elephants are heavier than cats.", "Cats are much lighter than elephants.", "weigh more"]
+    said = [
+        "Elephants are heavier than cats.",
+        "Cats are much lighter than elephants.",
+        "weigh more",
+    ]
     assert len({KIND.identity(one(text)) for text in said}) == 1
     assert KIND.identity(one("lighter")) != KIND.identity(one("heavier"))
 
@@ -143,7 +156,9 @@ COMPARATIVES = st.sampled_from(
     sorted({*map(graded, ADJECTIVES), *KNOWN, "more mysterious", "less fragile", "easier to carry"})
 )
 OWNED = st.sampled_from(["longer trunks", "more legs", "fewer teeth", "bigger ears"])
-DONE = st.sampled_from([f"{verb} more" for verb in VERBS] + ["run faster", "swim faster", "jump higher"])
+DONE = st.sampled_from(
+    [f"{verb} more" for verb in VERBS] + ["run faster", "swim faster", "jump higher"]
+)
 
 
 @st.composite
@@ -155,12 +170,17 @@ def candidates(draw: st.DrawFn) -> dict[str, Any]:
             st.tuples(st.sampled_from(["can", ""]), DONE),
         )
     )
-    adverb, quantifier = draw(st.sampled_from(("", *ADVERBS))), draw(st.sampled_from(("", *QUANTIFIERS)))
+    adverb, quantifier = (
+        draw(st.sampled_from(("", *ADVERBS))),
+        draw(st.sampled_from(("", *QUANTIFIERS))),
+    )
     if auxiliary == "may" and words.split()[0] not in KNOWN | {"more", "less"}:
         auxiliary = "are"
     quantifier = "" if words.split()[0] in VERBS else quantifier
     row = draw(
-        st.sampled_from([ROW, {"left": "water", "right": "ox"}, {"left": "guinea pig", "right": "pig"}])
+        st.sampled_from(
+            [ROW, {"left": "water", "right": "ox"}, {"left": "guinea pig", "right": "pig"}]
+        )
     )
     said = " ".join(word for word in (auxiliary, adverb, quantifier, words) if word)
     return one(f"{plural(row['left'])} {said}", row)
@@ -184,7 +204,12 @@ def test_normal_forms_are_stable(candidate: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-@given(left=st.text(max_size=30), right=st.text(max_size=30), text=st.text(max_size=80), asked=st.booleans())
+@given(
+    left=st.text(max_size=30),
+    right=st.text(max_size=30),
+    text=st.text(max_size=80),
+    asked=st.booleans(),
+)
 def test_no_name_makes_the_parser_raise(left: str, right: str, text: str, asked: bool) -> None:
     row = {"left": left, "right": right, **({"comparative": "heavier"} if asked else {})}
     for said in (text, f"{left} are heavier than {right}", f"Compared to {right}, {left} {text}"):
@@ -200,7 +225,9 @@ def test_every_graded_adjective_is_read_as_its_own_axis() -> None:
         assert (found.axis, found.way) == (axis, way), adjective
 
 
-@pytest.mark.parametrize("word", ["other", "water", "tiger", "never", "number", "rather", "butter", "per"])
+@pytest.mark.parametrize(
+    "word", ["other", "water", "tiger", "never", "number", "rather", "butter", "per"]
+)
 def test_words_that_only_end_like_a_comparative_are_not_comparatives(word: str) -> None:
     assert meaning(word) is None
 
@@ -208,8 +235,10 @@ def test_words_that_only_end_like_a_comparative_are_not_comparatives(word: str) 
 @pytest.mark.parametrize(
     ("noun", "many"),
     [
-        ("cat", "cats"), ("mouse", "mice"), ("guinea pig", "guinea pigs"), ("pony", "ponies"), ("peach", "peaches"), ("ox", "oxen"),
-        ("cup of tea", "cups of tea"), ("water", "water"), ("sheep", "sheep"), ("scissors", "scissors"), ("cats", "cats"),
+        ("cat", "cats"), ("mouse", "mice"), ("guinea pig", "guinea pigs"), ("pony", "ponies"),
+        ("peach", "peaches"), ("ox", "oxen"),
+        ("cup of tea", "cups of tea"), ("water", "water"), ("sheep", "sheep"), ("scissors",
+        "scissors"), ("cats", "cats"),
         ("bus", "buses"), ("child", "children"), ("grass snake", "grass snakes"),
     ],
 )  # fmt: skip
@@ -223,7 +252,9 @@ def test_every_noun_of_the_everyday_world_is_recognised_in_the_plural() -> None:
     from everyday.table import Table
 
     names = [name for name in Table.load().entries if name != "glass"]
-    assert {name: entity_key(plural(name)) for name in names} == {name: entity_key(name) for name in names}
+    assert {name: entity_key(plural(name)) for name in names} == {
+        name: entity_key(name) for name in names
+    }
 
 
 def test_uncountable_nouns_take_the_singular() -> None:

@@ -37,7 +37,9 @@ def test_details_have_a_column_of_their_type_and_do_not_change_the_id() -> None:
     schema = candidate_schema(Measured())
     assert str(schema.field("start").type) == "int32"
     assert str(schema.field("share").type) == "double"
-    assert Measured().identity({"thing": "x", "start": 1}) == Measured().identity({"thing": "x", "start": 2})
+    assert Measured().identity({"thing": "x", "start": 1}) == Measured().identity(
+        {"thing": "x", "start": 2}
+    )
 
 
 def test_triples_of_one_head_and_relation_vote_on_the_tail() -> None:

@@ -24,10 +24,13 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "proposition": (
         {"document_id": "d", "text": "An elephant is an animal that has a trunk. It can swim."},
         {},
-        "<s>\n- An elephant is an animal.\n- An elephant has a trunk.\n</s>\n<s>\n- An elephant can swim.\n</s>",
+        "<s>\n- An elephant is an animal.\n- An elephant has a trunk.\n</s>\n<s>\n- An elephant can"
+        " swim.\n</s>",
     ),
     "rationale": (
-        {"question": "Tom has 12 apples. He gives 5 apples to Ann. How many apples does Tom have left?"},
+        {
+            "question": "Tom has 12 apples. He gives 5 apples to Ann. How many apples does Tom have left?"
+        },
         {},
         " Tom has 12 apples. 12 - 5 = 7. The answer is 7.",
     ),
@@ -36,9 +39,12 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 NAMES = sorted(plugins.names("kinds"))
 #: Bits that parsers look for, and bits that they do not expect.
 BITS = [
-    "<s>", "</s>", "- ", "\n", "\n\n", "{", "}", '{"answers": [', "]", '"', "Question:", "Answer:", "The answer is", "Message:",
-    "(a)", "<<1/0=3>>", "1 / 0 = 2", "9" * 400, "½", "-", "than", "more", "less", "\x00", "\x1b[31m", "\u202e", "\ud7ff", "ﷺ",
-    "你好", "אבג", "😀", "'", "```json\n", "%", "$1,000.50", "²", "are", "Compared to", "\t", "\r\n", "\u2028", "#" * 50,
+    "<s>", "</s>", "- ", "\n", "\n\n", "{", "}", '{"answers": [', "]", '"', "Question:", "Answer:",
+    "The answer is", "Message:",
+    "(a)", "<<1/0=3>>", "1 / 0 = 2", "9" * 400, "½", "-", "than", "more", "less", "\x00",
+    "\x1b[31m", "\u202e", "\ud7ff", "ﷺ",
+    "你好", "אבג", "😀", "'", "```json\n", "%", "$1,000.50", "²", "are", "Compared to", "\t", "\r\n",
+    "\u2028", "#" * 50,
 ]  # fmt: skip
 
 
@@ -88,7 +94,9 @@ def check(kind: Kind, found: Any) -> None:
 
 
 @pytest.mark.slow
-def test_the_answer_of_the_table_parses_and_its_sentence_parses_to_the_same_candidate(made: Any) -> None:
+def test_the_answer_of_the_table_parses_and_its_sentence_parses_to_the_same_candidate(
+    made: Any,
+) -> None:
     kind, row, answer = made
     found = kind.parse(answer, row)
     assert not isinstance(found, Malformed)
@@ -108,7 +116,11 @@ def test_no_parser_raises_on_any_text(made: Any, text: str) -> None:
 
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None)
-@given(bits=st.lists(st.sampled_from(BITS), max_size=12), cut=st.integers(0, 200), place=st.integers(0, 200))
+@given(
+    bits=st.lists(st.sampled_from(BITS), max_size=12),
+    cut=st.integers(0, 200),
+    place=st.integers(0, 200),
+)
 def test_no_parser_raises_on_a_truncated_and_padded_answer(
     made: Any, bits: list[str], cut: int, place: int
 ) -> None:
@@ -139,7 +151,10 @@ def fuzzed(answer: str, seed: int = 0) -> list[str]:
 @pytest.mark.parametrize("name", [name for name in NAMES if name in KINDS])
 def test_every_fuzzed_completion_has_an_outcome(name: str, tmp_path: Path) -> None:
     texts = fuzzed(KINDS[name][2])
-    lines = [json.dumps({"input_id": "i", "sample_index": i, "text": text}) for i, text in enumerate(texts)]
+    lines = [
+        json.dumps({"input_id": "i", "sample_index": i, "text": text})
+        for i, text in enumerate(texts)
+    ]
     (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n")
     plan = plan_run(recipe(tmp_path, name, len(texts)))
     ids = [asked.input_id for group in plan.batches() for asked in group]

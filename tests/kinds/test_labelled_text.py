@@ -19,7 +19,10 @@ from synthkd.kinds.labelled_text.kind import LabelledTextKind
 from synthkd.stages.plan import plan_run
 
 INTENTS = ROOT / "corpora" / "everyday" / "intents.yaml"
-TWO = {"refund": "The customer wants the money back.", "exchange": "The customer wants another size."}
+TWO = {
+    "refund": "The customer wants the money back.",
+    "exchange": "The customer wants another size.",
+}
 
 
 def kind(**options: Any) -> LabelledTextKind:
@@ -70,7 +73,9 @@ def test_decorations_around_a_text_are_removed(answer: str, text: str) -> None:
 
 
 def test_lines_are_several_texts_and_a_heading_gives_their_label() -> None:
-    answer = "Here are three:\n1. Give it back.\n2. 'I want my money.'\n\nIntent: Exchange\n- Swap it."
+    answer = (
+        "Here are three:\n1. Give it back.\n2. 'I want my money.'\n\nIntent: Exchange\n- Swap it."
+    )
     assert texts(kind(several=True).parse(answer, {"label": "refund"})) == [
         ("Give it back.", "refund"),
         ("I want my money.", "refund"),
@@ -86,11 +91,17 @@ def test_a_json_list_is_read_with_the_labels_in_it(wrap: str) -> None:
         "Now.",
     ]
     found = kind(several=True).parse(wrap.format(json.dumps(items)), {"label": "refund"})
-    assert texts(found) == [("Give it back.", "refund"), ("Swap it.", "exchange"), ("Now.", "refund")]
+    assert texts(found) == [
+        ("Give it back.", "refund"),
+        ("Swap it.", "exchange"),
+        ("Now.", "refund"),
+    ]
 
 
 def test_a_truncated_json_list_gives_its_whole_items() -> None:
-    answer = '[{"text": "One.", "label": "refund"}, {"text": "Two.", "label": "refund"}, {"text": "Thr'
+    answer = (
+        '[{"text": "One.", "label": "refund"}, {"text": "Two.", "label": "refund"}, {"text": "Thr'
+    )
     assert texts(kind(several=True).parse(answer, {"label": "refund"})) == [
         ("One.", "refund"),
         ("Two.", "refund"),
@@ -121,7 +132,8 @@ def test_parsing_a_verbalized_candidate_gives_the_candidate(text: str, several: 
 
 def test_one_text_with_two_labels_is_one_question_with_two_answers() -> None:
     one, other = (
-        {"text": text, "label": label} for text, label in (("Hi, there!", "refund"), ("hi there", "exchange"))
+        {"text": text, "label": label}
+        for text, label in (("Hi, there!", "refund"), ("hi there", "exchange"))
     )
     assert kind().vote_on(one) == kind().vote_on(other)
     assert kind().vote_for(one) != kind().vote_for(other)
@@ -131,7 +143,8 @@ def test_a_class_expands_to_every_combination_of_axes_and_contrast() -> None:
     one = kind(axes={"style": ["polite", "short"], "length": ["long"]}, contrast=True)
     rows = one.expand({"label": "refund"})
     assert [(row["style"], row["length"], row["contrast"]) for row in rows] == [
-        ("polite", "long", ""), ("polite", "long", "exchange"), ("short", "long", ""), ("short", "long", "exchange"),
+        ("polite", "long", ""), ("polite", "long", "exchange"), ("short", "long", ""), ("short",
+        "long", "exchange"),
     ]  # fmt: skip
 
 
@@ -158,7 +171,10 @@ def test_a_rows_own_axes_are_kept() -> None:
         ({"taxonomy": ["refund", "exchange", "refund"]}, "row 3: the class 'refund' stands twice"),
         ({"taxonomy": ["a_b", "A b"]}, "reads the same as 'a_b'"),
         ({"taxonomy": ["a", ""]}, "row 2: a class has no label"),
-        ({"taxonomy": [{"label": "a", "near": ["c"]}, {"label": "b"}]}, "near 'c', which is no class"),
+        (
+            {"taxonomy": [{"label": "a", "near": ["c"]}, {"label": "b"}]},
+            "near 'c', which is no class",
+        ),
         ({"taxonomy": [{"name": "a"}]}, "no column 'label'"),
     ],
 )
@@ -169,17 +185,23 @@ def test_an_invalid_taxonomy_is_refused(options: dict[str, Any], says: str) -> N
 
 @pytest.mark.parametrize(
     "options",
-    [{"axes": {"style": "polite"}}, {"axes": {"label": ["a"]}}, {"axes": "style"}, {"per_class": 0}, {"per_class": 10**9}, {"texts": 0}, {"contrast": True, "taxonomy": None},
+    [{"axes": {"style": "polite"}}, {"axes": {"label": ["a"]}}, {"axes": "style"}, {"per_class": 0},
+    {"per_class": 10**9}, {"texts": 0}, {"contrast": True, "taxonomy": None},
      {"real": 3}, {"taxonomy": 3}],
 )  # fmt: skip
 def test_an_option_that_cannot_be_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises((ValueError, RecipeError), match=r"axes|per_class|texts|contrast|real|taxonomy"):
+    with pytest.raises(
+        (ValueError, RecipeError), match=r"axes|per_class|texts|contrast|real|taxonomy"
+    ):
         kind(**options)
 
 
-def test_real_rows_of_an_unknown_class_are_refused_with_the_row_and_the_nearest(tmp_path: Path) -> None:
+def test_real_rows_of_an_unknown_class_are_refused_with_the_row_and_the_nearest(
+    tmp_path: Path,
+) -> None:
     with pytest.raises(
-        KindError, match=r"real.csv row 2: the taxonomy has no class 'refnd' \(did you mean 'refund'"
+        KindError,
+        match=r"real.csv row 2: the taxonomy has no class 'refnd' \(did you mean 'refund'",
     ):
         kind(real=file(tmp_path, "real.csv", REAL[0], ("x", "refnd")))
 
@@ -229,7 +251,11 @@ def test_inputs_without_labels_are_refused(tmp_path: Path) -> None:
 def test_prompts_show_real_rows_of_the_class_and_marked_ones_of_the_contrast_class(
     name: str, tmp_path: Path
 ) -> None:
-    options = {"real": file(tmp_path, "real.csv", *REAL), "contrast": True, "axes": {"style": ["polite"]}}
+    options = {
+        "real": file(tmp_path, "real.csv", *REAL),
+        "contrast": True,
+        "axes": {"style": ["polite"]},
+    }
     plan = plan_run(recipe(tmp_path, options=options, prompt={"template": f"labelled_text/{name}"}))
     prompts = [asked.request.messages[-1]["content"] for group in plan.batches() for asked in group]
     assert len(prompts) == 4
@@ -238,16 +264,22 @@ def test_prompts_show_real_rows_of_the_class_and_marked_ones_of_the_contrast_cla
     assert "larger" not in plain
     assert TWO["refund"] in plain
     assert "Style: polite." in plain
-    assert 'Texts of the class "exchange", which yours must differ from:\n- Give me a larger one.' in contrast
+    assert (
+        'Texts of the class "exchange", which yours must differ from:\n- Give me a larger one.'
+        in contrast
+    )
 
 
-def test_real_rows_that_lie_in_the_evaluation_set_are_refused_before_anything_is_sent(tmp_path: Path) -> None:
+def test_real_rows_that_lie_in_the_evaluation_set_are_refused_before_anything_is_sent(
+    tmp_path: Path,
+) -> None:
     options = {
         "real": file(tmp_path, "real.csv", *REAL),
         "evaluation": file(tmp_path, "test.csv", ("give it   BACK", "refund")),
     }
     with pytest.raises(
-        KindError, match=r"1 real rows lie in the evaluation set: .*real.csv row 1 'Give it back.' is"
+        KindError,
+        match=r"1 real rows lie in the evaluation set: .*real.csv row 1 'Give it back.' is",
     ):
         plan_run(recipe(tmp_path, options=options))
 
@@ -257,7 +289,11 @@ def test_few_shot_rows_of_any_file_are_checked_against_the_evaluation_set(tmp_pa
     shown = {"path": file(tmp_path, "shots.csv", *REAL), "by": "label"}
     with pytest.raises(KindError, match=r"few-shot row 1 'Give it back\.'"):
         plan_run(
-            recipe(tmp_path, options=options, prompt={"template": "labelled_text/chat", "examples": shown})
+            recipe(
+                tmp_path,
+                options=options,
+                prompt={"template": "labelled_text/chat", "examples": shown},
+            )
         )
 
 

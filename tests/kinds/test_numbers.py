@@ -14,12 +14,27 @@ from synthkd.filters.rationales import AgreesWithGold
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.rationale.equations import equations, wrong_equations
 from synthkd.kinds.rationale.kind import RationaleKind
-from synthkd.kinds.rationale.number_answers import last_number, read_exact_number, read_number, write_number
+from synthkd.kinds.rationale.number_answers import (
+    last_number,
+    read_exact_number,
+    read_number,
+    write_number,
+)
 
 #: How digits are put in threes.
 THREES = ["", ",", ".", "'", "’", "_", "\u00a0", "\u2009", "\u202f", " ", "{,}", r"\,", ",\\!"]
 OTHER_DIGITS = ["0123456789", "٠١٢٣٤٥٦٧٨٩", "०१२३४५६७८९", "０１２３４５６７８９"]
-SIGNS = {"": 1, "+": 1, "-": -1, "−": -1, "‑": -1, "－": -1, "- ": -1, "minus ": -1, "negative ": -1}
+SIGNS = {
+    "": 1,
+    "+": 1,
+    "-": -1,
+    "−": -1,
+    "‑": -1,
+    "－": -1,
+    "- ": -1,
+    "minus ": -1,
+    "negative ": -1,
+}
 EXPONENTS = ["e{}", "E{}", "×10^{}", " x 10^{}", r" \times 10^{{{}}}", "*10**{}"]
 PREFIXES = ["", "$", "€", "US$", "about ", "~", "≈ ", "x = ", "exactly ", "\\$"]
 #: What may stand behind a number, and what it multiplies the number by.
@@ -99,7 +114,18 @@ MORE_BEHIND = [
     "^x",
     "h30",
 ]
-DECORATIONS = ["{}", "**{}**", "*{}*", "`{}`", r"\boxed{{{}}}", "${}$", r"\({}\)", "“{}”", "[{}]", " {} "]
+DECORATIONS = [
+    "{}",
+    "**{}**",
+    "*{}*",
+    "`{}`",
+    r"\boxed{{{}}}",
+    "${}$",
+    r"\({}\)",
+    "“{}”",
+    "[{}]",
+    " {} ",
+]
 
 
 @dataclass(frozen=True)
@@ -122,7 +148,9 @@ def numerals(draw: st.DrawFn) -> Form:
     written = grouped(digits, mark)
     if mark == "," and draw(st.booleans()) and len(digits) > 3:
         head, tail = digits[:-3], digits[-3:]
-        written = ",".join([*reversed([head[max(0, i - 2) : i] for i in range(len(head), 0, -2)]), tail])
+        written = ",".join(
+            [*reversed([head[max(0, i - 2) : i] for i in range(len(head), 0, -2)]), tail]
+        )
     if mark == ".":
         # One group alone would be decimals.
         places = places or ("5" if len(digits) < 7 else "")
@@ -140,7 +168,11 @@ def numerals(draw: st.DrawFn) -> Form:
 @st.composite
 def forms(draw: st.DrawFn) -> Form:
     """A number as it may stand in an answer: sign, prefix, numeral, exponent, suffix, decoration."""
-    numeral, sign, prefix = draw(numerals()), draw(st.sampled_from([*SIGNS])), draw(st.sampled_from(PREFIXES))
+    numeral, sign, prefix = (
+        draw(numerals()),
+        draw(st.sampled_from([*SIGNS])),
+        draw(st.sampled_from(PREFIXES)),
+    )
     suffix, decoration = draw(st.sampled_from([*SUFFIXES])), draw(st.sampled_from(DECORATIONS))
     text, value = numeral.text, numeral.value
     if draw(st.integers(0, 3)) == 0:
@@ -164,7 +196,9 @@ def test_a_number_is_read_as_a_whole_in_every_common_form(form: Form) -> None:
 @pytest.mark.slow
 @settings(max_examples=150)
 @given(numerals(), st.sampled_from(MORE_BEFORE + MORE_BEHIND), st.sampled_from(DECORATIONS))
-def test_a_number_that_is_part_of_more_is_malformed(numeral: Form, more: str, decoration: str) -> None:
+def test_a_number_that_is_part_of_more_is_malformed(
+    numeral: Form, more: str, decoration: str
+) -> None:
     text = more + numeral.text if more in MORE_BEFORE else numeral.text + more
     assert isinstance(read_number(decoration.format(text)), Malformed)
 
@@ -183,8 +217,15 @@ def test_a_gold_answer_is_read_like_an_answer(form: Form) -> None:
 
 @pytest.mark.slow
 @settings(max_examples=100)
-@given(numerals(), numerals(), st.sampled_from(["", "$", "€"]), st.sampled_from(["", " km", " euros", "%"]))
-def test_right_sums_are_not_called_wrong_in_any_form(a: Form, b: Form, prefix: str, suffix: str) -> None:
+@given(
+    numerals(),
+    numerals(),
+    st.sampled_from(["", "$", "€"]),
+    st.sampled_from(["", " km", " euros", "%"]),
+)
+def test_right_sums_are_not_called_wrong_in_any_form(
+    a: Form, b: Form, prefix: str, suffix: str
+) -> None:
     total = write_number(a.value + b.value)
     written = f"{prefix}{a.text}{suffix} + {prefix}{b.text}{suffix} = {prefix}{total}{suffix}"
     assert not wrong_equations(f"So it is {written}."), written
@@ -219,7 +260,12 @@ def in_words(number: int) -> str:
         "nineteen",
     ]
     tens = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
-    for scale, name in ((10**9, "billion"), (10**6, "million"), (1000, "thousand"), (100, "hundred")):
+    for scale, name in (
+        (10**9, "billion"),
+        (10**6, "million"),
+        (1000, "thousand"),
+        (100, "hundred"),
+    ):
         if number >= scale:
             rest = number % scale
             join = " and " if scale == 100 else " "
@@ -363,13 +409,16 @@ def test_a_last_number_is_read_whole(text: str, value: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["It is 5 feet 6 inches", "from 3 to 5", "on 2024-05-01", "at 3:30", "3, 4 and 5", "0730"]
+    "text",
+    ["It is 5 feet 6 inches", "from 3 to 5", "on 2024-05-01", "at 3:30", "3, 4 and 5", "0730"],
 )
 def test_the_end_of_a_longer_expression_is_not_a_last_number(text: str) -> None:
     assert isinstance(last_number(text), Malformed)
 
 
-@pytest.mark.parametrize("text", ["3-5", "2024-05-01", "3:4", "1/2/2024", "5 apples", "some", "3 or 4"])
+@pytest.mark.parametrize(
+    "text", ["3-5", "2024-05-01", "3:4", "1/2/2024", "5 apples", "some", "3 or 4"]
+)
 def test_an_exact_number_is_all_of_a_text(text: str) -> None:
     assert read_exact_number(text) is None
 
@@ -456,7 +505,9 @@ def test_a_row_whose_gold_answer_cannot_be_read_does_not_agree_with_it() -> None
 
 @pytest.mark.parametrize("text", ["5 lbs. 3 oz", "1. 5 apples 2. 3 pears", "3 vs. 4"])
 def test_a_point_does_not_cut_an_answer_in_the_middle(text: str) -> None:
-    found = RationaleKind(answer="number").parse(f"The answer is {text}.", {"question": "How many?"})
+    found = RationaleKind(answer="number").parse(
+        f"The answer is {text}.", {"question": "How many?"}
+    )
     assert isinstance(found, Malformed)
 
 
@@ -492,12 +543,15 @@ def test_a_number_beside_another_that_it_is_compared_with_is_malformed(
     a: Form, b: Form, form: str, sentence: str
 ) -> None:
     text = sentence.format(form.format(a.text, b.text))
-    assert isinstance(RationaleKind(answer="number").parse(text, {"question": "How many?"}), Malformed), text
+    assert isinstance(
+        RationaleKind(answer="number").parse(text, {"question": "How many?"}), Malformed
+    ), text
 
 
 @pytest.mark.parametrize(
     "text",
-    ["V2.0", "build3.1", "COVID-19", "in her mid-30s", "one of four", "one of the seven", "twenty first", "sixty third", "7.30 pm", "Jan. 5"],
+    ["V2.0", "build3.1", "COVID-19", "in her mid-30s", "one of four", "one of the seven",
+    "twenty first", "sixty third", "7.30 pm", "Jan. 5"],
 )  # fmt: skip
 def test_digits_of_a_name_a_time_or_a_place_are_not_a_number(text: str) -> None:
     assert isinstance(read_number(text), Malformed)
@@ -506,8 +560,10 @@ def test_digits_of_a_name_a_time_or_a_place_are_not_a_number(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "number"),
     [
-        (r"1.5\times10^{-3}", Fraction(3, 2000)), (r"2\times10^4", 20000), ("12, more than 10", 12), ("12 rather than 10", 12),
-        ("5 times as many as last year", 5), ("two thirds", Fraction(2, 3)), ("a loss of -5", -5), ("7 pm", 7),
+        (r"1.5\times10^{-3}", Fraction(3, 2000)), (r"2\times10^4", 20000), ("12, more than 10", 12),
+        ("12 rather than 10", 12),
+        ("5 times as many as last year", 5), ("two thirds", Fraction(2, 3)), ("a loss of -5", -5),
+        ("7 pm", 7),
     ],
 )  # fmt: skip
 def test_numbers_near_such_words_are_read(text: str, number: Fraction) -> None:
@@ -516,7 +572,9 @@ def test_numbers_near_such_words_are_read(text: str, number: Fraction) -> None:
 
 def test_two_boxes_in_one_sentence_are_ambiguous() -> None:
     kind = RationaleKind(answer="number")
-    assert isinstance(kind.parse(r"It is \boxed{5} or \boxed{6}.", {"question": "How many?"}), Malformed)
+    assert isinstance(
+        kind.parse(r"It is \boxed{5} or \boxed{6}.", {"question": "How many?"}), Malformed
+    )
     assert not isinstance(
         kind.parse(r"5 or 6. Again: the answer is \boxed{6}.", {"question": "How many?"}), Malformed
     )
@@ -524,7 +582,8 @@ def test_two_boxes_in_one_sentence_are_ambiguous() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["1 / 3 = 33%", "2/3 = 67%", "1/8 = 12.5%", "50¢ + 50¢ = $1", "3 ft + 12 in = 4 ft", "11 + 3 = 2 pm", r"3\times4=12", r"15\div5=3"],
+    ["1 / 3 = 33%", "2/3 = 67%", "1/8 = 12.5%", "50¢ + 50¢ = $1", "3 ft + 12 in = 4 ft",
+    "11 + 3 = 2 pm", r"3\times4=12", r"15\div5=3"],
 )  # fmt: skip
 def test_rounded_percents_units_of_one_dimension_and_clocks_are_not_called_wrong(text: str) -> None:
     assert not wrong_equations(text)

@@ -50,7 +50,9 @@ def test_parsing_a_verbalized_proposition_gives_the_proposition(proposition: str
     assert found["proposition"] == proposition
 
 
-def write(folder: Path, answers: list[list[str]], documents: list[dict[str, Any]], **changes: Any) -> Recipe:
+def write(
+    folder: Path, answers: list[list[str]], documents: list[dict[str, Any]], **changes: Any
+) -> Recipe:
     """A recipe over recorded segmentations: for each chunk in order, one text for each sample."""
     lines = [json.dumps(document) for document in documents]
     (folder / "documents.jsonl").write_text("\n".join(lines) + "\n")
@@ -90,7 +92,9 @@ def test_every_candidate_of_a_run_is_accepted_or_rejected_and_a_document_without
     recipe = write(tmp_path, [["<s>\n- A cat can run.\n- A cat can jump.\n</s>"], [""]], DOCUMENTS)
     result = run(recipe, quiet=True)
     assert (result.counts["asked"], result.counts["accepted"]) == (2, 2)
-    assert result.counts["candidates"] == result.counts["accepted"] + sum(result.counts["rejected"].values())
+    assert result.counts["candidates"] == result.counts["accepted"] + sum(
+        result.counts["rejected"].values()
+    )
     (nothing,) = result.corpus.rejected.to_pylist()
     assert (nothing["sentence"], nothing["rejected_by"]) == ("It rains.", "has_proposition")
     assert nothing["reason"].startswith("no_text")
@@ -111,11 +115,17 @@ def test_a_proposition_that_few_segmentations_have_is_rejected(tmp_path: Path) -
     recipe = write(tmp_path, answers, DOCUMENTS, votes={"min_agreement": 0.5})
     result = run(recipe, quiet=True)
     (kept,) = result.corpus.accepted.to_pylist()
-    assert (kept["proposition"], kept["votes"], round(kept["agreement"], 2)) == ("A cat can run.", 2, 0.67)
+    assert (kept["proposition"], kept["votes"], round(kept["agreement"], 2)) == (
+        "A cat can run.",
+        2,
+        0.67,
+    )
     assert result.counts["rejected"]["votes"] == 2
 
 
-def test_rules_that_would_accept_a_sentence_without_a_proposition_are_refused(tmp_path: Path) -> None:
+def test_rules_that_would_accept_a_sentence_without_a_proposition_are_refused(
+    tmp_path: Path,
+) -> None:
     with pytest.raises(RecipeError, match="put `has_proposition` first"):
         plan_run(write(tmp_path, [], DOCUMENTS, rules=["too_long"]))
 
@@ -138,7 +148,9 @@ def test_a_lone_surrogate_is_named() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["grouped", "plain", "structured", "everyday"])
-def test_every_shipped_template_shows_the_sentences_in_one_line_each(tmp_path: Path, name: str) -> None:
+def test_every_shipped_template_shows_the_sentences_in_one_line_each(
+    tmp_path: Path, name: str
+) -> None:
     recipe = write(
         tmp_path,
         [],
@@ -159,10 +171,13 @@ def test_a_critic_that_is_trained_on_sources_reads_them_in_judged_rows() -> None
 
 
 @pytest.mark.slow
-def test_the_example_recipe_gives_propositions_that_the_everyday_world_supports(tmp_path: Path) -> None:
+def test_the_example_recipe_gives_propositions_that_the_everyday_world_supports(
+    tmp_path: Path,
+) -> None:
     pytest.importorskip("torch")
     changes = [
-        "inputs.limit=4", "teacher.sampling.n=3", "teacher.threads=1", f"journal={tmp_path}/journal.sqlite",
+        "inputs.limit=4", "teacher.sampling.n=3", "teacher.threads=1",
+        f"journal={tmp_path}/journal.sqlite",
         f"work={tmp_path}/run", f"corpus.path={tmp_path}/corpus",
     ]  # fmt: skip
     result = run(Recipe.load(ROOT / "examples/propositions.yaml", changes), quiet=True)

@@ -13,7 +13,10 @@ from synthkd.kinds.base import Malformed
 from synthkd.kinds.proposition.kind import PropositionKind
 
 KIND = PropositionKind()
-TEXT = "The ferry Solveig, built in 1961, links two islands. Its captain is Ann Holm. A lighthouse stands on the eastern cape."
+TEXT = (
+    "The ferry Solveig, built in 1961, links two islands. Its captain is Ann Holm. A lighthouse"
+    " stands on the eastern cape."
+)
 (ROW,) = KIND.expand({"document_id": "d", "text": TEXT})
 FERRY = ["The ferry Solveig was built in 1961.", "The ferry Solveig links two islands."]
 CAPTAIN = ["Ann Holm is the captain of the Solveig."]
@@ -40,7 +43,9 @@ def said(text: str) -> list[list[str]]:
     found: list[list[str]] = [[], [], [], []]
     for row in rows(text):
         if row["proposition"]:
-            found[3 if row["sentence_index"] is None else row["sentence_index"]].append(row["proposition"])
+            found[3 if row["sentence_index"] is None else row["sentence_index"]].append(
+                row["proposition"]
+            )
     return found if found[3] else found[:3]
 
 
@@ -68,7 +73,9 @@ def fates(text: str) -> list[tuple[int | None, str]]:
         written(dash="- - "),
         written(dash=""),
         "Here are the propositions:\n" + written(),
-        "Propositions:\n" + written() + "\n\nSentences:\n<s> Other. </s>\nPropositions:\n<s>\n- Other.\n</s>",
+        "Propositions:\n"
+        + written()
+        + "\n\nSentences:\n<s> Other. </s>\nPropositions:\n<s>\n- Other.\n</s>",
         "```\n" + written() + "\n```",
         "\n".join(f"<s> - {' - '.join(one)} </s>" for one in GROUPS),
         "\n".join(group(one, opening=f"<s{i}>") for i, one in enumerate(GROUPS, 1)),
@@ -79,11 +86,21 @@ def fates(text: str) -> list[tuple[int | None, str]]:
         + "\nPropositions:\n"
         + written(),
         "\n".join(f"<s> {s} </s>" for s in ROW["sentences"]) + "\n" + written(),
-        json.dumps({"sentences": [{"sentence": i, "propositions": one} for i, one in enumerate(GROUPS, 1)]}),
+        json.dumps(
+            {"sentences": [{"sentence": i, "propositions": one} for i, one in enumerate(GROUPS, 1)]}
+        ),
         json.dumps({str(i): one for i, one in enumerate(GROUPS, 1)}),
         json.dumps(GROUPS),
-        "```json\n" + json.dumps({"propositions": [one for each in GROUPS for one in each]}) + "\n```",
-        json.dumps([{"sentence": i, "proposition": one} for i, each in enumerate(GROUPS, 1) for one in each]),
+        "```json\n"
+        + json.dumps({"propositions": [one for each in GROUPS for one in each]})
+        + "\n```",
+        json.dumps(
+            [
+                {"sentence": i, "proposition": one}
+                for i, each in enumerate(GROUPS, 1)
+                for one in each
+            ]
+        ),
         "\n".join(f"- {one}" for each in GROUPS for one in each),
         "\n".join(one for each in GROUPS for one in each),
     ],
@@ -99,7 +116,9 @@ def test_groups_in_another_order_are_aligned_by_their_words() -> None:
 
 
 def test_numbers_of_groups_take_precedence_over_their_order() -> None:
-    text = "\n".join(group(one, opening=f"<s{i}>") for i, one in [(3, LIGHT), (1, FERRY), (2, CAPTAIN)])
+    text = "\n".join(
+        group(one, opening=f"<s{i}>") for i, one in [(3, LIGHT), (1, FERRY), (2, CAPTAIN)]
+    )
     assert said(text) == GROUPS
     assert {row["aligned_by"] for row in rows(text)} == {"number"}
 
@@ -115,20 +134,25 @@ def test_numbers_of_groups_take_precedence_over_their_order() -> None:
         # a group too few, in the middle
         ("<s>\n- {0}\n- {1}\n</s>\n<s>\n- {3}\n</s>", [FERRY, [], LIGHT], [(1, "no_group")]),
         # an empty group
-        ("<s>\n- {0}\n- {1}\n</s>\n<s>\n</s>\n<s>\n- {3}\n</s>", [FERRY, [], LIGHT], [(1, "empty_group")]),
-        ("<s>\n- {0}\n- {1}\n</s>\n<s/>\n<s>\n- {3}\n</s>", [FERRY, [], LIGHT], [(1, "empty_group")]),
+        ("<s>\n- {0}\n- {1}\n</s>\n<s>\n</s>\n<s>\n- {3}\n</s>", [FERRY, [], LIGHT], [(1,
+        "empty_group")]),
+        ("<s>\n- {0}\n- {1}\n</s>\n<s/>\n<s>\n- {3}\n</s>", [FERRY, [], LIGHT], [(1,
+        "empty_group")]),
         # cut by max_tokens, within a proposition
-        ("<s>\n- {0}\n- {1}\n</s>\n<s>\n- Ann Ho", [FERRY, ["Ann Ho"], []], [(1, "cut"), (2, "no_group")]),
+        ("<s>\n- {0}\n- {1}\n</s>\n<s>\n- Ann Ho", [FERRY, ["Ann Ho"], []], [(1, "cut"), (2,
+        "no_group")]),
         # a group too many
         (
-            "<s>\n- {0}\n- {1}\n</s>\n<s>\n- {2}\n</s>\n<s>\n- {3}\n</s>\n<s>\n- Mars has moons.\n</s>",
+            "<s>\n- {0}\n- {1}\n</s>\n<s>\n- {2}\n</s>\n<s>\n- {3}\n</s>\n<s>\n- Mars has"
+            " moons.\n</s>",
             [*GROUPS, ["Mars has moons."]],
             [(None, "no_sentence")],
         ),
         # one sentence in two groups
         ("<s>\n- {0}\n</s>\n<s>\n- {1}\n</s>\n<s>\n- {2}\n</s>\n<s>\n- {3}\n</s>", GROUPS, []),
         # listed beside the groups
-        ("<s>\n- {0}\n- {1}\n</s>\n<s>\n- {2}\n</s>\n<s>\n</s>\n- {3}", GROUPS, [(2, "empty_group"), (2, "outside_groups")]),
+        ("<s>\n- {0}\n- {1}\n</s>\n<s>\n- {2}\n</s>\n<s>\n</s>\n- {3}", GROUPS, [(2, "empty_group"),
+        (2, "outside_groups")]),
     ],
 )  # fmt: skip
 def test_a_broken_answer_keeps_its_whole_propositions_and_names_its_flaws(
@@ -144,7 +168,9 @@ def test_a_nested_group_counts_as_not_closed() -> None:
     assert said(text) == [FERRY[:1], CAPTAIN, LIGHT]
 
 
-@pytest.mark.parametrize(("text", "flaw"), [("", "no_text"), (" \n", "no_text"), ("<s>\n</s>", "no_group")])
+@pytest.mark.parametrize(
+    ("text", "flaw"), [("", "no_text"), (" \n", "no_text"), ("<s>\n</s>", "no_group")]
+)
 def test_every_sentence_without_a_proposition_has_a_row_with_a_flaw(text: str, flaw: str) -> None:
     found = rows(text)
     assert {row["sentence_index"] for row in found} == {0, 1, 2}
@@ -159,7 +185,10 @@ def test_a_refusal_belongs_to_no_sentence() -> None:
 
 def test_a_continuation_line_belongs_to_the_proposition_before_it() -> None:
     assert (
-        said(f"<s>\n- The ferry Solveig was\n  built in 1961.\n- {FERRY[1]}\n</s>\n" + written(GROUPS[1:]))
+        said(
+            f"<s>\n- The ferry Solveig was\n  built in 1961.\n- {FERRY[1]}\n</s>\n"
+            + written(GROUPS[1:])
+        )
         == GROUPS
     )
 
@@ -182,7 +211,9 @@ def test_a_structured_answer_is_aligned_by_words() -> None:
 @settings(max_examples=200)
 @given(
     groups=st.lists(
-        st.lists(st.from_regex(r"[A-Z][a-z]{2,8}( [a-z0-9]{1,8}){0,5}\.", fullmatch=True), max_size=4),
+        st.lists(
+            st.from_regex(r"[A-Z][a-z]{2,8}( [a-z0-9]{1,8}){0,5}\.", fullmatch=True), max_size=4
+        ),
         min_size=3,
         max_size=3,
     )
@@ -196,13 +227,18 @@ def test_no_proposition_of_a_whole_answer_is_lost(groups: list[list[str]]) -> No
 @settings(max_examples=300)
 @given(
     bits=st.lists(
-        st.sampled_from(["<s>", "</s>", "<s>\n", "</s>\n", "- ", "\n", FERRY[0], CAPTAIN[0], LIGHT[0], "<s2>", "{", "[", '"', "```"]),
+        st.sampled_from(["<s>", "</s>", "<s>\n", "</s>\n", "- ", "\n", FERRY[0], CAPTAIN[0],
+        LIGHT[0], "<s2>", "{", "[", '"', "```"]),
         max_size=30,
     )
 )  # fmt: skip
 def test_every_sentence_has_a_row_and_a_place_whatever_the_answer(bits: list[str]) -> None:
     found = rows("".join(bits))
-    assert {row["sentence_index"] for row in found if row.get("sentence_index") is not None} == {0, 1, 2}
+    assert {row["sentence_index"] for row in found if row.get("sentence_index") is not None} == {
+        0,
+        1,
+        2,
+    }
     for row in found:
         assert row["proposition"] or row["flaw"]
         if row.get("start") is not None:

@@ -20,16 +20,26 @@ from synthkd.kinds.proposition.units import NO_WORDS, PIECE, SENTENCE, units
 SPLITTER = Splitter()
 #: What documents are made of, good and bad.
 BITS = [
-    "It rains. ", "Mr. Bennet came.", "\n", "\n\n", "\r\n", "\r\n\r\n", "# Head\n", "Title\n=====\n", "```\ncode\n```\n", "::\n\n    x = 1\n\n",
-    "- item one. Two.\n", "1. first\n", "> said he\n", "| a | b |\n", "|---|---|\n", "+---+\n| a |\n+---+\n", "====  ====\na     b\n====  ====\n\n",
-    ".. note:: hear\n   this\n", ".. _x: y\n", ">>> 1+1\n", "---\n", "a: b\n", "<!-- no -->\n", "\x00", "\x1b[31m", "\u2028", "😀👩‍👩‍👧", "你好。再见！",
-    "अब। ", "שלום. ", "مرحبا؟ ", "no end", "x" * 300, "word " * 80, "!?!?", "\"Why?\" said he. ", "...", " ", "\t", "    deep\n", "(((((", "i.e. this",
+    "It rains. ", "Mr. Bennet came.", "\n", "\n\n", "\r\n", "\r\n\r\n", "# Head\n",
+    "Title\n=====\n", "```\ncode\n```\n", "::\n\n    x = 1\n\n",
+    "- item one. Two.\n", "1. first\n", "> said he\n", "| a | b |\n", "|---|---|\n", "+---+\n| a"
+        " |\n+---+\n", "====  ====\na     b\n====  ====\n\n",
+    ".. note:: hear\n   this\n", ".. _x: y\n", ">>> 1+1\n", "---\n", "a: b\n", "<!-- no -->\n",
+    "\x00", "\x1b[31m", "\u2028", "😀👩‍👩‍👧", "你好。再见！",
+    "अब। ", "שלום. ", "مرحبا؟ ", "no end", "x" * 300, "word " * 80, "!?!?", "\"Why?\" said he. ",
+    "...", " ", "\t", "    deep\n", "(((((", "i.e. this",
 ]  # fmt: skip
-DOCUMENTS = st.one_of(st.text(max_size=300), st.lists(st.sampled_from(BITS), max_size=25).map("".join))
+DOCUMENTS = st.one_of(
+    st.text(max_size=300), st.lists(st.sampled_from(BITS), max_size=25).map("".join)
+)
 
 
 def spans(document: str, markup: str = "plain", **options: object) -> list[str]:
-    return [document[u.start : u.end] for u in units(document, SPLITTER, markup, **options) if u.index >= 0]  # type: ignore[arg-type]
+    return [
+        document[u.start : u.end]
+        for u in units(document, SPLITTER, markup, **options)
+        if u.index >= 0
+    ]  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
@@ -45,7 +55,13 @@ def test_units_are_in_order_and_only_space_and_marks_are_between_them(
     document: str, markup: str, skip: bool, longest: int
 ) -> None:
     found = list(
-        units(document, SPLITTER, markup, ("code", "table", "heading", "markup") if skip else (), longest)
+        units(
+            document,
+            SPLITTER,
+            markup,
+            ("code", "table", "heading", "markup") if skip else (),
+            longest,
+        )
     )
     place = 0
     for unit in found:
@@ -65,13 +81,17 @@ def test_units_are_in_order_and_only_space_and_marks_are_between_them(
 @pytest.mark.slow
 @settings(max_examples=50)
 @given(document=DOCUMENTS, sentences=st.integers(1, 4), words=st.integers(1, 40))
-def test_chunks_have_every_sentence_once_with_its_place(document: str, sentences: int, words: int) -> None:
+def test_chunks_have_every_sentence_once_with_its_place(
+    document: str, sentences: int, words: int
+) -> None:
     kind = PropositionKind(chunk_sentences=sentences, chunk_words=words)
     row = {"document_id": "d", "text": document}
     indexes = []
     for chunk in kind.expand(row):
         assert 1 <= len(chunk["sentences"]) <= sentences
-        for start, end, said in zip(chunk["starts"], chunk["ends"], chunk["sentences"], strict=True):
+        for start, end, said in zip(
+            chunk["starts"], chunk["ends"], chunk["sentences"], strict=True
+        ):
             base = chunk["starts"][0]
             assert chunk["text"][start - base : end - base] == document[start:end]
             assert one_line(document[start:end]) == said
@@ -214,7 +234,8 @@ def kinds(document: str, markup: str) -> list[tuple[str, str]]:
 def test_blocks_of_markdown() -> None:
     found = kinds(MARKDOWN, "markdown")
     assert [text for kind, text in found if kind == "sentence"] == [
-        "First one.", "Second\none.", "An item.", "Of two.", "Another item", "A quotation.", "Last.",
+        "First one.", "Second\none.", "An item.", "Of two.", "Another item", "A quotation.",
+        "Last.",
     ]  # fmt: skip
     assert [kind for kind, _ in found if kind != "sentence"] == [
         "markup", "heading", "heading", "code", "table", "code", "markup", "markup", "markup",
@@ -227,7 +248,8 @@ def test_blocks_of_restructured_text() -> None:
         "Text with code::", "After it.", "the gap.", "One item.", "Two items.", "End.",
     ]  # fmt: skip
     assert [kind for kind, _ in found if kind != "sentence"] == [
-        "markup", "heading", "heading", "code", "code", "markup", "markup", "table", "table", "code", "markup",
+        "markup", "heading", "heading", "code", "code", "markup", "markup", "table", "table",
+        "code", "markup",
     ]  # fmt: skip
 
 
@@ -306,6 +328,8 @@ def test_no_character_of_forty_documents_and_a_novel_is_lost_or_repeated(data: P
             place = unit.end
         assert not one_line(text[place:])
         chunks = kind.expand(document)
-        assert sum(len(chunk["sentences"]) for chunk in chunks) == sum(unit.index >= 0 for unit in found)
+        assert sum(len(chunk["sentences"]) for chunk in chunks) == sum(
+            unit.index >= 0 for unit in found
+        )
         for chunk in chunks:
             assert text[chunk["starts"][0] : chunk["ends"][-1]] == chunk["text"]

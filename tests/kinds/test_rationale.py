@@ -34,7 +34,9 @@ def test_a_completion_is_cut_into_steps_and_answer() -> None:
 
 
 def test_an_invented_next_question_is_cut_off() -> None:
-    text = "12 - 5 = 7. The answer is 7.\n\nQ: There are 15 trees.\nA: 15 + 6 = 21. The answer is 21."
+    text = (
+        "12 - 5 = 7. The answer is 7.\n\nQ: There are 15 trees.\nA: 15 + 6 = 21. The answer is 21."
+    )
     assert only(RationaleKind(), text, APPLES)["answer"] == "7"
     assert only(RationaleKind(phrase="last"), text, APPLES)["answer"] == "7"
 
@@ -74,7 +76,9 @@ def test_a_repeated_question_is_not_part_of_the_steps() -> None:
     ],
 )
 def test_numbers_are_read_with_units_signs_fractions_and_separators(end: str, answer: str) -> None:
-    assert only(RationaleKind(answer="number"), f"Some steps. {end}", APPLES)["answer"] == answer or (
+    assert only(RationaleKind(answer="number"), f"Some steps. {end}", APPLES)[
+        "answer"
+    ] == answer or (
         only(RationaleKind(answer="number"), f"Some steps.\n{end}", APPLES)["answer"] == answer
     )
 
@@ -132,7 +136,8 @@ def test_choices_with_equal_text_are_one_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ['["river", "bank"]', "(a) river (b) bank", "a) river\nb) bank", "river\nbank", "river|bank"]
+    "given",
+    ['["river", "bank"]', "(a) river (b) bank", "a) river\nb) bank", "river\nbank", "river|bank"],
 )
 def test_choices_may_come_as_a_list_or_as_text(given: str) -> None:
     found = only(RationaleKind(), "The answer is (b).", {"question": "Where?", "choices": given})
@@ -180,20 +185,27 @@ def test_a_structured_answer_has_its_steps_in_a_field() -> None:
 
 def test_completions_of_one_question_vote_on_the_number_whatever_its_form() -> None:
     kind = RationaleKind(answer="number")
-    one, other = only(kind, "The answer is 1,200.", APPLES), only(kind, "It is so. Answer: $1200.00", APPLES)
+    one, other = (
+        only(kind, "The answer is 1,200.", APPLES),
+        only(kind, "It is so. Answer: $1200.00", APPLES),
+    )
     assert kind.vote_on(one) == kind.vote_on(other)
     assert kind.vote_for(one) == kind.vote_for(other)
     assert kind.identity(one) != kind.identity(other)
 
 
 def test_a_very_long_chain_of_equations_is_read() -> None:
-    assert refused(RationaleKind(answer="number"), "The answer is " + "1=" * 5000, APPLES) == "not_a_number"
+    assert (
+        refused(RationaleKind(answer="number"), "The answer is " + "1=" * 5000, APPLES)
+        == "not_a_number"
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("answer", ["number", "choice", "auto", "expression", "yes_no", "text"])
 @pytest.mark.parametrize(
-    "piece", ["The answer is so. ", "1=", "((", "9", "1 + 1 = 2 = ", "bank river ", "- ", "½", "A: "]
+    "piece",
+    ["The answer is so. ", "1=", "((", "9", "1 + 1 = 2 = ", "bank river ", "- ", "½", "A: "],
 )
 def test_a_looping_text_is_read_in_bounded_time(piece: str, answer: Any) -> None:
     found = RationaleKind(answer=answer).parse(piece * (20_000 // len(piece)), BANK)

@@ -42,7 +42,8 @@ def test_the_schema_asks_for_the_columns_and_nothing_else() -> None:
     assert schema_of(answer_model(["head", "tail"], several=False)) == {
         "type": "object",
         "properties": {
-            name: {"type": "string", "minLength": 1, "maxLength": LONGEST} for name in ("head", "tail")
+            name: {"type": "string", "minLength": 1, "maxLength": LONGEST}
+            for name in ("head", "tail")
         },
         "required": ["head", "tail"],
         "additionalProperties": False,
@@ -144,7 +145,8 @@ def test_a_place_in_a_list_has_its_number() -> None:
 
 def test_more_answers_than_the_bound_are_off_the_schema() -> None:
     assert isinstance(
-        read_structured_answer(json.dumps({"answers": [{"tail": "x"}] * MOST}), SEVERAL), StructuredAnswer
+        read_structured_answer(json.dumps({"answers": [{"tail": "x"}] * MOST}), SEVERAL),
+        StructuredAnswer,
     )
     found = read_structured_answer(json.dumps({"answers": [{"tail": "x"}] * (MOST + 1)}), SEVERAL)
     assert isinstance(found, Malformed)
@@ -162,14 +164,16 @@ def test_a_valid_answer_is_returned_whatever_its_text(text: str) -> None:
 @given(st.lists(st.text(min_size=1, max_size=20), max_size=5))
 def test_a_list_of_valid_answers_is_returned(texts: list[str]) -> None:
     value = {"answers": [{"tail": text} for text in texts]}
-    assert read_structured_answer(json.dumps(value, ensure_ascii=False), SEVERAL) == StructuredAnswer(
-        value, repaired=False
-    )
+    assert read_structured_answer(
+        json.dumps(value, ensure_ascii=False), SEVERAL
+    ) == StructuredAnswer(value, repaired=False)
 
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
 )
 _ANY = st.one_of(
     st.text(st.characters(codec=None), max_size=40),
@@ -279,13 +283,17 @@ def test_a_better_parser_filters_the_same_answers_at_no_cost(
         assert run(recipe, quiet=True).counts["malformed"] == 5
         sent = server.requests
         mended = "synthkd.stages.parse.read_structured_answer"
-        monkeypatch.setattr(mended, lambda text, model: read_structured_answer(text.replace("'", '"'), model))
+        monkeypatch.setattr(
+            mended, lambda text, model: read_structured_answer(text.replace("'", '"'), model)
+        )
         counts = filter(recipe, quiet=True)
     assert (counts["malformed"], counts["accepted"]) == (0, 5)
     assert server.requests == sent == 5
 
 
 def test_a_schema_given_twice_is_refused(structured: Make) -> None:
-    recipe = structured("http://127.0.0.1:9/v1", sampling={"response_format": {"type": "json_object"}})
+    recipe = structured(
+        "http://127.0.0.1:9/v1", sampling={"response_format": {"type": "json_object"}}
+    )
     with pytest.raises(RecipeError, match="leave one out"):
         run(recipe, quiet=True)

@@ -57,12 +57,14 @@ def test_every_line_is_a_candidate_with_several() -> None:
 @given(st.text(max_size=200))
 def test_no_text_makes_the_parser_raise(text: str) -> None:
     found = KIND.parse(text, ROW)
-    assert isinstance(found, Malformed) or all(set(c) == {"head", "relation", "tail"} for c in found)
+    assert isinstance(found, Malformed) or all(
+        set(c) == {"head", "relation", "tail"} for c in found
+    )
 
 
-WORDS = st.lists(st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=8), min_size=1, max_size=4).map(
-    " ".join
-)
+WORDS = st.lists(
+    st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=8), min_size=1, max_size=4
+).map(" ".join)
 
 
 @pytest.mark.slow
@@ -104,7 +106,9 @@ def test_examples_never_have_the_names_of_the_question() -> None:
 
 
 @pytest.mark.slow
-@given(st.lists(st.sampled_from(["PersonX", "PersonY", "helps", "a", "dog"]), max_size=6).map(" ".join))
+@given(
+    st.lists(st.sampled_from(["PersonX", "PersonY", "helps", "a", "dog"]), max_size=6).map(" ".join)
+)
 def test_replacing_names_can_be_undone(text: str) -> None:
     assert take_names(put_names(text)) == text
 

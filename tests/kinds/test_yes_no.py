@@ -62,13 +62,18 @@ def test_a_denied_or_retracted_answer_is_malformed(words: list[str], form: str, 
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
-        ("No doubt, yes", "yes"), ("No problem: true.", "yes"), ("no, because yes would be wrong", "no"), ("That is not true.", "no"),
-        ("It isn't true", "no"), ("Y", "yes"), ("Nope.", "no"), ("Correct!", "yes"), ("sí", "yes"), ("不是", "no"), ("нет", "no"),
-        ("No doubt", None), ("No idea", None), ("There is no answer", None), ("no one knows", None), ("There is no bird", None),
+        ("No doubt, yes", "yes"), ("No problem: true.", "yes"), ("no, because yes would be wrong",
+        "no"), ("That is not true.", "no"),
+        ("It isn't true", "no"), ("Y", "yes"), ("Nope.", "no"), ("Correct!", "yes"), ("sí", "yes"),
+        ("不是", "no"), ("нет", "no"),
+        ("No doubt", None), ("No idea", None), ("There is no answer", None), ("no one knows", None),
+        ("There is no bird", None),
         ("nothing", None), ("Maybe", None),
     ],
 )  # fmt: skip
-def test_a_no_before_a_noun_is_not_an_answer_and_a_word_alone_is(text: str, answer: str | None) -> None:
+def test_a_no_before_a_noun_is_not_an_answer_and_a_word_alone_is(
+    text: str, answer: str | None
+) -> None:
     assert read(text) == answer
 
 
@@ -76,6 +81,8 @@ def test_a_no_before_a_noun_is_not_an_answer_and_a_word_alone_is(text: str, answ
     ("gold", "right"), [("1", True), ("0", False), ("Y", True), ("FALSE", False), ("maybe", None)]
 )
 def test_gold_answers_of_tables_are_read(gold: str, right: bool | None) -> None:
-    found = RationaleKind(answer="yes_no").parse("The answer is yes.", {"question": "Is it?", "gold": gold})
+    found = RationaleKind(answer="yes_no").parse(
+        "The answer is yes.", {"question": "Is it?", "gold": gold}
+    )
     assert isinstance(found, list)
     assert found[0]["right"] is right

@@ -40,7 +40,9 @@ def test_a_row_of_json_lines_without_a_column_is_named(tmp_path: Path) -> None:
     lines = [json.dumps(row) for row in pool_rows(3)]
     lines[1] = '{"id": "r1", "head": "oak", "relation": "UsedFor", "tial": "shade"}'
     (tmp_path / "r.jsonl").write_text("\n".join(lines))
-    with pytest.raises(InputError, match=r"r.jsonl row 2: no column 'tail' \(did you mean 'tial'\?\)"):
+    with pytest.raises(
+        InputError, match=r"r.jsonl row 2: no column 'tail' \(did you mean 'tial'\?\)"
+    ):
         read_candidates(tmp_path / "r.jsonl", KIND)
 
 
@@ -54,9 +56,16 @@ def fates() -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("which", "ids"),
-    [("critic", "r0 r1 r4"), ("accepted", "r0 r4"), ("rejected", "r0 r1 r2"), ("all", "r0 r1 r2 r4")],
+    [
+        ("critic", "r0 r1 r4"),
+        ("accepted", "r0 r4"),
+        ("rejected", "r0 r1 r2"),
+        ("all", "r0 r1 r2 r4"),
+    ],
 )
-def test_the_rows_that_a_critic_decides_or_others_are_taken(tmp_path: Path, which: str, ids: str) -> None:
+def test_the_rows_that_a_critic_decides_or_others_are_taken(
+    tmp_path: Path, which: str, ids: str
+) -> None:
     pq.write_table(pa.Table.from_pylist(fates()), tmp_path / "r.parquet")
     pool = read_candidates(tmp_path / "r.parquet", KIND, which)
     assert pool.ids == ids.split()
@@ -82,7 +91,10 @@ def test_a_large_whole_is_sampled_and_the_scale_stands_for_the_rest(tmp_path: Pa
     ("rows", "said"),
     [
         ([row | {"score": "nan"} for row in pool_rows(3)], "the score is 'nan'"),
-        ([row | {"score": "" if i else 0.5} for i, row in enumerate(pool_rows(3))], "or none has one"),
+        (
+            [row | {"score": "" if i else 0.5} for i, row in enumerate(pool_rows(3))],
+            "or none has one",
+        ),
         ([{"id": "a", "head": "h", "tail": "t"}], "no column 'relation'"),
     ],
 )
@@ -103,11 +115,16 @@ def test_a_relation_that_the_kind_does_not_know_is_shown_as_columns() -> None:
 
 
 @pytest.mark.slow
-def test_a_corpus_and_its_run_give_the_same_rows_with_their_prompts(make_recipe: Any, tmp_path: Path) -> None:
+def test_a_corpus_and_its_run_give_the_same_rows_with_their_prompts(
+    make_recipe: Any, tmp_path: Path
+) -> None:
     with FakeServer() as server:
         recipe: Recipe = make_recipe(server.url)
         run(recipe, quiet=True)
-    corpus, folder = read_candidates(recipe.corpus_path, KIND), read_candidates(recipe.work_dir, KIND)
+    corpus, folder = (
+        read_candidates(recipe.corpus_path, KIND),
+        read_candidates(recipe.work_dir, KIND),
+    )
     assert corpus.ids == folder.ids
     assert kind_name(recipe.corpus_path) == kind_name(recipe.work_dir) == "triple"
     prompt = prompt_reader(recipe.corpus_path)(corpus.rows[0])
@@ -137,5 +154,7 @@ def test_a_cell_that_is_no_text_is_refused_with_its_row_and_never_left_out(
 
 
 def test_the_id_nought_is_an_id(tmp_path: Path) -> None:
-    (tmp_path / "r.jsonl").write_text('{"id": 0, "head": "oak", "relation": "HasA", "tail": "bark"}\n')
+    (tmp_path / "r.jsonl").write_text(
+        '{"id": 0, "head": "oak", "relation": "HasA", "tail": "bark"}\n'
+    )
     assert read_candidates(tmp_path / "r.jsonl", KIND).rows[0]["id"] == "0"

@@ -11,7 +11,13 @@ import pytest
 from support.label_candidates import KIND, label, make_pool, pool_rows
 
 from synthkd.errors import InputError
-from synthkd.labels.exchange import add_annotations, drawn_rows, format_named, sheet_columns, sheet_rows
+from synthkd.labels.exchange import (
+    add_annotations,
+    drawn_rows,
+    format_named,
+    sheet_columns,
+    sheet_rows,
+)
 from synthkd.labels.exchange.argilla import ArgillaFormat, user_id
 from synthkd.labels.exchange.label_studio import LabelStudioFormat
 from synthkd.labels.sheet import Sheet, read_sheet
@@ -64,12 +70,15 @@ def taken(
 def annotated(task: dict[str, Any], choice: str, **more: Any) -> dict[str, Any]:
     """A task as Label Studio exports it, with one annotation."""
     result = [
-        {"id": "x1", "from_name": "verdict", "to_name": "candidate", "type": "choices", "origin": "manual",
+        {"id": "x1", "from_name": "verdict", "to_name": "candidate", "type": "choices",
+        "origin": "manual",
          "value": {"choices": [choice]}},
-        {"id": "x2", "from_name": "why", "to_name": "candidate", "type": "textarea", "value": {"text": ["so it is"]}},
+        {"id": "x2", "from_name": "why", "to_name": "candidate", "type": "textarea",
+        "value": {"text": ["so it is"]}},
     ]  # fmt: skip
     annotation = {
-        "id": 7, "completed_by": {"id": 1, "email": "eve@example.org"}, "result": result, "was_cancelled": False,
+        "id": 7, "completed_by": {"id": 1, "email": "eve@example.org"}, "result": result,
+        "was_cancelled": False,
         "created_at": "2026-03-09T22:16:08.728353+02:00", "lead_time": 4.2,
     }  # fmt: skip
     return {"id": 11, "project": 1, **task, "annotations": [annotation | more]}
@@ -81,7 +90,11 @@ def test_an_export_of_label_studio_becomes_verdicts(tmp_path: Path) -> None:
     (row,) = rows
     assert not problems
     assert row["id"] == tasks[0]["data"]["id"]
-    assert (row["verdict"], row["annotator"], row["why"]) == ("reject", "eve@example.org", "so it is")
+    assert (row["verdict"], row["annotator"], row["why"]) == (
+        "reject",
+        "eve@example.org",
+        "so it is",
+    )
     assert row["time"] == "2026-03-09T20:16:08Z"
     assert (row["weight"], row["design"]) == (tasks[0]["data"]["row"]["weight"], "d1")
 
@@ -101,7 +114,8 @@ def test_what_label_studio_returns_and_does_not_match_is_named(tmp_path: Path) -
     rows, problems = taken(tmp_path, "label-studio", path, answers)
     assert len(rows) == 1
     for said in (
-        "'gone' was not among", "no 'id'", "verdict 'perhaps'", "was skipped by", "was not annotated",
+        "'gone' was not among", "no 'id'", "verdict 'perhaps'", "was skipped by",
+        "was not annotated",
         "in the sheet already (before accept, now reject)",
     ):  # fmt: skip
         assert said in problems
@@ -128,7 +142,9 @@ def test_an_export_of_argilla_becomes_verdicts_and_the_rest_is_named(tmp_path: P
             "why": [{"value": "w", "user_id": "u-1"}],
         }
         record["_server_id"] = "s"
-    rows, problems = taken(tmp_path, "argilla", path, [*records, {"id": None, "fields": {}}, {"id": "odd"}])
+    rows, problems = taken(
+        tmp_path, "argilla", path, [*records, {"id": None, "fields": {}}, {"id": "odd"}]
+    )
     (row,) = rows
     assert (row["id"], row["verdict"], row["annotator"], row["why"]) == (
         records[0]["id"],
@@ -142,7 +158,12 @@ def test_an_export_of_argilla_becomes_verdicts_and_the_rest_is_named(tmp_path: P
 
 @pytest.mark.parametrize(
     "annotations",
-    [["x"], {"a": 1}, [{"result": ["x"]}], [{"result": [{"from_name": "verdict", "value": "accept"}]}]],
+    [
+        ["x"],
+        {"a": 1},
+        [{"result": ["x"]}],
+        [{"result": [{"from_name": "verdict", "value": "accept"}]}],
+    ],
 )
 def test_an_annotation_of_another_form_is_named(tmp_path: Path, annotations: Any) -> None:
     path, tasks = drawn(tmp_path, "label-studio")
@@ -198,12 +219,18 @@ def _json(path: Path, value: object) -> Path:
     [
         {"result": [{"from_name": "verdict", "value": {"choices": 5}}]},
         {"result": [{"from_name": "verdict", "value": {"choices": {"a": 1}}}]},
-        {"result": [{"from_name": "verdict", "value": {"choices": [[1], None]}}], "completed_by": [1]},
+        {
+            "result": [{"from_name": "verdict", "value": {"choices": [[1], None]}}],
+            "completed_by": [1],
+        },
         {
             "created_at": "9999-12-31T23:59:59-23:00",
             "result": [{"from_name": "verdict", "value": {"choices": ["?"]}}],
         },
-        {"created_at": "0001-01-01T00:00:00+23:00", "result": [{"from_name": "why", "value": {"text": 5}}]},
+        {
+            "created_at": "0001-01-01T00:00:00+23:00",
+            "result": [{"from_name": "why", "value": {"text": 5}}],
+        },
         {"result": None},
         {"result": [{"from_name": [1], "value": None, "meta": None}]},
         5,
@@ -232,7 +259,11 @@ def test_an_odd_annotation_is_read_as_far_as_it_goes(tmp_path: Path, annotation:
             "responses": {"verdict": [{"value": None}]},
             "metadata": {"annotators": 5, "times": [None, "a"]},
         },
-        {"id": "1", "responses": {"verdict": [{"value": "accept", "status": "draft"}]}, "metadata": []},
+        {
+            "id": "1",
+            "responses": {"verdict": [{"value": "accept", "status": "draft"}]},
+            "metadata": [],
+        },
         {"id": [1], "responses": {"verdict": []}},
         {"id": "1", "responses": {"verdict": {"a": 1}}},
         {"id": {}, "responses": None},

@@ -63,7 +63,10 @@ def test_options_may_stand_before_the_rows(folder: Path) -> None:
 
 def test_a_threshold_that_is_no_number_is_refused_before_a_sheet_is_made(folder: Path) -> None:
     done = label(folder, "rows.csv", "l.csv", "--threshold", "nan", keys="a")
-    assert (done.returncode, done.stderr) == (2, "synthkd: --threshold is nan; give a number, such as 0.7\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "synthkd: --threshold is nan; give a number, such as 0.7\n",
+    )
     assert not (folder / "l.csv").exists()
 
 
@@ -125,7 +128,9 @@ def test_agreement_is_told(folder: Path) -> None:
 
 
 class Terminal:
-    """The program on a terminal of its own; ``background``: as a shell without job control starts it with `&`."""
+    """The program on a terminal of its own; ``background``: as a shell without job control starts
+    it with `&`.
+    """
 
     def __init__(self, folder: Path, background: bool = False) -> None:
         self.master, slave = pty.openpty()
@@ -195,7 +200,9 @@ def test_on_a_terminal_a_key_needs_no_return_and_is_on_the_disk_at_once(
     [("q", False), ("\x03", False), ("\x03", True), ("\x04", False)],
     indirect=["terminal"],
 )
-def test_the_terminal_is_as_before_when_a_session_ends(folder: Path, terminal: Terminal, key: str) -> None:
+def test_the_terminal_is_as_before_when_a_session_ends(
+    folder: Path, terminal: Terminal, key: str
+) -> None:
     terminal.until("1 of 60")
     terminal.type("a")
     terminal.until("2 of 60")

@@ -11,7 +11,9 @@ from synthkd.labels.merge import dawid_skene, majority_verdict, merge_verdicts
 
 
 def crowd(items: int = 400, seed: int = 0) -> tuple[dict[str, dict[str, str]], np.ndarray]:
-    """Three careful annotators, three who guess and one who always accepts; each item has four of them."""
+    """Three careful annotators, three who guess and one who always accepts; each item has four of
+    them.
+    """
     rng = np.random.default_rng(seed)
     truth = rng.random(items) < 0.6
     right = {"a": 0.95, "b": 0.9, "c": 0.85, "d": 0.55, "e": 0.55, "f": 0.5}

@@ -18,15 +18,17 @@ WORDS = ("accept", "reject", "unsure")
 Votes = dict[str, dict[str, str]]
 #: Up to eight rows, up to four annotators, any of whom may have said nothing of a row.
 TABLES = st.lists(
-    st.dictionaries(st.sampled_from("abcd"), st.sampled_from(WORDS), max_size=4), min_size=1, max_size=8
+    st.dictionaries(st.sampled_from("abcd"), st.sampled_from(WORDS), max_size=4),
+    min_size=1,
+    max_size=8,
 ).map(lambda rows: {f"i{n}": said for n, said in enumerate(rows)})
 
 
 def alpha_by_definition(votes: Votes) -> Fraction | None:
     """1 - D_o / D_e over pairable values: those of rows with two values or more.
 
-    D_o is the mean over the n pairable values of how many of the others in their row differ, as a share of these. D_e is
-    the share of pairs that differ among all pairs of pairable values.
+    D_o is the mean over the n pairable values of how many of the others in their row differ, as a
+    share of these. D_e is the share of pairs that differ among all pairs of pairable values.
     """
     rows = [list(said.values()) for said in votes.values() if len(said) > 1]
     pooled = [value for row in rows for value in row]
@@ -46,7 +48,9 @@ def alpha_by_definition(votes: Votes) -> Fraction | None:
 
 @pytest.mark.slow
 @given(TABLES)
-def test_alpha_is_one_minus_observed_over_expected_disagreement_of_pairable_values(votes: Votes) -> None:
+def test_alpha_is_one_minus_observed_over_expected_disagreement_of_pairable_values(
+    votes: Votes,
+) -> None:
     wanted = alpha_by_definition(votes)
     found = krippendorff_alpha(votes)
     assert (found is None) == (wanted is None)
@@ -55,9 +59,14 @@ def test_alpha_is_one_minus_observed_over_expected_disagreement_of_pairable_valu
 
 
 def test_alpha_of_a_table_worked_by_hand() -> None:
-    # Pairable: accept accept | accept reject; the third row has one value. D_o = (0 + 0 + 1 + 1) / 4 = 1/2,
-    # D_e = 6 / 12 (each of the 3 accepts differs from the one reject, both ways), so alpha = 0.
-    votes = {"x": {"a": "accept", "b": "accept"}, "y": {"a": "accept", "b": "reject"}, "z": {"a": "reject"}}
+    # Pairable: accept accept | accept reject; the third row has one value. D_o = (0 + 0 + 1 + 1) /
+    # 4 = 1/2, D_e = 6 / 12 (each of the 3 accepts differs from the one reject, both ways), so alpha
+    # = 0.
+    votes = {
+        "x": {"a": "accept", "b": "accept"},
+        "y": {"a": "accept", "b": "reject"},
+        "z": {"a": "reject"},
+    }
     assert alpha_by_definition(votes) == 0
     assert krippendorff_alpha(votes) == pytest.approx(0, abs=1e-12)
 
@@ -70,7 +79,9 @@ def test_alpha_knows_no_order_and_no_names(
     names, said = dict(zip("abcd", people, strict=True)), dict(zip(WORDS, words, strict=True))
     items = list(votes.items())
     turned = {
-        f"row {place}": {names[who]: said[value] for who, value in reversed(items[place][1].items())}
+        f"row {place}": {
+            names[who]: said[value] for who, value in reversed(items[place][1].items())
+        }
         for place in rows
         if place < len(items)
     }
@@ -79,9 +90,13 @@ def test_alpha_knows_no_order_and_no_names(
 
 @pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(WORDS), st.integers(2, 4)), min_size=2, max_size=8))
-def test_alpha_is_one_exactly_where_all_agree_on_more_than_one_value(rows: list[tuple[str, int]]) -> None:
+def test_alpha_is_one_exactly_where_all_agree_on_more_than_one_value(
+    rows: list[tuple[str, int]],
+) -> None:
     assume(len({value for value, _ in rows}) > 1)
-    votes = {f"i{n}": dict.fromkeys("abcd"[:people], value) for n, (value, people) in enumerate(rows)}
+    votes = {
+        f"i{n}": dict.fromkeys("abcd"[:people], value) for n, (value, people) in enumerate(rows)
+    }
     assert krippendorff_alpha(votes) == 1
     votes["i0"]["a"] = next(word for word in WORDS if word != rows[0][0])
     found = krippendorff_alpha(votes)
@@ -95,7 +110,8 @@ def test_alpha_says_what_a_published_package_says() -> None:
     for _ in range(20):
         codes = np.where(rng.random((4, 30)) < 0.7, rng.integers(3, size=(4, 30)), -1)
         votes = {
-            f"i{i}": {f"c{c}": WORDS[codes[c, i]] for c in range(4) if codes[c, i] >= 0} for i in range(30)
+            f"i{i}": {f"c{c}": WORDS[codes[c, i]] for c in range(4) if codes[c, i] >= 0}
+            for i in range(30)
         }
         data = np.where(codes < 0, np.nan, codes)
         theirs = krippendorff.alpha(reliability_data=data, level_of_measurement="nominal")
@@ -106,7 +122,9 @@ def test_alpha_says_what_a_published_package_says() -> None:
 
 
 def crowd(seed: int, items: int = 12) -> Votes:
-    """Four annotators, each with an error rate of their own; a third of the answers missing, some unsure."""
+    """Four annotators, each with an error rate of their own; a third of the answers missing, some
+    unsure.
+    """
     rng = np.random.default_rng(seed)
     votes: Votes = {}
     for i in range(items):
@@ -121,7 +139,8 @@ def crowd(seed: int, items: int = 12) -> Votes:
 def by_definition(votes: Votes, rounds: int) -> tuple[dict[str, float], list[float]]:
     """P(valid) of each row after so many rounds, and the likelihood of all votes in each round.
 
-    Equations 2.3 to 2.5 of the paper as they stand: counts weighted by what is believed of each row, then Bayes' rule.
+    Equations 2.3 to 2.5 of the paper as they stand: counts weighted by what is believed of each
+    row, then Bayes' rule.
     """
     believed = {}
     for item, said in votes.items():
@@ -169,15 +188,22 @@ def test_dawid_skene_knows_no_order_and_no_names(seed: int, rng: object) -> None
     votes = crowd(seed)
     items = list(votes)
     rng.shuffle(items)  # type: ignore[attr-defined]
-    turned = {item: {f"p{who}": word for who, word in reversed(votes[item].items())} for item in items}
-    assert dawid_skene(turned, rounds=5).valid == pytest.approx(dawid_skene(votes, rounds=5).valid, abs=1e-9)
+    turned = {
+        item: {f"p{who}": word for who, word in reversed(votes[item].items())} for item in items
+    }
+    assert dawid_skene(turned, rounds=5).valid == pytest.approx(
+        dawid_skene(votes, rounds=5).valid, abs=1e-9
+    )
 
 
 @pytest.mark.slow
 @given(st.lists(st.booleans(), min_size=2, max_size=12))
 def test_dawid_skene_says_what_all_annotators_say(truths: list[bool]) -> None:
     assume(len(set(truths)) == 2)
-    votes = {f"i{n}": dict.fromkeys("abc", WORDS[0] if valid else WORDS[1]) for n, valid in enumerate(truths)}
+    votes = {
+        f"i{n}": dict.fromkeys("abc", WORDS[0] if valid else WORDS[1])
+        for n, valid in enumerate(truths)
+    }
     found = dawid_skene(votes)
     assert list(found.verdicts.values()) == [WORDS[0] if valid else WORDS[1] for valid in truths]
     assert found.share == pytest.approx(sum(truths) / len(truths), abs=1e-6)

@@ -73,7 +73,10 @@ def test_rows_of_an_earlier_round_are_not_asked_again() -> None:
 
 @pytest.mark.slow
 def test_the_uniform_rows_are_a_simple_random_sample_whatever_the_scores() -> None:
-    one, other = SamplingDesign.of(IDS, SCORES), SamplingDesign.of(IDS, 1 - SCORES**3, threshold=0.1)
+    one, other = (
+        SamplingDesign.of(IDS, SCORES),
+        SamplingDesign.of(IDS, 1 - SCORES**3, threshold=0.1),
+    )
     assert one.in_uniform(30).tolist() == other.in_uniform(30).tolist()
     drawn = np.zeros(60)
     for seed in range(900):
@@ -174,13 +177,17 @@ def test_the_share_of_valid_real_rows_is_known_from_chosen_ones(data: Path) -> N
     rows = pq.read_table(data / "cskb_population" / "dev.parquet").to_pylist()
     valid = np.array([row["valid"] for row in rows], dtype=float)
     # Scores that know something of the truth, so that unweighted labels would mislead.
-    scores = np.clip(0.5 + (valid - 0.5) * 0.4 + np.random.default_rng(0).normal(0, 0.2, len(rows)), 0, 1)
+    scores = np.clip(
+        0.5 + (valid - 0.5) * 0.4 + np.random.default_rng(0).normal(0, 0.2, len(rows)), 0, 1
+    )
     texts = [f"{row['head']} {row['relation']} {row['tail']}" for row in rows]
     relations = [row["relation"] for row in rows]
     ids = [row["id"] for row in rows]
     weighed, plain = [], []
     for seed in range(5):
-        taken = sample_rows(ids, scores, count=500, strata=relations, texts=texts, threshold=0.8, seed=seed)
+        taken = sample_rows(
+            ids, scores, count=500, strata=relations, texts=texts, threshold=0.8, seed=seed
+        )
         weighed.append(float(np.average(valid[taken.rows], weights=taken.weights)))
         plain.append(float(valid[taken.rows].mean()))
     assert abs(np.mean(weighed) - valid.mean()) < 0.04

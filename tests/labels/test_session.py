@@ -81,7 +81,10 @@ def test_sessions_in_pieces_label_what_one_session_does(tmp_path: Path) -> None:
         label(pieces, pool, keys)
     label(whole, pool, "araurr")
     columns = ("id", "verdict", "chosen", "weight", "probability")
-    rows = [[[row[c] for c in columns] for row in read_sheet(at / "labels.csv")] for at in (pieces, whole)]
+    rows = [
+        [[row[c] for c in columns] for row in read_sheet(at / "labels.csv")]
+        for at in (pieces, whole)
+    ]
     assert rows[0] == rows[1]
 
 
@@ -124,7 +127,9 @@ def test_a_second_annotator_gets_the_same_rows_first_and_agreement_is_shown(tmp_
     rows = read_sheet(tmp_path / "labels.csv")
     assert [row["id"] for row in rows[:3]] == [row["id"] for row in rows[3:6]]
     assert any("agrees with bob 2/3" in line for line in shown)
-    assert {row["id"]: row["weight"] for row in rows[:3]} == {row["id"]: row["weight"] for row in rows[3:6]}
+    assert {row["id"]: row["weight"] for row in rows[:3]} == {
+        row["id"]: row["weight"] for row in rows[3:6]
+    }
 
 
 def test_fresh_passes_over_what_anyone_labelled(tmp_path: Path) -> None:
@@ -171,7 +176,9 @@ def session_order(pool: object) -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_mean_over_many_pools_of_the_weighted_count_is_the_number_of_rows(tmp_path: Path) -> None:
+def test_the_mean_over_many_pools_of_the_weighted_count_is_the_number_of_rows(
+    tmp_path: Path,
+) -> None:
     pool = make_pool(tmp_path, pool_rows(120))
     totals = []
     for seed in range(20):
@@ -183,7 +190,9 @@ def test_the_mean_over_many_pools_of_the_weighted_count_is_the_number_of_rows(tm
     assert abs(np.mean(totals) - 120) < 4 * error
 
 
-def test_a_killed_session_leaves_weights_blank_and_the_next_one_fills_them_in(tmp_path: Path) -> None:
+def test_a_killed_session_leaves_weights_blank_and_the_next_one_fills_them_in(
+    tmp_path: Path,
+) -> None:
     pool = make_pool(tmp_path)
     label(tmp_path, pool, "aaaa")
     path = tmp_path / "labels.csv"

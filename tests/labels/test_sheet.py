@@ -13,7 +13,9 @@ from synthkd.labels.sheet import Sheet, is_sheet, read_sheet, votes_by_row
 COLUMNS = ["head", "relation", "tail"]
 
 
-def record(name: str = "r1", verdict: str = "accept", who: str = "ann", **more: str) -> dict[str, str]:
+def record(
+    name: str = "r1", verdict: str = "accept", who: str = "ann", **more: str
+) -> dict[str, str]:
     return {
         "id": name,
         "head": "h",
@@ -67,7 +69,9 @@ def test_undo_works_on_the_rows_of_an_earlier_session(path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 5, 30])
-def test_a_row_that_was_half_written_is_cut_off_when_the_sheet_is_opened(path: Path, cut: int) -> None:
+def test_a_row_that_was_half_written_is_cut_off_when_the_sheet_is_opened(
+    path: Path, cut: int
+) -> None:
     with Sheet(path, COLUMNS) as sheet:
         sheet.append(record("r1"))
         sheet.append(record("r2", why="a\nb"))
@@ -153,7 +157,9 @@ def test_a_missing_sheet_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("column", ["id", "annotator"])
-def test_an_id_or_annotator_that_is_a_list_is_refused_with_its_row(tmp_path: Path, column: str) -> None:
+def test_an_id_or_annotator_that_is_a_list_is_refused_with_its_row(
+    tmp_path: Path, column: str
+) -> None:
     record = {"id": "a", "annotator": "ann", "verdict": "yes"}
     lines = [record, {**record, column: ["b"]}]
     (tmp_path / "s.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

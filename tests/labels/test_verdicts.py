@@ -63,7 +63,9 @@ BAD = (
 
 @pytest.mark.slow
 @given(
-    st.sampled_from([(word, ACCEPT) for word in GOOD] + [(word, REJECT) for word in BAD] + [("?", UNSURE)]),
+    st.sampled_from(
+        [(word, ACCEPT) for word in GOOD] + [(word, REJECT) for word in BAD] + [("?", UNSURE)]
+    ),
     st.sampled_from([str.upper, str.lower, str.title]),
     st.sampled_from(["", " ", "\t", "\u00a0", "\ufeff", "  "]),
     st.sampled_from(["", " ", "\n", "\u00a0", ".", "\ufe0f"]),
@@ -77,7 +79,8 @@ def test_a_common_spelling_is_read_in_any_case_with_blanks(
 @pytest.mark.parametrize(
     ("value", "verdict"),
     [
-        (True, ACCEPT), (False, REJECT), (1, ACCEPT), (0, REJECT), (1.0, ACCEPT), (0.0, REJECT), ("“yes”", ACCEPT),
+        (True, ACCEPT), (False, REJECT), (1, ACCEPT), (0, REJECT), (1.0, ACCEPT), (0.0, REJECT),
+        ("“yes”", ACCEPT),
         ("ＹＥＳ", ACCEPT), ("1.00", ACCEPT),
     ],
 )  # fmt: skip
@@ -85,7 +88,9 @@ def test_values_of_programs_are_verdicts(value: Any, verdict: str) -> None:
     assert verdict_of(value) == verdict
 
 
-@pytest.mark.parametrize("value", [None, float("nan"), "", " ", "NA", "NaN", "None", "null", "n/a", "\u00a0"])
+@pytest.mark.parametrize(
+    "value", [None, float("nan"), "", " ", "NA", "NaN", "None", "null", "n/a", "\u00a0"]
+)
 def test_what_stands_for_an_empty_cell_is_no_verdict_yet(value: Any) -> None:
     assert verdict_of(value) == ""
 
@@ -107,7 +112,9 @@ def test_another_value_is_none(value: Any) -> None:
         ({"v": 1}, "an object"),
     ],
 )
-def test_an_unknown_spelling_is_refused_with_row_and_spellings(tmp_path: Path, cell: Any, said: str) -> None:
+def test_an_unknown_spelling_is_refused_with_row_and_spellings(
+    tmp_path: Path, cell: Any, said: str
+) -> None:
     rows = [
         {"head": f"h{i}", "relation": "UsedFor", "tail": "t", "label": "yes" if i % 2 else "no"}
         for i in range(40)
@@ -115,14 +122,20 @@ def test_an_unknown_spelling_is_refused_with_row_and_spellings(tmp_path: Path, c
     rows[6]["label"] = cell
     path = tmp_path / "l.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    with pytest.raises(UserError, match=r"l\.jsonl row 7: 'label' is .*write accept, yes, true") as error:
+    with pytest.raises(
+        UserError, match=r"l\.jsonl row 7: 'label' is .*write accept, yes, true"
+    ) as error:
         read_labels(path, TripleKind())
     assert said in str(error.value)
 
 
 @pytest.mark.parametrize("cell", [["a"], {"a": 1}, None, float("nan")])
-def test_a_cell_of_the_kind_that_is_no_text_is_refused_with_its_row(tmp_path: Path, cell: Any) -> None:
-    rows = [{"head": f"h{i}", "relation": "UsedFor", "tail": "t", "label": i % 2} for i in range(40)]
+def test_a_cell_of_the_kind_that_is_no_text_is_refused_with_its_row(
+    tmp_path: Path, cell: Any
+) -> None:
+    rows = [
+        {"head": f"h{i}", "relation": "UsedFor", "tail": "t", "label": i % 2} for i in range(40)
+    ]
     rows[6]["tail"] = cell
     path = tmp_path / "l.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")

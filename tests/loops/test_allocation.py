@@ -70,8 +70,12 @@ def test_rows_sum_to_the_budget_or_to_all_the_room_and_no_class_gets_more_than_i
 @pytest.mark.slow
 @given(case=rounds())
 @settings(max_examples=60)
-def test_no_class_gets_more_than_the_cap_in_multiples_of_a_uniform_allocation(case: dict[str, Any]) -> None:
-    assert need_case(case).max(initial=0) <= math.ceil(case["most"] * max(1, even_case(case).max(initial=0)))
+def test_no_class_gets_more_than_the_cap_in_multiples_of_a_uniform_allocation(
+    case: dict[str, Any],
+) -> None:
+    assert need_case(case).max(initial=0) <= math.ceil(
+        case["most"] * max(1, even_case(case).max(initial=0))
+    )
 
 
 @pytest.mark.slow
@@ -85,7 +89,9 @@ def test_a_capped_class_gets_no_more_than_in_a_uniform_allocation(case: dict[str
 @pytest.mark.slow
 @given(case=rounds(st.floats(0, 20)))
 @settings(max_examples=60)
-def test_of_classes_alike_but_for_their_loss_the_one_of_more_loss_gets_no_fewer(case: dict[str, Any]) -> None:
+def test_of_classes_alike_but_for_their_loss_the_one_of_more_loss_gets_no_fewer(
+    case: dict[str, Any],
+) -> None:
     size = len(case["losses"])
     for counts in (5, 12, MANY):
         alike = {"have": [7] * size, "room": None, "capped": None, "counts": [counts] * size}
@@ -133,7 +139,8 @@ def test_without_evidence_a_class_that_has_more_gets_no_more_and_no_class_is_bro
         ({"losses": [1.0] * 3, "counts": [5] * 3, "rows": 0}, [0, 0, 0]),
         ({"losses": [1.0] * 3, "counts": [5] * 3, "rows": 9, "room": [0, 0, 0]}, [0, 0, 0]),
         ({"losses": [1.0] * 3, "counts": [5] * 3, "rows": 9, "room": [0, 2, 3]}, [0, 2, 3]),
-        ({"losses": [9.0, 1.0, 1.0], "counts": [MANY] * 3, "rows": 9, "room": [0, math.inf, math.inf]}, [0, 5, 4]),
+        ({"losses": [9.0, 1.0, 1.0], "counts": [MANY] * 3, "rows": 9, "room": [0, math.inf,
+        math.inf]}, [0, 5, 4]),
         ({"losses": [-1.0, math.inf, 1.0], "counts": [MANY] * 3, "rows": 3}, [1, 1, 1]),
     ],
 )  # fmt: skip
@@ -154,12 +161,15 @@ def test_classes_are_brought_to_equally_many_rows_as_far_as_the_cap_goes() -> No
 
 
 def test_a_hand_worked_allocation_to_classes() -> None:
-    # Losses 8 and 1 on many rows, 10 rows each, b = 1/2: totals as (8 sqrt(10))^(2/3) to sqrt(10)^(2/3) = 4 to 1,
-    # so of 20 + 30 rows 40 and 10. A cap of 1.6 times 15 leaves 24 and 6.
+    # Losses 8 and 1 on many rows, 10 rows each, b = 1/2: totals as (8 sqrt(10))^(2/3) to
+    # sqrt(10)^(2/3) = 4 to 1, so of 20 + 30 rows 40 and 10. A cap of 1.6 times 15 leaves 24 and 6.
     losses, counts, rows, have = [8.0, 1.0], [MANY] * 2, 30, [10, 10]
     assert rows_by_need(losses, counts, rows, have, power=0.5, most=9).tolist() == [30, 0]
     assert rows_by_need(losses, counts, rows, have, power=0.5, most=1.6).tolist() == [24, 6]
-    assert rows_by_need(losses, counts, rows, have, power=0.5, most=9, trust=0.2).tolist() == [18, 12]
+    assert rows_by_need(losses, counts, rows, have, power=0.5, most=9, trust=0.2).tolist() == [
+        18,
+        12,
+    ]
 
 
 def test_one_hard_class_among_many_cannot_take_half_of_a_round() -> None:
@@ -169,7 +179,9 @@ def test_one_hard_class_among_many_cannot_take_half_of_a_round() -> None:
 
 
 def test_what_a_class_has_no_room_for_goes_to_the_others() -> None:
-    assert rows_by_need([9.0, 1.0, 1.0], [MANY] * 3, 30, room=[2, math.inf, math.inf], most=100).tolist() == [
+    assert rows_by_need(
+        [9.0, 1.0, 1.0], [MANY] * 3, 30, room=[2, math.inf, math.inf], most=100
+    ).tolist() == [
         2,
         14,
         14,
@@ -215,7 +227,9 @@ def test_remainders_that_are_equal_but_for_rounding_errors_are_equal() -> None:
         0,
         1,
     ]
-    assert round_to_total(np.array([0.1 + 0.2, 0.3]), 1, np.full(2, np.inf), np.array([0, 1])).tolist() == [
+    assert round_to_total(
+        np.array([0.1 + 0.2, 0.3]), 1, np.full(2, np.inf), np.array([0, 1])
+    ).tolist() == [
         0,
         1,
     ]
@@ -243,7 +257,9 @@ def test_every_question_is_given_once_and_no_relation_gets_more_than_it_has(
     counts = st.lists(st.integers(0, 60), min_size=size, max_size=size)
     left, completions, accepted, asked = (data.draw(counts) for _ in range(4))
     refused = [data.draw(st.floats(0, number)) for number in asked]
-    found = questions_by_yield(RelationCounts.of(left, completions, accepted, asked, refused), questions, 5)
+    found = questions_by_yield(
+        RelationCounts.of(left, completions, accepted, asked, refused), questions, 5
+    )
     for numbers in (found, proportional_questions(np.array(left), questions)):
         assert numbers.sum() == min(questions, sum(left))
         assert (numbers >= 0).all()
@@ -251,14 +267,17 @@ def test_every_question_is_given_once_and_no_relation_gets_more_than_it_has(
 
 
 def test_a_relation_of_more_errors_gets_more_questions() -> None:
-    found = questions_by_yield(settled([1000] * 3, [10**6] * 3, [0.1, 0.5, 0.9], [0.5] * 3), 10**3 * 2, 10)
+    found = questions_by_yield(
+        settled([1000] * 3, [10**6] * 3, [0.1, 0.5, 0.9], [0.5] * 3), 10**3 * 2, 10
+    )
     assert found.tolist() == sorted(found)
     assert found[2] > found[0]
 
 
 def test_a_hand_worked_allocation_to_relations() -> None:
-    # Errors 8 to 1, 10 rows each, one new row for each completion, b = 1/2: totals as (8 sqrt(10))^(2/3) to sqrt(10)^(2/3),
-    # that is 4 to 1. A row of the other relation counts a tenth: there are 11 and 11, and of 22 + 33 rows 44 and 11.
+    # Errors 8 to 1, 10 rows each, one new row for each completion, b = 1/2: totals as (8
+    # sqrt(10))^(2/3) to sqrt(10)^(2/3), that is 4 to 1. A row of the other relation counts a tenth:
+    # there are 11 and 11, and of 22 + 33 rows 44 and 11.
     many = RelationCounts.of([99, 99], [10, 10], [10, 10], [MANY] * 2, [0.8 * MANY, 0.1 * MANY])
     assert questions_by_yield(many, 33, 1, power=0.5, explore=0).tolist() == [33, 0]
     # 17 by need, and 16 of what is then left, 82 and 99.
@@ -271,7 +290,9 @@ def test_where_the_teacher_is_never_believed_no_question_is_spent_beyond_explori
 
 
 def test_what_one_relation_has_no_room_for_goes_to_other_relations() -> None:
-    found = questions_by_yield(settled([3, 500], [100, 100], [0.9, 0.1], [0.5, 0.5]), 50, 10, explore=0)
+    found = questions_by_yield(
+        settled([3, 500], [100, 100], [0.9, 0.1], [0.5, 0.5]), 50, 10, explore=0
+    )
     assert found.tolist() == [3, 47]
 
 

@@ -66,7 +66,9 @@ def test_options_of_the_loop_can_be_set(recipe: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_budget_without_prices_of_the_teacher_is_fine_where_it_costs_nothing(recipe: Path) -> None:
+def test_a_budget_without_prices_of_the_teacher_is_fine_where_it_costs_nothing(
+    recipe: Path,
+) -> None:
     assert "all 1 rounds are done" in call(recipe, "--budget", 1, "--rounds", 1)
 
 
@@ -124,7 +126,8 @@ def test_a_loop_of_which_a_round_lost_its_guarantee_ends_with_the_status_of_that
     recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     critic = {
-        "asked_precision": 0.8, "confidence": 0.95, "reachable": True, "threshold": 0.5, "precision": 0.9,
+        "asked_precision": 0.8, "confidence": 0.95, "reachable": True, "threshold": 0.5,
+        "precision": 0.9,
         "held_out": {"held_out_rows": 100, "auc": 0.9}, "guarantee": "withdrawn",
         "shift": {"shifted": True, "tested": True, "sentence": "the rows are others"},
     }  # fmt: skip

@@ -71,7 +71,9 @@ def test_no_text_is_shown_twice_in_a_prompt(done: Done) -> None:
     for one in done[0].rounds[1:]:
         for row in one.inputs:
             texts = [
-                shown["text"] for name in ("shots", "correct", "incorrect", "hard") for shown in row[name]
+                shown["text"]
+                for name in ("shots", "correct", "incorrect", "hard")
+                for shown in row[name]
             ]
             assert len(texts) == len(set(texts))
 
@@ -91,7 +93,11 @@ def test_every_row_has_a_round_an_origin_and_a_fate(done: Done) -> None:
 def test_the_corpus_holds_the_rows_of_all_rounds(done: Done) -> None:
     corpus = done[0].corpus
     corpus.verify()
-    assert len(corpus) == corpus.accepted.num_rows == sum(one.record["added"] for one in done[0].rounds)
+    assert (
+        len(corpus)
+        == corpus.accepted.num_rows
+        == sum(one.record["added"] for one in done[0].rounds)
+    )
     assert corpus.manifest["rounds"].keys() == {"1", "2", "3"}
 
 
@@ -127,13 +133,18 @@ def test_more_rounds_go_on_from_those_that_are_done(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_rounds_of_another_recipe_are_done_again_and_those_beyond_the_end_are_removed(tmp_path: Path) -> None:
+def test_rounds_of_another_recipe_are_done_again_and_those_beyond_the_end_are_removed(
+    tmp_path: Path,
+) -> None:
     with FakeServer(answer=write) as server:
         distill(loop_recipe(tmp_path, server.url, loop={"rounds": 3}), quiet=True)
         other = distill(
             loop_recipe(tmp_path, server.url, loop={"rounds": 1, "allocate": "uniform"}), quiet=True
         )
-        assert sorted(path.name for path in (other.recipe.work_dir / "rounds").iterdir()) == ["000", "001"]
+        assert sorted(path.name for path in (other.recipe.work_dir / "rounds").iterdir()) == [
+            "000",
+            "001",
+        ]
 
 
 @pytest.mark.slow
@@ -190,7 +201,9 @@ def test_a_loop_without_report_and_hard_negatives_shows_neither(tmp_path: Path) 
     with FakeServer(answer=write) as server:
         loop = {"rounds": 1, "report": False, "mine": {"hard": 0}}
         distill(loop_recipe(tmp_path, server.url, loop=loop), quiet=True)
-        assert not [p for p in prompts(server) if "Report on the student" in p or "was surest of" in p]
+        assert not [
+            p for p in prompts(server) if "Report on the student" in p or "was surest of" in p
+        ]
 
 
 @pytest.mark.slow
@@ -229,14 +242,18 @@ def test_rows_of_a_class_that_brings_none_go_to_the_others_and_it_is_said(
 @pytest.mark.slow
 def test_a_class_that_fell_behind_is_made_up_for_until_its_supply_ends(tmp_path: Path) -> None:
     with FakeServer(answer=without_refunds) as server:
-        result = distill(loop_recipe(tmp_path, server.url, loop={"rounds": 3, "patience": 9}), quiet=True)
+        result = distill(
+            loop_recipe(tmp_path, server.url, loop={"rounds": 3, "patience": 9}), quiet=True
+        )
     asked = [one.record["told"]["asked"] for one in result.rounds[1:]]
     assert [one.get("refund", 0) for one in asked] == [4, 6, 0]
     assert [sum(one.values()) for one in asked] == [12] * 3
 
 
 @pytest.mark.slow
-def test_a_loop_in_which_nothing_comes_any_more_asks_for_little_and_ends_by_patience(tmp_path: Path) -> None:
+def test_a_loop_in_which_nothing_comes_any_more_asks_for_little_and_ends_by_patience(
+    tmp_path: Path,
+) -> None:
     sent: list[str] = []
 
     def dries(prompt: str, index: int, seed: int) -> str:
@@ -254,7 +271,8 @@ def test_a_loop_in_which_nothing_comes_any_more_asks_for_little_and_ends_by_pati
 def test_a_loop_under_other_options_of_allocation_keeps_to_its_cap(tmp_path: Path) -> None:
     write_csv(tmp_path / "start.csv", rows_of(2, 1))
     write_csv(
-        tmp_path / "validation.csv", rows_of(60, 2, own=1) + rows_of(300, 4, own=6, labels=("account",))
+        tmp_path / "validation.csv",
+        rows_of(60, 2, own=1) + rows_of(300, 4, own=6, labels=("account",)),
     )
     write_csv(tmp_path / "test.csv", rows_of(8, 3))
     with FakeServer(answer=write) as server:
@@ -296,7 +314,9 @@ def test_without_real_rows_the_teacher_writes_the_first_ones(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_classes_that_have_too_few_rows_are_asked_for_before_a_student_is_trained(tmp_path: Path) -> None:
+def test_classes_that_have_too_few_rows_are_asked_for_before_a_student_is_trained(
+    tmp_path: Path,
+) -> None:
     write_csv(tmp_path / "start.csv", rows_of(3, 1, labels=("refund", "delivery")))
     write_csv(tmp_path / "validation.csv", rows_of(6, 2))
     write_csv(tmp_path / "test.csv", rows_of(8, 3))
@@ -308,7 +328,9 @@ def test_classes_that_have_too_few_rows_are_asked_for_before_a_student_is_traine
 @pytest.mark.slow
 def test_patience_ends_a_loop_that_gets_no_better(tmp_path: Path) -> None:
     with FakeServer(answer=lambda prompt, index, seed: "[]") as server:
-        result = distill(loop_recipe(tmp_path, server.url, loop={"rounds": 9, "patience": 2}), quiet=True)
+        result = distill(
+            loop_recipe(tmp_path, server.url, loop={"rounds": 9, "patience": 2}), quiet=True
+        )
         assert (result.best, len(result.rounds)) == (0, 3)
         assert result.ended == "2 rounds without a better one"
 
@@ -320,7 +342,10 @@ def test_validation_rows_can_be_a_share_of_the_start_rows(tmp_path: Path) -> Non
         write_csv(tmp_path / "start.csv", rows_of(8, 1))
         result = distill(recipe, quiet=True)
         manifest = json.loads((recipe.work_dir / "distill.json").read_text())
-        assert (manifest["rows"]["start"]["rows"], manifest["rows"]["validation"]["rows"]) == (18, 6)
+        assert (manifest["rows"]["start"]["rows"], manifest["rows"]["validation"]["rows"]) == (
+            18,
+            6,
+        )
         assert result.rounds[1].record["added"]
 
 
@@ -333,7 +358,11 @@ def test_rows_kept_aside_are_mined_and_never_trained_on(tmp_path: Path) -> None:
         rows = pq.read_table(result.recipe.work_dir / "rows.parquet").column("text").to_pylist()
         pool = {row["text"] for row in rows_of(5, 9)}
         assert not pool & set(rows)
-        shown = {one["text"] for row in result.rounds[1].inputs for one in (*row["correct"], *row["hard"])}
+        shown = {
+            one["text"]
+            for row in result.rounds[1].inputs
+            for one in (*row["correct"], *row["hard"])
+        }
         assert shown <= pool
 
 
@@ -342,7 +371,9 @@ def test_test_rows_decide_nothing(tmp_path: Path) -> None:
     with FakeServer(answer=write) as server:
         one = distill(loop_recipe(tmp_path / "a", server.url, loop={"rounds": 2}), quiet=True)
         recipe = loop_recipe(tmp_path / "b", server.url, loop={"rounds": 2})
-        write_csv(tmp_path / "b" / "test.csv", [{**row, "label": "refund"} for row in rows_of(8, 3)])
+        write_csv(
+            tmp_path / "b" / "test.csv", [{**row, "label": "refund"} for row in rows_of(8, 3)]
+        )
         other = distill(recipe, quiet=True)
         assert other.best == one.best
         assert [done.inputs for done in other.rounds] == [done.inputs for done in one.rounds]
@@ -402,7 +433,8 @@ def test_a_template_for_one_text_gets_an_input_for_each_and_the_class_it_is_conf
 def test_samples_of_a_prompt_count_as_rows(tmp_path: Path) -> None:
     with FakeServer(answer=one_text) as server:
         recipe = loop_recipe(
-            tmp_path, server.url, kind={"name": "labelled_text"}, prompt={"template": "labelled_text/chat"},
+            tmp_path, server.url, kind={"name": "labelled_text"},
+            prompt={"template": "labelled_text/chat"},
             loop={"rounds": 1, "allocate": "uniform"},
         )  # fmt: skip
         sampling = recipe.teacher.sampling.model_copy(update={"n": 3})
@@ -415,13 +447,17 @@ def test_samples_of_a_prompt_count_as_rows(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_only_equal_texts_count_as_copies_where_the_recipe_says_so(tmp_path: Path) -> None:
     with FakeServer(answer=write) as server:
-        result = distill(loop_recipe(tmp_path, server.url, loop={"rounds": 1, "near": 1}), quiet=True)
+        result = distill(
+            loop_recipe(tmp_path, server.url, loop={"rounds": 1, "near": 1}), quiet=True
+        )
     assert result.rounds[1].record["added"] > 0
 
 
 @pytest.mark.slow
 def test_equal_prompts_of_later_rounds_are_answered_anew(tmp_path: Path) -> None:
-    (tmp_path / "bare.j2").write_text('Write {{ texts }} new texts, all of the class "{{ label }}".')
+    (tmp_path / "bare.j2").write_text(
+        'Write {{ texts }} new texts, all of the class "{{ label }}".'
+    )
     with FakeServer(answer=write) as server:
         loop = {"rounds": 2, "allocate": "uniform"}
         result = distill(

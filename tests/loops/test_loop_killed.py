@@ -1,4 +1,6 @@
-"""SIGKILL at random moments: the same command goes on, buys nothing twice, and comes to the same files."""
+"""SIGKILL at random moments: the same command goes on, buys nothing twice, and comes to the same
+files.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,9 @@ def test_a_round_of_which_a_file_was_altered_is_done_again(tmp_path: Path, name:
         distill(recipe, quiet=True)
         before = files_of(recipe)
         file = next(
-            path for path in sorted((recipe.work_dir / "rounds" / "001" / name).iterdir()) if path.is_file()
+            path
+            for path in sorted((recipe.work_dir / "rounds" / "001" / name).iterdir())
+            if path.is_file()
         )
         file.write_bytes(b"altered")
         distill(recipe, quiet=True)
@@ -102,11 +106,15 @@ def test_a_cap_ends_the_loop_without_an_error_and_a_higher_one_goes_on_to_the_sa
     with FakeServer(answer=write) as server:
         free = loop_recipe(tmp_path / "a", server.url, loop={"rounds": 2})
         distill(free, quiet=True)
-        capped = loop_recipe(tmp_path / "b", server.url, loop={"rounds": 2}, limits={"tokens": 3000})
+        capped = loop_recipe(
+            tmp_path / "b", server.url, loop={"rounds": 2}, limits={"tokens": 3000}
+        )
         result = distill(capped, quiet=True)
         assert result.ended.startswith("the cap is reached")
         assert len(result.rounds) < 3 or result.rounds[-1].record["stopped"]
-        recipe = loop_recipe(tmp_path / "b", server.url, loop={"rounds": 2}, limits={"tokens": 10**7})
+        recipe = loop_recipe(
+            tmp_path / "b", server.url, loop={"rounds": 2}, limits={"tokens": 10**7}
+        )
         distill(recipe, quiet=True)
         spent = json.loads((free.work_dir / "distill.json").read_text())
         assert json.loads((recipe.work_dir / "distill.json").read_text()) == spent

@@ -14,7 +14,8 @@ ROW: dict[str, Any] = {
     "label": "refund", "texts": 4, "round": 2, "draw": 0, "had": [], "contrast": "",
     "report": "Accuracy 0.700, macro-F1 0.650 on 30 validation rows.",
     "shots": [{"text": "pay me back", "label": "refund"}],
-    "correct": [{"text": "I want my money", "label": "refund", "predicted": "refund", "confidence": 0.8}],
+    "correct": [{"text": "I want my money", "label": "refund", "predicted": "refund",
+    "confidence": 0.8}],
     "incorrect": [{**WRONG[0], "text": "it never came, so pay"}], "hard": WRONG,
 }  # fmt: skip
 EMPTY = {"report": "", "shots": [], "correct": [], "incorrect": [], "hard": []}
@@ -32,7 +33,8 @@ def rendered(**changes: Any) -> str:
 def test_the_parts_stand_in_the_order_of_the_paper() -> None:
     text = rendered()
     parts = (
-        "You teach a small model", "The classes are: late, refund", "- pay me back => refund", "Write 4 new texts",
+        "You teach a small model", "The classes are: late, refund", "- pay me back =>"
+            " refund", "Write 4 new texts",
         "JSON list", "Aim:", "Accuracy 0.700", "- I want my money => refund",
         "- it never came, so pay => it said late, right is refund",
         "- where is my money => it said late (92 % sure), right is refund",

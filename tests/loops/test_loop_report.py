@@ -23,7 +23,8 @@ from synthkd.testing import FakeServer
 def done(tmp_path_factory: pytest.TempPathFactory) -> DistillResult:
     with FakeServer(answer=write) as server:
         return distill(
-            loop_recipe(tmp_path_factory.mktemp("report"), server.url, loop={"rounds": 2}), quiet=True
+            loop_recipe(tmp_path_factory.mktemp("report"), server.url, loop={"rounds": 2}),
+            quiet=True,
         )
 
 
@@ -38,7 +39,9 @@ def test_a_curve_is_well_formed_and_has_a_point_for_each_figure_of_each_round() 
     assert len(circles) == 8
 
 
-@pytest.mark.parametrize("values", [[], [0.5], [0.5, 0.5], [None, None], [float("nan"), 1.0], [-1e9, 1e9]])
+@pytest.mark.parametrize(
+    "values", [[], [0.5], [0.5, 0.5], [None, None], [float("nan"), 1.0], [-1e9, 1e9]]
+)
 def test_a_curve_can_be_drawn_of_anything(values: list[float | None]) -> None:
     ET.fromstring(curve([{"accuracy": values}], list(range(len(values)))))
 
@@ -72,7 +75,9 @@ def test_a_report_has_table_classes_what_was_asked_hard_negatives_cost_and_hashe
 
 @pytest.mark.slow
 def test_a_report_tells_which_figures_stand_on_rows_that_decided(done: DistillResult) -> None:
-    assert "on validation rows, so their figures flatter it; test rows decided nothing." in report(done)
+    assert "on validation rows, so their figures flatter it; test rows decided nothing." in report(
+        done
+    )
 
 
 @pytest.mark.slow
@@ -95,7 +100,8 @@ def test_a_corpus_of_rounds_of_which_one_lost_its_guarantee_says_so(
     recipe = make_recipe(server.url)
     manifest = dict(run(recipe, quiet=True).manifest)
     critic = {
-        "asked_precision": 0.8, "confidence": 0.95, "reachable": True, "threshold": 0.5, "precision": 0.9,
+        "asked_precision": 0.8, "confidence": 0.95, "reachable": True, "threshold": 0.5,
+        "precision": 0.9,
         "held_out": {"held_out_rows": 100, "auc": 0.9},
     }  # fmt: skip
     rounds = []
@@ -105,7 +111,12 @@ def test_a_corpus_of_rounds_of_which_one_lost_its_guarantee_says_so(
         shift = {"shifted": guarantee == "withdrawn", "tested": True, "sentence": f"round {number}"}
         said = manifest | {"critic": critic | {"guarantee": guarantee, "shift": shift}}
         (folder / "corpus" / "manifest.json").write_text(json.dumps(said))
-        record = {"round": number, "inputs": "", "counts": manifest["counts"], "corpora": {"corpus": ""}}
+        record = {
+            "round": number,
+            "inputs": "",
+            "counts": manifest["counts"],
+            "corpora": {"corpus": ""},
+        }
         rounds.append(Round(folder, record))
     joined = join_corpora(recipe, rounds)
     assert joined is not None

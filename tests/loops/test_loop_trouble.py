@@ -57,9 +57,16 @@ def test_a_class_without_a_validation_row_is_refused(tmp_path: Path) -> None:
     refused(tmp_path, StudentError, "no row of the class 'delivery'; add a row of each")
 
 
-def test_a_class_of_one_row_cannot_be_shared_between_training_and_validation(tmp_path: Path) -> None:
-    data(tmp_path, start=[*rows_of(4, 1, labels=("refund", "account")), *rows_of(1, 1, labels=("delivery",))])
-    refused(tmp_path, StudentError, "no row of the class 'delivery'; two rows", loop={"validation": 0.2})
+def test_a_class_of_one_row_cannot_be_shared_between_training_and_validation(
+    tmp_path: Path,
+) -> None:
+    data(
+        tmp_path,
+        start=[*rows_of(4, 1, labels=("refund", "account")), *rows_of(1, 1, labels=("delivery",))],
+    )
+    refused(
+        tmp_path, StudentError, "no row of the class 'delivery'; two rows", loop={"validation": 0.2}
+    )
 
 
 @pytest.mark.parametrize("name", ["start", "validation", "test"])
@@ -67,7 +74,10 @@ def test_an_unknown_label_is_refused_with_its_row(tmp_path: Path, name: str) -> 
     data(tmp_path, **{name: [*rows_of(6, 4), {"text": "parcel late today", "label": "delivry"}]})
     kind = {"name": "labelled_text", "several": True, "options": {"taxonomy": list(WORDS)}}
     refused(
-        tmp_path, StudentError, f"{name}.csv row 19: 'delivry' is none of the 3 classes .*delivery", kind=kind
+        tmp_path,
+        StudentError,
+        f"{name}.csv row 19: 'delivry' is none of the 3 classes .*delivery",
+        kind=kind,
     )
 
 
@@ -86,15 +96,24 @@ def test_start_rows_that_copy_held_rows_are_left_out_and_told(
     with FakeServer(answer=write) as server:
         result = distill(loop_recipe(tmp_path, server.url, loop={"rounds": 1}))
     assert result.rounds[0].record["rows"] == 6
-    assert "1 of 7 rows left out, copies of validation or test rows: start.csv row 7 is test.csv row 1" in (
-        capsys.readouterr().err
+    assert (
+        "1 of 7 rows left out, copies of validation or test rows: start.csv row 7 is test.csv row 1"
+        in (capsys.readouterr().err)
     )
 
 
 def test_few_shot_examples_that_copy_a_test_row_are_refused(tmp_path: Path) -> None:
     write_csv(tmp_path / "shots.csv", rows_of(8, 3)[:2])
-    prompt = {"template": "labelled_text/json-list", "examples": {"path": "shots.csv", "n": 1, "by": "label"}}
-    refused(tmp_path, InputError, "few-shot examples, shots.csv.*never shown to a teacher", prompt=prompt)
+    prompt = {
+        "template": "labelled_text/json-list",
+        "examples": {"path": "shots.csv", "n": 1, "by": "label"},
+    }
+    refused(
+        tmp_path,
+        InputError,
+        "few-shot examples, shots.csv.*never shown to a teacher",
+        prompt=prompt,
+    )
 
 
 def test_a_template_that_names_an_unknown_variable_is_refused_before_a_student_is_trained(
@@ -106,7 +125,10 @@ def test_a_template_that_names_an_unknown_variable_is_refused_before_a_student_i
 
 def test_an_unknown_option_of_the_student_is_refused(tmp_path: Path) -> None:
     refused(
-        tmp_path, RecipeError, "student 'linear'.*depth", student={"name": "linear", "options": {"depth": 3}}
+        tmp_path,
+        RecipeError,
+        "student 'linear'.*depth",
+        student={"name": "linear", "options": {"depth": 3}},
     )
 
 
@@ -117,11 +139,18 @@ def test_axes_that_are_none_are_refused(tmp_path: Path, axes: Any) -> None:
 
 
 def test_a_student_that_learns_no_labels_is_refused(tmp_path: Path) -> None:
-    refused(tmp_path, RecipeError, "needs a student that learns labels", student={"name": "generator"})
+    refused(
+        tmp_path, RecipeError, "needs a student that learns labels", student={"name": "generator"}
+    )
 
 
 def test_without_start_rows_validation_rows_must_be_named(tmp_path: Path) -> None:
-    refused(tmp_path, RecipeError, "name the rows of `validation`", loop={"start": None, "validation": 0.2})
+    refused(
+        tmp_path,
+        RecipeError,
+        "name the rows of `validation`",
+        loop={"start": None, "validation": 0.2},
+    )
 
 
 def test_real_rows_that_are_named_twice_are_refused(tmp_path: Path) -> None:
@@ -136,14 +165,20 @@ def test_a_budget_without_prices_is_refused_before_a_student_is_trained(tmp_path
 
 def test_a_teacher_that_chooses_needs_a_kind_of_several(tmp_path: Path) -> None:
     refused(
-        tmp_path, RecipeError, "kind.several", kind={"name": "labelled_text"}, loop={"allocate": "teacher"}
+        tmp_path,
+        RecipeError,
+        "kind.several",
+        kind={"name": "labelled_text"},
+        loop={"allocate": "teacher"},
     )
 
 
 @pytest.mark.slow
 def test_rounds_of_which_all_is_rejected_count_as_bad(tmp_path: Path) -> None:
     with FakeServer(answer=lambda *_: '[{"text": "buy my hat", "label": "hats"}]') as server:
-        result = distill(loop_recipe(tmp_path, server.url, loop={"rounds": 9, "patience": 2}), quiet=True)
+        result = distill(
+            loop_recipe(tmp_path, server.url, loop={"rounds": 9, "patience": 2}), quiet=True
+        )
     assert (result.best, len(result.rounds)) == (0, 3)
     assert result.rounds[1].record["counts"]["rejected"]["label_known"] > 0
     assert result.rounds[1].record["student"] == "000/student"
@@ -152,7 +187,9 @@ def test_rounds_of_which_all_is_rejected_count_as_bad(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_teacher_that_answers_another_class_is_told_and_its_label_counts(tmp_path: Path) -> None:
     def other(prompt: str, index: int, seed: int) -> str:
-        return write(prompt.replace('of the class "delivery"', 'of the class "refund"'), index, seed)
+        return write(
+            prompt.replace('of the class "delivery"', 'of the class "refund"'), index, seed
+        )
 
     with FakeServer(answer=other) as server:
         result = distill(
@@ -166,16 +203,24 @@ def test_a_teacher_that_answers_another_class_is_told_and_its_label_counts(tmp_p
 @pytest.mark.slow
 def test_two_rounds_of_which_every_request_failed_end_the_loop(tmp_path: Path) -> None:
     with FakeServer(answer=write, rates={"400-context": 1.0}) as server:
-        recipe = loop_recipe(tmp_path, server.url, loop={"rounds": 9}, limits={"failing_share": 1.0})
-        with pytest.raises(TeacherError, match=r"2 rounds in a row failed .*round 0 is the best so far"):
+        recipe = loop_recipe(
+            tmp_path, server.url, loop={"rounds": 9}, limits={"failing_share": 1.0}
+        )
+        with pytest.raises(
+            TeacherError, match=r"2 rounds in a row failed .*round 0 is the best so far"
+        ):
             distill(recipe, quiet=True)
     assert (recipe.student_path / "student.json").is_file()
 
 
 @pytest.mark.slow
-def test_rounds_of_which_every_request_failed_are_asked_again_by_the_next_run(tmp_path: Path) -> None:
+def test_rounds_of_which_every_request_failed_are_asked_again_by_the_next_run(
+    tmp_path: Path,
+) -> None:
     with FakeServer(answer=write, rates={"500": 1.0}) as server:
-        recipe = loop_recipe(tmp_path, server.url, loop={"rounds": 2}, limits={"failing_share": 1.0})
+        recipe = loop_recipe(
+            tmp_path, server.url, loop={"rounds": 2}, limits={"failing_share": 1.0}
+        )
         with pytest.raises(TeacherError, match="2 rounds in a row failed"):
             distill(recipe, quiet=True)
     with FakeServer(answer=write, port=server.port):
@@ -184,7 +229,9 @@ def test_rounds_of_which_every_request_failed_are_asked_again_by_the_next_run(tm
 
 
 @pytest.mark.slow
-def test_a_class_that_got_nothing_in_the_first_asking_is_asked_for_in_another_way(tmp_path: Path) -> None:
+def test_a_class_that_got_nothing_in_the_first_asking_is_asked_for_in_another_way(
+    tmp_path: Path,
+) -> None:
     silent = set[str]()
 
     def stingy(prompt: str, index: int, seed: int) -> str:
@@ -207,7 +254,9 @@ def test_a_wrong_key_ends_the_loop_with_the_last_good_round_kept(
     monkeypatch.setenv("OPENAI_API_KEY", "wrong")
     with FakeServer(answer=write, key="right") as server:
         recipe = loop_recipe(tmp_path, server.url)
-        with pytest.raises(AuthenticationError, match="round 0 is the best so far; its student is kept"):
+        with pytest.raises(
+            AuthenticationError, match="round 0 is the best so far; its student is kept"
+        ):
             distill(recipe, quiet=True)
     assert (recipe.work_dir / "report.md").is_file()
 

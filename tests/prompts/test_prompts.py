@@ -46,7 +46,9 @@ def test_an_example_about_the_input_itself_is_never_shown() -> None:
 
 
 @pytest.mark.parametrize("spelled", ["Knife", "the knife", " knife ", "KNIFE.", "“knife”"])
-def test_an_example_about_the_input_itself_is_never_shown_however_it_is_spelled(spelled: str) -> None:
+def test_an_example_about_the_input_itself_is_never_shown_however_it_is_spelled(
+    spelled: str,
+) -> None:
     prompt = replace(load_prompt("triple/everyday"), examples=POOL, shots=6)
     shown = prompt.draw({**ROW, "head": spelled}, KIND, random.Random(0))
     assert sorted(example["head"] for example in shown) == ["axe", "cup", "hat", "pen", "saw"]
@@ -64,7 +66,11 @@ def test_the_draw_depends_on_the_input_and_the_seed_alone() -> None:
 )
 def test_each_event_relation_has_a_prompt_that_stops_where_the_tail_begins(relation: str) -> None:
     examples = [
-        {"head": f"PersonX does {i} for PersonY", "relation": relation, "tail": f"tail {i} of PersonY"}
+        {
+            "head": f"PersonX does {i} for PersonY",
+            "relation": relation,
+            "tail": f"tail {i} of PersonY",
+        }
         for i in range(12)
     ]
     prompt = replace(load_prompt("triple/events"), examples=examples)
@@ -181,7 +187,9 @@ def test_a_head_is_read_whatever_blanks_and_line_ends_it_has(tmp_path: Path, bef
         "---- \nchat: false\n----\n{{ head }}",
     ],
 )
-def test_a_head_that_does_not_end_or_does_not_stand_first_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_head_that_does_not_end_or_does_not_stand_first_is_refused(
+    tmp_path: Path, text: str
+) -> None:
     with pytest.raises(PromptError, match=r"t\.j2 line \d: a head must stand first in the file"):
         load_prompt(write(tmp_path, text), tmp_path)
 
@@ -232,7 +240,8 @@ def test_an_empty_prompt_is_refused(tmp_path: Path) -> None:
 
 def test_a_variable_that_the_template_tests_for_may_be_missing(tmp_path: Path) -> None:
     name = write(
-        tmp_path, "{{ head }}{% if note is defined and note %}{{ note }}{% endif %}{{ more | default('!') }}"
+        tmp_path,
+        "{{ head }}{% if note is defined and note %}{{ note }}{% endif %}{{ more | default('!') }}",
     )
     prompt = load_prompt(name, tmp_path)
     lint(prompt, list(ROW))
@@ -260,7 +269,9 @@ LOOP = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in shipped_prompts() if not name.startswith("judge/")])
+@pytest.mark.parametrize(
+    "name", [name for name in shipped_prompts() if not name.startswith("judge/")]
+)
 def test_every_shipped_template_runs_with_the_least_columns_of_its_kind(name: str) -> None:
     prompt = load_prompt(name)
     kind = plugins.find("kinds", prompt.head.kind)()
@@ -269,7 +280,13 @@ def test_every_shipped_template_runs_with_the_least_columns_of_its_kind(name: st
         row["relation"] = "xWant" if "events" in name else "UsedFor"
     elif prompt.head.kind == "proposition":
         # As the kind cuts a document; to cut one here would load spaCy.
-        row |= {"sentences": ["A cat purrs."], "before": "", "starts": [0], "ends": [12], "first_index": 0}
+        row |= {
+            "sentences": ["A cat purrs."],
+            "before": "",
+            "starts": [0],
+            "ends": [12],
+            "first_index": 0,
+        }
     elif name in ("labelled_text/pgkd", "labelled_text/pool"):
         row |= LOOP
     (row,) = kind.expand(row)
@@ -290,13 +307,17 @@ def test_every_shipped_template_runs_with_the_least_columns_of_its_kind(name: st
 
 @pytest.mark.parametrize("name", [name for name in shipped_prompts() if name.startswith("judge/")])
 def test_every_shipped_template_of_a_judge_runs_with_what_it_says_it_needs(name: str) -> None:
-    columns = {"judge/grounded": ["source"], "judge/pairwise": ["task", "first", "second"]}.get(name, [])
+    columns = {"judge/grounded": ["source"], "judge/pairwise": ["task", "first", "second"]}.get(
+        name, []
+    )
     prompt = JudgePrompt.load(name, KIND, columns)
     row = {**ROW, "tail": "cut bread", **{column: f"a {column}" for column in columns}}
     assert all(message["content"] for message in prompt.messages(row))
 
 
-def test_a_column_in_single_braces_is_refused_where_no_prompt_would_name_its_input(tmp_path: Path) -> None:
+def test_a_column_in_single_braces_is_refused_where_no_prompt_would_name_its_input(
+    tmp_path: Path,
+) -> None:
     path = write(tmp_path, "What is {head} used for?")
     with pytest.raises(
         PromptError, match=r"all prompts would be the same; write \{\{ head \}\} for \{head\}"
@@ -310,5 +331,7 @@ def test_a_variable_that_an_input_would_hide_is_refused(tmp_path: Path) -> None:
     prompt = load_prompt(write(tmp_path, "{{ head }} {{ style }}"), tmp_path)
     prompt = replace(prompt, variables={"style": "short"})
     lint(prompt, ["head"])
-    with pytest.raises(PromptError, match=r"prompt\.variables\.style: the inputs have 'style' themselves"):
+    with pytest.raises(
+        PromptError, match=r"prompt\.variables\.style: the inputs have 'style' themselves"
+    ):
         lint(prompt, ["head", "style"])

@@ -112,7 +112,8 @@ def test_what_an_expression_raises_is_one_line_with_the_template_and_its_line(so
         NEST + "{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
         NEST + "{% set ns.d = {1: ns.d, 2: ns.d.items()} %}{% endfor %}{{ ns.d }}",
         NEST + "{% set ns.t = (ns.t, ns.t) %}{% endfor %}{{ {ns.t: 1} }}",
-        "{% set b = 'a' * 1000000 %}{% macro m() %}{% for i in range(100000) %}{{ [b] }}{% endfor %}{% endmacro %}{{ m() }}",
+        "{% set b = 'a' * 1000000 %}{% macro m() %}{% for i in range(100000) %}{{ [b] }}{% endfor"
+        " %}{% endmacro %}{{ m() }}",
         "{% set ns = namespace(g=3) %}{% for i in range(99) %}{% set ns.g = ns.g * ns.g %}{% endfor %}",
         "{{ " + " + ".join(["1"] * 20_000) + " }}",
         "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}",
@@ -135,12 +136,16 @@ def test_a_value_that_would_be_too_large_is_refused_before_it_is_made(source: st
         NINE + "{% if i1 == i2 %}{% endif %}" + "{% endfor %}" * 9,
         "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}",
         "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(50) }}",
-        "{% set b = 'a' * 4000000 %}{% for i in range(100000) %}{% if 'b' in b %}{% endif %}{% endfor %}",
-        "{% set b = 'a' * 4000000 %}{% for i in range(100000) %}{% if b.find('b') %}{% endif %}{% endfor %}",
+        "{% set b = 'a' * 4000000 %}{% for i in range(100000) %}{% if 'b' in b %}{% endif %}{%"
+        " endfor %}",
+        "{% set b = 'a' * 4000000 %}{% for i in range(100000) %}{% if b.find('b') %}{% endif %}{%"
+        " endfor %}",
         "{% set b = ['a'] * 50000 %}{% for i in range(100000) %}{{ 'b' in b }}{% endfor %}",
     ],
 )
-def test_a_rendering_that_takes_too_long_is_ended(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rendering_that_takes_too_long_is_ended(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(limits, "SECONDS", 0.1)
     assert "takes longer than 0.1 s" in refused(source)
 
@@ -158,7 +163,9 @@ def test_the_limits_hold_in_other_threads_and_for_each_rendering_anew() -> None:
 
 
 def test_a_long_document_passes(tmp_path: Path) -> None:
-    (tmp_path / "t.j2").write_text("{% if 'x' in head %}no{% endif %}{{ head | trim | replace('\\n', ' ') }}")
+    (tmp_path / "t.j2").write_text(
+        "{% if 'x' in head %}no{% endif %}{{ head | trim | replace('\\n', ' ') }}"
+    )
     prompt = load_prompt("t.j2", tmp_path)
     text = "A line.\n" * 250_000
     assert len(prompt.render({**ROW, "head": text}, KIND, "id", 0)[0]["content"]) == len(text) - 1
@@ -166,17 +173,24 @@ def test_a_long_document_passes(tmp_path: Path) -> None:
 
 def test_ordinary_templates_render_as_in_plain_jinja() -> None:
     for source, said in (
-        ("{% for name, value in {'a': 1, 'b': none}.items() if value %}{{ name }}={{ value }};{% endfor %}", "a=1;"),
+        ("{% for name, value in {'a': 1, 'b': none}.items() if value %}{{ name }}={{ value }};{%"
+            " endfor %}", "a=1;"),
         ("{% for e in [3, 1, 2] | sort %}{{ loop.index }}{{ '.' if loop.last else ',' }}{% endfor %}", "1,2,3."),
         ("{{ [1, 2, 3] | batch(2, 0) | list | tojson }}", "[[1, 2], [3, 0]]"),
         ("{{ [{'a': 1}, {'a': 2}] | map(attribute='a') | join('-') }}", "1-2"),
         ("{{ 'x' ~ 1 ~ 2.0 }} {{ head.upper() }} {{ '%s-%03d' % ('a', 7) }}", "x12 KNIFE a-007"),
-        ("{{ '{:>5}|{a}'.format('b', a=1) }} {{ 'a,b'.split(',')[1:] | first }}", "    b|1 b".strip()),
-        ("{% set c = cycler('a', 'b') %}{{ c.next() }}{{ c.next() }}{% set j = joiner(', ') %}{{ j() }}{{ j() }}", "ab,"),
-        ("{% macro f(x, y=2) %}<{{ x }}{{ y }}{{ caller() }}>{% endmacro %}{% call f(1) %}c{% endcall %}", "<12c>"),
-        ("{% filter upper %}a{% endfilter %}{% set x %}b{% endset %}{{ x | length }}{{ 7 // 2 ** 2 % 5 }}", "A11"),
-        ("{{ head is string }}{{ 'n' in head }}{{ (1, 2) == (1, 2) }}{{ range(3) | join }}", "truetruetrue012"),
-        ("{% autoescape true %}{{ '<' ~ ('<' | safe) }}{% endautoescape %}{{ 'a' | tojson }}", "&lt;<\"a\""),
+        ("{{ '{:>5}|{a}'.format('b', a=1) }} {{ 'a,b'.split(',')[1:] | first }}",
+        "    b|1 b".strip()),
+        ("{% set c = cycler('a', 'b') %}{{ c.next() }}{{ c.next() }}{% set j = joiner(', ') %}{{"
+            " j() }}{{ j() }}", "ab,"),
+        ("{% macro f(x, y=2) %}<{{ x }}{{ y }}{{ caller() }}>{% endmacro %}{% call f(1) %}c{%"
+            " endcall %}", "<12c>"),
+        ("{% filter upper %}a{% endfilter %}{% set x %}b{% endset %}{{ x | length }}{{ 7 // 2 ** 2"
+            " % 5 }}", "A11"),
+        ("{{ head is string }}{{ 'n' in head }}{{ (1, 2) == (1, 2) }}{{ range(3) | join }}",
+        "truetruetrue012"),
+        ("{% autoescape true %}{{ '<' ~ ('<' | safe) }}{% endautoescape %}{{ 'a' | tojson }}",
+        "&lt;<\"a\""),
     ):  # fmt: skip
         assert rendered(source) == said.strip()
 
@@ -221,7 +235,9 @@ def test_ordinary_templates_render_as_in_plain_jinja() -> None:
         "{% block b %}{{ note }}{% endblock %}",
     ],
 )
-def test_a_value_without_a_text_is_not_printed_in_any_way(value: object, said: str, source: str) -> None:
+def test_a_value_without_a_text_is_not_printed_in_any_way(
+    value: object, said: str, source: str
+) -> None:
     prompt = Prompt("t.j2", Head(), source, Path("/nowhere"), variables={"note": value})
     with pytest.raises(PromptError, match=said) as caught:
         prompt.render(ROW, KIND, "id", 0)
@@ -245,12 +261,17 @@ def test_a_value_that_is_not_printed_need_not_have_a_text(source: str, text: str
     ("value", "text"),
     [
         (3.0, "3"), (2.5, "2.5"), (7, "7"), (True, "true"), (Decimal("1.50"), "1.50"),
-        (datetime.date(2024, 5, 1), "2024-05-01"), ("None", "None"), ("nan", "nan"), ("", ""), (b"a", "a"),
+        (datetime.date(2024, 5, 1), "2024-05-01"), ("None", "None"), ("nan", "nan"), ("", ""),
+        (b"a", "a"),
     ],
 )  # fmt: skip
 def test_a_value_is_printed_as_a_cell_is_read(value: object, text: str) -> None:
     prompt = Prompt(
-        "t.j2", Head(), "<{{ v }}><{{ '' ~ v }}><{{ [v] | join }}>", Path("/nowhere"), variables={"v": value}
+        "t.j2",
+        Head(),
+        "<{{ v }}><{{ '' ~ v }}><{{ [v] | join }}>",
+        Path("/nowhere"),
+        variables={"v": value},
     )
     assert prompt.render(ROW, KIND, "id", 0)[0]["content"] == f"<{text}>" * 3
 
@@ -263,7 +284,9 @@ def test_what_a_template_asks_about_may_be_empty() -> None:
         "a{{ '' if note is none else note }}",
         "a{% for x in tags %}{{ x }}{% endfor %}",
     ):
-        prompt = Prompt("t.j2", Head(), source, Path("/nowhere"), variables={"note": None, "tags": []})
+        prompt = Prompt(
+            "t.j2", Head(), source, Path("/nowhere"), variables={"note": None, "tags": []}
+        )
         assert prompt.render(ROW, KIND, "id", 0)[0]["content"] == "a"
 
 
@@ -280,15 +303,20 @@ def test_a_draw_depends_on_the_seed_and_the_input_and_an_empty_one_is_refused() 
 
 
 def test_objects_of_jinja_are_not_printed() -> None:
-    for source in ("{{ namespace() }}", "{{ dict }}", "{% macro m() %}{% endmacro %}{{ m }}", "{{ range(3) }}",
-                   "{{ 'ab' | map('upper') }}", "{% for x in [1] %}{{ loop }}{% endfor %}"):  # fmt: skip
+    for source in ("{{ namespace() }}", "{{ dict }}", "{% macro m() %}{% endmacro %}{{ m }}",
+    "{{ range(3) }}",
+                   "{{ 'ab' | map('upper') }}",
+                   "{% for x in [1] %}{{ loop }}{% endfor %}"):  # fmt: skip
         assert "is printed" in refused(source)
 
 
 _PIECES = st.sampled_from(
-    ["{{ head", "}}", "{% for x in ", "range(9)", "%}", "{% endfor %}", " | ", "list", "upper", "join(", "'a'", ")", " * ",
-     "10**9", " ~ ", "[", "]", "{% set y = ", "{% macro m() %}", "{% endmacro %}", "{{ m() }}", "{% if ", "{% endif %}", "(",
-     "x", "y", ".format(", "'%9999d'", " % ", "1", "{% include '", "'", "\n", "{#", "#}", "é", "center(99999)", "{% block b %}"]
+    ["{{ head", "}}", "{% for x in ", "range(9)", "%}", "{% endfor %}", " | ", "list", "upper",
+    "join(", "'a'", ")", " * ",
+     "10**9", " ~ ", "[", "]", "{% set y = ", "{% macro m() %}", "{% endmacro %}", "{{ m() }}",
+     "{% if ", "{% endif %}", "(",
+     "x", "y", ".format(", "'%9999d'", " % ", "1", "{% include '", "'", "\n", "{#", "#}", "é",
+     "center(99999)", "{% block b %}"]
 )  # fmt: skip
 
 
@@ -318,7 +346,9 @@ def test_a_template_includes_files_of_its_own_folder_and_below(tmp_path: Path) -
 @pytest.mark.parametrize(
     "name", ["../out.j2", "parts/../../out.j2", "link.j2", "linked/out.j2", "..\\\\out.j2"]
 )
-def test_nothing_outside_the_folder_is_included_not_by_a_link_either(tmp_path: Path, name: str) -> None:
+def test_nothing_outside_the_folder_is_included_not_by_a_link_either(
+    tmp_path: Path, name: str
+) -> None:
     (tmp_path / "out.j2").write_text("SECRET")
     inside = tmp_path / "prompts"
     (inside / "parts").mkdir(parents=True)
@@ -332,7 +362,9 @@ def test_nothing_outside_the_folder_is_included_not_by_a_link_either(tmp_path: P
         "include ['{}']",
     ):
         said = refused("{% " + statement.format(name) + " %}", inside)
-        assert "leads out of" in said or "not a path inside" in said or "none of the templates" in said
+        assert (
+            "leads out of" in said or "not a path inside" in said or "none of the templates" in said
+        )
 
 
 def test_an_absolute_path_is_not_included(tmp_path: Path) -> None:
@@ -343,14 +375,18 @@ def test_an_absolute_path_is_not_included(tmp_path: Path) -> None:
 def test_an_error_in_an_included_file_names_it_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "a.j2").write_text("\n\n{{ 1 / 0 }}")
     assert (
-        refused("{% include 'a.j2' %}", tmp_path) == "template t.j2, included a.j2 line 3: division by zero"
+        refused("{% include 'a.j2' %}", tmp_path)
+        == "template t.j2, included a.j2 line 3: division by zero"
     )
 
 
 @pytest.mark.parametrize(
-    ("data", "said"), [(b"\xff", "a.j2 line 1: not UTF-8"), (b"a" * (1 << 21), "too many for a template")]
+    ("data", "said"),
+    [(b"\xff", "a.j2 line 1: not UTF-8"), (b"a" * (1 << 21), "too many for a template")],
 )
-def test_an_included_file_that_is_not_a_template_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
+def test_an_included_file_that_is_not_a_template_is_refused(
+    tmp_path: Path, data: bytes, said: str
+) -> None:
     (tmp_path / "a.j2").write_bytes(data)
     assert said in refused("{% include 'a.j2' %}", tmp_path)
 

@@ -24,10 +24,14 @@ FOLDER = Path("/elsewhere/telltale/project")
 @pytest.mark.parametrize(
     ("path", "shown"),
     [
-        ("heads.csv", "heads.csv"), ("../data/heads.csv", "../data/heads.csv"), ("$DATA/heads.csv", "$DATA/heads.csv"),
-        ("~/heads.csv", "~/heads.csv"), ("/elsewhere/telltale/project/a/heads.csv", "a/heads.csv"), ("/elsewhere/telltale/project", "."),
-        ("/elsewhere/telltale/project/../x/heads.csv", "heads.csv"), ("/rows/heads.csv", "heads.csv"), ("~telltale/heads.csv", "heads.csv"),
-        ("C:\\Users\\telltale\\heads.csv", "heads.csv"), ("file:///elsewhere/telltale/heads.csv", "heads.csv"), ("/", "path"),
+        ("heads.csv", "heads.csv"), ("../data/heads.csv", "../data/heads.csv"), ("$DATA/heads.csv",
+        "$DATA/heads.csv"),
+        ("~/heads.csv", "~/heads.csv"), ("/elsewhere/telltale/project/a/heads.csv", "a/heads.csv"),
+        ("/elsewhere/telltale/project", "."),
+        ("/elsewhere/telltale/project/../x/heads.csv", "heads.csv"), ("/rows/heads.csv",
+        "heads.csv"), ("~telltale/heads.csv", "heads.csv"),
+        ("C:\\Users\\telltale\\heads.csv", "heads.csv"), ("file:///elsewhere/telltale/heads.csv",
+        "heads.csv"), ("/", "path"),
         ("/elsewhere/telltale/projecting/heads.csv", "heads.csv"),
     ],
 )  # fmt: skip
@@ -38,9 +42,11 @@ def test_a_path_is_shown_from_the_folder_or_by_its_name(path: str, shown: str) -
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("/no_think", "/no_think"), ("and/or", "and/or"), ("http://example.org/a/b", "http://example.org/a/b"),
+        ("/no_think", "/no_think"), ("and/or", "and/or"), ("http://example.org/a/b",
+        "http://example.org/a/b"),
         ("transformers:/elsewhere/telltale/m@abc:float32", "transformers:m@abc:float32"),
-        ("stopped; see /elsewhere/telltale/project/runs/r/log, please", "stopped; see runs/r/log, please"),
+        ("stopped; see /elsewhere/telltale/project/runs/r/log, please", "stopped; see runs/r/log,"
+            " please"),
         ("openai:http://gpu-box-7:8000/v1:m", "openai:http://private-host:8000/v1:m"),
         ("openai:http://127.0.0.1:8000/v1:m", "openai:http://127.0.0.1:8000/v1:m"),
     ],
@@ -50,13 +56,16 @@ def test_a_text_is_shown_without_paths_and_private_hosts(text: str, shown: str) 
 
 
 @pytest.mark.parametrize(
-    "host", ["gpu-box", "10.1.2.3", "192.168.0.9", "box.local", "a.b.corp", "fe80::1", "169.254.1.1"]
+    "host",
+    ["gpu-box", "10.1.2.3", "192.168.0.9", "box.local", "a.b.corp", "fe80::1", "169.254.1.1"],
 )
 def test_private_hosts_are_known(host: str) -> None:
     assert is_private(host)
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "api.openai.com", "1.1.1.1", "$HOST"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1", "::1", "api.openai.com", "1.1.1.1", "$HOST"]
+)
 def test_this_machine_and_public_hosts_are_no_private_ones(host: str) -> None:
     assert not is_private(host)
 
@@ -69,7 +78,10 @@ def test_options_of_any_depth_are_shortened() -> None:
         },
         "n": 3,
     }
-    assert published(raw, FOLDER) == {"options": {"taxonomy": "t.yaml", "deep": [{"x": "b.csv"}]}, "n": 3}
+    assert published(raw, FOLDER) == {
+        "options": {"taxonomy": "t.yaml", "deep": [{"x": "b.csv"}]},
+        "n": 3,
+    }
 
 
 def every_text(folder: Path) -> str:
@@ -90,17 +102,21 @@ def every_text(folder: Path) -> str:
 
 
 def absolute_recipe(home: Path, teacher: dict[str, Any]) -> Recipe:
-    """A recipe of absolute paths, some of them outside its folder, below a folder with a tell-tale name."""
+    """A recipe of absolute paths, some of them outside its folder, below a folder with a tell-tale
+    name.
+    """
     (home / "project").mkdir(parents=True)
     (home / "elsewhere").mkdir()
     write_csv(
-        home / "elsewhere" / "heads.csv", [{"head": f"pan {n}", "relation": "UsedFor"} for n in range(6)]
+        home / "elsewhere" / "heads.csv",
+        [{"head": f"pan {n}", "relation": "UsedFor"} for n in range(6)],
     )
     (home / "elsewhere" / "mine.j2").write_text("Say what {{ head }} is for:\n")
     raw = {
         "name": "r", "inputs": {"path": str(home / "elsewhere" / "heads.csv")},
         "prompt": {"template": str(home / "elsewhere" / "mine.j2")}, "teacher": teacher,
-        "corpus": {"path": str(home / "project" / "corpus")}, "journal": str(home / "elsewhere" / "j.sqlite"),
+        "corpus": {"path": str(home / "project" / "corpus")},
+        "journal": str(home / "elsewhere" / "j.sqlite"),
         "work": str(home / "project" / "runs" / "r"),
     }  # fmt: skip
     return Recipe.from_dict(raw, home / "project")
@@ -128,7 +144,12 @@ def test_two_people_publish_the_same_bytes(tmp_path: Path) -> None:
     found = []
     for name in ("telltale-user", "another"):
         with FakeServer() as server:
-            teacher = {"backend": "openai", "model": "m", "base_url": server.url, "identity": "same"}
+            teacher = {
+                "backend": "openai",
+                "model": "m",
+                "base_url": server.url,
+                "identity": "same",
+            }
             home = tmp_path / name
             made = absolute_recipe(home, teacher)
             made = made.with_parts(teacher=made.teacher.model_copy(update={"base_url": server.url}))

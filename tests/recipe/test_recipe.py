@@ -86,7 +86,9 @@ def test_an_environment_variable_that_is_not_set_is_named() -> None:
         (b"!!python/object:os.x {}", "YAML"),
     ],
 )
-def test_a_file_that_is_no_recipe_is_refused_in_one_line(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_file_that_is_no_recipe_is_refused_in_one_line(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
     path = tmp_path / "r.yaml"
     path.write_bytes(content)
     with pytest.raises(RecipeError, match=said) as caught:

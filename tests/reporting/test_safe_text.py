@@ -70,7 +70,10 @@ def test_what_steers_a_terminal_is_escaped_in_a_line(text: str) -> None:
 
 
 def test_nothing_is_dropped_without_a_trace() -> None:
-    assert clean("a\x1b[2J\x9b\u202e\r\n\t\U000e0041\ud800") == r"a\x1b[2J\x9b\u202e\r\n\t\U000e0041\ud800"
+    assert (
+        clean("a\x1b[2J\x9b\u202e\r\n\t\U000e0041\ud800")
+        == r"a\x1b[2J\x9b\u202e\r\n\t\U000e0041\ud800"
+    )
 
 
 @pytest.mark.slow
@@ -93,7 +96,8 @@ def test_lines_of_a_text_are_set_in_and_clean(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "می‌خواهم", "क्‍ष", "ශ්‍රී", "👩‍💻 👨‍👩‍👧", "❤️ 1️⃣ ©️", "👍🏽", "葛\U000e0100", "naïve café", "שלום", "العربية", "日本語　全角", "a\xa0b",
+        "می‌خواهم", "क्‍ष", "ශ්‍රී", "👩‍💻 👨‍👩‍👧", "❤️ 1️⃣ ©️", "👍🏽", "葛\U000e0100", "naïve café",
+        "שלום", "العربية", "日本語　全角", "a\xa0b",
     ],
 )  # fmt: skip
 def test_the_spelling_of_any_language_and_emoji_stays(text: str) -> None:
@@ -201,24 +205,30 @@ def one_line(text: str) -> str:
 @pytest.mark.slow
 @given(PIECES)
 def test_markdown_in_a_paragraph_is_read_as_the_text(text: str) -> None:
-    assert as_read(markdown(text), {"paragraph_open", "paragraph_close", "inline"}).strip() == one_line(text)
+    assert as_read(
+        markdown(text), {"paragraph_open", "paragraph_close", "inline"}
+    ).strip() == one_line(text)
 
 
 @pytest.mark.slow
 @given(PIECES)
 def test_markdown_in_a_heading_is_read_as_the_text(text: str) -> None:
-    assert as_read(f"# {markdown(text)}", {"heading_open", "heading_close", "inline"}).strip() == one_line(
-        text
-    )
+    assert as_read(
+        f"# {markdown(text)}", {"heading_open", "heading_close", "inline"}
+    ).strip() == one_line(text)
 
 
 @pytest.mark.slow
 @given(PIECES, PIECES)
 def test_markdown_in_cells_stays_in_its_cells(one: str, other: str) -> None:
     allowed = {
-        f"{part}_{end}" for part in ("table", "thead", "tbody", "tr", "th", "td") for end in ("open", "close")
+        f"{part}_{end}"
+        for part in ("table", "thead", "tbody", "tr", "th", "td")
+        for end in ("open", "close")
     }
-    read = as_read(f"| a | b |\n|---|---|\n| {markdown(one)} | {markdown(other)} |", allowed | {"inline"})
+    read = as_read(
+        f"| a | b |\n|---|---|\n| {markdown(one)} | {markdown(other)} |", allowed | {"inline"}
+    )
     assert read == "ab" + one_line(one) + one_line(other)
 
 
@@ -273,7 +283,8 @@ class Tags(HTMLParser):
 def test_html_has_no_tags_or_attributes_from_outside(text: str) -> None:
     found = Tags()
     found.feed(
-        f"<p title='{html_text(text)}' class=\"{html_text(text)}\">{html_text(text)}{html_lines(text)}</p>"
+        f"<p title='{html_text(text)}'"
+        f' class="{html_text(text)}">{html_text(text)}{html_lines(text)}</p>'
     )
     assert found.tags == [("p", [("title", clean(text)), ("class", clean(text))])]
     assert found.text == clean(text) + clean_lines(text)
@@ -283,11 +294,15 @@ def test_html_has_no_tags_or_attributes_from_outside(text: str) -> None:
 
 
 FORMULAS = [
-    "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", '"=1"', '" =1', "'=1", "＝1", "＋1", "－1", "＠x", "−2", "﹦1",
-    '=HYPERLINK("https://phish.example","x")', "=cmd|' /C calc'!A0", "-2+3+cmd|' /C calc'!A0", "\ufeff=1", "\u200b=1", "\x00=1",
+    "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", '"=1"', '" =1', "'=1", "＝1",
+    "＋1", "－1", "＠x", "−2", "﹦1",
+    '=HYPERLINK("https://phish.example","x")', "=cmd|' /C calc'!A0", "-2+3+cmd|' /C"
+        " calc'!A0", "\ufeff=1", "\u200b=1", "\x00=1",
 ]  # fmt: skip
 CELLS = st.lists(
-    st.one_of(st.sampled_from([*FORMULAS, "'", "'\u2060", "\u2060", '"', ",", "\n"]), st.text(max_size=4)),
+    st.one_of(
+        st.sampled_from([*FORMULAS, "'", "'\u2060", "\u2060", '"', ",", "\n"]), st.text(max_size=4)
+    ),
     max_size=4,
 )
 
@@ -360,7 +375,9 @@ def test_few_files_print_and_each_of_them_cleans() -> None:
         path.relative_to(ROOT / "synthkd").as_posix()
         for path in (ROOT / "synthkd").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "print"
     }
     assert {name for name in printing if not name.startswith("testing/")} == {
         "cli/app.py", "loops/engine.py", "progress.py",

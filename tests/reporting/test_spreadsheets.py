@@ -40,7 +40,9 @@ EVIL = [
 ]
 TEXTS = st.one_of(
     st.sampled_from(EVIL),
-    st.text(st.characters(exclude_categories=["Cs"]), max_size=8).filter(lambda text: "\0" not in text),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=8).filter(
+        lambda text: "\0" not in text
+    ),
 )
 FORMULA = re.compile(r"[\s\"']*[=+\-@＝＋－＠]|[\t\r\n]")
 
@@ -120,7 +122,9 @@ class Model:
 @pytest.mark.parametrize("formulas", [False, True])
 def test_predictions_in_csv_are_marked_and_read_back(tmp_path: Path, formulas: bool) -> None:
     write_csv(tmp_path / "rows.csv", [{"id": text, "text": text} for text in EVIL])
-    predict_file(Model(), tmp_path / "rows.csv", tmp_path / "out.csv", every=True, formulas=formulas)  # type: ignore[arg-type]
+    predict_file(
+        Model(), tmp_path / "rows.csv", tmp_path / "out.csv", every=True, formulas=formulas
+    )  # type: ignore[arg-type]
     read = rows_of(tmp_path / "out.csv")
     # `write_csv` is another writer: its cells that begin with our mark are read as ours.
     texts = [row["text"] for row in rows_of(tmp_path / "rows.csv")]
@@ -143,7 +147,9 @@ def test_made_negatives_are_marked_and_read_back(tmp_path: Path) -> None:
     true = [{"head": f"={i}", "relation": "UsedFor", "tail": f"@{i}\rx"} for i in range(24)]
     write_csv(tmp_path / "true.csv", true)
     write_negatives(tmp_path / "true.csv", tmp_path / "out.csv")
-    assert not any(FORMULA.match(cell) for row in cells(tmp_path / "out.csv") for cell in row.values())
+    assert not any(
+        FORMULA.match(cell) for row in cells(tmp_path / "out.csv") for cell in row.values()
+    )
     read = [row for row in rows_of(tmp_path / "out.csv") if row["label"] == "true"]
     assert [row["head"] for row in read] == [row["head"] for row in true]
 
@@ -152,10 +158,19 @@ def test_made_negatives_are_marked_and_read_back(tmp_path: Path) -> None:
 def test_pairs_are_marked_and_read_back(tmp_path: Path, formulas: bool) -> None:
     names = ["=a", "-b", "c\rd", "plain"]
     write_csv(tmp_path / "things.csv", [{"name": name} for name in names])
-    asked = ["pairs", str(tmp_path / "things.csv"), "--by", "random", "-o", str(tmp_path / "out.csv")]
+    asked = [
+        "pairs",
+        str(tmp_path / "things.csv"),
+        "--by",
+        "random",
+        "-o",
+        str(tmp_path / "out.csv"),
+    ]
     result = CliRunner().invoke(app, [*asked, *["--formulas"] * formulas])
     assert result.exit_code == 0, result.output
-    assert {row[side] for row in rows_of(tmp_path / "out.csv") for side in ("left", "right")} <= set(names)
+    assert {
+        row[side] for row in rows_of(tmp_path / "out.csv") for side in ("left", "right")
+    } <= set(names)
     found = [cell for row in cells(tmp_path / "out.csv") for cell in row.values()]
     assert any(FORMULA.match(cell) for cell in found) is formulas
 
@@ -163,5 +178,6 @@ def test_pairs_are_marked_and_read_back(tmp_path: Path, formulas: bool) -> None:
 def test_sheets_of_other_tools_are_read_as_they_are(tmp_path: Path) -> None:
     texts = ["'=1", "'-ism", "=1", "''x"]
     assert [
-        row["text"] for row in rows_of(write_csv(tmp_path / "a.csv", [{"text": text} for text in texts]))
+        row["text"]
+        for row in rows_of(write_csv(tmp_path / "a.csv", [{"text": text} for text in texts]))
     ] == texts

@@ -16,7 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthkd.errors import InputError
-from synthkd.rows import CellError, UnreadableCell, arrow_values, cell_text, is_empty, read_rows, text_cell
+from synthkd.rows import (
+    CellError,
+    UnreadableCell,
+    arrow_values,
+    cell_text,
+    is_empty,
+    read_rows,
+    text_cell,
+)
 
 UUID = uuid.UUID("12345678123456781234567812345678")
 
@@ -76,7 +84,9 @@ def test_a_cell_has_one_text(value: Any, text: str | None) -> None:
 def test_a_cell_without_a_text_is_described(value: Any, said: str) -> None:
     with pytest.raises(CellError, match=f"^{said}$"):
         cell_text(value)
-    with pytest.raises(InputError, match=f"^r.jsonl row 3: 'head' is {said}, where a text is needed"):
+    with pytest.raises(
+        InputError, match=f"^r.jsonl row 3: 'head' is {said}, where a text is needed"
+    ):
         text_cell(value, "r.jsonl row 3", "head")
 
 
@@ -136,7 +146,9 @@ ODD: dict[str, pa.Array] = {
     "struct": pa.array([{"a": [float("nan")]}, None]),
     "map": pa.array([[("a", 1)], []], pa.map_(pa.string(), pa.int64())),
     "decimal": pa.array([Decimal("1.5"), None]),
-    "union": pa.UnionArray.from_sparse(pa.array([0, 1], pa.int8()), [pa.array([1, 2]), pa.array(["a", "b"])]),
+    "union": pa.UnionArray.from_sparse(
+        pa.array([0, 1], pa.int8()), [pa.array([1, 2]), pa.array(["a", "b"])]
+    ),
 }
 
 

@@ -19,7 +19,9 @@ from synthkd.rows import class_labels, read_rows, read_tables
 def written(path: Path, columns: dict[str, list[Any]], **names: list[str]) -> Path:
     """A Parquet file with the metadata that `datasets` writes."""
     features = {name: {"names": said, "_type": "ClassLabel"} for name, said in names.items()}
-    features |= {name: {"dtype": "string", "_type": "Value"} for name in columns if name not in names}
+    features |= {
+        name: {"dtype": "string", "_type": "Value"} for name in columns if name not in names
+    }
     table = pa.table(columns).replace_schema_metadata(
         {"huggingface": json.dumps({"info": {"features": features}})}
     )
@@ -33,7 +35,9 @@ def cells(path: Path, column: str) -> list[Any]:
 
 def test_numbers_are_read_as_the_names_that_the_file_gives_them(tmp_path: Path) -> None:
     path = written(
-        tmp_path / "a.parquet", {"text": ["x", "y", "z"], "label": [1, 0, -1]}, label=["refund", "track"]
+        tmp_path / "a.parquet",
+        {"text": ["x", "y", "z"], "label": [1, 0, -1]},
+        label=["refund", "track"],
     )
     assert cells(path, "label") == ["track", "refund", None]
     assert [part.column("label").to_pylist() for part in read_tables(path, ["text", "label"])] == [

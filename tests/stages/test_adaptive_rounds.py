@@ -48,7 +48,9 @@ def recorded(folder: Path, samples: dict[str, list[Any]] | None = None, **votes:
     samples = samples or SAMPLES
     with (folder / "questions.jsonl").open("w") as file:
         for name in samples:
-            file.write(json.dumps({"id": name, "question": f"How many are {name}?", "gold": "7"}) + "\n")
+            file.write(
+                json.dumps({"id": name, "question": f"How many are {name}?", "gold": "7"}) + "\n"
+            )
     with (folder / "said.jsonl").open("w") as file:
         for name, said in samples.items():
             for index, answer in enumerate(said):
@@ -119,7 +121,9 @@ def test_a_dry_run_knows_which_questions_are_decided(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_filtering_tells_of_samples_that_a_changed_recipe_wants_and_nobody_asked_for(tmp_path: Path) -> None:
+def test_filtering_tells_of_samples_that_a_changed_recipe_wants_and_nobody_asked_for(
+    tmp_path: Path,
+) -> None:
     with FakeServer(answer=lambda prompt, index, seed: chain(7)) as server:
         path = str(recipe_file(tmp_path, server.url, questions=2))
         assert CliRunner().invoke(app, ["run", path, "--quiet"]).exit_code == 0
@@ -184,7 +188,11 @@ def test_failures_do_not_hold_up_a_question(tmp_path: Path) -> None:
     (tmp_path / "said.jsonl").write_text("\n".join(lines[1:]) + "\n")
     result = run(recipe, quiet=True)
     assert held(recipe) == {"agreed": 4}
-    assert (result.counts["completed"], result.counts["failed"], result.counts["missing"]) == (4, 1, 0)
+    assert (result.counts["completed"], result.counts["failed"], result.counts["missing"]) == (
+        4,
+        1,
+        0,
+    )
 
 
 @pytest.mark.slow
@@ -199,7 +207,11 @@ def test_a_sample_that_failed_is_asked_again_by_the_next_run_and_not_in_every_ro
         asked.update(request.sample_indexes)
         for one in answer(teacher, request):
             late = one.sample_index < 2
-            yield Failure(request.request_id, one.sample_index, "timeout", "", 6, False) if late else one
+            yield (
+                Failure(request.request_id, one.sample_index, "timeout", "", 6, False)
+                if late
+                else one
+            )
 
     monkeypatch.setattr(RecordedTeacher, "_answer", slow)
     first = run(recipe, quiet=True)
@@ -239,7 +251,8 @@ def recipe_file(folder: Path, url: str, questions: int) -> Path:
         "kind": {"name": "rationale", "options": {"answer": "number"}},
         "prompt": {"template": "rationale/everyday"},
         "teacher": {
-            "backend": "openai", "model": "fake", "base_url": url, "concurrency": 8, "identity": "fake",
+            "backend": "openai", "model": "fake", "base_url": url, "concurrency": 8,
+            "identity": "fake",
             "sampling": {"n": N},
         },
         "votes": ADAPTIVE,

@@ -27,7 +27,9 @@ PRICE = {"input": 1000.0, "output": 1000.0}
 
 
 def write_recipe(folder: Path, url: str, **limits: Any) -> Path:
-    write_csv(folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(HEADS)])
+    write_csv(
+        folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(HEADS)]
+    )
     raw = {
         "name": "budget",
         "inputs": {"path": "inputs.csv"},
@@ -53,10 +55,14 @@ def synthkd(recipe: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def billed(server: FakeServer, unbilled: tuple[str, ...] = ()) -> int:
-    """Tokens that the server worked for; ``unbilled`` are the faults of the first requests, "" for none."""
+    """Tokens that the server worked for; ``unbilled`` are the faults of the first requests, "" for
+    none.
+    """
     faults = [*unbilled] + [""] * (server.requests - len(unbilled))
     return sum(
-        tokens for (_, tokens), fault in zip(server.times, faults, strict=False) if fault in ("", "reset")
+        tokens
+        for (_, tokens), fault in zip(server.times, faults, strict=False)
+        if fault in ("", "reset")
     )
 
 
@@ -78,7 +84,9 @@ def test_a_budget_ends_the_run_before_it_is_passed_and_the_run_says_so(
 
 
 @pytest.mark.slow
-def test_a_cap_on_tokens_ends_the_run_before_it_is_passed(tmp_path: Path, server: FakeServer) -> None:
+def test_a_cap_on_tokens_ends_the_run_before_it_is_passed(
+    tmp_path: Path, server: FakeServer
+) -> None:
     ended = synthkd(write_recipe(tmp_path, server.url), "--max-tokens", "700")
     assert ended.returncode == 0, ended.stderr
     assert "of 700 tokens spent" in ended.stdout
@@ -87,7 +95,9 @@ def test_a_cap_on_tokens_ends_the_run_before_it_is_passed(tmp_path: Path, server
 
 
 @pytest.mark.slow
-def test_limits_in_the_recipe_hold_like_those_on_the_command_line(tmp_path: Path, server: FakeServer) -> None:
+def test_limits_in_the_recipe_hold_like_those_on_the_command_line(
+    tmp_path: Path, server: FakeServer
+) -> None:
     ended = synthkd(write_recipe(tmp_path, server.url, dollars=0.6, tokens=10**6))
     assert "of $0.6000 and" in ended.stdout
     assert 0 < server.requests < HEADS
@@ -218,12 +228,17 @@ def test_a_run_that_was_capped_and_went_on_comes_to_the_same_corpus(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", ["reset", "not-json", "no-choices", "content-filter", "first-withheld"])
-def test_what_was_billed_and_brought_nothing_counts_under_the_cap(make_recipe: Make, fault: str) -> None:
+@pytest.mark.parametrize(
+    "fault", ["reset", "not-json", "no-choices", "content-filter", "first-withheld"]
+)
+def test_what_was_billed_and_brought_nothing_counts_under_the_cap(
+    make_recipe: Make, fault: str
+) -> None:
     """Also where no try follows: every second request ends so, and has no other try."""
     with FakeServer(script=["", fault] * HEADS) as server:
         teacher = {
-            "backend": "openai", "model": "fake", "base_url": server.url, "concurrency": 4, "max_attempts": 1,
+            "backend": "openai", "model": "fake", "base_url": server.url, "concurrency": 4,
+            "max_attempts": 1,
             "sampling": {"n": 2, "max_tokens": 8},
         }  # fmt: skip
         limits = {"tokens": 900, "failing_share": 1.0}
@@ -233,10 +248,14 @@ def test_what_was_billed_and_brought_nothing_counts_under_the_cap(make_recipe: M
 
 
 @pytest.mark.slow
-def test_what_a_killed_run_without_a_cap_had_in_flight_counts_under_a_later_cap(tmp_path: Path) -> None:
+def test_what_a_killed_run_without_a_cap_had_in_flight_counts_under_a_later_cap(
+    tmp_path: Path,
+) -> None:
     with FakeServer(latency=30) as server:
         path = write_recipe(tmp_path, server.url)
-        process = subprocess.Popen(command(path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command(path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         until = time.monotonic() + 30
         while server.in_flight < 8 and time.monotonic() < until:
             time.sleep(0.02)

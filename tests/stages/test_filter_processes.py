@@ -37,9 +37,13 @@ TAILS = (
 
 @pytest.fixture
 def recorded(tmp_path: Path) -> Any:
-    """A recipe over recorded rows of several teachers: repeats, malformed ones, some that fail each rule."""
+    """A recipe over recorded rows of several teachers: repeats, malformed ones, some that fail each
+    rule.
+    """
     rng = random.Random(0)
-    heads = [{"input_id": f"i{i}", "head": f"thing {i // 2}", "relation": "UsedFor"} for i in range(60)]
+    heads = [
+        {"input_id": f"i{i}", "head": f"thing {i // 2}", "relation": "UsedFor"} for i in range(60)
+    ]
     said = [
         {
             "input_id": row["input_id"], "sample_index": n, "text": rng.choice(TAILS),
@@ -66,7 +70,9 @@ def recorded(tmp_path: Path) -> Any:
 def written(recipe: Recipe) -> dict[str, str]:
     """Every file of the filtered rows and of the corpus, by its hash."""
     folders = (recipe.work_dir / "judged", recipe.corpus_path)
-    return {str(p): file_hash(p) for folder in folders for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p): file_hash(p) for folder in folders for p in sorted(folder.rglob("*")) if p.is_file()
+    }
 
 
 RULES = ["empty", "characters", {"worst_nll": {"share": 0.2}}]
@@ -157,7 +163,8 @@ def test_a_worker_that_has_lost_its_parent_ends_in_the_middle_of_its_work(
     (tmp_path / "inputs.csv").unlink()
     os.mkfifo(tmp_path / "inputs.csv")
     job = {
-        "recipe": recipe.model_dump(mode="json"), "folder": str(tmp_path), "shared": str(tmp_path), "identity": "x",
+        "recipe": recipe.model_dump(mode="json"), "folder": str(tmp_path), "shared": str(tmp_path),
+        "identity": "x",
     }  # fmt: skip
     worker = subprocess.Popen(
         [sys.executable, "-m", "synthkd.stages.filter_processes"], stdin=subprocess.PIPE
@@ -174,7 +181,8 @@ def test_a_worker_tells_in_one_line_that_it_cannot_write(recorded: Any, tmp_path
     generate(recipe, quiet=True)
     (tmp_path / "shared").write_text("no folder")
     job = {
-        "recipe": recipe.model_dump(mode="json"), "folder": str(tmp_path), "shared": str(tmp_path / "shared"),
+        "recipe": recipe.model_dump(mode="json"), "folder": str(tmp_path),
+        "shared": str(tmp_path / "shared"),
         "identity": "x",
     }  # fmt: skip
     step = {"step": "parse", "shard": [0, 1], "partitions": 1}

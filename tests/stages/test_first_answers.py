@@ -1,4 +1,6 @@
-"""A run whose first answers are all of no use stops, says what to set, and goes on with the new setting."""
+"""A run whose first answers are all of no use stops, says what to set, and goes on with the new
+setting.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ HEADS = 60
 
 
 def recipe(folder: Path, url: str, limits: dict[str, Any] | None = None, **sampling: Any) -> Recipe:
-    write_csv(folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(HEADS)])
+    write_csv(
+        folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(HEADS)]
+    )
     raw = {
         "name": "first",
         "inputs": {"path": "inputs.csv"},
@@ -65,7 +69,10 @@ def test_a_run_that_buys_nothing_of_use_stops_early_with_what_to_set(
         assert 20 <= server.requests < 30
         with Journal(asked.journal_path) as journal:
             # What was in flight came, and is kept; nothing else is reserved.
-            assert (journal.counts().completions, journal.counts().in_flight) == (server.requests, 0)
+            assert (journal.counts().completions, journal.counts().in_flight) == (
+                server.requests,
+                0,
+            )
         sent = server.requests
         with pytest.raises(StalledError):
             generate(asked, quiet=True)
@@ -77,11 +84,16 @@ def test_the_same_command_goes_on_once_the_setting_was_changed(tmp_path: Path) -
     with answering("", "length") as server, pytest.raises(StalledError):
         generate(recipe(tmp_path, server.url), quiet=True)
     with answering("cutting bread") as server:
-        assert run(recipe(tmp_path, server.url, max_tokens=200), quiet=True).counts["completed"] == HEADS
+        assert (
+            run(recipe(tmp_path, server.url, max_tokens=200), quiet=True).counts["completed"]
+            == HEADS
+        )
 
 
 @pytest.mark.slow
-def test_told_never_to_stop_the_run_goes_to_its_end_and_the_table_names_the_reasons(tmp_path: Path) -> None:
+def test_told_never_to_stop_the_run_goes_to_its_end_and_the_table_names_the_reasons(
+    tmp_path: Path,
+) -> None:
     with answering("", "length", "Hm.") as server:
         done = run(recipe(tmp_path, server.url, {"useless_answers": None}), quiet=True)
     assert done.counts["malformed_reasons"] == {"only_thoughts": HEADS}
@@ -91,7 +103,9 @@ def test_told_never_to_stop_the_run_goes_to_its_end_and_the_table_names_the_reas
 @pytest.mark.slow
 def test_one_answer_of_use_among_the_first_is_enough(tmp_path: Path) -> None:
     with FakeServer(
-        answer=lambda prompt, index, seed: "cutting bread" if "thing 7" in prompt.splitlines()[-1] else ""
+        answer=lambda prompt, index, seed: (
+            "cutting bread" if "thing 7" in prompt.splitlines()[-1] else ""
+        )
     ) as server:
         assert generate(recipe(tmp_path, server.url), quiet=True).completed == HEADS
 
@@ -111,7 +125,8 @@ def test_many_samples_of_few_inputs_are_not_enough_to_stop(tmp_path: Path) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("finish", "rejected_by"),
-    [("length", "unfinished"), ("model_length", "unfinished"), ("gave_up", "finish_reason"), (None, "finish_reason"),
+    [("length", "unfinished"), ("model_length", "unfinished"), ("gave_up", "finish_reason"), (None,
+    "finish_reason"),
      ("tool_calls", "finish_reason"), ("end_turn", None)],
 )  # fmt: skip
 def test_a_text_that_is_not_known_to_be_whole_is_rejected_by_name(
@@ -129,13 +144,18 @@ def test_a_finish_reason_that_the_recipe_trusts_is_whole_and_costs_nothing(tmp_p
         assert run(asked, quiet=True).counts["accepted"] == 0
         sent = server.requests
         teacher = asked.teacher.model_copy(update={"finish_reasons": ["gave_up"]})
-        assert run(asked.model_copy(update={"teacher": teacher}), quiet=True).counts["accepted"] == HEADS
+        assert (
+            run(asked.model_copy(update={"teacher": teacher}), quiet=True).counts["accepted"]
+            == HEADS
+        )
         assert server.requests == sent
 
 
 @pytest.mark.slow
 def test_a_row_has_the_tokens_and_the_log_probability_of_its_answer_alone(tmp_path: Path) -> None:
-    with FakeServer(answer=lambda prompt, index, seed: "<think> not that </think> cutting bread") as server:
+    with FakeServer(
+        answer=lambda prompt, index, seed: "<think> not that </think> cutting bread"
+    ) as server:
         done = run(recipe(tmp_path, server.url, logprobs=True), quiet=True)
     rows = done.corpus.accepted.to_pylist()
     assert {(row["tail"], row["tokens"], round(row["logprob"], 6)) for row in rows} == {
@@ -172,4 +192,7 @@ def test_a_text_that_a_limit_cut_is_rejected_also_for_kinds_without_the_rule_unf
             **({} if rules is None else {"rules": rules}),
         }
         counts = run(Recipe.from_dict(raw, tmp_path), quiet=True).counts
-    assert (counts["accepted"], rejected(counts)) == (accepted, {} if accepted else {"finish_reason": 1})
+    assert (counts["accepted"], rejected(counts)) == (
+        accepted,
+        {} if accepted else {"finish_reason": 1},
+    )

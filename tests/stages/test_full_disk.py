@@ -1,4 +1,6 @@
-"""A disk that is full in the middle of a run: one clear line, nothing committed lost, and the next run goes on."""
+"""A disk that is full in the middle of a run: one clear line, nothing committed lost, and the next
+run goes on.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +20,23 @@ from synthkd.testing import FakeServer
 pytestmark = pytest.mark.slow
 
 HEADS = 200
-#: SQLite has an error of its own for "no space left" only; limits and quotas are one with broken disks.
+#: SQLite has an error of its own for "no space left" only; limits and quotas are one with broken
+#: disks.
 SAID = "full, over a quota, or broken; repair that and run again: what was committed is kept"
 MANY_WORDS = "word " * 400
 
 
 def write_recipe(folder: Path, url: str) -> Path:
-    write_csv(folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(HEADS)])
+    write_csv(
+        folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(HEADS)]
+    )
     raw = {
         "name": "full",
         "inputs": {"path": "inputs.csv"},
         "prompt": {"template": "triple/everyday-plain"},
         "teacher": {
-            "backend": "openai", "model": "fake", "base_url": url, "concurrency": 4, "sampling": {"n": 2},
+            "backend": "openai", "model": "fake", "base_url": url, "concurrency": 4,
+            "sampling": {"n": 2},
         },
         "corpus": {"path": "corpus"},
     }  # fmt: skip
@@ -71,7 +77,8 @@ def test_a_full_disk_ends_the_run_with_one_line_and_the_next_run_goes_on(
         before = committed(path)
         assert before
         sent = server.requests
-        # Still no room: nothing more can be kept, so nothing more is bought than fits into what is in flight.
+        # Still no room: nothing more can be kept, so nothing more is bought than fits into what is
+        # in flight.
         again = synthkd(path, 400_000, *options)
         assert again.returncode == 4, again.stderr
         assert before.items() <= committed(path).items()

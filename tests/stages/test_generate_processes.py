@@ -1,4 +1,6 @@
-"""Several processes at one run: each row once, the same corpus, and a clean end whatever happens to one."""
+"""Several processes at one run: each row once, the same corpus, and a clean end whatever happens to
+one.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +25,16 @@ HEADS = 150
 
 def write_recipe(folder: Path, url: str) -> Path:
     folder.mkdir(exist_ok=True)
-    write_csv(folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(HEADS)])
+    write_csv(
+        folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(HEADS)]
+    )
     raw = {
         "name": "team",
         "inputs": {"path": "inputs.csv"},
         "prompt": {"template": "triple/everyday-plain"},
         "teacher": {
-            "backend": "openai", "model": "fake", "base_url": url, "concurrency": 8, "sampling": {"n": 2},
+            "backend": "openai", "model": "fake", "base_url": url, "concurrency": 8,
+            "sampling": {"n": 2},
         },
         "corpus": {"path": "corpus"},
     }  # fmt: skip
@@ -40,7 +45,16 @@ def write_recipe(folder: Path, url: str) -> Path:
 
 def start(recipe: Path, workers: int = 2) -> subprocess.Popen[str]:
     """A run in a process group of its own, so that a signal to the group reaches nobody else."""
-    command = [sys.executable, "-m", "synthkd", "run", str(recipe), "--quiet", "--workers", str(workers)]
+    command = [
+        sys.executable,
+        "-m",
+        "synthkd",
+        "run",
+        str(recipe),
+        "--quiet",
+        "--workers",
+        str(workers),
+    ]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -75,7 +89,9 @@ def gone(pid: int) -> bool:
     return False
 
 
-def test_two_workers_ask_for_each_row_once_and_write_the_corpus_that_one_writes(tmp_path: Path) -> None:
+def test_two_workers_ask_for_each_row_once_and_write_the_corpus_that_one_writes(
+    tmp_path: Path,
+) -> None:
     with FakeServer(latency=0.01) as server:
         one = Recipe.load(write_recipe(tmp_path / "one", server.url))
         two = Recipe.load(write_recipe(tmp_path / "two", server.url))
@@ -109,7 +125,9 @@ def test_equal_prompts_of_two_workers_are_bought_once(tmp_path: Path) -> None:
         path = write_recipe(tmp_path, server.url)
         raw = yaml.safe_load(path.read_text())
         raw["inputs"]["id"] = "name"
-        rows = [{"name": f"{i}", "head": f"thing {i % 5}", "relation": "UsedFor"} for i in range(40)]
+        rows = [
+            {"name": f"{i}", "head": f"thing {i % 5}", "relation": "UsedFor"} for i in range(40)
+        ]
         write_csv(tmp_path / "inputs.csv", rows)
         path.write_text(yaml.safe_dump(raw))
         result = run(Recipe.load(path), quiet=True, workers=2)
@@ -157,10 +175,13 @@ def test_a_killed_worker_is_reported_and_nothing_is_lost(tmp_path: Path) -> None
         assert "Traceback" not in error
         assert all(gone(pid) for pid in workers)
         with Journal(Recipe.load(path).journal_path) as journal:
-            before = {(row["request_id"], row["sample_index"]): row["text"] for row in journal.rows()}
+            before = {
+                (row["request_id"], row["sample_index"]): row["text"] for row in journal.rows()
+            }
         assert before
         lost = server.requests - len(before) // 2
-        # Only the killed one's requests in flight, at most half of the recipe's 8 and what it held ready.
+        # Only the killed one's requests in flight, at most half of the recipe's 8 and what it held
+        # ready.
         assert lost <= 8
         server.latency = 0
         again = start(path)
@@ -168,7 +189,9 @@ def test_a_killed_worker_is_reported_and_nothing_is_lost(tmp_path: Path) -> None
         assert again.returncode == 0, error
         assert server.requests == HEADS + lost
         with Journal(Recipe.load(path).journal_path) as journal:
-            after = {(row["request_id"], row["sample_index"]): row["text"] for row in journal.rows()}
+            after = {
+                (row["request_id"], row["sample_index"]): row["text"] for row in journal.rows()
+            }
         assert before.items() <= after.items()
         assert len(after) == 2 * HEADS
 
@@ -201,7 +224,10 @@ def test_a_second_process_at_the_same_run_is_refused_and_sends_nothing(tmp_path:
             _, error = second.communicate(timeout=60)
             assert second.returncode == 4, error
             assert error.strip().count("\n") == 0
-            assert "another process is at this run; wait for it, or give the recipe another name" in error
+            assert (
+                "another process is at this run; wait for it, or give the recipe another name"
+                in error
+            )
         server.latency = 0
         assert process.wait(60) == 0
         process.communicate()

@@ -8,7 +8,9 @@ from synthkd.stages.input_ids import SeenIds
 
 
 @pytest.mark.parametrize("few", [0, 1, 3, 100])
-def test_an_id_is_new_once_and_its_content_is_known(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_id_is_new_once_and_its_content_is_known(
+    few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(SeenIds, "few", few)
     with SeenIds() as seen:
         for turn in range(2):

@@ -21,7 +21,9 @@ ROW = {"head": "a cup", "relation": "UsedFor"}
 def recipe(
     folder: Path, rows: list[dict[str, Any]] | str = "", template: str = "{{ head }}", **parts: Any
 ) -> Recipe:
-    """A recipe on these rows (or on a file), with a template of this text; nothing listens at its address."""
+    """A recipe on these rows (or on a file), with a template of this text; nothing listens at its
+    address.
+    """
     if not isinstance(rows, str):
         (folder / "r.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "t.j2").write_text(template)
@@ -63,14 +65,18 @@ def said(error: type[UserError], *args: Any, **parts: Any) -> str:
         (float("inf"), "an infinite number"),
     ],
 )
-def test_a_value_that_is_no_text_is_refused_with_its_row(tmp_path: Path, head: Any, what: str) -> None:
+def test_a_value_that_is_no_text_is_refused_with_its_row(
+    tmp_path: Path, head: Any, what: str
+) -> None:
     text = said(InputError, tmp_path, [ROW, {**ROW, "head": head}])
     assert text.startswith(f"r.jsonl row 2: 'head' is {what}, where a text is needed")
 
 
 @pytest.mark.parametrize("head", [None, float("nan"), "", "  "])
 def test_an_empty_cell_is_refused_with_its_row(tmp_path: Path, head: Any) -> None:
-    assert said(KindError, tmp_path, [ROW, {**ROW, "head": head}]) == "r.jsonl row 2: 'head' is empty"
+    assert (
+        said(KindError, tmp_path, [ROW, {**ROW, "head": head}]) == "r.jsonl row 2: 'head' is empty"
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,7 +117,10 @@ def test_a_cell_that_a_template_uses_and_that_cannot_be_read_is_refused_with_its
         ({"heads": "a", "relation": "UsedFor"}, "no column 'head', but 'heads'"),
         ({"head": "a", "Relation": "UsedFor"}, "no column 'relation', but 'Relation'"),
         ({"head": "a", "relations": "UsedFor"}, "no column 'relation', but 'relations'"),
-        ({"subject": "a", "relation": "UsedFor"}, "no column 'head', which the kind 'triple' needs"),
+        (
+            {"subject": "a", "relation": "UsedFor"},
+            "no column 'head', which the kind 'triple' needs",
+        ),
     ],
 )
 def test_a_column_of_nearly_the_right_name_is_not_passed_over(
@@ -131,7 +140,10 @@ def test_an_optional_column_of_nearly_the_right_name_is_not_passed_over(tmp_path
 
 def test_a_column_that_the_template_uses_may_be_near_to_one_of_the_kind(tmp_path: Path) -> None:
     found = prompts(
-        tmp_path, [{"head": "a", "relations": "x"}], "{{ relations }}", kind={"relations": ["UsedFor"]}
+        tmp_path,
+        [{"head": "a", "relations": "x"}],
+        "{{ relations }}",
+        kind={"relations": ["UsedFor"]},
     )
     assert found == ["x"]
 
@@ -178,18 +190,27 @@ def test_equal_ids_far_down_are_found_before_anything_is_sent(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("parts", "what"),
     [
-        ({"rules": [{"too_long": {"max_words": "six"}}]}, "rule 'too_long': max_words: a whole number from 1 on is needed, not 'six'"),
-        ({"rules": [{"too_long": {"max_words": True}}]}, "max_words: a whole number from 1 on is needed, not true"),
-        ({"rules": [{"too_long": {"max_words": 6.5}}]}, "max_words: a whole number from 1 on is needed, not 6.5"),
-        ({"rules": [{"too_long": {"max_words": None}}]}, "max_words: a whole number from 1 on is needed, not null"),
-        ({"rules": [{"too_long": {"maxwords": 6}}]}, "rule 'too_long': no option 'maxwords' (did you mean 'max_words'?)"),
+        ({"rules": [{"too_long": {"max_words": "six"}}]}, "rule 'too_long': max_words: a whole"
+            " number from 1 on is needed, not 'six'"),
+        ({"rules": [{"too_long": {"max_words": True}}]}, "max_words: a whole number from 1 on is"
+            " needed, not true"),
+        ({"rules": [{"too_long": {"max_words": 6.5}}]}, "max_words: a whole number from 1 on is"
+            " needed, not 6.5"),
+        ({"rules": [{"too_long": {"max_words": None}}]}, "max_words: a whole number from 1 on is"
+            " needed, not null"),
+        ({"rules": [{"too_long": {"maxwords": 6}}]}, "rule 'too_long': no option 'maxwords' (did"
+            " you mean 'max_words'?)"),
         ({"rules": [{"empty": {"colum": "tail"}}]}, "no option 'colum' (did you mean 'column'?)"),
         ({"rules": [{"starts_with": {"prefix": ["a"]}}]}, 'prefix: a text is needed, not ["a"]'),
-        ({"rules": [{"worst_nll": {"share": "0.1"}}]}, "share: a number above 0 and below 1 is needed, not '0.1'"),
-        ({"rules": [{"grounded": {"numbers": "no"}}]}, "numbers: true or false is needed, not 'no'"),
-        ({"kind": {"options": {"sevral": True}}}, "kind 'triple': no option 'sevral' (did you mean 'several'?)"),
+        ({"rules": [{"worst_nll": {"share": "0.1"}}]}, "share: a number above 0 and below 1 is"
+            " needed, not '0.1'"),
+        ({"rules": [{"grounded": {"numbers": "no"}}]},
+        "numbers: true or false is needed, not 'no'"),
+        ({"kind": {"options": {"sevral": True}}}, "kind 'triple': no option 'sevral' (did you mean"
+            " 'several'?)"),
         ({"kind": {"options": {"relations": []}}}, "kind 'triple': no option 'relations'"),
-        ({"kind": {"name": "event", "options": {"n": 1}}}, "kind 'event': no option 'n'; it has none"),
+        ({"kind": {"name": "event", "options": {"n": 1}}},
+        "kind 'event': no option 'n'; it has none"),
         (
             {"kind": {"name": "comparative", "options": {"claims": "5"}}},
             "kind 'comparative': claims: a whole number from 1 on is needed, not '5'",
@@ -214,7 +235,8 @@ def test_an_option_that_does_not_fit_is_refused_before_anything_is_bought(
         ("order", "rule 'order': rows of the kind 'triple' say of nothing that it is more"),
         ("contaminated", "rule 'contaminated': name the evaluation set"),
         ("label_noise", "rule 'label_noise': rows of the kind 'triple' have no text and label"),
-        ({"near_duplicate": {"within": "label"}}, "rule 'near_duplicate': rows of the kind 'triple' have no column 'label'"),
+        ({"near_duplicate": {"within": "label"}}, "rule 'near_duplicate': rows of the kind 'triple'"
+            " have no column 'label'"),
     ],
 )  # fmt: skip
 def test_a_rule_that_cannot_judge_the_kind_is_refused_before_anything_is_bought(
@@ -226,7 +248,10 @@ def test_a_rule_that_cannot_judge_the_kind_is_refused_before_anything_is_bought(
 # Few-shot examples
 
 
-FEW = "---\nby: relation\nshots: 2\n---\n{% for e in examples %}{{ e.sentence }}. {% endfor %}{{ stem }}"
+FEW = (
+    "---\nby: relation\nshots: 2\n---\n{% for e in examples %}{{ e.sentence }}. {% endfor %}{{"
+    " stem }}"
+)
 OAK, PEN = (
     {"head": "oak", "relation": "HasA", "tail": "bark"},
     {"head": "pen", "relation": "UsedFor", "tail": "write"},
@@ -252,8 +277,18 @@ def test_null_draws_from_all_and_each_says_what_its_relation_says(tmp_path: Path
 @pytest.mark.parametrize(
     ("examples", "own", "error", "what"),
     [
-        ([OAK], {"by": "relatoin"}, PromptError, "few.jsonl row 1: no 'relatoin' (did you mean 'relation'?)"),
-        ([{**OAK, "topic": "a"}], {"by": "topic"}, PromptError, "drawn by 'topic', which no input has"),
+        (
+            [OAK],
+            {"by": "relatoin"},
+            PromptError,
+            "few.jsonl row 1: no 'relatoin' (did you mean 'relation'?)",
+        ),
+        (
+            [{**OAK, "topic": "a"}],
+            {"by": "topic"},
+            PromptError,
+            "drawn by 'topic', which no input has",
+        ),
         ([PEN, {"head": "oak", "tail": "bark"}], {}, PromptError, "few.jsonl row 2: no 'relation'"),
         (
             [{"head": "oak", "tail": "bark"}],
@@ -261,13 +296,22 @@ def test_null_draws_from_all_and_each_says_what_its_relation_says(tmp_path: Path
             KindError,
             "few-shot row 1: 'relation' is empty or missing",
         ),
-        ([{**OAK, "tail": float("nan")}], {}, KindError, "few-shot row 1: 'tail' is empty or missing"),
+        (
+            [{**OAK, "tail": float("nan")}],
+            {},
+            KindError,
+            "few-shot row 1: 'tail' is empty or missing",
+        ),
         ([{**OAK, "tail": ["bark"]}], {}, InputError, "few.jsonl row 1: 'tail' is a list of 1"),
         ([], {}, InputError, "few.jsonl: no few-shot rows in it"),
     ],
 )
 def test_examples_of_which_no_true_sentence_can_be_made_are_refused(
-    tmp_path: Path, examples: list[dict[str, Any]], own: dict[str, Any], error: type[UserError], what: str
+    tmp_path: Path,
+    examples: list[dict[str, Any]],
+    own: dict[str, Any],
+    error: type[UserError],
+    what: str,
 ) -> None:
     assert what in said(error, tmp_path, [ROW], FEW, **few(tmp_path, examples, **own))
 
@@ -296,7 +340,9 @@ def test_a_cell_of_csv_that_holds_what_python_writes_is_refused(
     if what is None:
         assert len(prompts(tmp_path, "r.csv")) == 2
     else:
-        assert f"r.csv row 2: 'head' is {what} as Python writes it" in said(InputError, tmp_path, "r.csv")
+        assert f"r.csv row 2: 'head' is {what} as Python writes it" in said(
+            InputError, tmp_path, "r.csv"
+        )
 
 
 def test_the_same_text_in_json_lines_is_a_text(tmp_path: Path) -> None:
@@ -304,15 +350,21 @@ def test_the_same_text_in_json_lines_is_a_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mark", [";", "\t", "|"])
-def test_csv_that_is_divided_by_another_sign_is_refused_by_that_sign(tmp_path: Path, mark: str) -> None:
+def test_csv_that_is_divided_by_another_sign_is_refused_by_that_sign(
+    tmp_path: Path, mark: str
+) -> None:
     (tmp_path / "r.csv").write_text(f"head{mark}relation\na cup{mark}UsedFor\n")
     assert f"divided by {mark!r}" in said(InputError, tmp_path, "r.csv")
 
 
-def test_choices_in_another_case_are_named_and_odd_ones_are_refused_with_their_row(tmp_path: Path) -> None:
+def test_choices_in_another_case_are_named_and_odd_ones_are_refused_with_their_row(
+    tmp_path: Path,
+) -> None:
     rows: list[dict[str, Any]] = [{"question": "Which?", "Choices": ["red", "blue"]}]
     kind = {"kind": {"name": "rationale"}}
-    assert "no column 'choices', but 'Choices'" in said(InputError, tmp_path, rows, "{{ asked }}", **kind)
+    assert "no column 'choices', but 'Choices'" in said(
+        InputError, tmp_path, rows, "{{ asked }}", **kind
+    )
     rows = [
         {"question": "Which?", "choices": ["red", "blue"]},
         {"question": "Which?", "choices": [["red"], "blue"]},

@@ -26,7 +26,8 @@ def recipe(folder: Path, said: dict[tuple[str, str], list[str]] = SAID, **parts:
     for i, ((left, right), words) in enumerate(said.items()):
         inputs.append({"key": f"i{i}", "left": left, "right": right})
         rows += [
-            {"input_id": f"i{i}", "sample_index": n, "text": f" {word}."} for n, word in enumerate(words)
+            {"input_id": f"i{i}", "sample_index": n, "text": f" {word}."}
+            for n, word in enumerate(words)
         ]
     for name, content in (("inputs", inputs), ("rows", rows)):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in content))
@@ -42,14 +43,17 @@ def recipe(folder: Path, said: dict[tuple[str, str], list[str]] = SAID, **parts:
     return Recipe.from_dict(raw | parts, folder=folder)
 
 
-def test_the_weakest_claim_of_a_cycle_is_rejected_with_the_cycle_as_its_reason(tmp_path: Path) -> None:
+def test_the_weakest_claim_of_a_cycle_is_rejected_with_the_cycle_as_its_reason(
+    tmp_path: Path,
+) -> None:
     result = run(recipe(tmp_path), quiet=True)
     rejected = [row for row in result.corpus.rejected.to_pylist() if row["rejected_by"] == "order"]
     assert [row["reason"] for row in rejected] == [
         "mouse > cat on mass (strength 1) closes a cycle of 3 with cat > dog (2), dog > mouse (3)"
     ]
     assert result.counts["order"] == {
-        "claims": 6, "axes": 3, "on_cycles": 3, "tangles": 1, "largest": 3, "closing": 1, "against": 0,
+        "claims": 6, "axes": 3, "on_cycles": 3, "tangles": 1, "largest": 3, "closing": 1,
+        "against": 0,
     }  # fmt: skip
     assert "3 of 6 claims on cycles, in 1 knot; 1 rejected" in str(result)
 
@@ -97,7 +101,11 @@ def test_many_claims_in_several_files_come_out_without_a_cycle(
     nx = pytest.importorskip("networkx")
     graph = nx.DiGraph()
     for row in rows:
-        pair = (row["left"], row["right"]) if row["direction"] == "more" else (row["right"], row["left"])
+        pair = (
+            (row["left"], row["right"])
+            if row["direction"] == "more"
+            else (row["right"], row["left"])
+        )
         graph.add_edge(*((row["attribute"], name) for name in pair))
     assert nx.is_directed_acyclic_graph(graph)
     assert result.counts["rejected"]["order"] > 3

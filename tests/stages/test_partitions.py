@@ -15,7 +15,9 @@ SCHEMA = pa.schema([("key", pa.string()), ("row", pa.int64())])
 
 
 def rows(count: int) -> pa.RecordBatch:
-    return pa.record_batch([[content_hash(i) for i in range(count)], list(range(count))], schema=SCHEMA)
+    return pa.record_batch(
+        [[content_hash(i) for i in range(count)], list(range(count))], schema=SCHEMA
+    )
 
 
 def test_every_row_lies_in_the_partition_of_its_hash(tmp_path: Path) -> None:

@@ -50,8 +50,10 @@ def _mine(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["work/thesis.txt", "work/judged/thesis.txt", "work/judged/part-0000.parquet", "work/generated.json",
-     "work/rounds/000/thesis.txt", "work/report.md", "work/judged.json", "work/run.lock/thesis.txt"],
+    ["work/thesis.txt", "work/judged/thesis.txt", "work/judged/part-0000.parquet",
+    "work/generated.json",
+     "work/rounds/000/thesis.txt", "work/report.md", "work/judged.json",
+     "work/run.lock/thesis.txt"],
 )  # fmt: skip
 def test_a_work_folder_that_holds_something_of_others_is_refused(
     make_recipe: Make, server: FakeServer, tmp_path: Path, name: str
@@ -69,7 +71,9 @@ def test_rows_of_another_tool_under_our_names_are_kept(
     shutil.rmtree(tmp_path / "work/judged")
     (tmp_path / "work/judged").mkdir()
     pq.write_table(pa.table({"id": ["a"]}), tmp_path / "work/judged/part-0000.parquet")
-    with pytest.raises(StorageError, match=r"judged: not a folder of filtered rows.*part-0000\.parquet"):
+    with pytest.raises(
+        StorageError, match=r"judged: not a folder of filtered rows.*part-0000\.parquet"
+    ):
         pipeline.filter(recipe, quiet=True)
     assert (tmp_path / "work/judged/part-0000.parquet").is_file()
 
@@ -90,7 +94,9 @@ def test_a_file_of_others_among_filtered_rows_is_kept(
 
 
 @pytest.mark.slow
-def test_folders_of_version_0_1_0_are_replaced(make_recipe: Make, server: FakeServer, tmp_path: Path) -> None:
+def test_folders_of_version_0_1_0_are_replaced(
+    make_recipe: Make, server: FakeServer, tmp_path: Path
+) -> None:
     recipe = make_recipe(server.url)
     first = pipeline.run(recipe, quiet=True)
     # That version wrote no mark.
@@ -139,7 +145,9 @@ def test_places_that_hold_one_another_are_refused(
     refused(make_recipe(server.url, **parts), server, tmp_path, said, RecipeError)
 
 
-def test_inputs_inside_the_corpus_are_refused(make_recipe: Make, server: FakeServer, tmp_path: Path) -> None:
+def test_inputs_inside_the_corpus_are_refused(
+    make_recipe: Make, server: FakeServer, tmp_path: Path
+) -> None:
     _mine(tmp_path / "corpus/data/heads.csv")
     recipe = make_recipe(server.url, inputs={"path": "corpus/data/heads.csv"})
     refused(recipe, server, tmp_path, "the inputs", RecipeError)
@@ -148,8 +156,10 @@ def test_inputs_inside_the_corpus_are_refused(make_recipe: Make, server: FakeSer
 @pytest.mark.parametrize(
     "parts",
     [
-        {"corpus": {"path": "inputs.csv"}}, {"corpus": {"path": "inputs.csv/corpus"}}, {"work": "inputs.csv"},
-        {"work": "inputs.csv/work"}, {"corpus": {"path": "c" * 300}}, {"corpus": {"path": "c" * 250}},
+        {"corpus": {"path": "inputs.csv"}}, {"corpus": {"path": "inputs.csv/corpus"}},
+        {"work": "inputs.csv"},
+        {"work": "inputs.csv/work"}, {"corpus": {"path": "c" * 300}},
+        {"corpus": {"path": "c" * 250}},
         {"corpus": {"path": "/proc/corpus"}}, {"work": "/proc/work"},
         {"corpus": {"path": "loop"}}, {"work": "loop/work"}, {"journal": "inputs.csv/j.sqlite"},
         {"corpus": {"path": "d/" * 3000}}, {"journal": "j" * 300},
@@ -165,7 +175,8 @@ def test_an_impossible_place_is_found_before_anything_is_sent(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "spoil", [lambda p: p.write_text("{}"), lambda p: p.write_text("[1]"), lambda p: p.write_text("{")]
+    "spoil",
+    [lambda p: p.write_text("{}"), lambda p: p.write_text("[1]"), lambda p: p.write_text("{")],
 )
 def test_an_altered_report_is_named_when_it_is_published(
     make_recipe: Make, server: FakeServer, tmp_path: Path, spoil: Callable[[Path], None]
@@ -196,7 +207,8 @@ def test_a_round_of_ours_is_removed_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["notes.txt", "run/notes.txt", "again-1/notes.txt", "student/notes.txt", "more/notes.txt"]
+    "name",
+    ["notes.txt", "run/notes.txt", "again-1/notes.txt", "student/notes.txt", "more/notes.txt"],
 )
 def test_a_round_with_a_file_of_others_is_kept(tmp_path: Path, name: str) -> None:
     folder = _round(tmp_path / "000")

@@ -69,7 +69,9 @@ def test_two_runs_in_one_process_buy_once(tmp_path: Path) -> None:
     assert held(tmp_path) == HEADS
 
 
-def test_what_a_run_has_in_flight_when_it_is_killed_is_bought_by_the_one_that_waits(tmp_path: Path) -> None:
+def test_what_a_run_has_in_flight_when_it_is_killed_is_bought_by_the_one_that_waits(
+    tmp_path: Path,
+) -> None:
     with FakeServer(latency=30) as server:
         first = start(write_recipe(tmp_path, server.url, heads=8, name="a"))
         until(lambda: server.in_flight == 8, first)
@@ -106,7 +108,9 @@ def test_a_run_that_waits_for_another_ends_at_a_signal(tmp_path: Path) -> None:
 
 def test_what_fails_for_another_run_is_asked_again_by_the_one_that_waits(tmp_path: Path) -> None:
     with FakeServer(latency=1.0, script=["500"] * 4) as server:
-        first = start(write_recipe(tmp_path, server.url, heads=4, name="a", teacher={"max_attempts": 1}))
+        first = start(
+            write_recipe(tmp_path, server.url, heads=4, name="a", teacher={"max_attempts": 1})
+        )
         until(lambda: server.in_flight == 4, first)
         second = start(write_recipe(tmp_path, server.url, heads=4, name="b"))
         for process in (first, second):
@@ -115,7 +119,9 @@ def test_what_fails_for_another_run_is_asked_again_by_the_one_that_waits(tmp_pat
     assert held(tmp_path) == 4
 
 
-def test_a_journal_that_is_removed_ends_the_run_with_the_place_of_what_was_kept(tmp_path: Path) -> None:
+def test_a_journal_that_is_removed_ends_the_run_with_the_place_of_what_was_kept(
+    tmp_path: Path,
+) -> None:
     with FakeServer(latency=0.2) as server:
         process = start(write_recipe(tmp_path, server.url, heads=200))
         until(lambda: server.requests >= 40, process)

@@ -1,4 +1,6 @@
-"""Rows that are scored but unlike the calibration rows: the guarantee is withdrawn, in table, manifest and card."""
+"""Rows that are scored but unlike the calibration rows: the guarantee is withdrawn, in table,
+manifest and card.
+"""
 
 from __future__ import annotations
 
@@ -60,8 +62,12 @@ def test_rows_of_another_sort_are_a_shift_and_the_sentence_says_what_to_do() -> 
 def with_numbers(rows: pa.Table, score: float, recurrence: float | None) -> pa.Table:
     rng = np.random.default_rng(1)
     scores = pa.array(np.clip(rng.normal(score, 0.1, rows.num_rows), 0, 1))
-    times = [None if recurrence is None else float(rng.poisson(recurrence)) for _ in range(rows.num_rows)]
-    return rows.append_column("score", scores).append_column("recurrence", pa.array(times, pa.float64()))
+    times = [
+        None if recurrence is None else float(rng.poisson(recurrence)) for _ in range(rows.num_rows)
+    ]
+    return rows.append_column("score", scores).append_column(
+        "recurrence", pa.array(times, pa.float64())
+    )
 
 
 @pytest.mark.slow
@@ -110,7 +116,9 @@ def test_scores_of_rows_that_the_critic_was_trained_on_tell_of_no_shift() -> Non
 @pytest.mark.parametrize("count", [0, 1, 5, FEWEST - 1])
 def test_with_too_few_rows_the_guarantee_stands_and_shift_was_not_tested(count: int) -> None:
     watch = ShiftMonitor(KIND.columns)
-    watch.add(table(0, count, ("quantum", "entropy")) if count else table(0, 1).slice(1), [0.5] * count)
+    watch.add(
+        table(0, count, ("quantum", "entropy")) if count else table(0, 1).slice(1), [0.5] * count
+    )
     found = watch.verdict(table(30_000, 600), KIND)
     assert not found["shifted"]
     assert not found["tested"]
@@ -158,7 +166,11 @@ def test_a_run_says_whether_its_rows_are_like_the_labelled_ones(
 def test_a_withdrawn_guarantee_has_a_status_of_its_own_unless_it_was_waived(
     tmp_path: Path, anyway: bool, status: int
 ) -> None:
-    record = {"guarantee": "withdrawn", "publish_anyway": anyway, "shift": {"sentence": "withdrawn: why"}}
+    record = {
+        "guarantee": "withdrawn",
+        "publish_anyway": anyway,
+        "shift": {"sentence": "withdrawn: why"},
+    }
     if not anyway:
         with pytest.raises(WithdrawnError, match="withdrawn: why") as caught:
             check_guarantee(record, tmp_path)

@@ -20,7 +20,9 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_what_is_in_flight_is_waited_for_and_kept(tmp_path: Path, number: int, workers: str) -> None:
+def test_what_is_in_flight_is_waited_for_and_kept(
+    tmp_path: Path, number: int, workers: str
+) -> None:
     with FakeServer(latency=1.0) as server:
         recipe = write_recipe(tmp_path, server.url)
         process = start(recipe, "--workers", workers, start_new_session=True)

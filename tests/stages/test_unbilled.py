@@ -1,4 +1,6 @@
-"""What no provider bills costs nothing: not at the end of the run, and not after a kill at that moment."""
+"""What no provider bills costs nothing: not at the end of the run, and not after a kill at that
+moment.
+"""
 
 from __future__ import annotations
 
@@ -100,13 +102,18 @@ def test_no_credit_ends_the_run_and_records_no_failure(tmp_path: Path) -> None:
     assert (counts.completions, counts.failures, counts.in_flight) == (3, 0, 0)
 
 
-#: Waits for retries for ever: every attempt is refused, and the process is killed while none is on the wire.
+#: Waits for retries for ever: every attempt is refused, and the process is killed while none is on
+#: the wire.
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["429-seconds", "500"])
-def test_killed_between_refused_attempts_a_run_is_charged_nothing(tmp_path: Path, fault: str) -> None:
+def test_killed_between_refused_attempts_a_run_is_charged_nothing(
+    tmp_path: Path, fault: str
+) -> None:
     teacher = {"max_attempts": 50, "concurrency": 1, "adaptive": False}
     with FakeServer(script=[fault] * 400) as server:
-        process = start(write_recipe(tmp_path, server.url, heads=1, teacher=teacher), "--budget", "50")
+        process = start(
+            write_recipe(tmp_path, server.url, heads=1, teacher=teacher), "--budget", "50"
+        )
         until(lambda: server.requests >= 3, process)
         # The answer has gone out; give the client a moment to read it.
         until(lambda: server.in_flight == 0, process)
@@ -123,7 +130,9 @@ def test_killed_between_refused_attempts_a_run_is_charged_nothing(tmp_path: Path
 
 
 @pytest.mark.slow
-def test_killed_with_reservations_ahead_only_what_was_on_the_wire_is_charged(tmp_path: Path) -> None:
+def test_killed_with_reservations_ahead_only_what_was_on_the_wire_is_charged(
+    tmp_path: Path,
+) -> None:
     with FakeServer(latency=30) as server:
         process = start(write_recipe(tmp_path, server.url, heads=200))
         until(lambda: server.in_flight == 8, process)
@@ -162,15 +171,21 @@ def test_an_answer_whose_price_is_unknown_is_charged_its_reservation(tmp_path: P
         "a negative price": Completion(request.request_id, 0, "x", "stop", 5, 5, price=-3.0),
         "negative tokens": Completion(request.request_id, 0, "x", "stop", 5, -5, price=0.1),
         "huge tokens": Completion(request.request_id, 0, "x", "stop", 2**63, 5, price=0.1),
-        "an infinite price": Completion(request.request_id, 0, "x", "stop", 5, 5, price=float("inf")),
+        "an infinite price": Completion(
+            request.request_id, 0, "x", "stop", 5, 5, price=float("inf")
+        ),
         "no number": Completion(request.request_id, 0, "x", "stop", 5, 5, price=float("nan")),
-        "a text": Completion(request.request_id, 0, "x", "stop", "5", 5, price=0.1),  # type: ignore[arg-type]
-        "no text": Completion(request.request_id, 0, None, "stop", 5, 5, price=0.1),  # type: ignore[arg-type]
+        "a text": Completion(request.request_id, 0, "x", "stop", "5", 5, price=0.1),
+        # type: ignore[arg-type]
+        "no text": Completion(request.request_id, 0, None, "stop", 5, 5, price=0.1),
+        # type: ignore[arg-type]
     }
     for number, (what, answer) in enumerate(unknown.items()):
         with Journal(tmp_path / f"{number}.sqlite") as journal:
             journal.reserve([request], "run", [(0.25, 100)])
-            journal.store_answers([answer, Completion("other", 0, "y", "stop", 1, 1, price=0.01)], "run")
+            journal.store_answers(
+                [answer, Completion("other", 0, "y", "stop", 1, 1, price=0.01)], "run"
+            )
             assert journal.spending("run") == Spending(0.01, 2, 0.25, 100), what
             # The others of its group are kept.
             assert "other" in journal.cached_indexes(["other"]), what

@@ -70,7 +70,9 @@ def test_no_row_of_a_tied_question_is_accepted(make_recipe: Make) -> None:
 
 
 @pytest.mark.slow
-def test_the_card_of_a_corpus_that_accepted_nothing_reads_the_split_that_has_rows(make_recipe: Make) -> None:
+def test_the_card_of_a_corpus_that_accepted_nothing_reads_the_split_that_has_rows(
+    make_recipe: Make,
+) -> None:
     result = voted(make_recipe, ("cutting", "eating"), keep="winner")
     card = (result.recipe.corpus_path / "README.md").read_text("utf-8")
     assert 'split="rejected"' in card
@@ -80,7 +82,10 @@ def test_the_card_of_a_corpus_that_accepted_nothing_reads_the_split_that_has_row
 @pytest.mark.slow
 def test_a_kind_that_keeps_all_keeps_every_answer_with_enough_votes(make_recipe: Make) -> None:
     result = voted(make_recipe, ("cutting", "cutting", "eating", "play"), min_votes=2)
-    assert reasons(result) == {"eating": "too few votes: 1, asked 2", "play": "too few votes: 1, asked 2"}
+    assert reasons(result) == {
+        "eating": "too few votes: 1, asked 2",
+        "play": "too few votes: 1, asked 2",
+    }
     result = voted(make_recipe, ("cutting", "cutting", "eating", "play"), min_agreement=0.5)
     assert reasons(result)["eating"] == "agreement 0.25, below 0.50"
 
@@ -92,17 +97,23 @@ def test_a_winner_needs_the_lead_that_is_asked_for(make_recipe: Make) -> None:
 
 
 @pytest.mark.slow
-def test_malformed_completions_and_those_that_a_rule_rejects_count_as_asked(make_recipe: Make) -> None:
+def test_malformed_completions_and_those_that_a_rule_rejects_count_as_asked(
+    make_recipe: Make,
+) -> None:
     result = voted(make_recipe, ("cutting", " ... ", "what <?>", "cutting"))
     (row,) = result.corpus.accepted.to_pylist()
     assert (row["votes"], row["agreement"]) == (2, 0.5)
 
 
 @pytest.mark.slow
-def test_columns_are_filled_without_votes_in_the_recipe_too(make_recipe: Make, server: FakeServer) -> None:
+def test_columns_are_filled_without_votes_in_the_recipe_too(
+    make_recipe: Make, server: FakeServer
+) -> None:
     result = run(make_recipe(server.url), quiet=True)
     assert result.counts["votes"] is None
-    assert all(row["votes"] >= 1 and row["entropy"] >= 0 for row in result.corpus.accepted.to_pylist())
+    assert all(
+        row["votes"] >= 1 and row["entropy"] >= 0 for row in result.corpus.accepted.to_pylist()
+    )
 
 
 @pytest.mark.slow
@@ -117,14 +128,18 @@ def test_votes_are_weighed(make_recipe: Make, by: str) -> None:
 @pytest.mark.parametrize(
     ("by", "winner"), [("count", "eating"), ("likelihood", "cutting"), ("teacher", "cutting")]
 )
-def test_what_a_vote_weighs_may_turn_the_majority_of_a_question(tmp_path: Path, by: str, winner: str) -> None:
+def test_what_a_vote_weighs_may_turn_the_majority_of_a_question(
+    tmp_path: Path, by: str, winner: str
+) -> None:
     # Two teachers agree on all other questions, and the third says something of its own.
     said: dict[str, list[tuple[str, str, float]]] = {
         f"q{i}": [("good", "cutting", -1), ("fair", "cutting", -1), ("poor", f"thing {i}", -1)]
         for i in range(20)
     }
     said["asked"] = [("good", "cutting", -0.1), ("poor", "eating", -9), ("poor", "eating", -9)]
-    write_csv(tmp_path / "in.csv", [{"id": name, "head": name, "relation": "UsedFor"} for name in said])
+    write_csv(
+        tmp_path / "in.csv", [{"id": name, "head": name, "relation": "UsedFor"} for name in said]
+    )
     rows = [
         {"input_id": name, "sample_index": n, "model": model, "text": text, "logprob": logprob}
         for name, samples in said.items() for n, (model, text, logprob) in enumerate(samples)
@@ -153,7 +168,9 @@ def test_many_partitions_count_as_one_does(
             "backend": "openai", "model": "fake", "base_url": server.url,
             "sampling": {"n": 4, "logprobs": True},
         }  # fmt: skip
-        recipe = make_recipe(server.url, heads=20, teacher=teacher, votes={"by": by, "keep": "winner"})
+        recipe = make_recipe(
+            server.url, heads=20, teacher=teacher, votes={"by": by, "keep": "winner"}
+        )
         one = run(recipe, quiet=True)
         assert 0 < one.counts["rejected"]["votes"] < one.counts["candidates"]
         monkeypatch.setattr("synthkd.stages.filter.PARTITION_ROWS", 5)
@@ -177,14 +194,18 @@ def test_votes_by_critic_are_weighed_by_its_scores_which_the_rows_keep(
         }  # fmt: skip
         critic = {"labels": "labels.csv", "precision": 0.5}
         votes = {"by": "critic", "keep": "winner"}
-        result = run(make_recipe(server.url, teacher=teacher, critic=critic, votes=votes), quiet=True)
+        result = run(
+            make_recipe(server.url, teacher=teacher, critic=critic, votes=votes), quiet=True
+        )
     assert {row["tail"] for row in result.corpus.accepted.to_pylist()} == {"eating"}
     assert set(reasons(result)) == {"cutting"}
     rows = [*result.corpus.accepted.to_pylist(), *result.corpus.rejected.to_pylist()]
     scores = {row["completion_key"]: row["score"] for row in rows}
     assert None not in scores.values()
     # A critic looks at how often a candidate came: weighing votes must not change what it sees.
-    alone = run(make_recipe(server.url, teacher=teacher, critic=critic, votes={"by": "count"}), quiet=True)
+    alone = run(
+        make_recipe(server.url, teacher=teacher, critic=critic, votes={"by": "count"}), quiet=True
+    )
     rows = [*alone.corpus.accepted.to_pylist(), *alone.corpus.rejected.to_pylist()]
     scored = {row["completion_key"]: row["score"] for row in rows if row["score"] is not None}
     assert scored == {key: scores[key] for key in scored}
@@ -228,7 +249,10 @@ def test_what_a_malformed_completion_was_asked_is_known_where_the_input_alone_sa
 
 
 def test_a_malformed_answer_to_a_question_with_choices_counts_beside_the_others() -> None:
-    kind, row = RationaleKind(answer="choice"), {"question": "Where is a boat?", "choices": ["river", "bank"]}
+    kind, row = (
+        RationaleKind(answer="choice"),
+        {"question": "Where is a boat?", "choices": ["river", "bank"]},
+    )
     read = kind.parse("The answer is (a).", row)
     assert not isinstance(read, Malformed)
     assert question_of(kind, row) == kind.vote_on(read[0])
@@ -239,7 +263,9 @@ def test_weights_that_are_all_equal_ask_for_no_more_than_counting_does(limit: st
     for votes in range(2, 16):
         for won in range(votes // 2 + 1, votes):
             asked = won / votes if limit == "min_agreement" else (2 * won - votes) / votes
-            ballot = Ballot(VotesPart(by="teacher", **{limit: asked}), "winner", Reliability({"one": 0.8}))
+            ballot = Ballot(
+                VotesPart(by="teacher", **{limit: asked}), "winner", Reliability({"one": 0.8})
+            )
             table = pa.table(
                 {
                     "vote_on": ["q"] * votes,
@@ -253,7 +279,9 @@ def test_weights_that_are_all_equal_ask_for_no_more_than_counting_does(limit: st
 
 
 @pytest.mark.slow
-def test_a_share_just_below_what_is_asked_is_told_with_the_digits_that_say_so(make_recipe: Make) -> None:
+def test_a_share_just_below_what_is_asked_is_told_with_the_digits_that_say_so(
+    make_recipe: Make,
+) -> None:
     texts = ("cutting", "cutting", "eating")
     result = voted(make_recipe, texts, keep="winner", min_agreement=0.67)
     assert reasons(result)["cutting"] == "agreement 0.667, below 0.670"

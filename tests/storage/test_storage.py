@@ -114,7 +114,9 @@ def _link(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [".corpus.1234abcd", ".corpus.old-1234abcd", ".corpus.new"])
-@pytest.mark.parametrize("make", [_folder, _forged, _old, _link, lambda path: path.write_text("a file")])
+@pytest.mark.parametrize(
+    "make", [_folder, _forged, _old, _link, lambda path: path.write_text("a file")]
+)
 def test_something_else_under_the_name_of_a_temporary_folder_stays(
     tmp_path: Path, name: str, make: object
 ) -> None:
@@ -149,7 +151,10 @@ def test_a_folder_displaced_by_version_0_1_0_is_put_back_if_it_is_ours(tmp_path:
 def test_a_folder_with_a_file_that_we_did_not_write_is_refused_and_stays(tmp_path: Path) -> None:
     place = made(tmp_path / "out")
     (place / "notes.txt").write_text("mine")
-    with pytest.raises(StorageError, match=r"out: .*holds notes\.txt.*not replaced"), replaced_folder(place):
+    with (
+        pytest.raises(StorageError, match=r"out: .*holds notes\.txt.*not replaced"),
+        replaced_folder(place),
+    ):
         pytest.fail("begun")
     assert names(place) == [MARK, "notes.txt", "row"]
 
@@ -316,7 +321,8 @@ class Shape(BaseModel):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[1]", "{}", '{"counts": 3}', '{"counts": {"a": "b"}}', '{"counts": {"a": true}}', "[" * 100_000,
+    ["", "{", "[1]", "{}", '{"counts": 3}', '{"counts": {"a": "b"}}', '{"counts": {"a":'
+        ' true}}', "[" * 100_000,
      "9" * 5_000, '"\\ud800"', "\xff"],
 )  # fmt: skip
 def test_a_cut_or_altered_json_file_is_named_in_one_line(tmp_path: Path, text: str) -> None:

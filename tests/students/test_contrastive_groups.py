@@ -14,7 +14,8 @@ from synthkd.students.generators.contrastive_groups import contrastive_pairs
 from synthkd.testing import FakeServer
 
 SAID = {
-    "tom": ["12 - 5 = 7. The answer is 7.", "5 + 2 = 7. The answer is 7.", "12 - 5 = 8. The answer is 8.",
+    "tom": ["12 - 5 = 7. The answer is 7.", "5 + 2 = 7. The answer is 7.",
+    "12 - 5 = 8. The answer is 8.",
             "12 + 5 = 17. The answer is 17.", "12 - 5 = 7. The answer is 7.", "who knows"],
     "ann": ["1 + 1 = 2. The answer is 2."] * 6,
 }  # fmt: skip
@@ -22,11 +23,16 @@ SAID = {
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Recipe:
-    with (tmp_path / "questions.jsonl").open("w") as questions, (tmp_path / "said.jsonl").open("w") as said:
+    with (
+        (tmp_path / "questions.jsonl").open("w") as questions,
+        (tmp_path / "said.jsonl").open("w") as said,
+    ):
         for name, texts in SAID.items():
             questions.write(json.dumps({"id": name, "question": f"How many has {name}?"}) + "\n")
             for index, text in enumerate(texts):
-                said.write(json.dumps({"input_id": name, "sample_index": index, "text": text}) + "\n")
+                said.write(
+                    json.dumps({"input_id": name, "sample_index": index, "text": text}) + "\n"
+                )
     raw = {
         "name": "contrast",
         "inputs": {"path": "questions.jsonl", "id": "id"},
@@ -53,7 +59,9 @@ def test_a_question_has_positives_and_negatives_with_their_reason(recipe: Recipe
 
 
 @pytest.mark.slow
-def test_a_repeated_text_is_one_negative_and_never_also_a_positive(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_repeated_text_is_one_negative_and_never_also_a_positive(
+    recipe: Recipe, tmp_path: Path
+) -> None:
     lines = []
     for line in (tmp_path / "said.jsonl").read_text().splitlines():
         row = json.loads(line)

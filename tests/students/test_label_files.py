@@ -43,7 +43,9 @@ def jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 NAME = st.text(
-    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=12
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")),
+    min_size=1,
+    max_size=12,
 )
 
 
@@ -58,7 +60,8 @@ def test_blanks_and_unicode_forms_make_no_other_class(name: str, blank: str) -> 
 
 
 @pytest.mark.parametrize(
-    "other", ["refund ", " refund", "refund\u00a0", "\tref\u00adund", "ref\u200bund", "\ufeffrefund"]
+    "other",
+    ["refund ", " refund", "refund\u00a0", "\tref\u00adund", "ref\u200bund", "\ufeffrefund"],
 )
 def test_labels_that_differ_in_blanks_alone_are_one_class_with_a_warning(
     tmp_path: Path, other: str, caplog: pytest.LogCaptureFixture
@@ -73,7 +76,10 @@ def test_labels_that_differ_in_blanks_alone_are_one_class_with_a_warning(
 def test_labels_that_differ_in_unicode_form_are_one_class(tmp_path: Path) -> None:
     rows = labelled({"suivi é": "", "refund": ""})
     rows[0]["label"] = "suivi e\u0301"
-    assert set(read_labelled_texts(write_csv(tmp_path / "l.csv", rows)).labels) == {"suivi é", "refund"}
+    assert set(read_labelled_texts(write_csv(tmp_path / "l.csv", rows)).labels) == {
+        "suivi é",
+        "refund",
+    }
 
 
 def test_labels_that_differ_in_case_are_two_classes_with_a_warning(
@@ -99,7 +105,8 @@ def test_unusual_class_names_survive_from_file_to_prediction(tmp_path: Path, nam
 @pytest.mark.parametrize(
     ("cell", "said"),
     [
-        (["refund"], "a list of 1"), ({"name": "refund"}, "an object"), (None, "an empty label"), (" ", "an empty label"),
+        (["refund"], "a list of 1"), ({"name": "refund"}, "an object"), (None, "an empty label"),
+        (" ", "an empty label"),
         (float("nan"), "an empty label"), ([], "an empty list"), ("\u200b", "an empty label"),
     ],
 )  # fmt: skip
@@ -163,15 +170,21 @@ def test_one_string_is_one_text(student: LinearStudent) -> None:
 
 
 @pytest.mark.parametrize("wrong", [[None], ["a", 3], [b"a"], [["a"]], [float("nan")]])
-def test_an_item_that_is_no_text_is_refused_with_its_place(student: LinearStudent, wrong: list[Any]) -> None:
+def test_an_item_that_is_no_text_is_refused_with_its_place(
+    student: LinearStudent, wrong: list[Any]
+) -> None:
     with pytest.raises(StudentError, match=rf"text {len(wrong)} of {len(wrong)} is"):
         student.predict(wrong)
 
 
 def test_a_file_of_texts_has_one_on_each_line(tmp_path: Path) -> None:
     train_student(TrainingRequest(write_csv(tmp_path / "l.csv", labelled()), tmp_path / "s"))
-    (tmp_path / "t.txt").write_bytes("\ufeffmy money back\r\n\r\nwhere is it, my parcel\r\n".encode())
-    assert predict_file(open_classifier(tmp_path / "s"), tmp_path / "t.txt", tmp_path / "o.jsonl") == 2
+    (tmp_path / "t.txt").write_bytes(
+        "\ufeffmy money back\r\n\r\nwhere is it, my parcel\r\n".encode()
+    )
+    assert (
+        predict_file(open_classifier(tmp_path / "s"), tmp_path / "t.txt", tmp_path / "o.jsonl") == 2
+    )
     found = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text("utf-8").splitlines()]
     assert [(row["line"], row["text"], row["label"]) for row in found] == [
         (1, "my money back", "refund"),
@@ -183,7 +196,9 @@ def test_few_rows_of_a_class_give_no_warning(recwarn: pytest.WarningsRecorder) -
     texts = tuple(f"word{c} thing{c * 7 + i} please" for c in range(40) for i in range(2))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        LinearStudent().fit(LabelledTexts(texts, tuple(f"intent {c}" for c in range(40) for _ in range(2))))
+        LinearStudent().fit(
+            LabelledTexts(texts, tuple(f"intent {c}" for c in range(40) for _ in range(2)))
+        )
 
 
 # Rows of the training

@@ -47,7 +47,10 @@ def test_soft_cross_entropy_is_the_mean_of_minus_p_log_q() -> None:
     p = torch.tensor([[0.2, 0.5, 0.3], [0.0, 0.0, 1.0]], dtype=torch.float64)
     q = probabilities(Z)
     by_hand = mean(
-        [-sum(a * math.log(b) for a, b in zip(x, y, strict=True)) for x, y in zip(p.tolist(), q, strict=True)]
+        [
+            -sum(a * math.log(b) for a, b in zip(x, y, strict=True))
+            for x, y in zip(p.tolist(), q, strict=True)
+        ]
     )
     assert o.soft_cross_entropy(Z, p).item() == pytest.approx(by_hand)
 
@@ -75,7 +78,9 @@ def test_jensen_shannon_is_the_mean_divergence_from_the_middle_and_at_most_ln_2(
 
 
 def test_distillation_mixes_hard_and_soft_loss_by_alpha() -> None:
-    hard = mean([-math.log(row[label]) for row, label in zip(probabilities(Z), Y.tolist(), strict=True)])
+    hard = mean(
+        [-math.log(row[label]) for row, label in zip(probabilities(Z), Y.tolist(), strict=True)]
+    )
     soft = o.kl(Z, T, 2.0).item()
     assert o.distillation(Z, T, Y, alpha=0.3).item() == pytest.approx(0.7 * hard + 0.3 * soft)
 
@@ -105,7 +110,9 @@ def test_dist_of_a_row_without_spread_has_no_correlation_and_no_nan() -> None:
 
 def test_dist_with_one_row_has_the_first_term_only() -> None:
     one = o.dist(Z[:1], T[:1], beta=2, gamma=100).item()
-    assert one == pytest.approx(2 * (1 - correlation(probabilities(Z)[0], probabilities(T)[0])), abs=1e-6)
+    assert one == pytest.approx(
+        2 * (1 - correlation(probabilities(Z)[0], probabilities(T)[0])), abs=1e-6
+    )
 
 
 def test_sinkhorn_equals_twenty_plain_normalisations() -> None:
@@ -127,7 +134,8 @@ def test_sinkhorn_of_equal_batches_is_not_zero() -> None:
 
 def test_margin_mse_is_the_squared_difference_of_margins() -> None:
     a, b, c, d = (
-        torch.tensor(x, dtype=torch.float64) for x in ([3.0, 1.0], [1.0, 1.5], [5.0, 0.0], [4.0, 2.0])
+        torch.tensor(x, dtype=torch.float64)
+        for x in ([3.0, 1.0], [1.0, 1.5], [5.0, 0.0], [4.0, 2.0])
     )
     assert o.margin_mse(a, b, c, d).item() == pytest.approx(((2 - 1) ** 2 + (-0.5 + 2) ** 2) / 2)
 
@@ -135,7 +143,9 @@ def test_margin_mse_is_the_squared_difference_of_margins() -> None:
 def test_margin_mse_is_invariant_to_a_shift_of_a_querys_scores() -> None:
     a, b, c, d = torch.randn(4, 5, dtype=torch.float64)
     shift = torch.randn(5, dtype=torch.float64)
-    assert o.margin_mse(a + shift, b + shift, c, d).item() == pytest.approx(o.margin_mse(a, b, c, d).item())
+    assert o.margin_mse(a + shift, b + shift, c, d).item() == pytest.approx(
+        o.margin_mse(a, b, c, d).item()
+    )
 
 
 def test_weighted_kl_is_its_formula_term_by_term() -> None:
@@ -164,7 +174,9 @@ def test_dse_weighs_labels_and_squared_distance_of_logits() -> None:
             for x, y in zip(Z.tolist(), T.tolist(), strict=True)
         ]
     )
-    hard = mean([-math.log(row[label]) for row, label in zip(probabilities(Z), Y.tolist(), strict=True)])
+    hard = mean(
+        [-math.log(row[label]) for row, label in zip(probabilities(Z), Y.tolist(), strict=True)]
+    )
     assert o.dse(Z, T).item() == pytest.approx(far)
     assert o.dse(Z, T, Y, weight=0.25).item() == pytest.approx(0.75 * hard + 0.25 * far)
 
@@ -197,9 +209,15 @@ def test_mixed_rows_with_all_weight_on_one_side_are_the_rows() -> None:
 
 def test_mixkd_is_the_sum_of_its_three_terms() -> None:
     soft = torch.tensor([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]], dtype=torch.float64)
-    hard = mean([-math.log(row[label]) for row, label in zip(probabilities(Z), Y.tolist(), strict=True)])
+    hard = mean(
+        [-math.log(row[label]) for row, label in zip(probabilities(Z), Y.tolist(), strict=True)]
+    )
     far = mean(
-        [(a - b) ** 2 for x, y in zip(Z.tolist(), T.tolist(), strict=True) for a, b in zip(x, y, strict=True)]
+        [
+            (a - b) ** 2
+            for x, y in zip(Z.tolist(), T.tolist(), strict=True)
+            for a, b in zip(x, y, strict=True)
+        ]
     )
     by_hand = hard + 2 * o.soft_cross_entropy(Z, soft).item() + 3 * far
     assert o.mixkd(Z, Y, Z, T, soft, 2, 3).item() == pytest.approx(by_hand)
@@ -259,7 +277,9 @@ def test_qcrd_of_a_question_without_negatives_is_its_first_term_and_has_no_nan()
      lambda s, t: o.margin_mse(s[0], s[1], t[0], t[1])],
     ids=["kl", "reverse_kl", "jensen_shannon", "dist", "dse", "kl at 4", "margin_mse"],
 )  # fmt: skip
-def test_a_student_equal_to_its_teacher_has_no_loss(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
+def test_a_student_equal_to_its_teacher_has_no_loss(
+    loss: Callable[[Tensor, Tensor], Tensor],
+) -> None:
     assert loss(Z, Z.clone()).item() == pytest.approx(0, abs=1e-6)
 
 
@@ -281,7 +301,9 @@ def test_a_student_equal_to_its_teacher_has_no_loss(loss: Callable[[Tensor, Tens
         lambda z: o.qcrd(z, z + 0.3, Z.sigmoid(), T.sigmoid()),
     ],
 )  # fmt: skip
-def test_the_gradient_of_each_objective_is_that_of_its_values(loss: Callable[[Tensor], Tensor]) -> None:
+def test_the_gradient_of_each_objective_is_that_of_its_values(
+    loss: Callable[[Tensor], Tensor],
+) -> None:
     assert torch.autograd.gradcheck(loss, (Z.clone().requires_grad_(),))
 
 

@@ -28,8 +28,12 @@ def test_figures_equal_those_of_scikit_learn() -> None:
     found = evaluate_classifier(probabilities, labels, CLASSES, draws=0)
     assert found.accuracy == pytest.approx(metrics.accuracy_score(labels, predicted))
     assert found.macro_f1 == pytest.approx(metrics.f1_score(labels, predicted, average="macro"))
-    assert found.loss == pytest.approx(metrics.log_loss(labels, probabilities, labels=list(CLASSES)))
-    assert (found.confusion == metrics.confusion_matrix(labels, predicted, labels=list(CLASSES))).all()
+    assert found.loss == pytest.approx(
+        metrics.log_loss(labels, probabilities, labels=list(CLASSES))
+    )
+    assert (
+        found.confusion == metrics.confusion_matrix(labels, predicted, labels=list(CLASSES))
+    ).all()
     table = metrics.precision_recall_fscore_support(labels, predicted, labels=list(CLASSES))
     for place, figures in enumerate(found.per_class):
         assert (figures.precision, figures.recall, figures.f1, figures.rows) == pytest.approx(
@@ -53,7 +57,9 @@ def test_a_certain_mistake_has_a_finite_loss() -> None:
 
 def test_calibration_error_is_hand_worked() -> None:
     # One bin of equal confidences: 0.8 said, half right.
-    found = evaluate_classifier(np.array([[0.8, 0.2]] * 4), ["a", "a", "b", "b"], ("a", "b"), draws=0)
+    found = evaluate_classifier(
+        np.array([[0.8, 0.2]] * 4), ["a", "a", "b", "b"], ("a", "b"), draws=0
+    )
     assert found.ece == pytest.approx(0.3)
 
 
@@ -62,14 +68,19 @@ def test_calibration_error_of_many_bins_equals_a_loop() -> None:
     confidence = probabilities.max(1)
     correct = np.array([CLASSES[i] for i in probabilities.argmax(1)]) == np.array(labels)
     parts = np.array_split(np.argsort(confidence), 15)
-    by_hand = sum(abs(confidence[part].mean() - correct[part].mean()) * len(part) for part in parts) / 3000
+    by_hand = (
+        sum(abs(confidence[part].mean() - correct[part].mean()) * len(part) for part in parts)
+        / 3000
+    )
     assert evaluate_classifier(probabilities, labels, CLASSES, draws=0).ece == pytest.approx(
         by_hand, abs=1e-3
     )
 
 
 def test_a_class_without_rows_has_no_figures_and_macro_f1_leaves_it_out() -> None:
-    found = evaluate_classifier(np.array([[0.6, 0.3, 0.1], [0.1, 0.2, 0.7]]), ["a", "a"], CLASSES, draws=50)
+    found = evaluate_classifier(
+        np.array([[0.6, 0.3, 0.1], [0.1, 0.2, 0.7]]), ["a", "a"], CLASSES, draws=50
+    )
     assert found.missing == ("b", "c")
     assert (found.per_class[1].f1, found.per_class[2].precision, found.per_class[2].loss) == (
         None,
@@ -94,7 +105,9 @@ def test_intervals_equal_a_plain_bootstrap_over_rows() -> None:
     plain = []
     for _ in range(2000):
         rows = rng.integers(0, 200, 200)
-        drawn = evaluate_classifier(probabilities[rows], [labels[i] for i in rows], CLASSES, draws=0)
+        drawn = evaluate_classifier(
+            probabilities[rows], [labels[i] for i in rows], CLASSES, draws=0
+        )
         plain.append((drawn.accuracy, drawn.macro_f1))
     for place, name in enumerate(("accuracy", "macro_f1")):
         by_rows = np.quantile([one[place] for one in plain], [0.025, 0.975])

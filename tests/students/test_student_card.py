@@ -16,7 +16,9 @@ from markdown_it.token import Token
 from synthkd.students.card import student_card
 from synthkd.students.metrics import evaluate_classifier
 
-EVIL = "<img src=https://t.example/x> [a](https://p.example) ```\n# big \x1b]52;c;eA==\x07 \u202e a|b"
+EVIL = (
+    "<img src=https://t.example/x> [a](https://p.example) ```\n# big \x1b]52;c;eA==\x07 \u202e a|b"
+)
 
 
 def manifest(**more: Any) -> dict[str, Any]:
@@ -38,14 +40,21 @@ def tokens_of(card: str) -> list[Token]:
     assert not any(char < " " and char != "\n" for char in card)
     parsed = MarkdownIt("gfm-like", {"html": True, "linkify": False}).parse(card)
     tokens = [token for top in parsed for token in (top, *(top.children or []))]
-    assert not {token.type for token in tokens} & {"image", "link_open", "html_inline", "html_block"}
+    assert not {token.type for token in tokens} & {
+        "image",
+        "link_open",
+        "html_inline",
+        "html_block",
+    }
     assert [token.tag for token in tokens if token.type == "heading_open"].count("h1") == 1
     return tokens
 
 
 def test_a_card_of_a_classifier_has_no_markup_from_outside() -> None:
     folder = Path('it\'s "mine"; rm ```x')
-    command, code = [t.content for t in tokens_of(student_card(manifest(), folder)) if t.type == "fence"]
+    command, code = [
+        t.content for t in tokens_of(student_card(manifest(), folder)) if t.type == "fence"
+    ]
     assert shlex.split(command) == ["synthkd", "student", "predict", str(folder), "ROWS", "OUT"]
     (line,) = [line for line in code.splitlines() if line.startswith("student = ")]
     assert json.loads(line.partition("(")[2].removesuffix(")")) == str(folder)
@@ -54,7 +63,9 @@ def test_a_card_of_a_classifier_has_no_markup_from_outside() -> None:
 @pytest.mark.parametrize("folder", ["s, x: y}", "a: b", "{c}", "#d"])
 def test_the_recipe_on_a_card_names_the_folder_and_nothing_else(folder: str) -> None:
     (block,) = [
-        t.content for t in tokens_of(student_card(manifest(kind="triple"), Path(folder))) if t.type == "fence"
+        t.content
+        for t in tokens_of(student_card(manifest(kind="triple"), Path(folder)))
+        if t.type == "fence"
     ]
     assert yaml.safe_load(block) == {
         "prompt": {"template": f"{folder}/prompt.j2"},
@@ -63,7 +74,9 @@ def test_the_recipe_on_a_card_names_the_folder_and_nothing_else(folder: str) -> 
 
 
 def test_an_evaluation_is_shown_clean() -> None:
-    found = evaluate_classifier(np.array([[0.1, 0.9], [0.2, 0.8]]), [EVIL, "b"], [EVIL, "b"], draws=10)
+    found = evaluate_classifier(
+        np.array([[0.1, 0.9], [0.2, 0.8]]), [EVIL, "b"], [EVIL, "b"], draws=10
+    )
     for said in (str(found), found._repr_html_()):
         assert not any(char < " " and char != "\n" for char in said)
         assert "\u202e" not in said

@@ -19,8 +19,18 @@ from synthkd.students.folders import load_student, read_manifest
 from synthkd.students.train import TrainingRequest, train_student
 
 SAID = {
-    "arrival": ["where is my parcel", "my parcel has not come", "when does the parcel come", "no parcel yet"],
-    "refund": ["I want my money back", "send me a refund", "please refund the money", "money back please"],
+    "arrival": [
+        "where is my parcel",
+        "my parcel has not come",
+        "when does the parcel come",
+        "no parcel yet",
+    ],
+    "refund": [
+        "I want my money back",
+        "send me a refund",
+        "please refund the money",
+        "money back please",
+    ],
 }
 
 
@@ -114,19 +124,25 @@ def test_predictions_have_the_key_of_the_row_and_all_probabilities_where_asked(
     rows = [row for batch in read_rows(out) for row in batch]
     assert rows[0]["id"] == "arrival-0"
     assert float(rows[0]["p:arrival"]) + float(rows[0]["p:refund"]) == pytest.approx(1.0)
-    assert float(rows[0]["probability"]) == max(float(rows[0]["p:arrival"]), float(rows[0]["p:refund"]))
+    assert float(rows[0]["probability"]) == max(
+        float(rows[0]["p:arrival"]), float(rows[0]["p:refund"])
+    )
 
 
 def test_rows_without_an_id_are_keyed_by_their_text(folder: Path) -> None:
     from synthkd.students.serve import open_classifier, predict_file
 
-    write_csv(folder / "more.csv", [{"text": "a parcel"}, {"text": "a refund"}, {"text": "a parcel"}])
+    write_csv(
+        folder / "more.csv", [{"text": "a parcel"}, {"text": "a refund"}, {"text": "a parcel"}]
+    )
     predict_file(open_classifier(trained(folder)), folder / "more.csv", folder / "out.parquet")
     keys = pq.read_table(folder / "out.parquet").column("id").to_pylist()
     assert keys[0] == keys[2] != keys[1]
 
 
-def test_batches_do_not_change_what_is_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_do_not_change_what_is_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from synthkd.students import serve
 
     model = serve.open_classifier(trained(folder))
@@ -146,11 +162,24 @@ def test_batches_do_not_change_what_is_written(folder: Path, monkeypatch: pytest
         (["train", "rows.csv", "s", "--label", "lable"], "did you mean 'label'"),
         (["train", "none.csv", "s"], "none.csv: no such file"),
         (["train", "rows.csv", "s", "--student", "generator"], "name the kind with --kind"),
-        (["train", "rows.csv", "s", "--test", "odd.csv"], "odd.csv row 1: 'odd' is none of the 2 classes"),
+        (
+            ["train", "rows.csv", "s", "--test", "odd.csv"],
+            "odd.csv row 1: 'odd' is none of the 2 classes",
+        ),
         (["train", "gap.jsonl", "s"], "gap.jsonl row 2: no column 'label'"),
         (["train", "rows.csv", "s", "--kind", "triple"], "takes no kind"),
         (
-            ["train", "rows.csv", "s", "--student", "generator", "--kind", "labelled_text", "--text", "body"],
+            [
+                "train",
+                "rows.csv",
+                "s",
+                "--student",
+                "generator",
+                "--kind",
+                "labelled_text",
+                "--text",
+                "body",
+            ],
             "leave --text and --label out",
         ),
         (["train", "rows.csv", "s", "--option", "bits=10.5"], "`bits` must be a whole number"),
@@ -160,10 +189,14 @@ def test_batches_do_not_change_what_is_written(folder: Path, monkeypatch: pytest
         (["eval", "none", "rows.csv"], "no student here"),
     ],
 )
-def test_a_mistake_is_one_line_and_nothing_is_written(folder: Path, arguments: list[str], said: str) -> None:
+def test_a_mistake_is_one_line_and_nothing_is_written(
+    folder: Path, arguments: list[str], said: str
+) -> None:
     write_csv(folder / "odd.csv", [{"text": "odd", "label": "odd"}])
     (folder / "gap.jsonl").write_text('{"text": "a", "label": "b"}\n{"text": "c"}\n')
-    write_csv(folder / "one.csv", [{"text": "odd", "label": "odd"}, {"text": "even", "label": "odd"}])
+    write_csv(
+        folder / "one.csv", [{"text": "odd", "label": "odd"}, {"text": "even", "label": "odd"}]
+    )
     done = student(folder, *arguments)
     assert done.returncode == 2
     assert said in done.stderr
@@ -174,7 +207,11 @@ def test_a_mistake_is_one_line_and_nothing_is_written(folder: Path, arguments: l
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("out", "said"),
-    [("out.txt", "name a file that ends in"), ("rows.csv", "in) what is read"), ("s", "name a file")],
+    [
+        ("out.txt", "name a file that ends in"),
+        ("rows.csv", "in) what is read"),
+        ("s", "name a file"),
+    ],
 )
 def test_predictions_go_into_a_file_of_their_own(folder: Path, out: str, said: str) -> None:
     done = student(folder, "predict", str(trained(folder)), "rows.csv", out)
@@ -222,7 +259,11 @@ def corpus(folder: Path, example: str, limit: int, *changes: str) -> Recipe:
     """A small corpus of recorded completions of the shipped recipe."""
     from synthkd import pipeline
 
-    places = [f"journal={folder / 'j.sqlite'}", f"work={folder / 'run'}", f"corpus.path={folder / 'corpus'}"]
+    places = [
+        f"journal={folder / 'j.sqlite'}",
+        f"work={folder / 'run'}",
+        f"corpus.path={folder / 'corpus'}",
+    ]
     recipe = Recipe.load(ROOT / "examples" / example, [f"inputs.limit={limit}", *places, *changes])
     pipeline.run(recipe, quiet=True)
     return recipe
@@ -231,8 +272,10 @@ def corpus(folder: Path, example: str, limit: int, *changes: str) -> Recipe:
 def test_a_corpus_of_another_kind_is_refused_and_says_what_fits(folder: Path) -> None:
     (folder / "corpus").mkdir()
     manifest = {
-        "manifest_version": 1, "kind": {"name": "triple", "columns": ["head", "relation", "tail"]}, "corpus_hash": "0",
-        "counts": {"accepted": 0, "candidates": 0, "rejected": {}}, "teacher": {"identity": "t"}, "files": {},
+        "manifest_version": 1, "kind": {"name": "triple", "columns": ["head", "relation", "tail"]},
+        "corpus_hash": "0",
+        "counts": {"accepted": 0, "candidates": 0, "rejected": {}}, "teacher": {"identity": "t"},
+        "files": {},
         "recipe": {"journal": "j.sqlite", "kind": {"name": "triple"}},
     }  # fmt: skip
     (folder / "corpus" / "manifest.json").write_text(json.dumps(manifest), "utf-8")
@@ -252,11 +295,15 @@ def test_a_foreign_folder_is_refused_before_training(folder: Path) -> None:
 @pytest.mark.slow
 def test_a_recipe_names_its_corpus_and_its_student(folder: Path) -> None:
     pytest.importorskip("torch")
-    recipe = corpus(folder, "messages.yaml", 4, "teacher.sampling.n=4", "rules=[empty, label_known]")
+    recipe = corpus(
+        folder, "messages.yaml", 4, "teacher.sampling.n=4", "rules=[empty, label_known]"
+    )
     import yaml
 
     raw = {**recipe.record(), "student": {"name": "linear", "options": {"strength": 3.0}}}
-    raw["inputs"]["path"] = raw["kind"]["options"]["taxonomy"] = str(ROOT / "corpora/everyday/intents.yaml")
+    raw["inputs"]["path"] = raw["kind"]["options"]["taxonomy"] = str(
+        ROOT / "corpora/everyday/intents.yaml"
+    )
     (folder / "recipe.yaml").write_text(yaml.safe_dump(raw), "utf-8")
     done = student(folder, "train", "recipe.yaml", "s")
     assert done.returncode == 0, done.stderr
@@ -279,7 +326,9 @@ def test_a_student_that_writes_text_is_trained_and_judged_by_its_loss(folder: Pa
     table = write_csv(folder / "triples.csv", rows)
     options = {"epochs": 1, "base": {"layers": 1, "width": 32, "heads": 2}}
     done = train_student(
-        TrainingRequest(table, folder / "g", student="generator", options=options, test=table, kind="triple")
+        TrainingRequest(
+            table, folder / "g", student="generator", options=options, test=table, kind="triple"
+        )
     )
     assert done.manifest["figures"]["loss"] > 0
     assert done.manifest["kind"] == "triple"

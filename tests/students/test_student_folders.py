@@ -16,7 +16,8 @@ from synthkd.students.classifiers.linear import LinearStudent
 from synthkd.students.folders import load_student, read_manifest, save_student
 
 ROWS = LabelledTexts(
-    ("red apple \udcff", "green apple", "red car", "blue car"), ("fruit", "fruit", "vehicle", "vehicle")
+    ("red apple \udcff", "green apple", "red car", "blue car"),
+    ("fruit", "fruit", "vehicle", "vehicle"),
 )
 TEXTS = ["apple", "a car", "something"]
 
@@ -27,7 +28,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("features", ["tfidf", "hashing"])
-def test_a_loaded_student_gives_the_probabilities_of_the_saved_one(tmp_path: Path, features: Any) -> None:
+def test_a_loaded_student_gives_the_probabilities_of_the_saved_one(
+    tmp_path: Path, features: Any
+) -> None:
     student = LinearStudent(("fruit", "vehicle", "other"), features=features).fit(ROWS)
     loaded = load_student(save_student(student, tmp_path / "s"))
     assert isinstance(loaded, LinearStudent)
@@ -90,7 +93,9 @@ def test_a_folder_without_a_student_is_refused(tmp_path: Path) -> None:
         ({"files": {}}, "files: an unknown field"),
     ],
 )
-def test_a_card_of_something_else_is_refused(folder: Path, change: dict[str, Any], message: str) -> None:
+def test_a_card_of_something_else_is_refused(
+    folder: Path, change: dict[str, Any], message: str
+) -> None:
     card = json.loads((folder / "student.json").read_text())
     (folder / "student.json").write_text(json.dumps(card | change))
     write_hashes(folder)

@@ -22,13 +22,19 @@ from synthkd.students.classifiers.files import ARRAYS, SETTINGS
 from synthkd.students.classifiers.linear import LinearStudent
 from synthkd.students.folders import CARD, load_student, save_student
 
-ROWS = LabelledTexts(("red apple", "green apple", "red car", "blue car"), ("fruit", "fruit", "car", "car"))
+ROWS = LabelledTexts(
+    ("red apple", "green apple", "red car", "blue car"), ("fruit", "fruit", "car", "car")
+)
 ANY = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    database=None,
 )
 ODD = st.one_of(
     st.none(), st.booleans(), st.integers(-3, 3), st.just(1 << 70), st.just(1e308), st.just(-0.5),
-    st.sampled_from(["", "x", "../../x", "/etc/passwd", "generator"]), st.just([]), st.just({}), st.just([None]),
+    st.sampled_from(["", "x", "../../x", "/etc/passwd", "generator"]), st.just([]), st.just({}),
+    st.just([None]),
 )  # fmt: skip
 
 
@@ -47,7 +53,10 @@ def students(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "encoder": EncoderStudent(base=bert, epochs=1, calibrate=False, device="cpu"),
     }
     manifest = {"rows": 4, "note": "x"}
-    return {name: save_student(student.fit(ROWS), base / name, manifest) for name, student in made.items()}
+    return {
+        name: save_student(student.fit(ROWS), base / name, manifest)
+        for name, student in made.items()
+    }
 
 
 def files(folder: Path) -> list[Path]:
@@ -70,7 +79,9 @@ class Restored:
     """Puts files of a folder back as they were."""
 
     def __init__(self, folder: Path) -> None:
-        self.before = {path: path.read_bytes() for path in files(folder) if path.stat().st_size < 1 << 20}
+        self.before = {
+            path: path.read_bytes() for path in files(folder) if path.stat().st_size < 1 << 20
+        }
 
     def __enter__(self) -> None: ...
 
@@ -127,9 +138,15 @@ def test_an_odd_field_with_new_hashes_is_refused_or_gives_probabilities(
 HARMS: dict[str, Callable[[Any], Any]] = {
     "gone": lambda array: None,
     "nan": lambda array: np.full_like(array, np.nan) if array.dtype.kind == "f" else array + 10**6,
-    "infinite": lambda array: np.full_like(array, np.inf) if array.dtype.kind == "f" else -array - 1,
-    "minus infinity": lambda array: np.full_like(array, -np.inf) if array.dtype.kind == "f" else array[:-1],
-    "huge": lambda array: np.full_like(array, 1e30) if array.dtype.kind == "f" else array * 0 + 2**30,
+    "infinite": lambda array: (
+        np.full_like(array, np.inf) if array.dtype.kind == "f" else -array - 1
+    ),
+    "minus infinity": lambda array: (
+        np.full_like(array, -np.inf) if array.dtype.kind == "f" else array[:-1]
+    ),
+    "huge": lambda array: (
+        np.full_like(array, 1e30) if array.dtype.kind == "f" else array * 0 + 2**30
+    ),
     "shorter": lambda array: array[:-1],
     "empty": lambda array: array[:0],
     "another type": lambda array: array.astype(np.float16),
@@ -140,7 +157,9 @@ HARMS: dict[str, Callable[[Any], Any]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("harm", sorted(HARMS))
 @pytest.mark.parametrize("name", ["tfidf", "hashing", "embeddings", "encoder"])
-def test_odd_arrays_with_new_hashes_are_refused(students: dict[str, Path], name: str, harm: str) -> None:
+def test_odd_arrays_with_new_hashes_are_refused(
+    students: dict[str, Path], name: str, harm: str
+) -> None:
     folder = students[name]
     arrays = load_file(folder / ARRAYS)
     for one in arrays:
@@ -150,7 +169,10 @@ def test_odd_arrays_with_new_hashes_are_refused(students: dict[str, Path], name:
         else:
             changed[one] = harmed
         with Restored(folder):
-            save_file({key: np.ascontiguousarray(value) for key, value in changed.items()}, folder / ARRAYS)
+            save_file(
+                {key: np.ascontiguousarray(value) for key, value in changed.items()},
+                folder / ARRAYS,
+            )
             write_hashes(folder)
             # The width of a frozen encoder is known once it is found, at the first text.
             with pytest.raises(StudentError, match=r"classifier\.(safetensors|json)") as caught:
@@ -171,7 +193,8 @@ def test_a_folder_cannot_ask_for_more_memory_than_it_has(students: dict[str, Pat
 
 
 @pytest.mark.parametrize(
-    "name", ["pytorch_model.bin", "own.py", "tokenizer.json", "encoder/own.py", "adapter_config.json"]
+    "name",
+    ["pytorch_model.bin", "own.py", "tokenizer.json", "encoder/own.py", "adapter_config.json"],
 )
 def test_a_file_that_is_not_listed_is_refused(students: dict[str, Path], name: str) -> None:
     folder = students["encoder"]
@@ -204,13 +227,16 @@ def test_no_file_of_a_student_holds_a_path_of_this_machine(students: dict[str, P
             assert str(folder.parent).encode() not in path.read_bytes(), path
 
 
-def test_a_student_of_an_earlier_version_is_refused_with_the_remedy(students: dict[str, Path]) -> None:
+def test_a_student_of_an_earlier_version_is_refused_with_the_remedy(
+    students: dict[str, Path],
+) -> None:
     folder = students["tfidf"]
     card = json.loads((folder / CARD).read_text())
     with Restored(folder):
         (folder / CARD).write_text(json.dumps(card | {"format": 1, "files": {}}))
         (folder / HASHES).write_text("{}")
         with pytest.raises(
-            StudentError, match=r"format 1, this version of synthkd reads 2; train the student again"
+            StudentError,
+            match=r"format 1, this version of synthkd reads 2; train the student again",
         ):
             load_student(folder)

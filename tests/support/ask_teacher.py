@@ -16,7 +16,10 @@ from synthkd.teachers.dispatch import DispatchPolicy
 from synthkd.teachers.openai import OpenAITeacher
 
 KEY = "sk-do-not-show-3f9a"
-CHAT = ({"role": "system", "content": "Be short."}, {"role": "user", "content": "What is bread for?"})
+CHAT = (
+    {"role": "system", "content": "Be short."},
+    {"role": "user", "content": "What is bread for?"},
+)
 PLAIN = ({"role": "prompt", "content": "bread is used for"},)
 _NAMES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
@@ -30,8 +33,12 @@ def forget_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def teacher(url: str | list[str] | None, attempts: int = 3, **part: Any) -> OpenAITeacher:
     """One that waits next to nothing between tries."""
-    made = TeacherPart.model_validate({"backend": "openai", "model": "fake", "base_url": url} | part)
-    return OpenAITeacher(made, DispatchPolicy(made.concurrency, attempts, base_delay=0.001, max_delay=0.01))
+    made = TeacherPart.model_validate(
+        {"backend": "openai", "model": "fake", "base_url": url} | part
+    )
+    return OpenAITeacher(
+        made, DispatchPolicy(made.concurrency, attempts, base_delay=0.001, max_delay=0.01)
+    )
 
 
 def request(

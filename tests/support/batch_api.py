@@ -33,7 +33,10 @@ _USED = operator.attrgetter("files", "batches")(openai.AsyncOpenAI(api_key="none
 
 
 class Server:
-    """`FakeBatches` over HTTP. ``faults`` are statuses that requests are answered with in turn, 0 for none."""
+    """`FakeBatches` over HTTP.
+
+    ``faults`` are statuses that requests are answered with in turn, 0 for none.
+    """
 
     def __init__(
         self,
@@ -60,7 +63,9 @@ class Server:
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         open_: set[Connection] = set()
-        server = await self._loop.create_server(lambda: Connection(self._handle, open_), "127.0.0.1", 0)
+        server = await self._loop.create_server(
+            lambda: Connection(self._handle, open_), "127.0.0.1", 0
+        )
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
         self._ready.set()
         await self._stop.wait()
@@ -78,7 +83,9 @@ class Server:
         if status:
             request.answer(status, {"error": {"message": f"planted {status} for {sent}"}})
             return
-        found = self.fake.handle(request.method, request.path, request.headers, request.body, self._complete)
+        found = self.fake.handle(
+            request.method, request.path, request.headers, request.body, self._complete
+        )
         status, body = found or (404, {"error": {"message": "nothing here"}})
         request.answer(status, body)
 
@@ -110,7 +117,9 @@ def requests_of(
     ]
 
 
-def run_stage(who: BatchTeacher, journal: Journal, asked: list[Request], group: int = 4) -> list[Answer]:
+def run_stage(
+    who: BatchTeacher, journal: Journal, asked: list[Request], group: int = 4
+) -> list[Answer]:
     """What the stage does: what is missing departs, in groups; what comes is committed."""
     journal.settle_in_flight(RUN)
     came: list[Answer] = []
@@ -144,7 +153,9 @@ def _missing(
     one: Request, held: dict[str, set[int]], failed: dict[str, dict[int, Failure]]
 ) -> tuple[int, ...]:
     refused = {index for index, found in failed.get(one.request_id, {}).items() if found.permanent}
-    return tuple(i for i in one.sample_indexes if i not in held.get(one.request_id, set()) | refused)
+    return tuple(
+        i for i in one.sample_indexes if i not in held.get(one.request_id, set()) | refused
+    )
 
 
 def ask(
@@ -174,7 +185,9 @@ async def aiter_of(requests: list[Request]) -> AsyncIterator[Request]:
         yield one
 
 
-def run_some(who: BatchTeacher, journal: Journal, asked: list[Request], seconds: float = 0.5) -> None:
+def run_some(
+    who: BatchTeacher, journal: Journal, asked: list[Request], seconds: float = 0.5
+) -> None:
     """A run that is left after some time, as after Ctrl-C. Raises `TimeoutError`."""
 
     async def go() -> None:

@@ -12,7 +12,9 @@ from support.files import write_csv
 
 
 def write(folder: Path, url: str = "http://127.0.0.1:9/v1", **changes: Any) -> Path:
-    write_csv(folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(4)])
+    write_csv(
+        folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(4)]
+    )
     raw: dict[str, Any] = {
         "name": "cli",
         "inputs": {"path": "inputs.csv"},
@@ -27,7 +29,9 @@ def write(folder: Path, url: str = "http://127.0.0.1:9/v1", **changes: Any) -> P
 
 def one_line(result: subprocess.CompletedProcess[str], status: int, *said: str) -> None:
     assert result.returncode == status, result.stderr
-    lines = [line for line in result.stderr.splitlines() if not line.startswith(("generate:", "filter:"))]
+    lines = [
+        line for line in result.stderr.splitlines() if not line.startswith(("generate:", "filter:"))
+    ]
     assert len(lines) == 1, result.stderr
     assert "Traceback" not in result.stderr
     for words in said:

@@ -1,4 +1,7 @@
-"""The program in this process: what a user types, as a call. (A process of its own takes a second to start.)"""
+"""The program in this process: what a user types, as a call.
+
+(A process of its own takes a second to start.)
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,9 @@ def synthkd(
     words = ["synthkd", *map(str, args)]
     before = sys.argv, sys.stdin, sys.stdout, sys.stderr, dict(os.environ), Path.cwd()
     handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    out, err = (
+        io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)
+    )
     sys.argv, sys.stdin, sys.stdout, sys.stderr = words, io.StringIO(keys), out, err
     os.environ.update(environment)
     status: object = 0

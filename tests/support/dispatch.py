@@ -23,14 +23,18 @@ async def several(count: int, n: int = 1) -> AsyncIterator[Request]:
 
 
 def completions(asked: Request) -> list[Answer]:
-    return [Completion(asked.request_id, index, asked.prompt, "stop") for index in asked.sample_indexes]
+    return [
+        Completion(asked.request_id, index, asked.prompt, "stop") for index in asked.sample_indexes
+    ]
 
 
 async def echo(asked: Request) -> list[Answer]:
     return completions(asked)
 
 
-def gather(requests: AsyncIterator[Request], send: Send, policy: DispatchPolicy = QUICK) -> list[Answer]:
+def gather(
+    requests: AsyncIterator[Request], send: Send, policy: DispatchPolicy = QUICK
+) -> list[Answer]:
     async def collect() -> list[Answer]:
         return [answer async for group in dispatch(requests, send, policy) for answer in group]
 
@@ -38,7 +42,10 @@ def gather(requests: AsyncIterator[Request], send: Send, policy: DispatchPolicy 
 
 
 def until_error(
-    requests: AsyncIterator[Request], send: Send, policy: DispatchPolicy = QUICK, reading: float = 0.0
+    requests: AsyncIterator[Request],
+    send: Send,
+    policy: DispatchPolicy = QUICK,
+    reading: float = 0.0,
 ) -> tuple[list[Answer], Exception]:
     """What was yielded, and the error that ended it."""
 
@@ -73,7 +80,9 @@ def busy() -> TransientError:
 
 
 def gone() -> TransientError:
-    return TransientError("unreachable", "nothing answers at http://127.0.0.1:9/v1; is the server up?")
+    return TransientError(
+        "unreachable", "nothing answers at http://127.0.0.1:9/v1; is the server up?"
+    )
 
 
 def only_failures(answers: list[Answer]) -> list[Failure]:

@@ -24,7 +24,12 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rows(*labels: str, each: int = 8, **more: Any) -> LabelledTexts:
     names = labels or ("card", "cash", "rate")
     found = [
-        (f"{a} {word} {b}", word) for word in names for a in ("my", "the", "is") for b in ("x", "yy", "z")
+        (f"{a} {word} {b}", word)
+        for word in names
+        for a in ("my", "the", "is")
+        for b in ("x", "yy", "z")
     ]
     found = [pair for word in names for pair in [one for one in found if one[1] == word][:each]]
-    return LabelledTexts(tuple(text for text, _ in found), tuple(label for _, label in found), **more)
+    return LabelledTexts(
+        tuple(text for text, _ in found), tuple(label for _, label in found), **more
+    )

@@ -1,4 +1,6 @@
-"""A server on loopback that writes to its sockets whatever a test wants, for what no true server would say."""
+"""A server on loopback that writes to its sockets whatever a test wants, for what no true server
+would say.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ from typing import Any
 
 
 class Peer:
-    """One connection: what was asked on it, and how to answer. ``number`` counts requests over all connections."""
+    """One connection: what was asked on it, and how to answer.
+
+    ``number`` counts requests over all connections.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
@@ -43,7 +48,11 @@ def rendered(body: Any, status: int = 200, **headers: str) -> bytes:
 
 
 def good(text: str = "bread", **more: Any) -> dict[str, Any]:
-    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+    choice = {
+        "index": 0,
+        "finish_reason": "stop",
+        "message": {"role": "assistant", "content": text},
+    }
     return {"choices": [choice], "usage": {"prompt_tokens": 5, "completion_tokens": 2}} | more
 
 

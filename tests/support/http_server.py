@@ -17,7 +17,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 GOOD = {
-    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "bread"}}]
+    "choices": [
+        {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "bread"}}
+    ]
 }
 
 
@@ -79,7 +81,10 @@ class _Listening(ThreadingHTTPServer):
 
 @dataclass
 class _Server:
-    """A server in a thread of its own. Use as a context manager. ``breaks`` is how many handshakes fail."""
+    """A server in a thread of its own.
+
+    Use as a context manager. ``breaks`` is how many handshakes fail.
+    """
 
     tls: ssl.SSLContext | None = None
     breaks: int = 0
@@ -89,7 +94,9 @@ class _Server:
         handler = type("Handler", (self.handler,), {"owner": self})
         self._server = _Listening(("127.0.0.1", 0), handler)
         self._server.owner = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), daemon=True
+        )
         self._thread.start()
         return self
 
@@ -147,7 +154,9 @@ class _Proxying(_Handler):
         target = urlsplit(seen.path)
         onward = http.client.HTTPConnection(target.netloc, timeout=10)
         try:
-            headers = {name: value for name, value in seen.headers.items() if not name.startswith("proxy-")}
+            headers = {
+                name: value for name, value in seen.headers.items() if not name.startswith("proxy-")
+            }
             onward.request(seen.method, target.path, seen.body, headers)
             reply = onward.getresponse()
             self.answer(reply.status, reply.read(), {"via": "1.1 test"})
@@ -208,7 +217,19 @@ def made(folder: Path, name: str = "IP:127.0.0.1") -> Authority:
         subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=60)
 
     new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=test-ca")
+    openssl(
+        "req",
+        "-x509",
+        *new,
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.pem",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=test-ca",
+    )
     openssl("req", *new, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=test-server")
     (folder / "names").write_text(f"subjectAltName={name}\n")
     openssl(

@@ -28,7 +28,9 @@ def sure(prompt: str, index: int, seed: int) -> str:
     yes = belief(prompt)
     tops = {"Yes": 0.9 * yes, " yes": 0.1 * yes, "No": 1 - yes}
     ordered = dict(sorted(tops.items(), key=lambda pair: -pair[1]))
-    return ScoredAnswer(next(iter(ordered)), {token: math.log(share) for token, share in ordered.items()})
+    return ScoredAnswer(
+        next(iter(ordered)), {token: math.log(share) for token, share in ordered.items()}
+    )
 
 
 def spoken(prompt: str, index: int, seed: int) -> str:

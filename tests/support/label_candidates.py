@@ -74,7 +74,9 @@ def label(
     return session, shown
 
 
-def design(count: int = 60, **options: Any) -> tuple[SamplingDesign, list[str], np.ndarray[Any, Any]]:
+def design(
+    count: int = 60, **options: Any
+) -> tuple[SamplingDesign, list[str], np.ndarray[Any, Any]]:
     rows = pool_rows(count)
     ids = [row["id"] for row in rows]
     scores = np.array([row["score"] for row in rows])

@@ -1,4 +1,6 @@
-"""A small world for loops: three classes with words of their own, and a server that writes texts of a class."""
+"""A small world for loops: three classes with words of their own, and a server that writes texts of
+a class.
+"""
 
 from __future__ import annotations
 
@@ -43,11 +45,15 @@ def rows_of(
     each: int, seed: int, own: int = 3, labels: tuple[str, ...] = tuple(WORDS)
 ) -> list[dict[str, Any]]:
     rng = random.Random(seed)
-    return [{"text": text_of(label, rng, own), "label": label} for label in labels for _ in range(each)]
+    return [
+        {"text": text_of(label, rng, own), "label": label} for label in labels for _ in range(each)
+    ]
 
 
 def write(prompt: str, index: int, seed: int) -> str:
-    """A teacher: a JSON list of as many texts as `labelled_text/pgkd` asks for, of the class or of any."""
+    """A teacher: a JSON list of as many texts as `labelled_text/pgkd` asks for, of the class or of
+    any.
+    """
     wanted = int(re.search(r"Write (\d+) new texts", prompt)[1])  # type: ignore[index]
     asked = re.search(r'all of the class "(\w+)"', prompt)
     rng = random.Random(seed_from(prompt, index, seed))
@@ -56,7 +62,9 @@ def write(prompt: str, index: int, seed: int) -> str:
 
 
 def loop_recipe(folder: Path, url: str = "http://127.0.0.1:9/v1", **parts: Any) -> Recipe:
-    """Two rows a class to start from; `loop` is merged into the loop's part, other keywords replace whole parts."""
+    """Two rows a class to start from; `loop` is merged into the loop's part, other keywords replace
+    whole parts.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "start.csv").exists():
         write_csv(folder / "start.csv", rows_of(2, 1, own=1))
@@ -75,7 +83,8 @@ def loop_recipe(folder: Path, url: str = "http://127.0.0.1:9/v1", **parts: Any) 
         "kind": {"name": "labelled_text", "several": True},
         "prompt": {"template": "labelled_text/pgkd"},
         "teacher": {
-            "backend": "openai", "model": "fake", "base_url": url, "identity": "fake", "concurrency": 2,
+            "backend": "openai", "model": "fake", "base_url": url, "identity": "fake",
+            "concurrency": 2,
             "sampling": {"max_tokens": 500}, "max_attempts": 1,
         },
         "rules": ["empty", "label_known"],
@@ -88,7 +97,9 @@ def loop_recipe(folder: Path, url: str = "http://127.0.0.1:9/v1", **parts: Any) 
 
 
 def files_of(recipe: Recipe) -> dict[str, bytes]:
-    """Every file that a loop leaves, but journals, locks, times, and what the stages of a run count."""
+    """Every file that a loop leaves, but journals, locks, times, and what the stages of a run
+    count.
+    """
     found: dict[str, bytes] = {}
     for root in (recipe.work_dir, recipe.corpus_path):
         for path in sorted(root.rglob("*")):

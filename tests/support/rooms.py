@@ -1,4 +1,6 @@
-"""The rooms of the package: the one list from which the architecture page and the import test are made."""
+"""The rooms of the package: the one list from which the architecture page and the import test are
+made.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +9,37 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("__main__", "`python -m synthkd`"),
     ("cli", "arguments in, API calls, tables or JSON out"),
     ("commands", "what single verbs do: init, dry run, probe, show, describe, segment, pairs"),
-    ("loops", "the loop that a student steers: rounds; `labelled/` and `triples/` beside each other"),
+    (
+        "loops",
+        "the loop that a student steers: rounds; `labelled/` and `triples/` beside each other",
+    ),
     ("pipeline", "`run`, `generate`, `filter`, `publish`: the steps of a recipe in a row"),
     (
         "stages",
-        "the stages of a run: plan (components, inputs, requests), generate, parse, filter, critic; processes, places, report",
+        "the stages of a run: plan (components, inputs, requests), generate, parse, filter, critic;"
+        " processes, places, report",
     ),
     ("students", "`classifiers/`, `generators/`, losses, `metrics/`, training, serving"),
-    ("critics", "linear, `text/`, `triples/`, `encoder/`, `judge/`, stack; label sheets; `calibration/`"),
+    (
+        "critics",
+        "linear, `text/`, `triples/`, `encoder/`, `judge/`, stack; label sheets; `calibration/`",
+    ),
     ("filters", "rules, votes, order, near-duplicates, label noise"),
     ("corpora", "schema, read, write, card, `diversity/`"),
     ("labels", "which rows to label, the label sheet, sessions, agreement, other tools' files"),
     (
         "teachers",
-        "the contract of a backend, `openai/`, `batch/`, `vllm/`, `transformers/`, `pool/`, recorded; `dispatch/`; purchase: the one way to buy completions",
+        "the contract of a backend, `openai/`, `batch/`, `vllm/`, `transformers/`, `pool/`,"
+        " recorded; `dispatch/`; purchase: the one way to buy completions",
     ),
     ("kinds", "the contract of a kind, and one file or folder for each"),
     ("encoders", "transformers encoders: load, batch, embed"),
     ("testing", "a server on loopback with planted faults"),
     ("prompts", "templates, and the sandbox that renders them"),
-    ("journal", "the durable store of completions: store, writer, ledger, claim, batches, exchange"),
+    (
+        "journal",
+        "the durable store of completions: store, writer, ledger, claim, batches, exchange",
+    ),
     ("prices", "what a model costs"),
     ("requests", "requests, completions, failures, and the key of each"),
     ("recipe", "what a user asks for: the models behind the YAML"),
@@ -43,7 +56,10 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("progress", "what long work shows"),
     ("text", "normal forms, nouns, number words, JSON in text, thoughts, near-duplicates, TF-IDF"),
     ("errors", "every error that is raised on purpose"),
-    ("reporting", "tables as text, Markdown and HTML; text from outside made safe where it is shown"),
+    (
+        "reporting",
+        "tables as text, Markdown and HTML; text from outside made safe where it is shown",
+    ),
     ("finish_reasons", "whether a text is whole, by the words of all large providers"),
     ("fastjson", "JSON of what goes over the wire"),
     ("_version", "the version"),

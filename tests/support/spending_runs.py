@@ -1,4 +1,6 @@
-"""A small run with a price, as a command and in this process, for the tests of money, signals and shared journals."""
+"""A small run with a price, as a command and in this process, for the tests of money, signals and
+shared journals.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,14 @@ from synthkd.journal.ledger import Spending
 PRICE = {"input": 1000.0, "output": 1000.0}
 
 
-def write_recipe(folder: Path, url: str, heads: int = 40, name: str = "money", **parts: Any) -> Path:
+def write_recipe(
+    folder: Path, url: str, heads: int = 40, name: str = "money", **parts: Any
+) -> Path:
     """A recipe file with a price, eight requests in flight, and few attempts."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_csv(folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(heads)])
+    write_csv(
+        folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(heads)]
+    )
     teacher = {
         "backend": "openai", "model": "fake", "base_url": url, "identity": "fake", "concurrency": 8,
         "price": PRICE, "max_attempts": 2, "sampling": {"max_tokens": 8},
@@ -50,8 +56,12 @@ def start(recipe: Path, *options: str, verb: str = "generate", **how: Any) -> su
     )  # fmt: skip
 
 
-def synthkd(recipe: Path, *options: str, verb: str = "generate") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(recipe, *options, verb=verb), capture_output=True, text=True, timeout=120)
+def synthkd(
+    recipe: Path, *options: str, verb: str = "generate"
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(recipe, *options, verb=verb), capture_output=True, text=True, timeout=120
+    )
 
 
 def until(true: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 60) -> None:

@@ -10,7 +10,11 @@ from synthkd.recipe import TeacherPart
 from synthkd.requests import Answer, Completion, Request, Sampling
 from synthkd.teachers.transformers import EMBEDDED, TransformersTeacher
 
-PROMPTS = ["dog can", "knife is used for", "What is each of these like?\noak is often hard\nlemon is often"]
+PROMPTS = [
+    "dog can",
+    "knife is used for",
+    "What is each of these like?\noak is often hard\nlemon is often",
+]
 
 
 def ask(

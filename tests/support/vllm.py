@@ -19,7 +19,9 @@ CHAT = ({"role": "user", "content": "dog can"},)
 
 
 def part(**values: Any) -> TeacherPart:
-    return TeacherPart.model_validate({"backend": "vllm", "model": EMBEDDED, "timeout": 30} | values)
+    return TeacherPart.model_validate(
+        {"backend": "vllm", "model": EMBEDDED, "timeout": 30} | values
+    )
 
 
 def request(
@@ -56,7 +58,9 @@ def completed(answers: list[Answer]) -> list[Completion]:
 
 def gone(pid: int) -> bool:
     """No process, or one that has ended and that nobody has asked about."""
-    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
     return found.stdout.strip().startswith("Z") or not found.stdout.strip()
 
 

@@ -34,7 +34,8 @@ class Engine:
             raise self.error
         outputs = [
             SimpleNamespace(
-                index=i, text=f"text {params.seed} {i}", token_ids=[1, 2], finish_reason=self.finish, cumulative_logprob=-1.5
+                index=i, text=f"text {params.seed} {i}", token_ids=[1, 2],
+                finish_reason=self.finish, cumulative_logprob=-1.5
             )
             for i in reversed(range(params.n))
         ]  # fmt: skip

@@ -129,7 +129,9 @@ def test_a_run_sends_it_over_the_wire(make_recipe: Make, server: FakeServer) -> 
         update={"sampling": recipe.teacher.sampling.model_copy(update={"regex": "a|b"})}
     )
     generate(recipe.with_parts(teacher=teacher), quiet=True)
-    assert [body["structured_outputs"] for body in server.bodies] == [{"regex": "a|b"}] * len(server.bodies)
+    assert [body["structured_outputs"] for body in server.bodies] == [{"regex": "a|b"}] * len(
+        server.bodies
+    )
 
 
 def test_a_kind_without_an_expression_cannot_constrain(make_recipe: Make) -> None:

@@ -1,4 +1,6 @@
-"""A teacher made of rows: which it hands out, that it hands out none twice, and what it says of bad requests."""
+"""A teacher made of rows: which it hands out, that it hands out none twice, and what it says of bad
+requests.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def path(tmp_path: Path) -> Path:
 
 def teacher(path: Path, **options: Any) -> PoolTeacher:
     columns = {"text": "query", "label": "intent"}
-    return PoolTeacher(TeacherPart(backend="pool", path=str(path), columns=columns, options=options))
+    return PoolTeacher(
+        TeacherPart(backend="pool", path=str(path), columns=columns, options=options)
+    )
 
 
 def asked(label: str = "late", texts: int = 3, **more: Any) -> str:
@@ -43,7 +47,8 @@ def asked(label: str = "late", texts: int = 3, **more: Any) -> str:
 
 def answers(pool: PoolTeacher, *prompts: str, samples: int = 1) -> list[Answer]:
     requests = [
-        Request(pool.identity, ({"role": "prompt", "content": prompt},), Sampling(n=samples), tuple(range(samples)), str(i))
+        Request(pool.identity, ({"role": "prompt", "content": prompt},), Sampling(n=samples),
+        tuple(range(samples)), str(i))
         for i, prompt in enumerate(prompts)
     ]  # fmt: skip
 
@@ -110,7 +115,9 @@ def test_samples_of_one_request_share_no_row(path: Path) -> None:
 def test_a_later_sample_does_not_depend_on_whether_the_first_was_asked(path: Path) -> None:
     pool = teacher(path)
     both = answers(pool, asked(), samples=2)
-    request = Request(pool.identity, ({"role": "prompt", "content": asked()},), Sampling(n=2), (1,), "0")
+    request = Request(
+        pool.identity, ({"role": "prompt", "content": asked()},), Sampling(n=2), (1,), "0"
+    )
 
     async def ask() -> AsyncIterator[Request]:
         yield request
@@ -123,7 +130,8 @@ def test_a_later_sample_does_not_depend_on_whether_the_first_was_asked(path: Pat
 
 def test_nearest_rows_take_turns_among_the_hard_negatives(path: Path) -> None:
     hard = [
-        {"text": f"{colour} parcel?", "label": "late", "predicted": "broken"} for colour in ("pink", "blue")
+        {"text": f"{colour} parcel?", "label": "late", "predicted": "broken"}
+        for colour in ("pink", "blue")
     ]
     found = rows(teacher(path, choose="nearest"), asked(texts=2, hard=hard))
     assert [text for text, _ in found] == ["where is my pink parcel", "where is my blue parcel"]
@@ -170,7 +178,8 @@ def test_noise_from_near_classes_takes_the_likest(tmp_path: Path) -> None:
 def test_the_pool_chooses_classes_by_the_report(path: Path) -> None:
     report = (
         "Accuracy 0.5 …\n- late: precision 0.1, recall 0.2, F1 0.10 (5 rows)\n"
-        "- refund: precision 1.0, recall 1.0, F1 1.00 (5 rows)\n- 1 other classes: F1 from 0.55 to 0.55, mean 0.55"
+        "- refund: precision 1.0, recall 1.0, F1 1.00 (5 rows)\n- 1 other classes: F1 from 0.55 to"
+        " 0.55, mean 0.55"
     )
     labels = ["broken", "late", "refund"]
     found = rows(teacher(path), asked("", 6, report=report, labels=labels))
@@ -194,7 +203,8 @@ def test_what_one_class_cannot_give_the_others_do() -> None:
 
 @pytest.mark.parametrize(
     "prompt",
-    ["Write a text.", "[]", "{}", '{"label": 3, "texts": 1}', '{"label": "a", "texts": "two"}', '{"label": "a", "texts": 1, "hard": [1]}'],
+    ["Write a text.", "[]", "{}", '{"label": 3, "texts": 1}', '{"label": "a", "texts":'
+        ' "two"}', '{"label": "a", "texts": 1, "hard": [1]}'],
 )  # fmt: skip
 def test_what_is_not_the_template_fails_and_names_it(path: Path, prompt: str) -> None:
     (answer,) = answers(teacher(path), prompt)
@@ -244,15 +254,25 @@ def test_a_missing_file_and_an_unknown_field_are_refused(tmp_path: Path, path: P
 def test_the_shipped_template_is_what_the_pool_reads(make_recipe: Any, path: Path) -> None:
     from synthkd.stages.plan import plan_run
 
-    row = {"label": "late", "texts": 2, "report": "r", "correct": [], "incorrect": [], "had": ["ab"], "round": 3, "draw": 0,
-           "hard": [{"text": "it's <late> \"ü\"", "label": "late", "predicted": "x", "confidence": 0.9}]}  # fmt: skip
+    row = {"label": "late", "texts": 2, "report": "r", "correct": [], "incorrect": [],
+    "had": ["ab"], "round": 3, "draw": 0,
+           "hard": [{"text": "it's <late> \"ü\"", "label": "late", "predicted": "x",
+           "confidence": 0.9}]}  # fmt: skip
     folder = path.parent
     (folder / "inputs.jsonl").write_text(json.dumps(row))
     recipe = make_recipe(
         inputs={"path": "inputs.jsonl"},
-        kind={"name": "labelled_text", "options": {"taxonomy": ["late", "refund"]}, "several": True},
+        kind={
+            "name": "labelled_text",
+            "options": {"taxonomy": ["late", "refund"]},
+            "several": True,
+        },
         prompt={"template": "labelled_text/pool"},
-        teacher={"backend": "pool", "path": "rows.jsonl", "columns": {"text": "query", "label": "intent"}},
+        teacher={
+            "backend": "pool",
+            "path": "rows.jsonl",
+            "columns": {"text": "query", "label": "intent"},
+        },
     )
     ((one,),) = plan_run(recipe).batches()
     found = parse_pool_request(one.request.prompt)
@@ -264,7 +284,10 @@ def test_the_shipped_template_is_what_the_pool_reads(make_recipe: Any, path: Pat
 def test_requests_of_a_round_for_the_same_class_share_no_row(path: Path, choose: str) -> None:
     pool = teacher(path, choose=choose)
     hard = [{"text": "my parcel", "label": "late"}]
-    found = [rows(pool, asked(texts=2, hard=hard, **({"draw": draw} if draw else {}))) for draw in range(3)]
+    found = [
+        rows(pool, asked(texts=2, hard=hard, **({"draw": draw} if draw else {})))
+        for draw in range(3)
+    ]
     assert [len(part) for part in found] == [2, 2, 2]
     assert len({text for part in found for text, _ in part}) == 6
 

@@ -44,7 +44,10 @@ def rows(tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_rows_are_found_by_key_and_not_by_position(make_recipe: Make, rows: Path) -> None:
     result = run(recorded(make_recipe), quiet=True)
-    found = {(r["head"], r["tail"], r["logprob"], r["teacher"]) for r in result.corpus.accepted.to_pylist()}
+    found = {
+        (r["head"], r["tail"], r["logprob"], r["teacher"])
+        for r in result.corpus.accepted.to_pylist()
+    }
     assert found == {
         ("knife", "cutting", -1.0, "old"),
         ("knife", "carving", -2.0, "old"),
@@ -68,7 +71,9 @@ def test_other_rows_are_other_answers(make_recipe: Make, rows: Path) -> None:
 
 
 def test_two_rows_under_one_key_are_refused(make_recipe: Make, rows: Path) -> None:
-    rows.write_text(rows.read_text() + json.dumps({"input_id": "i1", "sample_index": 0, "text": "x"}) + "\n")
+    rows.write_text(
+        rows.read_text() + json.dumps({"input_id": "i1", "sample_index": 0, "text": "x"}) + "\n"
+    )
     with pytest.raises(InputError, match="number the samples"):
         run(recorded(make_recipe), quiet=True)
 

@@ -1,4 +1,6 @@
-"""The linter of schemas names what servers drop in silence, refuse or run away with, and where it stands."""
+"""The linter of schemas names what servers drop in silence, refuse or run away with, and where it
+stands.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +24,22 @@ TEXT: dict[str, Any] = {"type": "string", "maxLength": 20}
 def holding(value: Any, **more: Any) -> dict[str, Any]:
     """A safe object whose property `a` has this schema."""
     return {
-        "type": "object", "properties": {"a": value}, "required": ["a"], "additionalProperties": False, **more
+        "type": "object", "properties": {"a": value}, "required": ["a"],
+        "additionalProperties": False, **more
     }  # fmt: skip
 
 
 def test_a_plain_schema_gives_nothing() -> None:
     items = {"type": "array", "maxItems": 5, "items": holding(TEXT)}
     branches = {"anyOf": [TEXT, {"type": "null"}]}
-    for value in (TEXT, items, branches, {"enum": ["x", "y"]}, {"type": "integer"}, {"$ref": "#/$defs/Text"}):
+    for value in (
+        TEXT,
+        items,
+        branches,
+        {"enum": ["x", "y"]},
+        {"type": "integer"},
+        {"$ref": "#/$defs/Text"},
+    ):
         assert lint_schema(holding(value, **{"$defs": {"Text": TEXT}})) == []
 
 
@@ -55,7 +65,9 @@ def test_a_plain_schema_gives_nothing() -> None:
         ("default", "x", "ignored"),
     ],
 )
-def test_a_keyword_that_is_not_kept_is_named_with_its_place(keyword: str, value: Any, said: str) -> None:
+def test_a_keyword_that_is_not_kept_is_named_with_its_place(
+    keyword: str, value: Any, said: str
+) -> None:
     (line,) = lint_schema(holding({**TEXT, keyword: value}))
     assert line.startswith(f"$.a: '{keyword}' is ")
     assert said in line
@@ -72,14 +84,18 @@ def test_one_branch_of_all_of_is_told_to_be_written_in_its_place() -> None:
     assert "in its place" in line
 
 
-@pytest.mark.parametrize("empty", [{}, True, {"title": "Anything", "description": "whatever it is"}])
+@pytest.mark.parametrize(
+    "empty", [{}, True, {"title": "Anything", "description": "whatever it is"}]
+)
 def test_an_empty_schema_allows_anything(empty: Any) -> None:
     (line,) = lint_schema(holding(empty))
     assert line.startswith("$.a: an empty schema")
 
 
 def test_a_text_or_a_list_without_a_bound_may_run_on() -> None:
-    assert lint_schema(holding({"type": "string"}))[0].startswith("$.a: a string without 'maxLength'")
+    assert lint_schema(holding({"type": "string"}))[0].startswith(
+        "$.a: a string without 'maxLength'"
+    )
     unbounded = {"type": "array", "items": TEXT}
     assert lint_schema(holding(unbounded))[0].startswith("$.a: an array without 'maxItems'")
     assert lint_schema(holding({"type": "string", "enum": ["x"]})) == []
@@ -116,7 +132,10 @@ def test_the_root_must_be_an_object() -> None:
         (holding({**TEXT, "format": "date"}), "$.a.a"),
         ({"type": "array", "maxItems": 2, "items": {**TEXT, "format": "date"}}, "$.a[]"),
         ({"anyOf": [{"type": "null"}, {**TEXT, "format": "date"}]}, "$.a.anyOf[1]"),
-        ({"type": "array", "maxItems": 2, "prefixItems": [{**TEXT, "format": "date"}]}, "$.a.prefixItems[0]"),
+        (
+            {"type": "array", "maxItems": 2, "prefixItems": [{**TEXT, "format": "date"}]},
+            "$.a.prefixItems[0]",
+        ),
         ({"$ref": "#/$defs/Date"}, "$.a"),
         ({"type": "array", "maxItems": 2, "items": {"$ref": "#/$defs/Pair"}}, "$.a[].a"),
     ],
@@ -179,7 +198,9 @@ DROPPED = holding({"allOf": [{"type": "string"}, {"maxLength": 5}]})
 
 
 def teacher(url: str, schema: Any, as_extra: bool = False) -> dict[str, Any]:
-    asked = {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}}
+    asked = {
+        "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    }
     sampling = {"extra_body": asked} if as_extra else asked
     return {"backend": "openai", "model": "fake", "base_url": url, "sampling": sampling}
 
@@ -191,19 +212,28 @@ def test_a_dry_run_shows_what_the_linter_found(make_recipe: Make, as_extra: bool
 
 
 @pytest.mark.slow
-def test_a_run_says_it_once_before_it_sends(make_recipe: Make, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_says_it_once_before_it_sends(
+    make_recipe: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
     with FakeServer() as server:
         run(make_recipe(server.url, teacher=teacher(server.url, DROPPED)))
     assert capsys.readouterr().err.count("dropped silently") == 1
 
 
 @pytest.mark.parametrize("form", [None, {"type": "json_object"}])
-def test_without_a_schema_there_is_nothing_to_say(make_recipe: Make, form: dict[str, Any] | None) -> None:
+def test_without_a_schema_there_is_nothing_to_say(
+    make_recipe: Make, form: dict[str, Any] | None
+) -> None:
     part = {"backend": "openai", "model": "fake", "base_url": "http://127.0.0.1:9/v1"}
     recipe = make_recipe(teacher=part | {"sampling": {"response_format": form}})
     assert plan_run(recipe).components.schema_warnings == []
 
 
 def test_a_structured_recipe_of_ours_gives_no_warning(make_recipe: Make) -> None:
-    part = {"backend": "openai", "model": "fake", "base_url": "http://127.0.0.1:9/v1", "structured": True}
+    part = {
+        "backend": "openai",
+        "model": "fake",
+        "base_url": "http://127.0.0.1:9/v1",
+        "structured": True,
+    }
     assert plan_run(make_recipe(teacher=part)).components.schema_warnings == []

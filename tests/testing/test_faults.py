@@ -16,7 +16,14 @@ from synthkd.testing import FAULTS, FakeServer, two_words
 
 @pytest.mark.parametrize(
     ("fault", "status"),
-    [("429", 429), ("429-seconds", 429), ("500", 500), ("401", 401), ("404", 404), ("400-context", 400)],
+    [
+        ("429", 429),
+        ("429-seconds", 429),
+        ("500", 500),
+        ("401", 401),
+        ("404", 404),
+        ("400-context", 400),
+    ],
 )
 def test_a_fault_has_its_status(fault: str, status: int) -> None:
     with FakeServer(script=[fault]) as server:
@@ -25,7 +32,9 @@ def test_a_fault_has_its_status(fault: str, status: int) -> None:
 
 def test_retry_after_comes_in_both_forms_or_not_at_all() -> None:
     with FakeServer(script=["429", "429-seconds", "429-date"]) as server:
-        none, seconds, date = [post(server.url, {"prompt": "bread"})[1]["retry-after"] for _ in range(3)]
+        none, seconds, date = [
+            post(server.url, {"prompt": "bread"})[1]["retry-after"] for _ in range(3)
+        ]
     assert none is None
     assert float(seconds) == 1
     assert parsedate_to_datetime(date)
@@ -33,7 +42,9 @@ def test_retry_after_comes_in_both_forms_or_not_at_all() -> None:
 
 def test_a_context_that_is_too_long_has_its_code() -> None:
     with FakeServer(script=["400-context"]) as server:
-        assert post(server.url, {"prompt": "bread"})[2]["error"]["code"] == "context_length_exceeded"
+        assert (
+            post(server.url, {"prompt": "bread"})[2]["error"]["code"] == "context_length_exceeded"
+        )
 
 
 def test_a_reset_breaks_the_connection() -> None:
@@ -116,13 +127,17 @@ def test_a_duplicate_gives_each_choice_twice_under_its_index() -> None:
     with FakeServer(script=["duplicate"]) as server:
         choices = post(server.url, {"prompt": "bread", "n": 2})[2]["choices"]
     assert [choice["index"] for choice in choices] == [0, 0, 1, 1]
-    assert {(c["index"], c["text"]) for c in choices} == {(i, two_words("bread", i, 0)) for i in range(2)}
+    assert {(c["index"], c["text"]) for c in choices} == {
+        (i, two_words("bread", i, 0)) for i in range(2)
+    }
 
 
 def test_choices_out_of_order_keep_their_own_index() -> None:
     with FakeServer(script=["out-of-order"]) as server:
         choices = post(server.url, {"prompt": "bread", "n": 3})[2]["choices"]
-    assert [(c["index"], c["text"]) for c in choices] == [(i, two_words("bread", i, 0)) for i in (2, 1, 0)]
+    assert [(c["index"], c["text"]) for c in choices] == [
+        (i, two_words("bread", i, 0)) for i in (2, 1, 0)
+    ]
 
 
 def test_the_first_choice_alone_may_be_withheld() -> None:
@@ -155,7 +170,11 @@ def test_rates_come_again_in_the_same_order_and_after_the_script() -> None:
 def test_a_request_is_noted_whatever_becomes_of_it(fault: str) -> None:
     with FakeServer(script=[fault]) as server:
         try:
-            post(server.url, {"prompt": "bread", "n": 2, "seed": 1}, timeout=0.3 if fault == "hang" else 10)
+            post(
+                server.url,
+                {"prompt": "bread", "n": 2, "seed": 1},
+                timeout=0.3 if fault == "hang" else 10,
+            )
         except (OSError, http.client.HTTPException):
             assert fault in ("reset", "hang", "cut")
         assert server.sent == {("bread", 1, 2): 1}

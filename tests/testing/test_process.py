@@ -49,14 +49,21 @@ def test_as_a_process_it_prints_its_address_and_outlives_its_clients(tmp_path: P
             url = process.stdout.readline().strip()
             client = (
                 "import os, sys, urllib.request as u\n"
-                f"u.urlopen(u.Request({url!r} + '/completions', b'{{\"prompt\": \"bread\"}}')).read()\n"
+                f"u.urlopen(u.Request({url!r} + '/completions', b'{{\"prompt\":"
+                ' "bread"}}\')).read()\n'
                 f"os.kill(os.getpid(), {int(signal.SIGKILL)})\n"
             )
-            assert subprocess.run([sys.executable, "-c", client], check=False).returncode == -signal.SIGKILL
+            assert (
+                subprocess.run([sys.executable, "-c", client], check=False).returncode
+                == -signal.SIGKILL
+            )
             assert post(url, {"prompt": "water"})[0] == 200
         finally:
             process.terminate()
-    assert [json.loads(line)["prompt"] for line in log.read_text("utf-8").splitlines()] == ["bread", "water"]
+    assert [json.loads(line)["prompt"] for line in log.read_text("utf-8").splitlines()] == [
+        "bread",
+        "water",
+    ]
 
 
 def test_faults_come_at_the_rates_of_the_command_line() -> None:

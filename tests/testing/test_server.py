@@ -18,13 +18,18 @@ from synthkd.testing import FakeServer, two_words
 
 def test_a_plain_prompt_gets_n_choices(server: FakeServer) -> None:
     _, _, body = post(server.url, {"prompt": "bread", "n": 3, "seed": 4})
-    assert [choice["text"] for choice in body["choices"]] == [two_words("bread", i, 4) for i in range(3)]
+    assert [choice["text"] for choice in body["choices"]] == [
+        two_words("bread", i, 4) for i in range(3)
+    ]
 
 
 def test_a_chat_gets_messages(server: FakeServer) -> None:
     chat = {"messages": [{"role": "user", "content": "bread"}]}
     _, _, body = post(server.url, chat, "/chat/completions")
-    assert body["choices"][0]["message"] == {"role": "assistant", "content": two_words("bread", 0, 0)}
+    assert body["choices"][0]["message"] == {
+        "role": "assistant",
+        "content": two_words("bread", 0, 0),
+    }
 
 
 def test_models_are_listed(server: FakeServer) -> None:
@@ -39,7 +44,10 @@ def test_answers_depend_on_prompt_seed_and_index_alone() -> None:
     def texts() -> list[str]:
         with FakeServer() as server:
             post(server.url, {"prompt": "other", "n": 2})
-            return [c["text"] for c in post(server.url, {"prompt": "bread", "n": 9, "seed": 1})[2]["choices"]]
+            return [
+                c["text"]
+                for c in post(server.url, {"prompt": "bread", "n": 9, "seed": 1})[2]["choices"]
+            ]
 
     assert texts() == texts()
     assert len(set(texts())) > 1
@@ -99,7 +107,11 @@ def test_a_port_that_is_taken_is_an_error(server: FakeServer) -> None:
 def test_times_hold_when_each_came_and_its_tokens(server: FakeServer) -> None:
     before = time.monotonic()
     usages = [post(server.url, {"prompt": "bread and butter", "n": n})[2]["usage"] for n in (1, 3)]
-    assert [tokens for _, tokens in server.times] == [usage["total_tokens"] for usage in usages] == [5, 9]
+    assert (
+        [tokens for _, tokens in server.times]
+        == [usage["total_tokens"] for usage in usages]
+        == [5, 9]
+    )
     moments = [moment for moment, _ in server.times]
     assert before <= moments[0] <= moments[1] <= time.monotonic()
 
@@ -123,7 +135,12 @@ def test_without_keep_requests_are_counted_and_their_bodies_let_go() -> None:
 
 
 def test_a_chat_is_counted_by_the_text_of_all_its_messages(server: FakeServer) -> None:
-    chat = {"messages": [{"role": "system", "content": "be short"}, {"role": "user", "content": "bread"}]}
+    chat = {
+        "messages": [
+            {"role": "system", "content": "be short"},
+            {"role": "user", "content": "bread"},
+        ]
+    }
     post(server.url, chat, "/chat/completions")
     assert server.sent == {("be short\nbread", None, 1): 1}
 
@@ -158,7 +175,9 @@ def test_many_requests_go_over_one_connection(server: FakeServer) -> None:
 @pytest.mark.parametrize("fault", ["", "429", "drip"])
 def test_a_connection_is_closed_after_the_answer_where_the_request_asks_for_it(fault: str) -> None:
     data = json.dumps({"prompt": "bread"}).encode()
-    head = f"POST /v1/completions HTTP/1.1\r\nConnection: Close\r\nContent-Length: {len(data)}\r\n\r\n"
+    head = (
+        f"POST /v1/completions HTTP/1.1\r\nConnection: Close\r\nContent-Length: {len(data)}\r\n\r\n"
+    )
     with (
         FakeServer(script=[fault]) as server,
         socket.create_connection(("127.0.0.1", server.port), timeout=5) as wire,
@@ -173,14 +192,17 @@ def test_a_connection_is_closed_after_the_answer_where_the_request_asks_for_it(f
 def test_requests_sent_before_the_answer_are_answered_in_turn(server: FakeServer) -> None:
     data = [json.dumps({"prompt": prompt}).encode() for prompt in ("bread", "water")]
     sent = b"".join(
-        f"POST /v1/completions HTTP/1.1\r\nContent-Length: {len(d)}\r\n\r\n".encode() + d for d in data
+        f"POST /v1/completions HTTP/1.1\r\nContent-Length: {len(d)}\r\n\r\n".encode() + d
+        for d in data
     )
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as wire:
         wire.sendall(sent)
         found = b""
         while found.count(b"total_tokens") < 2 and (piece := wire.recv(1000)):
             found += piece
-    assert found.find(two_words("bread", 0, 0).encode()) < found.rfind(two_words("water", 0, 0).encode())
+    assert found.find(two_words("bread", 0, 0).encode()) < found.rfind(
+        two_words("water", 0, 0).encode()
+    )
     assert [prompt for prompt, _, _ in server.sent] == ["bread", "water"]
 
 

@@ -9,7 +9,9 @@ import pytest
 from synthkd.text import near_duplicates as near
 from synthkd.text.near_duplicates import jaccard, twins, word_key
 
-LONG = "The child waited at the corner for a long time because the bus had broken down on the bridge."
+LONG = (
+    "The child waited at the corner for a long time because the bus had broken down on the bridge."
+)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +48,8 @@ def test_comparing_texts_that_share_rare_runs_loses_no_pair() -> None:
     words = [f"w{i}ord" for i in range(30)]
     texts = [" ".join(rng.choices(words, k=20)) for _ in range(60)]
     others = [
-        " ".join(w if rng.random() > 0.06 else rng.choice(words) for w in text.split()) for text in texts
+        " ".join(w if rng.random() > 0.06 else rng.choice(words) for w in text.split())
+        for text in texts
     ]
     every = {
         (i, j)

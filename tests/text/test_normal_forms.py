@@ -10,13 +10,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthkd.text.normal_forms import marks, normal_phrase, normal_text, shingles, stored, word_pattern
+from synthkd.text.normal_forms import (
+    marks,
+    normal_phrase,
+    normal_text,
+    shingles,
+    stored,
+    word_pattern,
+)
 
-#: Short texts of many scripts in the form in which they are stored: vowel signs, harakat, niqqud, tones, jamo, joiners.
+#: Short texts of many scripts in the form in which they are stored: vowel signs, harakat, niqqud,
+#: tones, jamo, joiners.
 SCRIPTS = {
-    "Hindi": "चाय पीना", "Bengali": "ঘর মোছা", "Tamil": "தண்ணீர் குடித்தல்", "Telugu": "నీళ్ళు తాగడం", "Sinhala": "ශ්‍රී ලංකාව",
-    "Thai": "ดื่มน้ำ", "Khmer": "ផឹកទឹក", "Burmese": "ရေသောက်", "Arabic": "كِتَابَةُ رِسَالَة", "Hebrew": "לִכְתֹּב מִכְתָּב", "Persian": "می‌روم",
-    "Vietnamese": "uống nước", "Korean": "물을 마시다", "Greek": "πίνω νερό", "Japanese": "水を飲む", "Yoruba": "omi mímu",
+    "Hindi": "चाय पीना", "Bengali": "ঘর মোছা", "Tamil": "தண்ணீர் குடித்தல்",
+    "Telugu": "నీళ్ళు తాగడం", "Sinhala": "ශ්‍රී ලංකාව",
+    "Thai": "ดื่มน้ำ", "Khmer": "ផឹកទឹក", "Burmese": "ရေသောက်", "Arabic": "كِتَابَةُ"
+        " رِسَالَة", "Hebrew": "לִכְתֹּב מִכְתָּב", "Persian": "می‌روم",
+    "Vietnamese": "uống nước", "Korean": "물을 마시다", "Greek": "πίνω νερό", "Japanese": "水を飲む",
+    "Yoruba": "omi mímu",
     "Malayalam": "വെള്ളം കുടിക്കുക", "Tibetan": "ཆུ་འཐུང་", "Amharic": "ውሃ መጠጣት",
 }  # fmt: skip
 EMOJI = ("👩‍👩‍👧‍👦", "🏳️‍🌈", "👍🏽", "❤️", "🇳🇵", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "1️⃣", "👁️‍🗨️")
@@ -73,10 +84,14 @@ def test_storing_is_idempotent(text: str) -> None:
 
 
 DIFFERENT = [
-    ("🙂", "🙁"), ("✅", "❌"), ("F#", "F♭"), ("C++", "C"), ("C#", "C"), ("A+", "A-"), ("B-", "B"), ("O+", "O−"), ("AB-", "AB"),
-    ("−7", "+7"), ("-7", "7"), (".NET", "NET"), ("40%", "40"), ("#3", "3"), ("€7", "£7"), ("$7", "7"), (";)", ":("), (":)", ":("),
-    (":-/", ":-)"), ("we're", "were"), ("resume", "résumé"), ("10²", "102"), ("a/b", "ab"), ("x > y", "x < y"), ("2.5", "25"),
-    ("🇳🇱", "🇱🇺"), ("👩‍🔧", "👨‍🔧"), ("R&D", "RD"), ("@ann", "ann"), ("7'", '7"'), ("مَلِك", "مُلْك"), ("की", "के"), ("5 < 7", "5 > 7"), ("¬p", "p"),
+    ("🙂", "🙁"), ("✅", "❌"), ("F#", "F♭"), ("C++", "C"), ("C#", "C"), ("A+", "A-"), ("B-", "B"),
+    ("O+", "O−"), ("AB-", "AB"),
+    ("−7", "+7"), ("-7", "7"), (".NET", "NET"), ("40%", "40"), ("#3", "3"), ("€7", "£7"), ("$7",
+    "7"), (";)", ":("), (":)", ":("),
+    (":-/", ":-)"), ("we're", "were"), ("resume", "résumé"), ("10²", "102"), ("a/b", "ab"),
+    ("x > y", "x < y"), ("2.5", "25"),
+    ("🇳🇱", "🇱🇺"), ("👩‍🔧", "👨‍🔧"), ("R&D", "RD"), ("@ann", "ann"), ("7'", '7"'), ("مَلِك", "مُلْك"),
+    ("की", "के"), ("5 < 7", "5 > 7"), ("¬p", "p"),
 ]  # fmt: skip
 
 
@@ -90,9 +105,12 @@ def test_signs_that_carry_meaning_tell_texts_apart(one: str, other: str) -> None
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("Where is my card?", "where is  my card"), ("Hi, there!", "hi there"), ("don’t go", "don't go"), ("say “yes”", 'say "yes"'),
-        ("well-known", "well known"), ("wait — no", "wait, no"), ("It is −5", "it is -5."), ("100 %", "100%"), ("ｔｅａ", "tea"),
-        ("❤️", "❤"), ("ﬁsh", "fish"), ("10²", "10^2"), ("1½", "1 1/2"), ("Straße", "STRASSE"), ("كتـــاب", "كتاب"), ("5–7", "5-7"),
+        ("Where is my card?", "where is  my card"), ("Hi, there!", "hi there"), ("don’t go",
+        "don't go"), ("say “yes”", 'say "yes"'),
+        ("well-known", "well known"), ("wait — no", "wait, no"), ("It is −5", "it is -5."),
+        ("100 %", "100%"), ("ｔｅａ", "tea"),
+        ("❤️", "❤"), ("ﬁsh", "fish"), ("10²", "10^2"), ("1½", "1 1/2"), ("Straße", "STRASSE"),
+        ("كتـــاب", "كتاب"), ("5–7", "5-7"),
         ("¿Dónde?", "dónde"), ("你好！", "你好"), ("सच।", "सच"), ('He said "5".', "he said 5"),
     ],
 )  # fmt: skip
@@ -139,14 +157,18 @@ def test_shingles_keep_vowel_signs_and_signs_and_close_apostrophes_up() -> None:
 def test_a_word_includes_its_marks(text: str) -> None:
     words = re.findall(word_pattern(), text)
     assert "".join(words) == re.sub(r"[\s་]", "", text)
-    assert "".join(re.findall(r"[^\W_]+", text)) != "".join(words) or not re.search(f"[{marks()}]", text)
+    assert "".join(re.findall(r"[^\W_]+", text)) != "".join(words) or not re.search(
+        f"[{marks()}]", text
+    )
 
 
 @pytest.mark.slow
 def test_all_marks_of_unicode_are_in_the_class() -> None:
     found = re.compile(f"[{marks()}]")
     assert not [
-        c for c in range(0x110000) if unicodedata.category(chr(c))[0] == "M" and not found.match(chr(c))
+        c
+        for c in range(0x110000)
+        if unicodedata.category(chr(c))[0] == "M" and not found.match(chr(c))
     ]
 
 

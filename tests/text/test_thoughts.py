@@ -15,7 +15,10 @@ from synthkd.kinds.rationale.kind import RationaleKind
 from synthkd.kinds.structured_answers import answer_model, read_structured_answer
 from synthkd.text.thoughts import NAMES, SplitReply, answer_tokens, opened_by, split_thoughts
 
-HARMONY = "<|channel|>analysis<|message|>We need a use.<|end|><|start|>assistant<|channel|>final<|message|>to row<|return|>"
+HARMONY = (
+    "<|channel|>analysis<|message|>We need a"
+    " use.<|end|><|start|>assistant<|channel|>final<|message|>to row<|return|>"
+)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +124,8 @@ def test_thoughts_split_off_by_the_server_are_kept() -> None:
     st.sampled_from(NAMES),
     st.sampled_from([str, str.upper, str.title]),
     st.text(
-        st.characters(blacklist_characters="<>[]◁▷`'\"“‘„«「&", blacklist_categories=["Cs"]), max_size=40
+        st.characters(blacklist_characters="<>[]◁▷`'\"“‘„«「&", blacklist_categories=["Cs"]),
+        max_size=40,
     ),
     st.booleans(),
 )
@@ -142,7 +146,10 @@ def test_whatever_the_thoughts_say_the_answer_is_the_same(
             '<details type="reasoning">hm</details>to row <details>and more</details>',
             "to row <details>and more</details>",
         ),
-        ('<details type="reasoning">a</details><details type="reasoning">b</details>to row', "to row"),
+        (
+            '<details type="reasoning">a</details><details type="reasoning">b</details>to row',
+            "to row",
+        ),
     ],
 )
 def test_only_a_block_of_thoughts_counts_as_thoughts(reply: str, answer: str) -> None:
@@ -170,9 +177,16 @@ def test_any_text_can_be_split(text: str) -> None:
     assert split_thoughts(found.text).text.strip() == found.text.strip()
 
 
-@pytest.mark.parametrize("kind", [EventKind(), LabelledTextKind(), RationaleKind()], ids=lambda k: k.name)
+@pytest.mark.parametrize(
+    "kind", [EventKind(), LabelledTextKind(), RationaleKind()], ids=lambda k: k.name
+)
 def test_no_kind_gets_thoughts(kind: object) -> None:
-    row = {"head": "oar", "relation": "UsedFor", "label": "praise", "question": "How many are 3 and 4?"}
+    row = {
+        "head": "oar",
+        "relation": "UsedFor",
+        "label": "praise",
+        "question": "How many are 3 and 4?",
+    }
     plain, thought = (
         "3 + 4 = 7. The answer is 7.",
         "<think>The answer is 8.</think>\n3 + 4 = 7. The answer is 7.",
@@ -255,7 +269,9 @@ def test_the_tokens_of_an_answer_are_found_among_those_of_the_reply(
 )
 def test_names_of_thoughts_are_read_however_they_are_joined(tag: str) -> None:
     closing = f"<|/{tag[1:]}>" if tag.startswith("|") else f"</{tag}>"
-    assert split_thoughts(f"<{tag}>first{closing} bark") == SplitReply("bark", f"<{tag}>first{closing}")
+    assert split_thoughts(f"<{tag}>first{closing} bark") == SplitReply(
+        "bark", f"<{tag}>first{closing}"
+    )
 
 
 @pytest.mark.parametrize(

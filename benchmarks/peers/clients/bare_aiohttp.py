@@ -17,7 +17,9 @@ from typing import TextIO
 import aiohttp
 
 
-async def work(session: aiohttp.ClientSession, url: str, prompts: Iterator[str], output: TextIO) -> int:
+async def work(
+    session: aiohttp.ClientSession, url: str, prompts: Iterator[str], output: TextIO
+) -> int:
     """Send prompts one after another until none is left; many workers share one iterator."""
     done = 0
     for prompt in prompts:
@@ -37,7 +39,9 @@ async def main(base_url: str, source: Path, in_flight: int, folder: Path) -> Non
     connector = aiohttp.TCPConnector(limit=in_flight)
     with (folder / "rows.jsonl").open("a", encoding="utf-8") as output:
         async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
-            done = await asyncio.gather(*(work(session, url, prompts, output) for _ in range(in_flight)))
+            done = await asyncio.gather(
+                *(work(session, url, prompts, output) for _ in range(in_flight))
+            )
     print(sum(done))
 
 

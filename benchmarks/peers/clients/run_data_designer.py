@@ -23,13 +23,17 @@ def config(source: Path, in_flight: int) -> dd.DataDesignerConfigBuilder:
     )
     builder = dd.DataDesignerConfigBuilder(model_configs=[model])
     builder.with_seed_dataset(dd.LocalFileSeedSource(path=str(source)))
-    builder.add_column(dd.LLMTextColumnConfig(name="response", prompt="{{ prompt }}", model_alias="fake"))
+    builder.add_column(
+        dd.LLMTextColumnConfig(name="response", prompt="{{ prompt }}", model_alias="fake")
+    )
     return builder
 
 
 def main(base_url: str, source: Path, in_flight: int, folder: Path) -> None:
     count = sum(1 for _ in source.open(encoding="utf-8"))
-    provider = dd.ModelProvider(name="local", endpoint=base_url, provider_type="openai", api_key="none")
+    provider = dd.ModelProvider(
+        name="local", endpoint=base_url, provider_type="openai", api_key="none"
+    )
     designer = DataDesigner(artifact_path=folder, model_providers=[provider])
     # No metrics endpoint: it would open a port that another run may hold.
     designer.set_run_config(dd.RunConfig(otel_metrics_port=None))

@@ -17,11 +17,15 @@ from distilabel.steps.tasks import TextGeneration
 
 
 def main(base_url: str, source: Path, in_flight: int, folder: Path) -> None:
-    prompts = load_dataset("json", data_files=str(source), split="train", cache_dir=str(folder / "datasets"))
+    prompts = load_dataset(
+        "json", data_files=str(source), split="train", cache_dir=str(folder / "datasets")
+    )
     llm = OpenAILLM(model="fake", base_url=base_url, api_key="none")
     with Pipeline(name="peers", cache_dir=folder / "cache") as pipeline:
         # All rows of an input batch are in flight at once; there is no other setting for it.
-        TextGeneration(llm=llm, input_mappings={"instruction": "prompt"}, input_batch_size=in_flight)
+        TextGeneration(
+            llm=llm, input_mappings={"instruction": "prompt"}, input_batch_size=in_flight
+        )
     distiset = pipeline.run(dataset=prompts, use_cache=False)
     distiset.save_to_disk(folder / "distiset")
     rows = distiset["default"]["train"]

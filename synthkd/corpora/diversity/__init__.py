@@ -1,6 +1,11 @@
 """Diversity of the rows of a corpus after each stage, and what the critic costs of it."""
 
-from synthkd.corpora.diversity.stages import STAGES, compare_corpora, corpus_diversity, stage_diversity
+from synthkd.corpora.diversity.stages import (
+    STAGES,
+    compare_corpora,
+    corpus_diversity,
+    stage_diversity,
+)
 from synthkd.corpora.diversity.tables import cost_sentence, diversity_rows
 
 __all__ = [

@@ -1,4 +1,6 @@
-"""Diversity measures of a list of texts. Higher is more diverse, except for `self_bleu` and `compression`.
+"""Diversity measures of a list of texts.
+
+Higher is more diverse, except for `self_bleu` and `compression`.
 
 All measures depend on the number of texts: compare equal numbers only.
 """
@@ -40,8 +42,8 @@ def distinct_n(texts: Sequence[Words], n: int) -> float:
 def compression(texts: Sequence[str]) -> float:
     """Return the compression ratio (Shaib et al. 2024, arXiv 2403.00553).
 
-    Bytes of the texts, a line each, over their bytes after zlib at level 6. High for repetitive texts; 0 for
-    no texts.
+    Bytes of the texts, a line each, over their bytes after zlib at level 6. High for repetitive
+    texts; 0 for no texts.
     """
     plain = "\n".join(texts).encode("utf-8", "replace")
     return len(plain) / len(zlib.compress(plain, 6)) if plain else 0.0
@@ -50,19 +52,22 @@ def compression(texts: Sequence[str]) -> float:
 def self_bleu(texts: Sequence[Words], n: int = 4) -> float:
     """Return self-BLEU, the mean BLEU-n of each text against all others (arXiv 1802.01886).
 
-    Counts of n-grams above the first have one added on both sides (Lin and Och 2004), as most texts are
-    shorter than a sentence. A text without words counts 0; 0 for fewer than two texts.
+    Counts of n-grams above the first have one added on both sides (Lin and Och 2004), as most texts
+    are shorter than a sentence. A text without words counts 0; 0 for fewer than two texts.
     """
     if len(texts) < 2:
         return 0.0
     counts = [[_grams(text, order) for text in texts] for order in range(1, n + 1)]
     tops = [_two_greatest(grams) for grams in counts]
     lengths = Counter(len(text) for text in texts)
-    return sum(_bleu_of(i, text, counts, tops, lengths) for i, text in enumerate(texts)) / len(texts)
+    return sum(_bleu_of(i, text, counts, tops, lengths) for i, text in enumerate(texts)) / len(
+        texts
+    )
 
 
 def _bleu_of(
-    place: int, text: Words, counts: list[list[Grams]], tops: list[dict[tuple[str, ...], tuple[int, int, int]]],
+    place: int, text: Words, counts: list[list[Grams]], tops: list[dict[tuple[str, ...], tuple[int,
+    int, int]]],
     lengths: Counter[int],
 ) -> float:  # fmt: skip
     if not text:
@@ -95,7 +100,9 @@ def _grams(text: Words, n: int) -> Grams:
 
 
 def _two_greatest(all_grams: Iterable[Grams]) -> dict[tuple[str, ...], tuple[int, int, int]]:
-    """Return, for each n-gram, its greatest count, that text, and the greatest count in other texts."""
+    """Return, for each n-gram, its greatest count, that text, and the greatest count in other
+    texts.
+    """
     tops: dict[tuple[str, ...], tuple[int, int, int]] = {}
     for place, grams in enumerate(all_grams):
         for gram, count in grams.items():
@@ -110,8 +117,8 @@ def _two_greatest(all_grams: Iterable[Grams]) -> dict[tuple[str, ...], tuple[int
 def soft_unique(texts: Sequence[Words], limit: float = 0.5) -> float:
     """Return the share of texts whose BLEU-2 against every text kept before is below ``limit``.
 
-    This is `size (div)` of symbolic knowledge distillation (West et al. 2022, arXiv 2110.07178) over the
-    number of texts.
+    This is `size (div)` of symbolic knowledge distillation (West et al. 2022, arXiv 2110.07178)
+    over the number of texts.
     """
     kept: list[tuple[Words, Grams, Grams]] = []
     for text in texts:
@@ -129,7 +136,9 @@ def _bleu2(mine: tuple[Words, Grams, Grams], other: tuple[Words, Grams, Grams]) 
     orders = min(2, len(text), len(reference))
     product = 1.0
     for own, their in zip(grams[:orders], theirs[:orders], strict=True):
-        product *= sum(min(count, their.get(gram, 0)) for gram, count in own.items()) / sum(own.values())
+        product *= sum(min(count, their.get(gram, 0)) for gram, count in own.items()) / sum(
+            own.values()
+        )
     brevity = min(1.0, math.exp(1 - len(reference) / len(text)))
     return float(brevity * product ** (1 / orders))
 

@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-#: Values up to which `Distinct` is exact; beyond it the standard error is about 1 / sqrt(this) = 0.4 %.
+#: Values up to which `Distinct` is exact; beyond it the standard error is about 1 / sqrt(this) =
+#: 0.4 %.
 EXACT = 65_536
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
@@ -39,7 +40,9 @@ class TextSample:
             return
         all_hashes = np.concatenate([self._hashes, hashes[places]])
         all_texts = self._texts + texts.take(pa.array(places)).to_pylist()
-        order = sorted(range(len(all_texts)), key=lambda i: (all_hashes[i], all_texts[i]))[: self.size]
+        order = sorted(range(len(all_texts)), key=lambda i: (all_hashes[i], all_texts[i]))[
+            : self.size
+        ]
         self._hashes = all_hashes[order]
         self._texts = [all_texts[i] for i in order]
 

@@ -26,8 +26,8 @@ SLOW = frozenset({"self_bleu", "soft_unique"})
 PARTS = 10
 #: Maximum number of classes whose entropy is measured.
 CLASSES = 10_000
-#: Outcomes of other stages than rules. Filters of whole corpora count with votes and duplicates, since they
-#: are no cost of the critic.
+#: Outcomes of other stages than rules. Filters of whole corpora count with votes and duplicates,
+#: since they are no cost of the critic.
 _MALFORMED, _CRITIC = "malformed", "critic"
 #: Outcomes of rows that a critic has no score of (`Critic.missing`).
 _UNSCORED = frozenset({"unreadable", "withheld", "unscored"})
@@ -62,7 +62,8 @@ def compare_corpora(folders: list[Path]) -> dict[str, Any]:
     rows = min((min(sample.count, ROWS) for sample in samples.values() if sample.count), default=0)
     stages = {
         name: {
-            "rows": sample.count, "unique": {}, **(_on_texts(sample.first(rows)) if sample.count else {}),
+            "rows": sample.count, "unique": {},
+            **(_on_texts(sample.first(rows)) if sample.count else {}),
         }
         for name, sample in samples.items()
     }  # fmt: skip
@@ -127,7 +128,11 @@ def _summary(stages: dict[str, _Stage], critic: bool) -> dict[str, Any]:
         summary["stages"][name] = {
             "rows": stage.sample.count,
             "unique": {column: distinct.estimate() for column, distinct in stage.values.items()},
-            **({"class_entropy": _rounded(entropy(stage.classes.values()))} if _few_classes(stage) else {}),
+            **(
+                {"class_entropy": _rounded(entropy(stage.classes.values()))}
+                if _few_classes(stage)
+                else {}
+            ),
             **_on_texts(stage.sample.first(rows)),
         }
     if critic and {"votes", "accepted"} <= set(held):
@@ -144,7 +149,9 @@ def _few_classes(stage: _Stage) -> bool:
 def _on_texts(texts: list[str]) -> dict[str, float]:
     cut = [word_tokens(text) for text in texts]
     return {
-        name: _rounded(measure(texts[:SLOW_ROWS], cut[:SLOW_ROWS]) if name in SLOW else measure(texts, cut))
+        name: _rounded(
+            measure(texts[:SLOW_ROWS], cut[:SLOW_ROWS]) if name in SLOW else measure(texts, cut)
+        )
         for name, measure in ON_TEXTS.items()
     }
 
@@ -168,7 +175,8 @@ def _cost(before: list[str], after: list[str]) -> dict[str, dict[str, float]]:
         # Student's quantile at 2 (PARTS - 1) = 18 degrees of freedom.
         half = 2.101 * ((stdev(old) ** 2 + stdev(new) ** 2) / PARTS) ** 0.5
         differences[name] = {
-            "difference": _rounded(difference), "low": _rounded(difference - half), "high": _rounded(difference + half),
+            "difference": _rounded(difference), "low": _rounded(difference - half),
+            "high": _rounded(difference + half),
         }  # fmt: skip
     return differences
 

@@ -27,11 +27,16 @@ def diversity_rows(diversity: dict[str, Any]) -> list[tuple[str, ...]]:
     columns = list(next(iter(stages.values()))["unique"]) if stages else []
     rows = [("", *(_NAMES.get(name, name) for name in stages))]
     rows.append(("rows", *(f"{stage['rows']:,}" for stage in stages.values())))
-    rows += [(f"unique {c}", *(f"{stage['unique'][c]:,}" for stage in stages.values())) for c in columns]
+    rows += [
+        (f"unique {c}", *(f"{stage['unique'][c]:,}" for stage in stages.values())) for c in columns
+    ]
     for name, title in _MEASURES.items():
         if any(name in stage for stage in stages.values()):
             rows.append(
-                (title, *(f"{stage[name]:.3f}" if name in stage else "" for stage in stages.values()))
+                (
+                    title,
+                    *(f"{stage[name]:.3f}" if name in stage else "" for stage in stages.values()),
+                )
             )
     return rows
 
@@ -40,7 +45,8 @@ def cost_sentence(diversity: dict[str, Any]) -> str:
     """Return what the critic costs in diversity; "" without a critic, or for too few rows."""
     cost = diversity.get("critic_cost") or {}
     changes = [
-        f"{_MEASURES[name]} {_signed(at['difference'])} ({_signed(at['low'])} to {_signed(at['high'])})"
+        f"{_MEASURES[name]} {_signed(at['difference'])} ({_signed(at['low'])} to"
+        f" {_signed(at['high'])})"
         for name, at in cost.items()
         if at["low"] > 0 or at["high"] < 0
     ]

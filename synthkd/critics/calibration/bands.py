@@ -50,7 +50,8 @@ def precision_bands(curve: Curve, confidence: float = 0.9, places: int = 20) -> 
         bands.append(
             Band(
                 kept, threshold, precision, recall,
-                (clopper_pearson_lower(valid, n_here, alpha), clopper_pearson_upper(valid, n_here, alpha)),
+                (clopper_pearson_lower(valid, n_here, alpha), clopper_pearson_upper(valid, n_here,
+                alpha)),
                 (
                     clopper_pearson_lower(valid, n_here, alpha / len(thresholds)),
                     clopper_pearson_upper(valid, n_here, alpha / len(thresholds)),
@@ -99,7 +100,9 @@ def _delong(valid: Floats, invalid: Floats) -> tuple[float, float]:
     together = rankdata(np.concatenate([valid, invalid]))
     above = (together[:m] - rankdata(valid)) / n
     below = 1 - (together[m:] - rankdata(invalid)) / m
-    variance = (above.var(ddof=1) / m if m > 1 else 0.25) + (below.var(ddof=1) / n if n > 1 else 0.25)
+    variance = (above.var(ddof=1) / m if m > 1 else 0.25) + (
+        below.var(ddof=1) / n if n > 1 else 0.25
+    )
     return float(above.mean()), float(variance)
 
 
@@ -118,7 +121,9 @@ def auc_bootstrap(
     rows = len(scores)
     scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=bool)
     weights = np.ones(rows) if weights is None else np.asarray(weights, dtype=np.float64)
-    names = np.unique(np.asarray(groups), return_inverse=True)[1] if len(groups) else np.arange(rows)
+    names = (
+        np.unique(np.asarray(groups), return_inverse=True)[1] if len(groups) else np.arange(rows)
+    )
     found = []
     for block in draw_counts(np.ones(int(names.max()) + 1, int), rounds, seed):
         for times in block[:, names] * weights:

@@ -40,7 +40,9 @@ def binomial_p(valid: Any, accepted: Any, precision: float) -> Floats:
     from scipy.stats import binom
 
     accepted = np.asarray(accepted)
-    p_values: Floats = np.where(accepted > 0, binom.sf(np.asarray(valid) - 1, accepted, precision), 1.0)
+    p_values: Floats = np.where(
+        accepted > 0, binom.sf(np.asarray(valid) - 1, accepted, precision), 1.0
+    )
     return p_values
 
 
@@ -50,7 +52,9 @@ def betainc_p(valid: Any, accepted: Any, precision: float) -> Floats:
 
     valid, accepted = np.asarray(valid, dtype=np.float64), np.asarray(accepted, dtype=np.float64)
     some = np.maximum(valid, 1e-12)
-    p_values: Floats = np.where(valid > 0, betainc(some, np.maximum(accepted - valid, 0) + 1, precision), 1.0)
+    p_values: Floats = np.where(
+        valid > 0, betainc(some, np.maximum(accepted - valid, 0) + 1, precision), 1.0
+    )
     return p_values
 
 

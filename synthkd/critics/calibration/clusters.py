@@ -90,7 +90,9 @@ def intraclass_correlation(scores: Floats, labels: Bools, groups: Ints) -> Corre
     if not 0 < share < 1:
         return _UNKNOWN
     expected = _expected(scores, labels)
-    residuals = (labels - expected) / np.sqrt(np.maximum(expected * (1 - expected), _LEAST_VARIANCE))
+    residuals = (labels - expected) / np.sqrt(
+        np.maximum(expected * (1 - expected), _LEAST_VARIANCE)
+    )
     sizes = np.bincount(groups).astype(np.float64)
     present = sizes > 0
     sums, squares = np.bincount(groups, residuals), np.bincount(groups, residuals**2)

@@ -38,7 +38,9 @@ class Curve:
     groups: Ints | None = None
 
     @classmethod
-    def of(cls, scores: Any, labels: Any, weights: Any = None, groups: Sequence[str] | None = None) -> Curve:
+    def of(
+        cls, scores: Any, labels: Any, weights: Any = None, groups: Sequence[str] | None = None
+    ) -> Curve:
         """Check and sort rows; equal scores are one step of the curve, equal weights are dropped.
 
         ``groups`` name the cluster of each row. Without them each row counts as an independent
@@ -73,7 +75,9 @@ class Curve:
         from sklearn.metrics import roc_auc_score
 
         if self.labels.all() or not self.labels.any():
-            raise CriticError("all held-out verdicts are the same; an AUC needs rows of both: label more")
+            raise CriticError(
+                "all held-out verdicts are the same; an AUC needs rows of both: label more"
+            )
         return float(roc_auc_score(self.labels, self.scores, sample_weight=self.weights))
 
     @property
@@ -119,27 +123,35 @@ def _check(scores: Floats, labels: np.ndarray[Any, Any]) -> None:
     if not len(scores) or scores.ndim != 1:
         raise CriticError("no held-out rows to calibrate on; label some that no training touched")
     if len(scores) != len(labels):
-        raise CriticError(f"{len(scores):,} scores but {len(labels):,} labels; give one label for each score")
+        raise CriticError(
+            f"{len(scores):,} scores but {len(labels):,} labels; give one label for each score"
+        )
     wrong = np.flatnonzero(~np.isfinite(scores))
     if len(wrong):
         raise CriticError(
-            f"{len(wrong):,} scores are not finite numbers, the first in row {wrong[0]}; score the rows again"
+            f"{len(wrong):,} scores are not finite numbers, the first in row {wrong[0]}; score the"
+            " rows again"
         )
 
 
 def _checked_groups(groups: Sequence[str], rows: int) -> Ints | None:
     if len(groups) != rows:
-        raise CriticError(f"{rows:,} scores but {len(groups):,} groups; give one group for each row")
+        raise CriticError(
+            f"{rows:,} scores but {len(groups):,} groups; give one group for each row"
+        )
     return number_groups(groups)
 
 
 def _checked_weights(weights: Floats, rows: int) -> Floats:
     if len(weights) != rows:
-        raise CriticError(f"{rows:,} scores but {len(weights):,} weights; give one weight for each row")
+        raise CriticError(
+            f"{rows:,} scores but {len(weights):,} weights; give one weight for each row"
+        )
     wrong = np.flatnonzero(~(np.isfinite(weights) & (weights > 0)))
     if len(wrong):
         raise CriticError(
-            f"{len(wrong):,} sampling weights are not above 0, the first in row {wrong[0]}: a weight is the"
+            f"{len(wrong):,} sampling weights are not above 0, the first in row {wrong[0]}: a"
+            " weight is the"
             " inverse of the chance with which a row was drawn"
         )
     return weights

@@ -19,7 +19,12 @@ from synthkd.critics.calibration.bounds import (
     corpus_p,
     lower_bound_of_test,
 )
-from synthkd.critics.calibration.clusters import INDEPENDENT, Correlation, GroupSums, intraclass_correlation
+from synthkd.critics.calibration.clusters import (
+    INDEPENDENT,
+    Correlation,
+    GroupSums,
+    intraclass_correlation,
+)
 
 #: Bets pay from this ratio of effective to thinned rows on (simulated); below it thinning has more
 #: power.
@@ -102,7 +107,11 @@ class Evidence:
             every = np.ones(count, dtype=bool)
             return self._exact(every, precision, count / len(self.labels), level)
         weights = self.weights[:count] / self.weights[:count].max()
-        if self.decided is not None or self.groups is not None or self._thin(weights, precision, level):
+        if (
+            self.decided is not None
+            or self.groups is not None
+            or self._thin(weights, precision, level)
+        ):
             kept = self._draws[1][:count] < weights
             share = float(self.weights[:count].sum() / self.weights.sum())
             return self._exact(kept, precision, share, level)
@@ -139,7 +148,9 @@ class Evidence:
     def _thin(weights: Floats, precision: float, level: float) -> bool:
         """Decide whether a thinned uniform sample has more power than bets. Reads weights only."""
         squares = float(np.mean(weights**2))
-        stake = math.sqrt(2 * math.log(1 / level) / (len(weights) * squares * precision * (1 - precision)))
+        stake = math.sqrt(
+            2 * math.log(1 / level) / (len(weights) * squares * precision * (1 - precision))
+        )
         effective, thinned = float(weights.sum() ** 2 / (weights**2).sum()), float(weights.sum())
         return effective < _BETS_PAY * thinned or stake > 1 / precision
 
@@ -148,7 +159,9 @@ class Evidence:
         if self.weights is None and self.decided is None and self.groups is None:
             count = self.accepted(threshold)
             return clopper_pearson_lower(int(self._valid[count]), count, level)
-        return lower_bound_of_test(lambda precision: self.p_value(threshold, precision, level), level)
+        return lower_bound_of_test(
+            lambda precision: self.p_value(threshold, precision, level), level
+        )
 
     def effect(self, threshold: float) -> float:
         """Return the design effect of the rows accepted at a threshold; 1 without groups."""

@@ -72,13 +72,16 @@ class GroupThresholds:
             return f"all groups together, no guarantee for a single one: {self.pooled.sentence()}"
         kept = sorted(group for group, found in self.own.items() if isinstance(found, Threshold))
         parts = [
-            f"{confidence}, all at once, a precision of at least {self.target_precision:.2f} in each of: {', '.join(kept) or 'none'}"
+            f"{confidence}, all at once, a precision of at least {self.target_precision:.2f} in"
+            f" each of: {', '.join(kept) or 'none'}"
         ]
         lost = sorted(set(self.own) - set(kept))
         if lost:
             parts.append(f"not reachable, nothing accepted: {', '.join(lost)}")
         parts += [
-            f"{group}: {found.advice}" for group, found in self.own.items() if isinstance(found, Unreachable)
+            f"{group}: {found.advice}"
+            for group, found in self.own.items()
+            if isinstance(found, Unreachable)
         ]
         if isinstance(self.pooled, Unreachable):
             parts.append(f"the pool: {self.pooled.advice}")
@@ -87,7 +90,9 @@ class GroupThresholds:
             if isinstance(self.pooled, Threshold):
                 parts.append(f"{pool}; it holds for their rows together, not for each")
             else:
-                parts.append(f"{pool}; it cannot be reached for them together either, nothing accepted")
+                parts.append(
+                    f"{pool}; it cannot be reached for them together either, nothing accepted"
+                )
         return "; ".join(parts)
 
 
@@ -118,17 +123,23 @@ def choose_by_group(
     whole = Curve.of(scores, labels, weights, clusters)
     names, rows = np.asarray(groups, dtype=str), len(whole.scores)
     if len(names) != rows:
-        raise CriticError(f"{rows:,} held-out rows but {len(names):,} groups; give one for each row")
+        raise CriticError(
+            f"{rows:,} held-out rows but {len(names):,} groups; give one for each row"
+        )
     if guarantee == "overall":
         return GroupThresholds(
-            "overall", precision, confidence, {}, whole.threshold(precision, confidence, decided=_sum(decided)), ()
+            "overall", precision, confidence, {}, whole.threshold(precision, confidence,
+            decided=_sum(decided)), ()
         )  # fmt: skip
     own = _large(names, precision, 1 - confidence)
     pool = tuple(sorted(set(names.tolist()) - set(own)))
     parts = {group: names == group for group in own}
     if pool:
         parts[_POOL] = np.isin(names, pool)
-    arrays = [None if array is None else np.asarray(array) for array in (scores, labels, weights, clusters)]
+    arrays = [
+        None if array is None else np.asarray(array)
+        for array in (scores, labels, weights, clusters)
+    ]
     # Correlation is estimated from all rows: a relation without errors shows none.
     known = None if clusters is None else whole.evidence().correlation
     evidence = {
@@ -169,11 +180,16 @@ def _sum(decided: Mapping[str, int] | None, groups: Sequence[str] | None = None)
 
 
 def _chosen(
-    parts: dict[str, Evidence], precision: float, confidence: float, planned: Mapping[str, ThresholdPlan]
+    parts: dict[str, Evidence],
+    precision: float,
+    confidence: float,
+    planned: Mapping[str, ThresholdPlan],
 ) -> dict[str, Found]:
     alpha = 1 - confidence
     levels = dict.fromkeys(parts, alpha / len(parts))
-    plans = {g: plan_for(e, precision, alpha / len(parts), planned.get(g)) for g, e in parts.items()}
+    plans = {
+        g: plan_for(e, precision, alpha / len(parts), planned.get(g)) for g, e in parts.items()
+    }
     passed: dict[str, PassedTest | None] = {}
     waiting = list(parts)
     while waiting:
@@ -184,7 +200,9 @@ def _chosen(
         if not done:
             break
         for group in waiting:
-            levels[group] += sum(p.level for d in done if (p := passed[d]) is not None) / len(waiting)
+            levels[group] += sum(p.level for d in done if (p := passed[d]) is not None) / len(
+                waiting
+            )
     return {
         group: explain_unreachable(parts[group], plans[group], precision, confidence, levels[group])
         if (at := passed[group]) is None

@@ -98,7 +98,9 @@ class ThresholdPlan:
         return cls._merged(scores[at], entering)
 
     @classmethod
-    def joined(cls, planned: ThresholdPlan, ranks: ThresholdPlan, share: float = PLANNED) -> ThresholdPlan:
+    def joined(
+        cls, planned: ThresholdPlan, ranks: ThresholdPlan, share: float = PLANNED
+    ) -> ThresholdPlan:
         """Join a plan from other labels with one by ranks.
 
         One order of all thresholds, so what passes at a start by ranks adds its error to the
@@ -114,7 +116,9 @@ class ThresholdPlan:
     def _merged(cls, thresholds: Floats, shares: Floats) -> ThresholdPlan:
         """Sort thresholds; equal ones become one with the sum of their shares."""
         unique, places = np.unique(-thresholds, return_inverse=True)
-        entering: Floats = np.bincount(places, weights=shares, minlength=len(unique)).astype(np.float64)
+        entering: Floats = np.bincount(places, weights=shares, minlength=len(unique)).astype(
+            np.float64
+        )
         return cls(-unique, entering)
 
 

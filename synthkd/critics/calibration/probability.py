@@ -61,7 +61,9 @@ class Platt(Calibrator):
         rows = np.tile((x - middle) / spread, 2)[:, None]
         verdicts = np.repeat([1, 0], len(x))
         shared = np.concatenate([weights * targets, weights * (1 - targets)])
-        model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10).fit(rows, verdicts, shared)
+        model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10).fit(
+            rows, verdicts, shared
+        )
         slope, bias = max(float(model.coef_[0, 0]) / spread, 0.0), float(model.intercept_[0])
         return constant if slope == 0 else cls(slope, bias - slope * middle, log_odds)
 
@@ -109,10 +111,14 @@ def calibrator_from(arrays: Mapping[str, Floats]) -> Calibrator:
     raise CriticError(f"no calibrator among the arrays {sorted(arrays)}; train the critic again")
 
 
-def fit_calibrator(method: str, scores: Any, labels: Any, weights: Floats | None = None) -> Platt | Isotonic:
+def fit_calibrator(
+    method: str, scores: Any, labels: Any, weights: Floats | None = None
+) -> Platt | Isotonic:
     """Fit ``platt``, for few rows, or ``isotonic``, for about a thousand and more."""
     if method not in _METHODS:
-        raise CriticError(f"probability calibration {method!r} is unknown; known: {', '.join(_METHODS)}")
+        raise CriticError(
+            f"probability calibration {method!r} is unknown; known: {', '.join(_METHODS)}"
+        )
     scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=bool)
     if not len(labels) or labels.all() or not labels.any():
         raise CriticError("probabilities need held-out rows of both verdicts; label more")

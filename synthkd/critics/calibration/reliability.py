@@ -40,7 +40,8 @@ def reliability(curve: Curve, bins: int = 15) -> list[Bin]:
         table.append(
             Bin(
                 int(here.sum()), float(share @ scores[here]), valid,
-                clopper_pearson_lower(count, size, 0.025), clopper_pearson_upper(count, size, 0.025),
+                clopper_pearson_lower(count, size, 0.025), clopper_pearson_upper(count, size,
+                0.025),
             )
         )  # fmt: skip
     return table

@@ -39,9 +39,12 @@ class Threshold:
         """Describe the result."""
         about = "" if self.decided is None else f", in the accepted part of {self.decided:,} rows"
         return (
-            f"target precision {self.target_precision:.2f}: threshold {self.threshold:.4f} keeps {self.kept:.1%} of the rows and"
-            f" {self.recall:.1%} of the valid ones; precision {self.precision:.3f} on {self.held_out:,} held-out"
-            f" labels{effective_labels_note(self.effective)}, at least {self.target_precision:.2f} with {self.confidence:.0%} confidence{about}"
+            f"target precision {self.target_precision:.2f}: threshold {self.threshold:.4f} keeps"
+            f" {self.kept:.1%} of the rows and"
+            f" {self.recall:.1%} of the valid ones; precision {self.precision:.3f} on"
+            f" {self.held_out:,} held-out"
+            f" labels{effective_labels_note(self.effective)}, at least {self.target_precision:.2f}"
+            f" with {self.confidence:.0%} confidence{about}"
         )
 
 
@@ -78,15 +81,21 @@ class Unreachable:
     def advice(self) -> str:
         """The problem, and what would help."""
         seen = (
-            f"the target precision {self.target_precision:.2f} cannot be reached with {self.confidence:.0%} confidence: the best on"
-            f" {self.held_out:,} held-out labels{effective_labels_note(self.effective)} was {self.best_precision:.3f}, on the top {self.best_kept:.0%} of rows."
+            f"the target precision {self.target_precision:.2f} cannot be reached with"
+            f" {self.confidence:.0%} confidence: the best on"
+            f" {self.held_out:,} held-out labels{effective_labels_note(self.effective)} was"
+            f" {self.best_precision:.3f}, on the top {self.best_kept:.0%} of rows."
         )
         if self.labels_needed is None:
-            return seen + " More labels alone will not help: choose a lower target, or train a better critic."
+            return (
+                seen + " More labels alone will not help: choose a lower target, or train a better"
+                " critic."
+            )
         more = max(self.labels_needed - self.held_out, 1)
         of = "" if self.effective is None else " of other groups"
         return (
-            f"{seen} About {more:,} more held-out labels{of} would make it pass if that figure is true{self._safe()}; or"
+            f"{seen} About {more:,} more held-out labels{of} would make it pass if that figure is"
+            f" true{self._safe()}; or"
             " choose a lower target."
         )
 

@@ -41,7 +41,9 @@ def fallback_test(
         level += alpha * share
         if not level:
             continue
-        found = evidence.p_value(float(threshold), precision, level) if known is None else known[place]
+        found = (
+            evidence.p_value(float(threshold), precision, level) if known is None else known[place]
+        )
         if found <= level:
             best = PassedTest(place, level, place == len(plan.thresholds) - 1)
         else:
@@ -133,8 +135,13 @@ def best_observed_cut(evidence: Evidence) -> tuple[float, list[int]]:
     rows = len(evidence.scores)
     fewest = min(_TELLING, max(rows // 4, _TELLING_LEAST))
     ranks = [rank for rank in range(rows // 20, rows, max(rows // 20, 1)) if rank >= fewest - 1]
-    counts = sorted({evidence.accepted(float(evidence.scores[rank])) for rank in [*ranks, rows - 1]})
-    best = max((float(evidence.scores[count - 1]) for count in counts), key=lambda at: evidence.rate(at)[:2])
+    counts = sorted(
+        {evidence.accepted(float(evidence.scores[rank])) for rank in [*ranks, rows - 1]}
+    )
+    best = max(
+        (float(evidence.scores[count - 1]) for count in counts),
+        key=lambda at: evidence.rate(at)[:2],
+    )
     return best, counts
 
 
@@ -153,7 +160,9 @@ def _labels_needed(
 
     rows = len(evidence.labels)
     totals = np.unique(
-        np.concatenate([np.arange(rows + 1, rows + 257), np.geomspace(rows + 257, 1e6, 300)]).astype(np.int64)
+        np.concatenate(
+            [np.arange(rows + 1, rows + 257), np.geomspace(rows + 257, 1e6, 300)]
+        ).astype(np.int64)
     )
     counts = np.array(places)
     rates = np.array([evidence.rate(float(evidence.scores[count - 1]))[0] for count in places])

@@ -136,7 +136,9 @@ class EncoderCritic(Critic):
         self, rows: pa.Table, labels: Labels, groups: Sequence[str], weights: Scores | None
     ) -> None:
         content = models.encoder_hash(self._model, self._tokenizer)
-        self._vectors = FrozenEncoder(self._model, self._tokenizer, self.max_length, self.device, content)
+        self._vectors = FrozenEncoder(
+            self._model, self._tokenizer, self.max_length, self.device, content
+        )
         self._scales = Scales.of(teacher_numbers(rows, self.kind.columns))
         self._head = LogisticHead.fit(self._features(rows), labels, groups, weights)
 
@@ -171,7 +173,9 @@ class EncoderCritic(Critic):
         blocks = [self._vectors.embed(texts.sentences(rows, self.kind))]
         sides = texts.compared_texts(rows, self.kind, self.grounded)
         if sides is not None:
-            blocks.append(comparison_features(self._vectors.embed(sides[0]), self._vectors.embed(sides[1])))
+            blocks.append(
+                comparison_features(self._vectors.embed(sides[0]), self._vectors.embed(sides[1]))
+            )
         blocks.append(self._scales.dense(teacher_numbers(rows, self.kind.columns)))
         return np.concatenate(blocks, axis=1)
 
@@ -183,9 +187,12 @@ class EncoderCritic(Critic):
         if self._model is None:
             raise CriticError("this critic was not trained yet")
         config: dict[str, Any] = {
-            "critic": self.name, "version": _VERSION, "kind": self.kind.name, "columns": list(self.kind.columns),
-            "model": public_name(self.model_name), "frozen": self.frozen, "max_length": self.max_length, "grounded": self.grounded,
-            "schedule": self.schedule.model_dump(include=set(FineTuningSchedule.model_fields)), "history": asdict(self.history),
+            "critic": self.name, "version": _VERSION, "kind": self.kind.name,
+            "columns": list(self.kind.columns),
+            "model": public_name(self.model_name), "frozen": self.frozen,
+            "max_length": self.max_length, "grounded": self.grounded,
+            "schedule": self.schedule.model_dump(include=set(FineTuningSchedule.model_fields)),
+            "history": asdict(self.history),
         }  # fmt: skip
         arrays: dict[str, Any] = {}
         if self._vectors is not None and self._head is not None and self._scales is not None:
@@ -194,7 +201,9 @@ class EncoderCritic(Critic):
                 self.model_name, self._vectors.sha256, folder
             ).model_dump()
         elif self._cross is not None:
-            arrays = {name: value.cpu().numpy() for name, value in self._cross.head.state_dict().items()}
+            arrays = {
+                name: value.cpu().numpy() for name, value in self._cross.head.state_dict().items()
+            }
             with quiet_transformers():
                 self._model.save_pretrained(folder / MODEL)
                 self._tokenizer.save_pretrained(folder / MODEL)
@@ -218,12 +227,18 @@ class EncoderCritic(Critic):
         given = options.get("encoder")
         if not critic.frozen:
             if given is not None:
-                raise CriticError(f"{folder}: its fine-tuned encoder is in the folder; leave `encoder` out")
+                raise CriticError(
+                    f"{folder}: its fine-tuned encoder is in the folder; leave `encoder` out"
+                )
             critic._load_tuned(folder, arrays)
         elif settings.encoder is None:
-            raise CRITIC_ARTIFACT.refuse(folder, "critic.json: encoder: a frozen encoder is not named")
+            raise CRITIC_ARTIFACT.refuse(
+                folder, "critic.json: encoder: a frozen encoder is not named"
+            )
         else:
-            critic._load_frozen(folder, arrays, settings.encoder, None if given is None else str(given))
+            critic._load_frozen(
+                folder, arrays, settings.encoder, None if given is None else str(given)
+            )
         return critic
 
     def _load_tuned(self, folder: Path, arrays: dict[str, Any]) -> None:
@@ -239,7 +254,9 @@ class EncoderCritic(Critic):
         check_arrays(folder / ARRAYS, arrays, shapes, CRITIC_ARTIFACT)
         self._check_length(folder)
         self._cross = CrossEncoder(self._model, self.device)
-        self._cross.head.load_state_dict({name: torch.tensor(value) for name, value in arrays.items()})
+        self._cross.head.load_state_dict(
+            {name: torch.tensor(value) for name, value in arrays.items()}
+        )
 
     def _load_frozen(
         self, folder: Path, arrays: dict[str, Any], encoder: EncoderReference, given: str | None
@@ -248,12 +265,15 @@ class EncoderCritic(Critic):
             encoder, folder, given, CRITIC_ARTIFACT
         )
         if "centre" not in arrays:
-            raise CriticError(f"{folder / ARRAYS}: a head of an earlier version; train the critic again")
+            raise CriticError(
+                f"{folder / ARRAYS}: a head of an earlier version; train the critic again"
+            )
         sizes = check_arrays(folder / ARRAYS, arrays, _HEAD, CRITIC_ARTIFACT)
         width = int(self._model.config.hidden_size)
         if sizes["features"] not in (width + WIDTH, 5 * width + 1 + WIDTH):
             raise CRITIC_ARTIFACT.refuse(
-                folder / ARRAYS, f"{sizes['features']} features, which an encoder of {width} does not give"
+                folder / ARRAYS,
+                f"{sizes['features']} features, which an encoder of {width} does not give",
             )
         self._check_length(folder)
         self._vectors = FrozenEncoder(
@@ -283,5 +303,7 @@ def _arrays(head: LogisticHead, scales: Scales) -> dict[str, Any]:
 
 def _head(arrays: dict[str, Any]) -> tuple[LogisticHead, Scales]:
     bias, strength = (float(value) for value in arrays["head_bias_and_C"])
-    head = LogisticHead(arrays["head_mean"], arrays["head_scale"], arrays["head_weight"], bias, strength)
+    head = LogisticHead(
+        arrays["head_mean"], arrays["head_scale"], arrays["head_weight"], bias, strength
+    )
     return head, Scales(**{name: arrays[name] for name in SCALES})

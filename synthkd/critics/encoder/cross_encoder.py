@@ -41,7 +41,9 @@ class CrossEncoder(torch.nn.Module):  # type: ignore[misc]
         mean = mean_pool(self.encoder, fields).double().cpu().numpy()
         mean = mean - mean.mean(axis=1, keepdims=True)
         mean /= np.sqrt((mean * mean).mean(axis=1, keepdims=True) + _EPSILON)
-        weight, bias = (part.detach().double().cpu().numpy() for part in (self.head.weight, self.head.bias))
+        weight, bias = (
+            part.detach().double().cpu().numpy() for part in (self.head.weight, self.head.bias)
+        )
         logits: Floats = row_sums(mean, weight[0]) + bias[0]
         return logits
 
@@ -50,8 +52,14 @@ class CrossEncoder(torch.nn.Module):  # type: ignore[misc]
         if trained_layers is None:
             return
         layers = self._layers()
-        inside = [p for part in (self.encoder.get_input_embeddings(), *layers) for p in part.parameters()]
-        kept = {id(p) for part in layers[max(0, len(layers) - trained_layers) :] for p in part.parameters()}
+        inside = [
+            p for part in (self.encoder.get_input_embeddings(), *layers) for p in part.parameters()
+        ]
+        kept = {
+            id(p)
+            for part in layers[max(0, len(layers) - trained_layers) :]
+            for p in part.parameters()
+        }
         for parameter in inside:
             parameter.requires_grad_(id(parameter) in kept)
 

@@ -20,7 +20,9 @@ _DEFAULT = 3e-3
 def comparison_features(left: Floats, right: Floats) -> Floats:
     """Return u, v, u*v, |u-v| and the cosine of two vectors (n, 4 d + 1)."""
     product = left * right
-    return np.concatenate([left, right, product, np.abs(left - right), product.sum(1, keepdims=True)], axis=1)
+    return np.concatenate(
+        [left, right, product, np.abs(left - right), product.sum(1, keepdims=True)], axis=1
+    )
 
 
 @dataclass

@@ -54,7 +54,9 @@ def compared_texts(
 def _records(rows: pa.Table | pa.RecordBatch, kind: Kind) -> list[Mapping[str, Any]]:
     missing = [column for column in kind.columns if column not in rows.schema.names]
     if missing:
-        raise CriticError(f"the rows have no column {missing[0]!r}; a critic of {kind.name!r} reads it")
+        raise CriticError(
+            f"the rows have no column {missing[0]!r}; a critic of {kind.name!r} reads it"
+        )
     records: list[Mapping[str, Any]] = rows.select(list(kind.columns)).to_pylist()
     return records
 

@@ -42,7 +42,9 @@ class FineTuningSchedule(BaseOptions):
     epochs: int = Field(4, ge=1, description="Epochs at most.")
     lr: float = Field(5e-5, gt=0, description="Learning rate of the encoder.")
     batch_size: int = Field(32, ge=1, description="Rows of a batch.")
-    warmup: float = Field(0.1, ge=0, lt=1, description="Share of the steps in which the learning rate rises.")
+    warmup: float = Field(
+        0.1, ge=0, lt=1, description="Share of the steps in which the learning rate rises."
+    )
     weight_decay: float = Field(0.01, ge=0, description="Weight decay of AdamW.")
     head_factor: float = Field(10.0, gt=0, description="The head learns at this multiple of `lr`.")
     validation: float = Field(
@@ -146,7 +148,9 @@ def fine_tune_cross_encoder(
     return history
 
 
-def cross_entropy_weights(labels: Labels, train: Ints, weights: Scores | None, balanced: bool) -> Any:
+def cross_entropy_weights(
+    labels: Labels, train: Ints, weights: Scores | None, balanced: bool
+) -> Any:
     """Return (n,) float32 weights with mean 1: sampling weight times class weight."""
     weight = np.ones(len(labels)) if weights is None else np.array(weights, dtype=np.float64)
     if balanced:

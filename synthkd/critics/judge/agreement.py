@@ -38,7 +38,9 @@ def judge_agreement(
     Rows of one group (a prompt, a pair) are drawn together.
     """
     if len(verdicts) != len(people) or not verdicts:
-        raise CriticError(f"{len(verdicts)} verdicts and {len(people)} labels: give as many, and some")
+        raise CriticError(
+            f"{len(verdicts)} verdicts and {len(people)} labels: give as many, and some"
+        )
     values = {value: place for place, value in enumerate(dict.fromkeys([*people, *verdicts]))}
     k = len(values)
     cells = [values[a] * k + values[b] for a, b in zip(verdicts, people, strict=True)]
@@ -85,4 +87,6 @@ def group_sums(rows: Floats, groups: Sequence[str] | None) -> Floats:
 
 def bootstrap(sums: Floats, draws: int, seed: int) -> Floats:
     """Draw groups with replacement; return the totals (draws, m) of their sums (groups, m)."""
-    return np.concatenate([times @ sums for times in draw_counts(np.ones(len(sums), int), draws, seed)])
+    return np.concatenate(
+        [times @ sums for times in draw_counts(np.ones(len(sums), int), draws, seed)]
+    )

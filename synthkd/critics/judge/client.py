@@ -95,9 +95,13 @@ class JudgeClient:
             "limits": dict(limits or {}),
         }
         self.recipe = Recipe.from_dict(raw, folder, source="judge")
-        self.teacher: Teacher = plugins.find("backends", self.recipe.teacher.backend).from_recipe(self.recipe)
+        self.teacher: Teacher = plugins.find("backends", self.recipe.teacher.backend).from_recipe(
+            self.recipe
+        )
         self.journal, self.announce = journal, announce
-        self.sampling = self._sampling(chat if self.recipe.teacher.chat is None else self.recipe.teacher.chat)
+        self.sampling = self._sampling(
+            chat if self.recipe.teacher.chat is None else self.recipe.teacher.chat
+        )
         self._identity: str | None = None
         try:
             self.bounds = SpendingBounds.of(self.recipe, self.teacher)
@@ -110,7 +114,9 @@ class JudgeClient:
         sampling = replace(sampling, stop=tuple(sampling.stop))
         if not sampling.logprobs:
             return sampling
-        return replace(sampling, extra_body={**self.teacher.top_logprobs(chat), **sampling.extra_body})
+        return replace(
+            sampling, extra_body={**self.teacher.top_logprobs(chat), **sampling.extra_body}
+        )
 
     @property
     def identity(self) -> str:
@@ -163,7 +169,9 @@ class JudgeClient:
 
     async def _buy(self, journal: Journal, missing: list[Request]) -> None:
         logger = logging.getLogger("synthkd")
-        await buy_missing(self.teacher, journal, self.recipe.name, self.bounds, missing, logger.info)
+        await buy_missing(
+            self.teacher, journal, self.recipe.name, self.bounds, missing, logger.info
+        )
 
     def _read(self, journal: Journal, requests: Sequence[Request]) -> list[Replies]:
         ids = list({request.request_id for request in requests})
@@ -185,7 +193,8 @@ class JudgeClient:
         if reasons:
             why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
             raise TeacherError(
-                f"{sum(reasons.values()):,} verdicts did not come ({why}); the others are in {journal.path}, and"
+                f"{sum(reasons.values()):,} verdicts did not come ({why}); the others are in"
+                f" {journal.path}, and"
                 " the same call resumes from there"
             )
         return replies
@@ -202,5 +211,9 @@ def destination(part: TeacherPart, teacher: Teacher) -> str:
         named |= set(url.variables()) if isinstance(url, Url) else set()
     variables = sorted(name for name in named if name in os.environ)
     sent = f" with {', '.join(f'${name}' for name in variables)}" if variables else " without a key"
-    proxy = f" through the proxy {urlsplit(str(part.proxy)).netloc.rsplit('@', 1)[-1]}" if part.proxy else ""
+    proxy = (
+        f" through the proxy {urlsplit(str(part.proxy)).netloc.rsplit('@', 1)[-1]}"
+        if part.proxy
+        else ""
+    )
     return f"{', '.join(hosts)}{sent}{proxy}"

@@ -110,12 +110,15 @@ class JudgeCritic(Critic):
 
     options: Options
 
-    def __init__(self, kind: Kind, teacher: Mapping[str, Any] | None = None, **options: Any) -> None:
+    def __init__(
+        self, kind: Kind, teacher: Mapping[str, Any] | None = None, **options: Any
+    ) -> None:
         super().__init__(kind, teacher=teacher, **options)
         given = self.options
         if not teacher or not isinstance(teacher, Mapping):
             raise CriticError(
-                "the judge critic needs its option `teacher`: backend and model, as in a recipe's teacher part"
+                "the judge critic needs its option `teacher`: backend and model, as in a recipe's"
+                " teacher part"
             )
         if found := find_cleartext_secret(teacher, "teacher"):
             raise CriticError(f"judge: {found[0]}: {found[1]}")
@@ -157,12 +160,15 @@ class JudgeCritic(Critic):
     def note(self) -> str:
         """Markdown about the judge for the critic's card."""
         left_out = (
-            f"{self._left_out:,} labelled training rows had no readable verdict." if self._left_out else ""
+            f"{self._left_out:,} labelled training rows had no readable verdict."
+            if self._left_out
+            else ""
         )
         replies = "one reply" if self.samples == 1 else f"the mean of {self.samples} replies"
         return (
             f"## The judge\n\n{markdown_code(self.identity)} was asked with the template"
-            f" {markdown_code(public_name(self.template))}; a verdict has the form {markdown_code(self.form.name)} and is"
+            f" {markdown_code(public_name(self.template))}; a verdict has the form"
+            f" {markdown_code(self.form.name)} and is"
             f" {replies}. {left_out}".rstrip()
         )
 
@@ -183,12 +189,16 @@ class JudgeCritic(Critic):
 
     def _answers(self, batch: pa.RecordBatch | pa.Table) -> Iterator[Verdict]:
         for start in range(0, batch.num_rows, _SLICE):
-            questions = [self._question(row) for row in self.prompt.rows(batch.slice(start, _SLICE))]
+            questions = [
+                self._question(row) for row in self.prompt.rows(batch.slice(start, _SLICE))
+            ]
             for replies in self.client.ask(questions):
                 yield combine_replies(replies, self.form)
 
     def _question(self, row: Mapping[str, Any]) -> JudgeQuestion:
-        return JudgeQuestion(str(row.get("id") or self.kind.identity(row)), self.prompt.messages(row))
+        return JudgeQuestion(
+            str(row.get("id") or self.kind.identity(row)), self.prompt.messages(row)
+        )
 
     # The contract
 
@@ -209,8 +219,10 @@ class JudgeCritic(Critic):
             reasons = Counter(verdict.reason for verdict in verdicts)
             why = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common())
             raise CriticError(
-                f"none of the {len(raw):,} verdicts on the labelled rows can be read as {self.form.name!r}"
-                f" ({why}){_example(verdicts)}; correct the template or teacher.sampling.max_tokens, or use another model"
+                f"none of the {len(raw):,} verdicts on the labelled rows can be read as"
+                f" {self.form.name!r}"
+                f" ({why}){_example(verdicts)}; correct the template or"
+                " teacher.sampling.max_tokens, or use another model"
             )
         if labels[known].all() or not labels[known].any():
             raise CriticError(
@@ -236,7 +248,8 @@ class JudgeCritic(Critic):
         head = self.prompt.prompt.head.model_dump(exclude_defaults=True)
         if self.prompt.prompt.needs_files:
             raise CriticError(
-                f"the template {self.template!r} includes other files, and a saved judge holds one file: copy their text into it"
+                f"the template {self.template!r} includes other files, and a saved judge holds one"
+                " file: copy their text into it"
             )
         write_template(folder / TEMPLATE, head, self.prompt.prompt.source)
         if self._settings is not None:
@@ -246,13 +259,17 @@ class JudgeCritic(Critic):
             part = self.client.recipe.teacher
             known, other = saved_sampling(part.sampling)
             asked = {
-                "backend": part.backend, "model": None if part.model is None else public_name(part.model),
+                "backend": part.backend,
+                "model": None if part.model is None else public_name(part.model),
                 "identity": self.identity, "chat": part.chat, "sampling": known, "other": other,
             }  # fmt: skip
         config = {
-            "critic": self.name, "version": VERSION, "kind": self.kind.name, "columns": list(self.prompt.columns),
-            "template": public_name(self.template), "template_hash": self.prompt.hash, "form": self.form.name,
-            "samples": self.samples, "calibration": self.calibration, "left_out": self._left_out, **asked,
+            "critic": self.name, "version": VERSION, "kind": self.kind.name,
+            "columns": list(self.prompt.columns),
+            "template": public_name(self.template), "template_hash": self.prompt.hash,
+            "form": self.form.name,
+            "samples": self.samples, "calibration": self.calibration, "left_out": self._left_out,
+            **asked,
         }  # fmt: skip
         write_files(folder, self.scale.arrays(), config)
 
@@ -275,7 +292,9 @@ class JudgeCritic(Critic):
         """
         arrays, settings = read_files(folder, cls.name, VERSION, JudgeSettings)
         if settings.kind != kind.name:
-            raise CriticError(f"{folder}: trained for the kind {settings.kind!r}, not {kind.name!r}")
+            raise CriticError(
+                f"{folder}: trained for the kind {settings.kind!r}, not {kind.name!r}"
+            )
         expected = _PLATT if "platt" in arrays else _ISOTONIC
         check_arrays(folder / ARRAYS, arrays, expected, CRITIC_ARTIFACT)
         critic = cls.__new__(cls)
@@ -295,7 +314,8 @@ class JudgeCritic(Critic):
             if found := find_cleartext_secret(teacher, "teacher"):
                 raise CriticError(f"judge: {found[0]}: {found[1]}")
             critic._client = client_for_saved_judge(
-                settings, folder / CONFIG, teacher, critic.journal, critic.prompt.chat, critic.limits,
+                settings, folder / CONFIG, teacher, critic.journal, critic.prompt.chat,
+                critic.limits,
                 options.get("folder", "."),
             )  # fmt: skip
         return critic
@@ -310,7 +330,9 @@ def _prompt(folder: Path, kind: Kind, settings: JudgeSettings) -> JudgePrompt:
     if prompt.hash != settings.template_hash:
         raise CRITIC_ARTIFACT.refuse(path, "altered since the critic was trained")
     if prompt.prompt.needs_files:
-        raise CRITIC_ARTIFACT.refuse(path, "it includes other files, which a critic's template may not")
+        raise CRITIC_ARTIFACT.refuse(
+            path, "it includes other files, which a critic's template may not"
+        )
     return prompt
 
 
@@ -351,7 +373,9 @@ def combine_replies(replies: Replies, form: Form) -> Verdict:
             isinstance(reply, Completion) and meaning_of(reply.finish_reason) is Finish.TRUNCATED
             for reply in replies
         )
-        return Verdict(UNREADABLE, None, readings, "cut at max_tokens" if cut else readings[0].reason)
+        return Verdict(
+            UNREADABLE, None, readings, "cut at max_tokens" if cut else readings[0].reason
+        )
     reasons = sorted({reply.reason for reply in replies if not isinstance(reply, Completion)})
     return Verdict(WITHHELD, None, (), ", ".join(reasons))
 
@@ -360,4 +384,6 @@ def write_template(path: Path, head: dict[str, Any], source: str) -> None:
     """Write a template with its front matter, as `load_prompt` reads it."""
     import yaml
 
-    path.write_text(f"---\n{yaml.safe_dump(head, allow_unicode=True)}---\n{source}", encoding="utf-8")
+    path.write_text(
+        f"---\n{yaml.safe_dump(head, allow_unicode=True)}---\n{source}", encoding="utf-8"
+    )

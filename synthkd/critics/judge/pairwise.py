@@ -68,9 +68,13 @@ def order_report(
     """Compute the effect of the order from verdicts in both orders."""
     if len(original) != len(swapped):
         raise CriticError(f"{len(original)} verdicts in one order and {len(swapped)} in the other")
-    both = [(a, b) for a, b in zip(original, swapped, strict=True) if a is not None and b is not None]
+    both = [
+        (a, b) for a, b in zip(original, swapped, strict=True) if a is not None and b is not None
+    ]
     if not both:
-        raise CriticError("no pair has a verdict in both orders; the effect of the order cannot be computed")
+        raise CriticError(
+            "no pair has a verdict in both orders; the effect of the order cannot be computed"
+        )
     other = {"a": "b", "b": "a", "tie": "tie"}
     lean = {"a": 0.5, "b": -0.5, "tie": 0.0}
     sums = np.array([[float(other[b] == a), lean[a] + lean[b], 1.0] for a, b in both])
@@ -109,12 +113,18 @@ def judge_pairs(
         questions.append(JudgeQuestion(f"{key}~swapped", render_pair(prompt, turned)))
     found = [combine_replies(replies, form) for replies in client.ask(questions)]
     verdicts = [PairVerdict(*pair) for pair in zip(found[::2], found[1::2], strict=True)]
-    report = order_report([_place(v.original) for v in verdicts], [_place(v.swapped) for v in verdicts])
+    report = order_report(
+        [_place(v.original) for v in verdicts], [_place(v.swapped) for v in verdicts]
+    )
     return verdicts, report
 
 
 def _place(verdict: Verdict) -> str | None:
-    return _side(verdict.raw, "a", "b") if verdict.outcome == READ and verdict.raw is not None else None
+    return (
+        _side(verdict.raw, "a", "b")
+        if verdict.outcome == READ and verdict.raw is not None
+        else None
+    )
 
 
 def _side(worth: float, high: str, low: str) -> str:

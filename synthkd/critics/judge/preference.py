@@ -70,10 +70,14 @@ def self_preference(
             f"{len(mine)} authors, {len(took)} verdicts, {len(human)} labels: give as many of each"
         )
     if not ((took >= 0) & (took <= 1)).all():
-        raise CriticError("accepted: 0, 1 or a probability for each row; leave rows without a verdict out")
+        raise CriticError(
+            "accepted: 0, 1 or a probability for each row; leave rows without a verdict out"
+        )
     labels = np.asarray([str(label) for label in human])
     names = [
-        name for name in sorted(set(labels)) if mine[labels == name].any() and (~mine[labels == name]).any()
+        name
+        for name in sorted(set(labels))
+        if mine[labels == name].any() and (~mine[labels == name]).any()
     ]
     if not names:
         raise CriticError(
@@ -109,7 +113,9 @@ def _difference(cells: Floats) -> Floats:
     a, b, c, d = np.moveaxis(cells, -1, 0)
     total = np.maximum(a + b + c + d, 1e-12)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: Floats = ((a * (c + d) - c * (a + b)) / total).sum(-1) / ((a + b) * (c + d) / total).sum(-1)
+        found: Floats = ((a * (c + d) - c * (a + b)) / total).sum(-1) / (
+            (a + b) * (c + d) / total
+        ).sum(-1)
     return found
 
 
@@ -134,7 +140,8 @@ def preference_margin(
     reference_chosen: Sequence[float],
     reference_rejected: Sequence[float],
 ) -> Floats:
-    """Return how much more a model trained on the labels prefers the chosen text than its reference.
+    """Return how much more a model trained on the labels prefers the chosen text than its
+    reference.
 
         m = [log p(chosen | x) - log p(rejected | x)] - [log r(chosen | x) - log r(rejected | x)]
 
@@ -173,5 +180,7 @@ def labels_kept_by_both(
 ) -> Bools:
     """Return which labels are kept for both and equal."""
     same = np.asarray(list(teacher)) == np.asarray(list(assistant))
-    both: Bools = same & keep_by_margin(teacher_margin, above) & keep_by_margin(assistant_margin, above)
+    both: Bools = (
+        same & keep_by_margin(teacher_margin, above) & keep_by_margin(assistant_margin, above)
+    )
     return both

@@ -55,7 +55,8 @@ class JudgePrompt:
         prompt = load_prompt(template, folder)
         if prompt.head.kind and prompt.head.kind != kind.name:
             raise PromptError(
-                f"template {template} is for the kind {prompt.head.kind!r}, the critic's is {kind.name!r}"
+                f"template {template} is for the kind {prompt.head.kind!r}, the critic's is"
+                f" {kind.name!r}"
             )
         lint(prompt, [*kind.columns, *columns, "text", "examples"])
         return cls(prompt, kind, tuple(columns))
@@ -88,7 +89,9 @@ class JudgePrompt:
         for place, row in enumerate(rows):
             empty = [name for name in needed if row[name] is None]
             if empty:
-                raise CriticError(f"row {place} of the batch: {empty[0]!r} is null; a judge cannot read it")
+                raise CriticError(
+                    f"row {place} of the batch: {empty[0]!r} is null; a judge cannot read it"
+                )
         yield from rows
 
 

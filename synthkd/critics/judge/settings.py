@@ -70,13 +70,16 @@ class JudgeSettings(CriticSettings):
             else f"give its backend ({self.backend}) and model by the option `teacher`"
         )
         return (
-            f"this critic asks the model {self.model!r}, and its folder does not name the server: {how}, or"
+            f"this critic asks the model {self.model!r}, and its folder does not name the server:"
+            f" {how}, or"
             " `critic.options.teacher` in a recipe"
         )
 
 
 def _is_remote(backend: str) -> bool:
-    """Return True for a backend of synthkd that only asks a server: a saved judge may name it for the user."""
+    """Return True for a backend of synthkd that only asks a server: a saved judge may name it for
+    the user.
+    """
     return built_in_backend(backend).is_remote
 
 
@@ -115,14 +118,16 @@ def client_for_saved_judge(
     """
     if not isinstance(teacher, Mapping):
         raise CriticError(
-            f"the option `teacher` is a teacher part: a mapping such as base_url: URL, not {teacher!r}"
+            "the option `teacher` is a teacher part: a mapping such as base_url: URL, not"
+            f" {teacher!r}"
         )
     backend = str(teacher.get("backend") or settings.backend)
     if "backend" not in teacher and not (teacher.get("base_url") and _is_remote(backend)):
         raise CriticError(settings.unnamed())
     if not _is_remote(backend) and settings.model is not None and not teacher.get("model"):
         raise CriticError(
-            f"this critic asks the model {settings.model!r} of the backend {backend!r}: name the model in the option"
+            f"this critic asks the model {settings.model!r} of the backend {backend!r}: name the"
+            " model in the option"
             " `teacher` too, as a folder or hub name of your own"
         )
     part = {"model": settings.model, **teacher, "backend": backend}
@@ -134,23 +139,35 @@ def client_for_saved_judge(
     named = public_name(str(teacher.get("model") or settings.model))
     if settings.model is not None and named != settings.model and not teacher.get("identity"):
         raise CriticError(
-            f"{path.parent}: calibrated on the answers of the model {settings.model!r}, not {named!r}; ask that one, or"
+            f"{path.parent}: calibrated on the answers of the model {settings.model!r}, not"
+            f" {named!r}; ask that one, or"
             f" {CRITIC_ARTIFACT.remedy}"
         )
     if not settings.identity.startswith((f"{backend}:", "openai:")):
         part.setdefault("identity", settings.identity)
     client = JudgeClient(
-        part, journal, samples=settings.samples, chat=chat, limits=limits, folder=folder, announce=True
+        part,
+        journal,
+        samples=settings.samples,
+        chat=chat,
+        limits=limits,
+        folder=folder,
+        announce=True,
     )
     if (found := public_identity(client)) != settings.identity:
         raise CriticError(
-            f"{path.parent}: calibrated on the answers of {settings.identity}, and {found} would answer now; ask that one,"
+            f"{path.parent}: calibrated on the answers of {settings.identity}, and {found} would"
+            " answer now; ask that one,"
             f" or {CRITIC_ARTIFACT.remedy}"
         )
     known, other = saved_sampling(client.recipe.teacher.sampling)
-    if JudgeSampling(**known).model_dump() != settings.sampling.model_dump() or other != settings.other:
+    if (
+        JudgeSampling(**known).model_dump() != settings.sampling.model_dump()
+        or other != settings.other
+    ):
         raise CriticError(
-            f"{path.parent}: calibrated on answers with other sampling parameters; give `teacher.sampling` as it was then"
+            f"{path.parent}: calibrated on answers with other sampling parameters; give"
+            " `teacher.sampling` as it was then"
             f" ({settings.sampling.model_dump(exclude_unset=True)}), or {CRITIC_ARTIFACT.remedy}"
         )
     return client

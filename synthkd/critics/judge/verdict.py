@@ -103,7 +103,11 @@ def read_verdict(text: str, form: Form | str, first_tokens: str | None = None) -
     (value,) = values
     how = next(iter(found))
     # After thoughts, the first tokens are those of the thoughts.
-    shares = _shares(first_tokens, form, answer) if how == "word" and first_tokens and not thought else None
+    shares = (
+        _shares(first_tokens, form, answer)
+        if how == "word" and first_tokens and not thought
+        else None
+    )
     if shares:
         worth = sum(share * form.worth[name] for name, share in shares.items())
         return Reading(max(shares, key=shares.__getitem__), worth, "tokens", text, shares=shares)
@@ -121,7 +125,9 @@ def _first(form_name: str, nouns: tuple[str, ...], words: tuple[str, ...]) -> re
     word = "|".join(sorted(map(re.escape, words), key=len, reverse=True))
     noun = rf"(?P<noun>(?:{'|'.join(nouns)})\s+)?" if nouns else "(?P<noun>)"
     out_of = _OUT_OF if form_name == "rating" else ""
-    return re.compile(rf"{_OPEN}{noun}{_OPEN}(?P<word>{word}){out_of}{_CLOSE}(?P<rest>.*)", re.I | re.S)
+    return re.compile(
+        rf"{_OPEN}{noun}{_OPEN}(?P<word>{word}){out_of}{_CLOSE}(?P<rest>.*)", re.I | re.S
+    )
 
 
 def _match(text: str, form: Form) -> re.Match[str] | None:
@@ -131,7 +137,9 @@ def _match(text: str, form: Form) -> re.Match[str] | None:
 #: Text that may follow a word that is a verdict by itself. One letter or digit may also be a list's
 #: mark or an article, and a noun with its letter the subject of a sentence: these are verdicts only
 #: at the end of a line.
-_AFTER_WORD = re.compile(r"\s*$|[^\S\n]*\n|[.,;:!]+(?=[\s\"')*_\]]|$)|\s+[-–—]+\s|[–—]|\s+\((?!s\))")
+_AFTER_WORD = re.compile(
+    r"\s*$|[^\S\n]*\n|[.,;:!]+(?=[\s\"')*_\]]|$)|\s+[-–—]+\s|[–—]|\s+\((?!s\))"
+)
 _AFTER_MARK = re.compile(r"\s*$|[^\S\n]*[.!]?[^\S\n]*(?:\n|$)")
 _AFTER_NOUN = re.compile(r"\s*$|[^\S\n]*\n|[.!](?=\s|$)")
 
@@ -228,7 +236,9 @@ def _says_another(rest: str, value: str, form: Form) -> bool:
     """Whether another value follows a value at once: ``yes, no``."""
     second = _match(_BETWEEN.sub("", rest), form)
     return bool(
-        second and form.value_of[second["word"].casefold()] != value and _AFTER_SECOND.match(second["rest"])
+        second
+        and form.value_of[second["word"].casefold()] != value
+        and _AFTER_SECOND.match(second["rest"])
     )
 
 

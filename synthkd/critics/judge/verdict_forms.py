@@ -47,7 +47,17 @@ class Form:
         return next((value for value, its in self.worth.items() if its == worth), None)
 
 
-_NOUNS = ("output", "response", "answer", "assistant", "option", "model", "candidate", "text", "summary")
+_NOUNS = (
+    "output",
+    "response",
+    "answer",
+    "assistant",
+    "option",
+    "model",
+    "candidate",
+    "text",
+    "summary",
+)
 
 #: Words for and against acceptance in every form of two values.
 _FOR = ("yes", "true", "valid", "correct", "accept", "accepted")

@@ -80,7 +80,9 @@ def _value(value: Any, form: Form) -> str | None:
     if isinstance(value, int | float):
         if form.of_worth(1.0):
             return form.of_worth(float(value))
-        return form.value_of.get(str(int(value))) if abs(value) < 100 and value == int(value) else None
+        return (
+            form.value_of.get(str(int(value))) if abs(value) < 100 and value == int(value) else None
+        )
     match = _alone(form).fullmatch(str(value)[:100])
     return form.value_of[match["word"].casefold()] if match else None
 
@@ -95,14 +97,18 @@ def _words(form_name: str, words: tuple[str, ...], nouns: tuple[str, ...]) -> st
 
 def _alone(form: Form) -> re.Pattern[str]:
     """Return the pattern of a text that is only a word of the form."""
-    return _compiled(rf"[\s*_`\"'#]*{_words(form.name, tuple(form.value_of), form.nouns)}[\s.!*_`\"']*")
+    return _compiled(
+        rf"[\s*_`\"'#]*{_words(form.name, tuple(form.value_of), form.nouns)}[\s.!*_`\"']*"
+    )
 
 
 def _pairs(form: Form) -> re.Pattern[str]:
     """Return the pattern of a field in malformed JSON, with a complete value."""
     names = "|".join(sorted(_SURE | (_RATING if form.name == "rating" else frozenset())))
     said = _words(form.name, tuple(form.value_of), form.nouns)
-    return _compiled(rf"(?<![\\\w])([\"']?)(?:final_?)?(?:{names})\1\s*:\s*([\"']?){said}\2\s*(?=[,}}\n])")
+    return _compiled(
+        rf"(?<![\\\w])([\"']?)(?:final_?)?(?:{names})\1\s*:\s*([\"']?){said}\2\s*(?=[,}}\n])"
+    )
 
 
 @cache

@@ -59,7 +59,9 @@ class TextCritic(Critic):
 
     class Options(BaseOptions):
         words: int = Field(
-            150, ge=0, description="Number of the training answers' commonest words that are features."
+            150,
+            ge=0,
+            description="Number of the training answers' commonest words that are features.",
         )
 
     options: Options
@@ -120,12 +122,17 @@ class TextCritic(Critic):
         return number_columns(used)
 
     def save(self, folder: Path) -> None:
-        arrays = {name: getattr(self.features, name) for name in _ARRAYS} | {"weights": self._weights}
+        arrays = {name: getattr(self.features, name) for name in _ARRAYS} | {
+            "weights": self._weights
+        }
         config: dict[str, Any] = {
-            "critic": self.name, "version": _VERSION, "kind": self.kind.name, "columns": list(self.kind.columns),
+            "critic": self.name, "version": _VERSION, "kind": self.kind.name,
+            "columns": list(self.kind.columns),
             "words": self.words, "bias": self._bias, "regularisation_C": self._strength,
         }  # fmt: skip
-        write_files(folder, arrays, config | {name: getattr(self.features, name) for name in _TEXT_FEATURES})
+        write_files(
+            folder, arrays, config | {name: getattr(self.features, name) for name in _TEXT_FEATURES}
+        )
 
     @classmethod
     def load(cls, folder: Path, kind: Kind, /, **options: Any) -> Self:
@@ -141,7 +148,10 @@ class TextCritic(Critic):
                         folder, f"it reads a column {name!r}, which the kind does not have"
                     )
         sizes = check_arrays(
-            folder / ARRAYS, arrays, {**_SHAPES, "weights": Array("float64", ("features",))}, CRITIC_ARTIFACT
+            folder / ARRAYS,
+            arrays,
+            {**_SHAPES, "weights": Array("float64", ("features",))},
+            CRITIC_ARTIFACT,
         )
         plain = sizes["common"] + sizes["numbers"]
         values = sum(map(len, settings.categories.values()))

@@ -185,7 +185,9 @@ def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     plain = pc.fill_null(column.cast(pa.string()), "")
     plain = pc.utf8_lower(pc.utf8_normalize(plain, form="NFKC"))
     plain = pc.replace_substring(plain, "’", "'")
-    plain = pc.utf8_trim(pc.replace_substring_regex(plain, r"[^\p{L}\p{M}\p{N}']+", " "), characters=" ")
+    plain = pc.utf8_trim(
+        pc.replace_substring_regex(plain, r"[^\p{L}\p{M}\p{N}']+", " "), characters=" "
+    )
     return pc.binary_join_element_wise("", plain, "", " ")
 
 
@@ -228,7 +230,9 @@ class TextFeatures:
         sources = tuple(name for name in kind.columns if name not in {*answers, *categories})
         answers = tuple(name for name in answers if name not in categories) or answers
         siblings = tuple(
-            name for name in SIBLINGS if not np.isnan(column_values(rows, name, rows.num_rows)).all()
+            name
+            for name in SIBLINGS
+            if not np.isnan(column_values(rows, name, rows.num_rows)).all()
         )
         answer = _answer_words(rows, answers)
         rarity = rarities([answer, *(ColumnWords(rows.column(name)) for name in sources)])
@@ -238,7 +242,9 @@ class TextFeatures:
         known = [column if len(column) else np.zeros(1) for column in known]
         deviation = np.array([column.std() for column in known])
         deviation[deviation < 1e-9] = 1.0
-        return replace(bare, mean=np.array([column.mean() for column in known]), deviation=deviation)
+        return replace(
+            bare, mean=np.array([column.mean() for column in known]), deviation=deviation
+        )
 
     def numbers(self, rows: pa.Table | pa.RecordBatch, answer: ColumnWords) -> Floats:
         """Return the numbers (rows, numbers); NaN for a missing one."""
@@ -286,7 +292,10 @@ class TextFeatures:
 
 def _categories(rows: pa.Table, kind: Kind) -> dict[str, list[str]]:
     """Return columns of two to `CATEGORIES` values, with these values."""
-    found = {name: sorted({str(value) for value in rows.column(name).to_pylist()}) for name in kind.columns}
+    found = {
+        name: sorted({str(value) for value in rows.column(name).to_pylist()})
+        for name in kind.columns
+    }
     return {name: values for name, values in found.items() if 1 < len(values) <= CATEGORIES}
 
 

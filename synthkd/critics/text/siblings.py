@@ -57,7 +57,9 @@ def _numbers(cosines: Floats, likelihood: Floats) -> Floats:
     weight = np.exp(likelihood) * others
     return np.stack(
         [
-            np.where(np.isnan(likelihood), np.nan, (likelihood > likelihood[:, None]).sum(1) / count),
+            np.where(
+                np.isnan(likelihood), np.nan, (likelihood > likelihood[:, None]).sum(1) / count
+            ),
             likelihood - likelihood.mean(),
             mean,
             np.where(others, cosines, -1).max(1),

@@ -53,9 +53,14 @@ def check_reference_arrays(path: Path, arrays: Arrays, vectors: Any) -> None:
         len(encoded) == (2 if vectors is not None else 0),
         "encoder_mean and encoder_axes: of another encoder",
     )
-    near, joined = sizes["axes"] if encoded else sizes["width"], sizes["width"] + sizes.get("axes", 0)
+    near, joined = (
+        sizes["axes"] if encoded else sizes["width"],
+        sizes["width"] + sizes.get("axes", 0),
+    )
     _require(path, sizes["near"] == near, "near: of another width than the vectors")
-    _require(path, sizes["vectors"] == sizes["words"] + 1, "word_vectors: as many as words, and one")
+    _require(
+        path, sizes["vectors"] == sizes["words"] + 1, "word_vectors: as many as words, and one"
+    )
     _check_places(path, arrays, sizes)
     _check_trees(path, arrays, sizes["nodes"])
     if set(arrays) & set(layers):
@@ -64,21 +69,28 @@ def check_reference_arrays(path: Path, arrays: Arrays, vectors: Any) -> None:
         for number in range(_LAYERS):
             shapes[f"scorer_w{number}"] = Array("float32", (widths[number], widths[number + 1]))
             shapes[f"scorer_b{number}"] = Array("float32", (widths[number + 1],))
-        check_arrays(path, {name: arrays[name] for name in layers if name in arrays}, shapes, CRITIC_ARTIFACT)
+        check_arrays(
+            path, {name: arrays[name] for name in layers if name in arrays}, shapes, CRITIC_ARTIFACT
+        )
 
 
 def _check_places(path: Path, arrays: Arrays, sizes: dict[str, int]) -> None:
     start = arrays["start"]
     whole = len(start) == sizes["distinct"] + 1 and start[0] == 0 and start[-1] == sizes["flat"]
-    _require(path, whole and bool((np.diff(start) > 0).all()), "start: not the beginnings of the phrases")
+    _require(
+        path, whole and bool((np.diff(start) > 0).all()), "start: not the beginnings of the phrases"
+    )
     for name in ("phrases", "words", "relations"):
         _require(path, bool((np.diff(arrays[name]) > 0).all()), f"{name}: not in order")
     for name, count in (
-        ("known", sizes["phrases"] + 1), ("flat", sizes["words"] + 1), ("relation", sizes["relations"] + 1),
+        ("known", sizes["phrases"] + 1), ("flat", sizes["words"] + 1), ("relation",
+        sizes["relations"] + 1),
         ("head", sizes["distinct"]), ("tail", sizes["distinct"]),
     ):  # fmt: skip
         _require(
-            path, not arrays[name].size or arrays[name].max() < count, f"{name}: a place that is not there"
+            path,
+            not arrays[name].size or arrays[name].max() < count,
+            f"{name}: a place that is not there",
         )
 
 
@@ -87,7 +99,9 @@ def _check_trees(path: Path, arrays: Arrays, nodes: int) -> None:
     inner = np.flatnonzero(arrays["trees_feature"] >= 0)
     for name in ("trees_left", "trees_right"):
         to = arrays[name][inner]
-        _require(path, bool(((to > inner) & (to < nodes)).all()), f"{name}: a way that does not end")
+        _require(
+            path, bool(((to > inner) & (to < nodes)).all()), f"{name}: a way that does not end"
+        )
     roots = arrays["trees_roots"]
     _require(path, not roots.size or roots.max() < nodes, "trees_roots: a place that is not there")
 

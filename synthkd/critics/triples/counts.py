@@ -51,7 +51,8 @@ class CountFeatures:
         phrases, relation, size = rows.phrases, rows.relation, self.n_relations
         head, tail = phrases.known[rows.head], phrases.known[rows.tail]
         keys = {
-            "r": relation, "h": head, "t": tail, "hr": head * size + relation, "tr": tail * size + relation,
+            "r": relation, "h": head, "t": tail, "hr": head * size + relation,
+            "tr": tail * size + relation,
             "ht": head * self.n_phrases + tail,
             "htr": (head * self.n_phrases + tail) * size + relation,
         }  # fmt: skip
@@ -75,7 +76,9 @@ class CountFeatures:
         count = {name: self.counts[name](found) for name, found in keys.items()}
         chance = (count["r"] + 1) / (self.rows + self.n_relations)
         found = {"relation": np.log(chance)}
-        found |= {f"n_{name}": np.log1p(count[name]) for name in ("h", "t", "hr", "tr", "ht", "ff", "ll")}
+        found |= {
+            f"n_{name}": np.log1p(count[name]) for name in ("h", "t", "hr", "tr", "ht", "ff", "ll")
+        }
         found |= self._turned(rows)
         for side in ("h", "t"):
             found[f"{side}_lift"] = _lift(count[f"{side}r"], count[side], chance, _PRIOR)
@@ -106,16 +109,25 @@ class CountFeatures:
         alone, with_relation = count[f"{side}_w"], count[f"{side}_wr"]
         return {
             f"{side}_length": np.bincount(row, minlength=len(rows)).astype(np.float64),
-            **_spread(row, _lift(with_relation, alone, chance[row], _PRIOR), len(rows), f"{side}_word_lift"),
+            **_spread(
+                row,
+                _lift(with_relation, alone, chance[row], _PRIOR),
+                len(rows),
+                f"{side}_word_lift",
+            ),
             **_spread(row, np.log1p(alone), len(rows), f"{side}_word"),
             **_spread(row, np.log1p(with_relation), len(rows), f"{side}_word_r"),
         }
 
-    def _pairs(self, rows: IndexedTriples, count: dict[str, Floats], chance: Floats) -> dict[str, Floats]:
+    def _pairs(
+        self, rows: IndexedTriples, count: dict[str, Floats], chance: Floats
+    ) -> dict[str, Floats]:
         n, size = len(rows), self.n_relations
         row, left, right = rows.phrases.pairs_of(rows.head, rows.tail)
         relation = rows.relation[row]
-        expected = (self.counts["h_w"](left) + 0.5) * (self.counts["t_w"](right) + 0.5) / max(self.rows, 1)
+        expected = (
+            (self.counts["h_w"](left) + 0.5) * (self.counts["t_w"](right) + 0.5) / max(self.rows, 1)
+        )
         in_relation = self.counts["h_wr"](left * size + relation) + 0.5
         in_relation *= (self.counts["t_wr"](right * size + relation) + 0.5) / (count["r"][row] + 1)
         same = np.bincount(row, (left == right) & (left < self.n_words - 1), n)
@@ -125,7 +137,9 @@ class CountFeatures:
             **_spread(row, np.log((count["abr"] + 1) / (in_relation + 1)), n, "pair_pmi_r"),
             **_spread(row, np.log1p(count["ab"]), n, "pair"),
             **_spread(row, np.log1p(count["abr"]), n, "pair_r"),
-            **_spread(row, _lift(count["abr"], count["ab"], chance[row], _PAIR_PRIOR), n, "pair_lift"),
+            **_spread(
+                row, _lift(count["abr"], count["ab"], chance[row], _PAIR_PRIOR), n, "pair_lift"
+            ),
             "shared": same / shorter,
         }
 

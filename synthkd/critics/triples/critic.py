@@ -38,7 +38,11 @@ from synthkd.critics.triples.training import (
     make_training_set,
 )
 from synthkd.critics.triples.trees import Trees
-from synthkd.critics.triples.vectors import EncoderVectors, load_named_phrase_encoder, load_phrase_encoder
+from synthkd.critics.triples.vectors import (
+    EncoderVectors,
+    load_named_phrase_encoder,
+    load_phrase_encoder,
+)
 from synthkd.encoders.reference import EncoderReference
 from synthkd.errors import CriticError, require_extra
 from synthkd.keys import content_hash
@@ -57,7 +61,9 @@ def cached_training_set(
     ``vectors``: the encoder's, if any.
     """
     encoder_content = None if vectors is None else vectors.content
-    key = content_hash([known, labelled.triples, list(labelled.groups), encoder_content, seed, hard])
+    key = content_hash(
+        [known, labelled.triples, list(labelled.groups), encoder_content, seed, hard]
+    )
     if key not in _LAST:
         _LAST.clear()
         encoder = None
@@ -68,8 +74,10 @@ def cached_training_set(
 
 
 _LICENCE_NOTE = (
-    "This critic holds hashes, counts and vectors that were made from its reference, and no text of it. The"
-    " reference's licence may cover them (share-alike for ConceptNet): settle that before sharing the critic."
+    "This critic holds hashes, counts and vectors that were made from its reference, and no text of"
+    " it. The"
+    " reference's licence may cover them (share-alike for ConceptNet): settle that before sharing"
+    " the critic."
 )
 #: Rows scored at a time.
 _SLICE = 2048
@@ -101,7 +109,8 @@ class KnowledgeBaseCritic(Critic):
         )
         embedder: str | None = Field(
             None,
-            description="Folder or hub name of an encoder for neighbours by meaning. Default: words alone.",
+            description="Folder or hub name of an encoder for neighbours by meaning. Default: words"
+            " alone.",
         )
         seed: int = Field(0, ge=0, description="Seed of negatives and models.")
         hard: float = Field(
@@ -120,7 +129,8 @@ class KnowledgeBaseCritic(Critic):
         missing = [column for column in COLUMNS if column not in kind.columns]
         if missing:
             raise CriticError(
-                f"the knowledge-base critic reads head, relation and tail; the kind {kind.name!r} has no {missing[0]!r}"
+                f"the knowledge-base critic reads head, relation and tail; the kind {kind.name!r}"
+                f" has no {missing[0]!r}"
             )
         self.reference = None if reference is None else str(reference)
         given = self.options
@@ -164,17 +174,24 @@ class KnowledgeBaseCritic(Critic):
         )
         self._scale(features, verdicts, weight, fold)
 
-    def _training_set(self, mine: LabelledTriples, labels: Labels) -> tuple[ReferenceTrainingSet, Scores]:
+    def _training_set(
+        self, mine: LabelledTriples, labels: Labels
+    ) -> tuple[ReferenceTrainingSet, Scores]:
         """Return the training set, and the features of the rows of `fit` (m, d)."""
         if self.reference is None:
             accepted = [triple for triple, label in zip(mine.triples, labels, strict=True) if label]
-            known, labelled = check_reference_size(distinct_triples(accepted), "the accepted rows"), mine
+            known, labelled = (
+                check_reference_size(distinct_triples(accepted), "the accepted rows"),
+                mine,
+            )
         else:
             known, labelled = (
                 check_reference_size(read_true_triples(Path(self.reference)), self.reference),
                 self._labelled or mine,
             )
-        place = {row: i for i, row in enumerate(zip(labelled.triples, labelled.groups, strict=True))}
+        place = {
+            row: i for i, row in enumerate(zip(labelled.triples, labelled.groups, strict=True))
+        }
         wanted = list(zip(mine.triples, mine.groups, strict=True))
         if any(row not in place for row in wanted):
             labelled, place = mine, {row: i for i, row in enumerate(wanted)}
@@ -204,7 +221,9 @@ class KnowledgeBaseCritic(Critic):
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
         if self._reference_features is None or self._trees is None:
             raise CriticError("this critic was not trained yet")
-        parts = [self._score(batch.slice(start, _SLICE)) for start in range(0, batch.num_rows, _SLICE)]
+        parts = [
+            self._score(batch.slice(start, _SLICE)) for start in range(0, batch.num_rows, _SLICE)
+        ]
         return np.concatenate(parts) if parts else np.zeros(0)
 
     def _score(self, rows: pa.RecordBatch | pa.Table) -> Scores:
@@ -226,7 +245,8 @@ class KnowledgeBaseCritic(Critic):
         config: dict[str, Any] = {
             "critic": self.name, "version": 1, "kind": self.kind.name, "columns": list(COLUMNS),
             "encoder": self._encoder_name(folder),
-            "known_triples": len(self._reference_features.rows), "folds": FOLDS, "hard": self.hard, "seed": self.seed,
+            "known_triples": len(self._reference_features.rows), "folds": FOLDS, "hard": self.hard,
+            "seed": self.seed,
             "slope": self._slope, "shift": self._shift,
             "note": self.note,
         }  # fmt: skip
@@ -240,7 +260,9 @@ class KnowledgeBaseCritic(Critic):
         given = options.get("encoder")
         if settings.encoder is not None:
             where = None if given is None else str(given)
-            critic._vectors, critic.embedder = load_named_phrase_encoder(settings.encoder, folder, where)
+            critic._vectors, critic.embedder = load_named_phrase_encoder(
+                settings.encoder, folder, where
+            )
         elif given is not None:
             raise CriticError(f"{folder}: it was trained without an encoder; leave `encoder` out")
         check_reference_arrays(folder / ARRAYS, arrays, critic._vectors)

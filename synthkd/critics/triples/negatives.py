@@ -38,7 +38,9 @@ class Similar:
         seed: Seed of the draw of phrases.
     """
 
-    def __init__(self, known: Sequence[Triple], vectors: Any, vocabulary: Vocabulary, seed: int = 0) -> None:
+    def __init__(
+        self, known: Sequence[Triple], vectors: Any, vocabulary: Vocabulary, seed: int = 0
+    ) -> None:
         self._vectors, self._vocabulary = vectors, vocabulary
         rng = np.random.default_rng(seed)
         self._pool: dict[int, tuple[list[str], Any]] = {}
@@ -52,7 +54,9 @@ class Similar:
     def of(cls, known: Sequence[Triple], seed: int = 0) -> Similar:
         """Find similar phrases by word vectors learned from the triples themselves."""
         vocabulary = Vocabulary.of(known)
-        return cls(known, WordVectors.learn(vocabulary, vocabulary.read(known), seed), vocabulary, seed)
+        return cls(
+            known, WordVectors.learn(vocabulary, vocabulary.read(known), seed), vocabulary, seed
+        )
 
     def __call__(self, phrase: str, slot: int) -> list[str]:
         found = self._memory.get((phrase, slot))
@@ -232,7 +236,12 @@ def write_negatives(
     true = check_reference_size(read_true_triples(positives), str(positives))
     others = read_true_triples(known) if known else []
     made = corrupt(
-        true, TrueTriples([*true, *others]), each, seed, similar=_similar(true, hard, seed), hard=hard
+        true,
+        TrueTriples([*true, *others]),
+        each,
+        seed,
+        similar=_similar(true, hard, seed),
+        hard=hard,
     )
     slots = dict(zip(made.triples, made.slot, strict=True))
     rows = [[*COLUMNS, "label", "made"]]

@@ -29,7 +29,10 @@ class Neighbours:
 
     def __init__(self, head: Floats, relation: Ints, tail: Floats, relations: int) -> None:
         self.sides = [
-            (np.ascontiguousarray(head[relation == r].T), np.ascontiguousarray(tail[relation == r].T))
+            (
+                np.ascontiguousarray(head[relation == r].T),
+                np.ascontiguousarray(tail[relation == r].T),
+            )
             for r in range(relations)
         ]
         self.sizes = np.array([heads.shape[1] + 1 for heads, _ in self.sides] + [1])
@@ -37,7 +40,9 @@ class Neighbours:
     def features(self, head: Floats, relation: Ints, tail: Floats) -> dict[str, Any]:
         """Return named features, (n,) each, of candidates (n, d), (n,), (n, d)."""
         parts = [
-            self._part(*(_padded(values[start : start + ROWS]) for values in (head, relation, tail)))
+            self._part(
+                *(_padded(values[start : start + ROWS]) for values in (head, relation, tail))
+            )
             for start in range(0, max(len(head), 1), ROWS)
         ]
         names = list(parts[0])
@@ -47,7 +52,10 @@ class Neighbours:
         n, size = len(head), len(self.sides) + 1
         density = {name: np.zeros((n, size)) for name in ("pair", "head", "tail")}
         nearest = np.zeros((n, size))
-        own = {name: np.zeros(n) for name in ("soft", "sharp", "both", "both5", "h_at", "t_at", "h", "t")}
+        own = {
+            name: np.zeros(n)
+            for name in ("soft", "sharp", "both", "both5", "h_at", "t_at", "h", "t")
+        }
         for r, (heads, tails) in enumerate(self.sides):
             if not heads.shape[1]:
                 continue

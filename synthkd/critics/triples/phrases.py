@@ -26,7 +26,9 @@ LONGEST = 24
 @lru_cache(maxsize=1 << 18)
 def phrase_hash(text: str) -> int:
     """Return the first 64 bits of blake2b as a signed integer."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
+    return int.from_bytes(
+        hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True
+    )
 
 
 def phrase_words(phrase: str) -> list[str]:
@@ -88,7 +90,9 @@ class Vocabulary:
         split = [phrase_words(text) for text in texts]
         flat = lookup(self.words, _hashes([word for found in split for word in found]))
         ends = np.cumsum([len(found) for found in split], dtype=np.int64)
-        return Phrases(texts, lookup(self.phrases, _hashes(texts)), np.concatenate([[0], ends]), flat)
+        return Phrases(
+            texts, lookup(self.phrases, _hashes(texts)), np.concatenate([[0], ends]), flat
+        )
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,9 @@ class IndexedTriples:
 
     def take(self, which: Any) -> IndexedTriples:
         """Return some of the rows."""
-        return IndexedTriples(self.head[which], self.relation[which], self.tail[which], self.phrases)
+        return IndexedTriples(
+            self.head[which], self.relation[which], self.tail[which], self.phrases
+        )
 
 
 def _within(lengths: Ints) -> Ints:

@@ -52,7 +52,9 @@ def read_true_triples(path: Path) -> list[Triple]:
         for table in read_tables(path, list(COLUMNS), also=_VERDICTS)
         for row in table.select([name for name in table.schema.names if name in _READ]).to_pylist()
     )
-    return distinct_triples(_whole(row, f"{path} row {number}") for number, row in enumerate(rows, 1))
+    return distinct_triples(
+        _whole(row, f"{path} row {number}") for number, row in enumerate(rows, 1)
+    )
 
 
 def check_reference_size(known: list[Triple], where: str) -> list[Triple]:
@@ -68,7 +70,9 @@ def triples_of(rows: pa.Table | pa.RecordBatch) -> list[Triple]:
     """Return candidates as triples; a missing part is an empty phrase."""
     missing = [column for column in COLUMNS if column not in rows.schema.names]
     if missing:
-        raise CriticError(f"the rows have no column {missing[0]!r}; the knowledge-base critic reads it")
+        raise CriticError(
+            f"the rows have no column {missing[0]!r}; the knowledge-base critic reads it"
+        )
     columns = (rows.column(name).to_pylist() for name in COLUMNS)
     return [(_text(h), _text(r), _text(t)) for h, r, t in zip(*columns, strict=True)]
 
@@ -77,7 +81,8 @@ def _whole(row: Mapping[str, Any], where: str) -> Triple:
     for column in _VERDICTS:
         if verdict_of(row.get(column)) in (REJECT, UNSURE):
             raise CriticError(
-                f"{where}: {column!r} is {row[column]!r}, but every row of this file counts as true; leave out those that are not"
+                f"{where}: {column!r} is {row[column]!r}, but every row of this file counts as"
+                " true; leave out those that are not"
             )
     found = [text_cell(row[column], where, column) or "" for column in COLUMNS]
     for column, text in zip(COLUMNS, found, strict=True):

@@ -29,7 +29,11 @@ class ReferenceModel:
 
     @classmethod
     def of(
-        cls, vocabulary: Vocabulary, rows: IndexedTriples, encoder: EncoderVectors | None, seed: int = 0
+        cls,
+        vocabulary: Vocabulary,
+        rows: IndexedTriples,
+        encoder: EncoderVectors | None,
+        seed: int = 0,
     ) -> ReferenceModel:
         """Train on some rows of the reference."""
         words = WordVectors.learn(vocabulary, rows, seed)
@@ -37,7 +41,9 @@ class ReferenceModel:
         if len(rows) < ENOUGH:
             return learned
         vectors, relations = learned.joined(rows.phrases), len(vocabulary.relations)
-        scorer = Scorer.learn(vectors[rows.head], rows.relation, vectors[rows.tail], relations, seed)
+        scorer = Scorer.learn(
+            vectors[rows.head], rows.relation, vectors[rows.tail], relations, seed
+        )
         return cls(words, encoder, scorer)
 
     def near(self, phrases: Phrases) -> Any:
@@ -54,7 +60,11 @@ class ReferenceFeatures:
     """Features of candidates from true triples (``rows``) and the models trained on them."""
 
     def __init__(
-        self, vocabulary: Vocabulary, rows: IndexedTriples, learned: ReferenceModel, near: Any = None
+        self,
+        vocabulary: Vocabulary,
+        rows: IndexedTriples,
+        learned: ReferenceModel,
+        near: Any = None,
     ) -> None:
         self.vocabulary, self.learned, self.rows = vocabulary, learned, rows
         self.counts = CountFeatures(vocabulary, rows)
@@ -85,7 +95,8 @@ class ReferenceFeatures:
         """Return named arrays for a critic's file: hashes, numbers and vectors, no text."""
         phrases, vocabulary, learned = self.rows.phrases, self.vocabulary, self.learned
         arrays: Arrays = {
-            "phrases": vocabulary.phrases, "words": vocabulary.words, "relations": vocabulary.relations,
+            "phrases": vocabulary.phrases, "words": vocabulary.words,
+            "relations": vocabulary.relations,
             "known": phrases.known, "start": phrases.start, "flat": phrases.flat,
             "head": self.rows.head, "relation": self.rows.relation, "tail": self.rows.tail,
             "word_vectors": learned.words.vectors, "near": self.near,
@@ -103,6 +114,8 @@ class ReferenceFeatures:
         encoder = None
         if "encoder_mean" in arrays:
             encoder = EncoderVectors(vectors, arrays["encoder_mean"], arrays["encoder_axes"])
-        scorer = Scorer.from_arrays(arrays, len(vocabulary.relations)) if "scorer_w0" in arrays else None
+        scorer = (
+            Scorer.from_arrays(arrays, len(vocabulary.relations)) if "scorer_w0" in arrays else None
+        )
         learned = ReferenceModel(WordVectors(arrays["word_vectors"]), encoder, scorer)
         return cls(vocabulary, rows, learned, arrays["near"].astype(np.float32))

@@ -32,7 +32,13 @@ class Scorer:
 
     @classmethod
     def learn(
-        cls, head: Floats, relation: Ints, tail: Floats, relations: int, seed: int = 0, epochs: int = EPOCHS
+        cls,
+        head: Floats,
+        relation: Ints,
+        tail: Floats,
+        relations: int,
+        seed: int = 0,
+        epochs: int = EPOCHS,
     ) -> Scorer:
         """Train on true triples: vectors (n, d), relations (n,), vectors (n, d)."""
         from sklearn.neural_network import MLPClassifier

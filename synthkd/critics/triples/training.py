@@ -66,13 +66,22 @@ def make_training_set(
     vocabulary = Vocabulary.of(reference)
     rows, folds = vocabulary.read(reference), _folds(reference, labelled, seed)
     once = len(reference) > _SHARE * MOST
-    learned = ReferenceModel.of(vocabulary, rows.take(folds < 0 if once else slice(None)), encoder, seed)
+    learned = ReferenceModel.of(
+        vocabulary, rows.take(folds < 0 if once else slice(None)), encoder, seed
+    )
     near = learned.near(rows.phrases)
     similar = Similar(reference, encoder or learned.words, vocabulary, seed) if hard else None
     generator = _Generator(
-        TrueTriples(reference), {normal_triple(triple) for triple in labelled.triples}, similar, hard
+        TrueTriples(reference),
+        {normal_triple(triple) for triple in labelled.triples},
+        similar,
+        hard,
     )
-    where, labelled_features, parts = _labelled_folds(labelled), np.zeros((len(labelled.triples), 0)), []
+    where, labelled_features, parts = (
+        _labelled_folds(labelled),
+        np.zeros((len(labelled.triples), 0)),
+        [],
+    )
     for fold in range(FOLDS):
         inside, here = folds == fold, np.flatnonzero(where == fold)
         generated, labels = generator.rows(
@@ -82,8 +91,12 @@ def make_training_set(
             continue
         rest = rows.take(~inside)
         seen = learned if once else ReferenceModel.of(vocabulary, rest, encoder, seed)
-        evidence = ReferenceFeatures(vocabulary, rest, seen, near if once or encoder is not None else None)
-        features = evidence.features(vocabulary.read([*generated, *(labelled.triples[i] for i in here)]))
+        evidence = ReferenceFeatures(
+            vocabulary, rest, seen, near if once or encoder is not None else None
+        )
+        features = evidence.features(
+            vocabulary.read([*generated, *(labelled.triples[i] for i in here)])
+        )
         if not labelled_features.shape[1]:
             labelled_features = np.zeros((len(where), features.shape[1]))
         labelled_features[here] = features[len(generated) :]
@@ -108,7 +121,8 @@ class _Generator:
             positives, self.known, NEGATIVES, seed, similar=self.similar, hard=self.hard
         ).triples
         plain, false = (
-            [t for t in some if normal_triple(t) not in self.labelled] for some in (positives, generated)
+            [t for t in some if normal_triple(t) not in self.labelled]
+            for some in (positives, generated)
         )
         return plain + false, np.arange(len(plain) + len(false)) < len(plain)
 

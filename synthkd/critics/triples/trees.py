@@ -31,7 +31,9 @@ class Trees:
     baseline: float
 
     @classmethod
-    def grow(cls, features: Floats, labels: Any, weights: Floats, seed: int = 0, rounds: int = 250) -> Trees:
+    def grow(
+        cls, features: Floats, labels: Any, weights: Floats, seed: int = 0, rounds: int = 250
+    ) -> Trees:
         """Fit on features (n, d) without NaN.
 
         Features are binned here: scikit-learn bins weighted rows so slowly that it takes longer
@@ -42,7 +44,8 @@ class Trees:
         edges = [_edges(values) for values in features.T]
         binned = _binned(features, edges)
         model = HistGradientBoostingClassifier(
-            max_iter=rounds, learning_rate=0.06, max_leaf_nodes=15, l2_regularization=3.0, max_features=0.5,
+            max_iter=rounds, learning_rate=0.06, max_leaf_nodes=15, l2_regularization=3.0,
+            max_features=0.5,
             early_stopping=False, random_state=seed,
         ).fit(binned, labels, weights)  # fmt: skip
         trees = cls._from(model)
@@ -134,5 +137,6 @@ def _edges(values: Floats) -> Floats:
 def _binned(features: Floats, edges: list[Floats]) -> Floats:
     """Return the bin of each value."""
     return np.stack(
-        [np.searchsorted(edge, values) for edge, values in zip(edges, features.T, strict=True)], axis=1
+        [np.searchsorted(edge, values) for edge, values in zip(edges, features.T, strict=True)],
+        axis=1,
     ).astype(np.float64)

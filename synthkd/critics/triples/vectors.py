@@ -42,13 +42,19 @@ class WordVectors:
         words = len(vocabulary.words) + 1
         word, context = _cooccurrences(rows, words, len(vocabulary.relations) + 1)
         names, context = np.unique(context, return_inverse=True)
-        counts = coo_matrix((np.ones(len(word)), (word, context)), (words, len(names))).tocsr().tocoo()
+        counts = (
+            coo_matrix((np.ones(len(word)), (word, context)), (words, len(names))).tocsr().tocoo()
+        )
         matrix = _ppmi(counts)
         size = min(SIZE, min(matrix.shape) - 1)
         left, strength, _ = randomized_svd(matrix, size, n_iter=4, random_state=seed)
         met = np.bincount(word, minlength=words)
         rarity = np.log(1 + len(rows) / (1 + met / 4)).clip(0.3)
-        return cls(np.ascontiguousarray(_unit(left * np.sqrt(strength)) * rarity[:, None], dtype=np.float32))
+        return cls(
+            np.ascontiguousarray(
+                _unit(left * np.sqrt(strength)) * rarity[:, None], dtype=np.float32
+            )
+        )
 
     def of(self, phrases: Phrases) -> Floats:
         """Return unit vectors (phrases, d): sums over the words."""
@@ -87,7 +93,9 @@ def load_phrase_encoder(name: str) -> Any:
     return FrozenEncoder.load(name, MAX_TOKENS)
 
 
-def load_named_phrase_encoder(encoder: EncoderReference, folder: Path, given: str | None) -> tuple[Any, str]:
+def load_named_phrase_encoder(
+    encoder: EncoderReference, folder: Path, given: str | None
+) -> tuple[Any, str]:
     """Load the encoder that a critic's folder names; return it and its place."""
     from synthkd.encoders import load as models
     from synthkd.encoders.device import pick_device
@@ -116,7 +124,9 @@ def _cooccurrences(rows: IndexedTriples, words: int, relations: int) -> tuple[In
         row, one, other = phrases.pairs_of(which, which)
         differ = one != other
         found.append((one[differ], other[differ]))
-    return np.concatenate([word for word, _ in found]), np.concatenate([context for _, context in found])
+    return np.concatenate([word for word, _ in found]), np.concatenate(
+        [context for _, context in found]
+    )
 
 
 def _ppmi(counts: Any) -> Any:

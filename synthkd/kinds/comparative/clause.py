@@ -2,8 +2,8 @@
 
     [Compared to cats,] [elephants] [are] [typically] [much] heavier [than cats]
 
-Parts in brackets may be missing, since the prompt has them: the clause continues *Compared to RIGHT, LEFT
-are*.
+Parts in brackets may be missing, since the prompt has them: the clause continues *Compared to
+RIGHT, LEFT are*.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ class Clause:
     third: str = ""
 
 
-def read_clause(text: str, left: str, right: str, asked: str = "", given: str = "are") -> Clause | Malformed:
+def read_clause(
+    text: str, left: str, right: str, asked: str = "", given: str = "are"
+) -> Clause | Malformed:
     """Read the comparison of a line.
 
     Args:
@@ -70,7 +72,9 @@ def read_clause(text: str, left: str, right: str, asked: str = "", given: str = 
         return Malformed("no_text")
     reader = _Reader(tokens, left, right, given)
     found = reader.read()
-    if asked and (not reader.named or (isinstance(found, Malformed) and found.reason == "no_comparative")):
+    if asked and (
+        not reader.named or (isinstance(found, Malformed) and found.reason == "no_comparative")
+    ):
         return reader.answer(asked)
     return found
 
@@ -108,7 +112,8 @@ class _Reader:
         if isinstance(tail, Malformed):
             return tail
         return Clause(
-            subject, words, meant, self._auxiliary(words), self.words["adverb"], self.words["quantifier"], self.third
+            subject, words, meant, self._auxiliary(words), self.words["adverb"],
+            self.words["quantifier"], self.third
         )  # fmt: skip
 
     def answer(self, asked: str) -> Clause | Malformed:
@@ -121,7 +126,12 @@ class _Reader:
             self.at += 2
         else:
             first = self._name()
-        if meant is not None and first and self._ends(self.at) and self._word() not in ("and", "or", "as"):
+        if (
+            meant is not None
+            and first
+            and self._ends(self.at)
+            and self._word() not in ("and", "or", "as")
+        ):
             return Clause(first, asked, meant, "are")
         named = [side for side in self.names if self._occurs(side)]
         if meant is None or len(named) != 1:
@@ -278,7 +288,9 @@ class _Reader:
         """Read *than cats* or *compared to cats*: the other thing, or a third."""
         rest = self.tokens[self.at :]
         for i, word in enumerate(rest):
-            if word == "than" or (word == "compared" and rest[i + 1 : i + 2] and rest[i + 1] in _WITH):
+            if word == "than" or (
+                word == "compared" and rest[i + 1 : i + 2] and rest[i + 1] in _WITH
+            ):
                 self.at += i + (1 if word == "than" else 2)
                 break
         else:
@@ -290,7 +302,9 @@ class _Reader:
         if side == subject:
             return Malformed("self", " ".join(self.tokens[begin : begin + 6]))
         if side is None and self._word() not in PRONOUNS | {None, "one", "other", "others"}:
-            end = next((i for i in range(self.at, len(self.tokens)) if self._ends(i)), len(self.tokens))
+            end = next(
+                (i for i in range(self.at, len(self.tokens)) if self._ends(i)), len(self.tokens)
+            )
             self.third = " ".join(self.tokens[self.at : min(end, self.at + 6)])
         return None
 

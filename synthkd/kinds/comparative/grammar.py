@@ -21,18 +21,22 @@ QUANTIFIERS = ("much", "far", "slightly")
 SINGULAR = {"are": "is", "have": "has", "need": "needs", "were": "was", "tend to be": "tends to be"}
 
 _AUX = {
-    **dict.fromkeys(("are", "is", "'re", "be", "become", "seem", "appear", "look", "feel", "get"), "are"),
+    **dict.fromkeys(
+        ("are", "is", "'re", "be", "become", "seem", "appear", "look", "feel", "get"), "are"
+    ),
     **dict.fromkeys(("were", "was"), "were"),
     **dict.fromkeys(("have", "has", "possess", "contain", "offer", "provide"), "have"),
     **dict.fromkeys(("need", "needs", "require", "requires"), "need"),
     **{word: word for word in word_set("can could may might would will should must do does")},
 }
 _ADVERBS = word_set(
-    "typically usually generally often normally always commonly mostly frequently sometimes probably ordinarily likely "
+    "typically usually generally often normally always commonly mostly frequently sometimes"
+    " probably ordinarily likely "
     "naturally also overall traditionally certainly clearly definitely actually really"
 )
 _QUANTIFIERS = word_set(
-    "much far slightly significantly considerably somewhat substantially vastly greatly way even marginally noticeably "
+    "much far slightly significantly considerably somewhat substantially vastly greatly way even"
+    " marginally noticeably "
     "notably relatively many dramatically markedly immensely infinitely comparatively"
 )
 _SEVERAL = {
@@ -42,13 +46,15 @@ _SEVERAL = {
     ("a", "little"): ("quantifier", "a little"), ("a", "little", "bit"): ("quantifier", "a little bit"), ("quite", "a", "bit"): ("quantifier", "quite a bit"),
 }  # fmt: skip
 NEGATIONS = word_set(
-    "not never no nor neither rarely seldom hardly cannot isn't aren't can't don't doesn't won't barely"
+    "not never no nor neither rarely seldom hardly cannot isn't aren't can't don't doesn't won't"
+    " barely"
 )
 PRONOUNS = word_set("they it these those this")
 ARTICLES = word_set("a an the most many some all any those that of")
 #: Words that end a comparison.
 STOPS = word_set(
-    "than and but or because since while whereas which that who due when if so as compared although though"
+    "than and but or because since while whereas which that who due when if so as compared although"
+    " though"
 )
 #: Words behind an adjective that narrow its meaning: *easier to carry*, *better at swimming*.
 PREPOSITIONS = word_set("to at for of with against")

@@ -1,8 +1,9 @@
-"""The kind `comparative`: which of two things is more, and on which axis (Howard et al. 2023, arXiv 2305.04978).
+"""The kind `comparative`: which of two things is more, and on which axis (Howard et al. 2023, arXiv
+2305.04978).
 
-The teacher continues *Compared to cats, elephants are*, or answers a question. *Heavier* and *lighter*
-are one axis; equal claims are one claim, whatever their order and words. Completions about an unordered
-pair and an axis vote on which of the two is more.
+The teacher continues *Compared to cats, elephants are*, or answers a question. *Heavier* and
+*lighter* are one axis; equal claims are one claim, whatever their order and words. Completions
+about an unordered pair and an axis vote on which of the two is more.
 """
 
 from __future__ import annotations
@@ -85,7 +86,9 @@ class ComparativeKind(Kind):
         )
         swap: bool = Field(False, description="Ask about each pair in both orders.")
         adverbs: tuple[str, ...] = Field(ADVERBS, description="Adverbs of constrained decoding.")
-        quantifiers: tuple[str, ...] = Field(QUANTIFIERS, description="Quantifiers of constrained decoding.")
+        quantifiers: tuple[str, ...] = Field(
+            QUANTIFIERS, description="Quantifiers of constrained decoding."
+        )
         comparatives: tuple[str, ...] | None = Field(
             None, description="Comparatives of constrained decoding. Default: the lexicon's."
         )
@@ -107,7 +110,9 @@ class ComparativeKind(Kind):
         def _are_comparatives(cls, words: tuple[str, ...]) -> tuple[str, ...]:
             for word in words:
                 if meaning(word) is None:
-                    raise ValueError(f"{word!r} is no comparative, such as 'heavier' or 'more expensive'")
+                    raise ValueError(
+                        f"{word!r} is no comparative, such as 'heavier' or 'more expensive'"
+                    )
             return words
 
     options: Options
@@ -154,8 +159,8 @@ class ComparativeKind(Kind):
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
         """Add plurals, names with articles, and the auxiliary.
 
-        Examples also get their claim, and their two names in a drawn order, so that the answer is not
-        always the first.
+        Examples also get their claim, and their two names in a drawn order, so that the answer is
+        not always the first.
         """
         shown = []
         for example in examples:
@@ -163,14 +168,17 @@ class ComparativeKind(Kind):
             one, other = rng.sample([named["left_a"], named["right_a"]], 2)
             said = example.get("said") or " ".join(self._said(example))
             sentence = self.verbalize(example)
-            shown.append({**named, "said": said, "sentence": sentence, "one_a": one, "other_a": other})
+            shown.append(
+                {**named, "said": said, "sentence": sentence, "one_a": one, "other_a": other}
+            )
         return {"claims": self.claims, **self._named(row), "examples": shown}
 
     def _named(self, row: Row) -> dict[str, Any]:
         left, right = str(row["left"]), str(row["right"])
         auxiliary = str(row.get("auxiliary") or "are")
         return {
-            "left_plural": plural(left), "right_plural": plural(right), "left_a": with_article(left),
+            "left_plural": plural(left), "right_plural": plural(right),
+            "left_a": with_article(left),
             "right_a": with_article(right), "comparative": "", **row,
             "auxiliary": "" if self.auxiliaries else _agreeing(auxiliary, left),
         }  # fmt: skip
@@ -201,12 +209,16 @@ class ComparativeKind(Kind):
         return clause if isinstance(clause, Malformed) else _candidate(clause, left, right)
 
     def question(self, candidate: Row) -> dict[str, Any]:
-        """Return the pair, with an auxiliary other than *are*, and with the comparative of a question."""
+        """Return the pair, with an auxiliary other than *are*, and with the comparative of a
+        question.
+        """
         asked = super().question(candidate)
         auxiliary = str(candidate.get("auxiliary") or "")
         if auxiliary and auxiliary != "are" and not self.auxiliaries:
             asked["auxiliary"] = auxiliary
-        return {**asked, "comparative": str(candidate["comparative"] or "")} if self.asked else asked
+        return (
+            {**asked, "comparative": str(candidate["comparative"] or "")} if self.asked else asked
+        )
 
     def completion(self, candidates: Sequence[Row], row: Row) -> str:
         """Write the continuation of *Compared to RIGHT, LEFT are*, or the answer to a question."""
@@ -217,10 +229,15 @@ class ComparativeKind(Kind):
 
     def verbalize(self, candidate: Row) -> str:
         left, right = str(candidate["left"]), str(candidate["right"])
-        return f"Compared to {plural(right)}, {' '.join([plural(left), *self._said(candidate, left)])}."
+        return (
+            f"Compared to {plural(right)},"
+            f" {' '.join([plural(left), *self._said(candidate, left)])}."
+        )
 
     def _said(self, candidate: Row, left: str = "") -> list[str]:
-        """Return the words of a claim: auxiliary (with ``left``), adverb, quantifier and comparative."""
+        """Return the words of a claim: auxiliary (with ``left``), adverb, quantifier and
+        comparative.
+        """
         words = [str(candidate.get(name) or "") for name in ("adverb", "quantifier", "comparative")]
         if left:
             words.insert(0, _agreeing(_auxiliary(candidate), left))

@@ -1,7 +1,7 @@
 """Lexicon of comparatives: the axis and the direction of each.
 
-Antonyms share an axis: *heavier* is more mass, *lighter* less. An adjective that is not listed has an
-axis of its own, named by its plain form.
+Antonyms share an axis: *heavier* is more mass, *lighter* less. An adjective that is not listed has
+an axis of its own, named by its plain form.
 """
 
 from __future__ import annotations
@@ -79,24 +79,33 @@ portability: portable |
 """
 #: Plain adjectives graded by -er that have an axis of their own.
 _OTHERS = (
-    "bitter bouncy bushy calm chewy cloudy creamy crisp crunchy curly cute dusty elastic fair fancy flat fluffy foggy "
-    "fresh funny fuzzy glossy grainy great greasy green grey hungry icy juicy kind leafy loose lovely lumpy messy muddy neat "
-    "oily pale proud puffy pure rainy raw red ripe round rusty salty sandy scary shiny silky sleepy slimy slippery smelly "
-    "snowy sour spiky spongy starchy steep sticky stormy straight strange stretchy sunny sweet tender tidy tight wavy white wild "
+    "bitter bouncy bushy calm chewy cloudy creamy crisp crunchy curly cute dusty elastic fair fancy"
+    " flat fluffy foggy "
+    "fresh funny fuzzy glossy grainy great greasy green grey hungry icy juicy kind leafy loose"
+    " lovely lumpy messy muddy neat "
+    "oily pale proud puffy pure rainy raw red ripe round rusty salty sandy scary shiny silky sleepy"
+    " slimy slippery smelly "
+    "snowy sour spiky spongy starchy steep sticky stormy straight strange stretchy sunny sweet"
+    " tender tidy tight wavy white wild "
     "windy wise black blue brown yellow busy nice stinky strict thirsty"
 )  # fmt: skip
 _IRREGULAR = {
-    "better": "good", "worse": "bad", "farther": "far", "further": "far", "elder": "old", "longer-lived": "long-lived",
+    "better": "good", "worse": "bad", "farther": "far", "further": "far", "elder": "old",
+    "longer-lived": "long-lived",
     "shorter-lived": "short-lived", "lighter-weight": "lightweight",
 }  # fmt: skip
 #: Adjectives of two syllables without a final y that are graded by -er.
 _ER = word_set("narrow shallow gentle simple clever quiet little tender bitter hollow humble")
 #: Words in -er that are not comparatives.
 STOP = word_set(
-    "other another water after over under ever never rather whether either neither together per her their there number "
-    "paper power order matter letter winter summer river finger flower tiger spider weather leather rubber silver copper butter "
-    "sugar meter liter former latter inner outer upper lower-case proper super eager somber bitter tender clever slender "
-    "sober sinister meager user owner maker leader member master monster mother father brother sister")  # fmt: skip
+    "other another water after over under ever never rather whether either neither together per her"
+    " their there number "
+    "paper power order matter letter winter summer river finger flower tiger spider weather leather"
+    " rubber silver copper butter "
+    "sugar meter liter former latter inner outer upper lower-case proper super eager somber bitter"
+    " tender clever slender "
+    "sober sinister meager user owner maker leader member master monster mother father brother"
+    " sister")  # fmt: skip
 #: Axes of verbs with more, less, longer …
 VERBS = {
     "weigh": "mass",
@@ -177,7 +186,9 @@ def _with_er(adjective: str) -> str:
 
 
 _FORMS = _IRREGULAR | {
-    _with_er(word): word for word in ADJECTIVES if _is_short(word) and word not in ("good", "bad", "far")
+    _with_er(word): word
+    for word in ADJECTIVES
+    if _is_short(word) and word not in ("good", "bad", "far")
 }
 #: Comparatives of one word in the lexicon.
 KNOWN = frozenset(_FORMS)

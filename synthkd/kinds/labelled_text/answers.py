@@ -125,7 +125,9 @@ def _named(header: re.Match[str], label: str) -> str:
 
 
 def clean_text(text: str, asked: str) -> str:
-    """Return a text without list mark, ``Message:``, label, emphasis and quotes, with single spaces."""
+    """Return a text without list mark, ``Message:``, label, emphasis and quotes, with single
+    spaces.
+    """
     text = _spaced(text)
     for _ in range(3):
         before = text
@@ -138,7 +140,13 @@ def clean_text(text: str, asked: str) -> str:
 def _without_label(text: str, form: str) -> str:
     """Remove ``refund:`` before a text, and ``[refund]`` or ``(refund)`` at either end."""
     head, colon, rest = text.partition(":")
-    if colon and rest.strip() and form and len(head) < 3 * len(form) + 8 and label_form(head) == form:
+    if (
+        colon
+        and rest.strip()
+        and form
+        and len(head) < 3 * len(form) + 8
+        and label_form(head) == form
+    ):
         return rest
     for opening, closing in ("[]", "()"):
         if text.endswith(closing) and form and label_form(text[text.rfind(opening) :]) == form:

@@ -1,7 +1,8 @@
-"""The kind `labelled_text`: texts of a class, to train classifiers (Di Palo et al. 2024, arXiv 2411.05045).
+"""The kind `labelled_text`: texts of a class, to train classifiers (Di Palo et al. 2024, arXiv
+2411.05045).
 
-The taxonomy gives the classes; a teacher writes texts for each, in styles and lengths that are crossed or
-drawn, with a class that the text must not be mistaken for.
+The taxonomy gives the classes; a teacher writes texts for each, in styles and lengths that are
+crossed or drawn, with a class that the text must not be mistaken for.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ class LabelledTextKind(Kind):
     details: Mapping[str, str]  # type: ignore[misc]
 
     class Options(BaseOptions):
-        taxonomy: Any = Field(None, description="The classes: a list, a mapping to descriptions, or a file.")
+        taxonomy: Any = Field(
+            None, description="The classes: a list, a mapping to descriptions, or a file."
+        )
         real: Any = Field(
             None,
             description="Rows that people wrote: few-shot examples, and rows that near-duplicates are"
@@ -76,9 +79,13 @@ class LabelledTextKind(Kind):
             le=_MOST,
             description="Combinations of each class that are drawn. Default: all.",
         )
-        contrast_shots: int = Field(1, ge=0, description="Real rows of the contrast class in a prompt.")
+        contrast_shots: int = Field(
+            1, ge=0, description="Real rows of the contrast class in a prompt."
+        )
         texts: int = Field(
-            10, ge=1, description="Texts per answer that the template `labelled_text/json-list` asks for."
+            10,
+            ge=1,
+            description="Texts per answer that the template `labelled_text/json-list` asks for.",
         )
         zero_shot: bool = Field(False, description="With `real`, allow classes without a real row.")
         several: bool = Field(False, description="Read all texts of an answer.")
@@ -123,7 +130,9 @@ class LabelledTextKind(Kind):
         if kind.evaluation and not named:
             raise ValueError("evaluation: the recipe's `rules` leave out `contaminated`; add it")
         if recipe.rules is not None and named and not kind.evaluation:
-            raise ValueError("rule 'contaminated': name the evaluation set in `kind.options.evaluation`")
+            raise ValueError(
+                "rule 'contaminated': name the evaluation set in `kind.options.evaluation`"
+            )
         return kind
 
     @property
@@ -131,7 +140,9 @@ class LabelledTextKind(Kind):
         return ("text",)
 
     def expand(self, row: Row) -> list[dict[str, Any]]:
-        """Expand a class to its combinations of axes and contrast classes; the row's own values stay."""
+        """Expand a class to its combinations of axes and contrast classes; the row's own values
+        stay.
+        """
         label = str(row.get("label") or "")
         free = [name for name, values in self.axes.items() if values and not row.get(name)]
         # A constant of the draws: another word would give every recipe other combinations.
@@ -179,13 +190,18 @@ class LabelledTextKind(Kind):
             label = str(row.get("label") or "")
             if self.taxonomy is not None and label not in self.taxonomy.classes:
                 raise KindError(
-                    f"few-shot row {number}: the taxonomy has no class {label!r}{self.taxonomy.hint(label)}"
+                    f"few-shot row {number}: the taxonomy has no class"
+                    f" {label!r}{self.taxonomy.hint(label)}"
                 )
-        self._refuse([(str(row.get("text") or ""), f"few-shot row {i}") for i, row in enumerate(rows, 1)])
+        self._refuse(
+            [(str(row.get("text") or ""), f"few-shot row {i}") for i, row in enumerate(rows, 1)]
+        )
 
     def _refuse(self, rows: Sequence[tuple[str, str]]) -> None:
         held = {normal_text(row.text): row for row in self.evaluation}
-        found = [(text, place, held[form]) for text, place in rows if (form := normal_text(text)) in held]
+        found = [
+            (text, place, held[form]) for text, place in rows if (form := normal_text(text)) in held
+        ]
         if found:
             shown = "; ".join(
                 f"{place} {text[:60]!r} is {other.place}" for text, place, other in found[:_NAMED]
@@ -196,7 +212,9 @@ class LabelledTextKind(Kind):
             )
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
-        """Add descriptions, all labels, the axes ("" without a value) and real rows of the contrast class."""
+        """Add descriptions, all labels, the axes ("" without a value) and real rows of the contrast
+        class.
+        """
         other = str(row.get(CONTRAST) or "")
         pool = self._pools.get(other, [])
         return {
@@ -221,10 +239,14 @@ class LabelledTextKind(Kind):
         if isinstance(found, Malformed):
             return found
         details = {name: str(row.get(name) or "") for name in self.details}
-        return [{"text": one.text, "label": self._label(one.label, asked), **details} for one in found]
+        return [
+            {"text": one.text, "label": self._label(one.label, asked), **details} for one in found
+        ]
 
     def _label(self, said: str, asked: str) -> str:
-        """Return the teacher's label as the taxonomy writes it; the rule `label_known` rejects others."""
+        """Return the teacher's label as the taxonomy writes it; the rule `label_known` rejects
+        others.
+        """
         if not said:
             return asked
         return (self.taxonomy.find(said) if self.taxonomy else None) or said
@@ -235,7 +257,9 @@ class LabelledTextKind(Kind):
         return {**super().question(candidate), **axes}
 
     def completion(self, candidates: Sequence[Row], row: Row) -> str:
-        """Write a text per line; as JSON or with a label if `read_text_answers` would change a text."""
+        """Write a text per line; as JSON or with a label if `read_text_answers` would change a
+        text.
+        """
         asked, texts = str(row["label"]), [str(one["text"] or "") for one in candidates]
         plain = " " + "\n".join(texts)
         found = read_text_answers(plain, asked, self.several)
@@ -266,7 +290,9 @@ class LabelledTextKind(Kind):
 def _axes(given: Any) -> dict[str, list[str]]:
     """Return the names of axes with their values; a list of names takes the values from the inputs."""
     if isinstance(given, str) or not isinstance(given, Mapping | Sequence):
-        raise ValueError(f"axes: a list of names, or names with their values, is needed, not {given!r}")
+        raise ValueError(
+            f"axes: a list of names, or names with their values, is needed, not {given!r}"
+        )
     if not isinstance(given, Mapping):
         return {str(name): [] for name in given}
     for name, values in given.items():

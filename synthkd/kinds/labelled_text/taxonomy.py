@@ -33,7 +33,8 @@ class Taxonomy:
         classes: The classes by label.
 
     Raises:
-        KindError: There are fewer than two classes, a label is empty, or two labels differ in case or
+        KindError: There are fewer than two classes, a label is empty, or two labels differ in case
+            or
             punctuation only.
     """
 
@@ -47,18 +48,25 @@ class Taxonomy:
             if form in self._forms:
                 before = self._forms[form]
                 how = "stands twice" if before == one.label else f"reads the same as {before!r}"
-                raise KindError(f"{source} row {number}: the class {one.label!r} {how}; leave one out")
+                raise KindError(
+                    f"{source} row {number}: the class {one.label!r} {how}; leave one out"
+                )
             self.classes[one.label] = one
             self._forms[form] = one.label
         if not self.classes:
-            raise KindError(f"{source}: no classes in it; give each a row with `label` and `description`")
+            raise KindError(
+                f"{source}: no classes in it; give each a row with `label` and `description`"
+            )
         if len(self.classes) == 1:
-            raise KindError(f"{source}: {self.labels[0]!r} is the only class; two are needed to tell apart")
+            raise KindError(
+                f"{source}: {self.labels[0]!r} is the only class; two are needed to tell apart"
+            )
         for one in self.classes.values():
             for other in one.near:
                 if other not in self.classes:
                     raise KindError(
-                        f"{source}: {one.label!r} is near {other!r}, which is no class{self.hint(other)}"
+                        f"{source}: {one.label!r} is near {other!r}, which is no"
+                        f" class{self.hint(other)}"
                     )
 
     @property
@@ -67,19 +75,24 @@ class Taxonomy:
         return list(self.classes)
 
     def find(self, said: str) -> str | None:
-        """Return the label as the taxonomy writes it, whatever its case and punctuation; None if unknown."""
+        """Return the label as the taxonomy writes it, whatever its case and punctuation; None if
+        unknown.
+        """
         return said if said in self.classes else self._forms.get(label_form(said))
 
     def hint(self, said: str) -> str:
         """Return the part of an error message that names the nearest label."""
         if len(self.classes) > 2 * _NAMED:
             return (
-                nearest(said, self.labels).split(" (known")[0] or f" ({len(self.classes)} classes are known)"
+                nearest(said, self.labels).split(" (known")[0]
+                or f" ({len(self.classes)} classes are known)"
             )
         return nearest(said, self.labels)
 
     def others(self, label: str) -> list[str]:
-        """Return the labels of classes to contrast a class with: its ``near`` classes, or all others."""
+        """Return the labels of classes to contrast a class with: its ``near`` classes, or all
+        others.
+        """
         near = self.classes[label].near if label in self.classes else ()
         return [each for each in near or self.labels if each != label]
 
@@ -93,7 +106,8 @@ def read_taxonomy(given: Any, resolve: Resolve) -> Taxonomy | None:
     """Read a taxonomy.
 
     Args:
-        given: A file (YAML, CSV, JSONL, Parquet), ``{path, label}`` with the column of its labels, a
+        given: A file (YAML, CSV, JSONL, Parquet), ``{path, label}`` with the column of its labels,
+            a
             list of rows or labels, or a mapping of labels to descriptions.
         resolve: Resolves paths of the recipe.
     """
@@ -103,7 +117,10 @@ def read_taxonomy(given: Any, resolve: Resolve) -> Taxonomy | None:
         column = str(given.get("label", "label"))
         path = resolve(str(given["path"]))
         return Taxonomy(
-            [_class(row, str(given["path"]), n, column) for n, row in enumerate(read_all_rows(path), 1)],
+            [
+                _class(row, str(given["path"]), n, column)
+                for n, row in enumerate(read_all_rows(path), 1)
+            ],
             str(given["path"]),
         )
     if isinstance(given, str):
@@ -164,7 +181,11 @@ def read_source_texts(given: Any, resolve: Resolve, option: str) -> list[SourceT
     found: list[SourceText] = []
     for one in given if isinstance(given, list) else [given] if given else []:
         part = {"path": one} if isinstance(one, str) else one
-        if not isinstance(part, Mapping) or not set(part) <= {"path", "text", "label"} or "path" not in part:
+        if (
+            not isinstance(part, Mapping)
+            or not set(part) <= {"path", "text", "label"}
+            or "path" not in part
+        ):
             raise ValueError(f"{option}: a path is needed, or {{path, text, label}}, not {one!r}")
         column, label, path = (
             str(part.get("text", "text")),
@@ -191,12 +212,15 @@ def check_source_texts(taxonomy: Taxonomy, real: Sequence[SourceText], zero_shot
     """Check real rows against the taxonomy.
 
     Raises:
-        KindError: A row has an unknown label or no text, or a class has no row and ``zero_shot`` is not
+        KindError: A row has an unknown label or no text, or a class has no row and ``zero_shot`` is
+            not
             set.
     """
     for row in real:
         if row.label not in taxonomy.classes:
-            raise KindError(f"{row.place}: the taxonomy has no class {row.label!r}{taxonomy.hint(row.label)}")
+            raise KindError(
+                f"{row.place}: the taxonomy has no class {row.label!r}{taxonomy.hint(row.label)}"
+            )
         if not row.text.strip():
             raise KindError(f"{row.place}: 'text' is empty")
     bare = [label for label in taxonomy.labels if label not in {row.label for row in real}]

@@ -1,7 +1,7 @@
 """Align groups and propositions with the sentences of a chunk.
 
-If numbers and order do not decide, words do: a word's weight is higher the fewer sentences of the chunk
-have it.
+If numbers and order do not decide, words do: a word's weight is higher the fewer sentences of the
+chunk have it.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ class SentenceOverlap:
 
         Args:
             text: A proposition or a group.
-            after: Of equal sentences, prefer the first from this index on; None prefers the sentence of
+            after: Of equal sentences, prefer the first from this index on; None prefers the
+                sentence of
                 which the text has the largest share.
         """
         scores = self.scores(text)
@@ -88,7 +89,11 @@ def overlap_words(text: str) -> Iterator[str]:
     """Yield lower-case words without a plural ending, so that `eggs` equals `egg`."""
     for match in _WORD.finditer(stored(text).casefold()):
         word = match.group()
-        yield word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us")) else word
+        yield (
+            word[:-1]
+            if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us"))
+            else word
+        )
 
 
 def align(answer: GroupedPropositions, sentences: Sequence[str]) -> list[AlignedProposition]:
@@ -104,7 +109,9 @@ def align(answer: GroupedPropositions, sentences: Sequence[str]) -> list[Aligned
     if answer.more:
         found.append(AlignedProposition(None, "", flaw=TOO_MANY))
     told = {one.sentence for one in found}
-    return found + [AlignedProposition(i, "", flaw=NO_GROUP) for i in range(len(sentences)) if i not in told]
+    return found + [
+        AlignedProposition(i, "", flaw=NO_GROUP) for i in range(len(sentences)) if i not in told
+    ]
 
 
 def _of_group(group: PropositionGroup, place: int | None, how: str) -> Iterator[AlignedProposition]:
@@ -126,7 +133,9 @@ def _loose(
     """Align propositions outside of groups by their words."""
     place = 0
     for i, text in enumerate(loose.propositions):
-        flaw = CUT if loose.cut and i == len(loose.propositions) - 1 else OUTSIDE if beside else None
+        flaw = (
+            CUT if loose.cut and i == len(loose.propositions) - 1 else OUTSIDE if beside else None
+        )
         if count == 1 and not beside:
             yield AlignedProposition(0, text, ONLY, flaw)
             continue
@@ -141,10 +150,16 @@ def _loose(
 Place = tuple[int | None, str]
 
 
-def _places(groups: Sequence[PropositionGroup], overlap: SentenceOverlap, count: int) -> list[Place]:
+def _places(
+    groups: Sequence[PropositionGroup], overlap: SentenceOverlap, count: int
+) -> list[Place]:
     """Return the sentence of each group: by number, by order, or by words."""
     numbers = [group.number for group in groups]
-    if None not in numbers and len(set(numbers)) == len(numbers) and set(numbers) <= set(range(1, count + 1)):
+    if (
+        None not in numbers
+        and len(set(numbers)) == len(numbers)
+        and set(numbers) <= set(range(1, count + 1))
+    ):
         return [(number - 1, NUMBER) for number in numbers if number is not None]
     scores = [overlap.scores(" ".join(group.propositions)) for group in groups]
     if len(groups) == count and not _wrong_order(scores):
@@ -162,8 +177,8 @@ def _by_words(
 ) -> list[Place]:
     """Match groups and sentences greedily by score, each sentence once.
 
-    A group without a match joins its best sentence if their overlap is large. An empty group takes the
-    free place behind the group before it.
+    A group without a match joins its best sentence if their overlap is large. An empty group takes
+    the free place behind the group before it.
     """
     places: list[int | None] = [None] * len(groups)
     taken: set[int] = set()

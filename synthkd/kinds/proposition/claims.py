@@ -118,7 +118,8 @@ def source_words(text: str) -> set[str]:
     return {re.sub(r"['’]s?$", "", match.group()).casefold() for match in _WORD.finditer(text)}
 
 
-#: Function words that a proposition may have and its source lack, as `alignment.overlap_words` writes them.
+#: Function words that a proposition may have and its source lack, as `alignment.overlap_words`
+#: writes them.
 SMALL = word_set(
     "a an the is are was were be been being am has have had do doe did can could will "
     "would may might must shall should and or but not no of in on at by for from to with "
@@ -138,7 +139,9 @@ SIGNS: dict[str, re.Pattern[str]] = {
         rf"|\b(?:and|but)\s+(?:(?:also|then|later|still|not)\s+)?{_VERBS}\b"
         rf"|\b(?:and|but|while|whereas)\s+(?:it|he|she|they)\s+[a-z]+"
     ),
-    "relative": re.compile(r",\s+(?:(?:of|in|for|to|by|with|from)\s+)?(?:which|who|whom|whose|where)\b"),
+    "relative": re.compile(
+        r",\s+(?:(?:of|in|for|to|by|with|from)\s+)?(?:which|who|whom|whose|where)\b"
+    ),
 }
 
 
@@ -156,7 +159,10 @@ def joined_predicates(doc: Any) -> list[str]:
     return [
         token.text
         for token in doc
-        if token.dep_ == "conj" and token.pos_ in verbal and token.head.pos_ in verbal and _finite(token)
+        if token.dep_ == "conj"
+        and token.pos_ in verbal
+        and token.head.pos_ in verbal
+        and _finite(token)
     ]
 
 

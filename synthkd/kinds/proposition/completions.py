@@ -29,7 +29,9 @@ def group_by_chunk(candidates: Iterable[Row]) -> list[Sentences]:
 
 
 def chunk_row(found: Sentences, document: str, context: bool) -> dict[str, Any]:
-    """Return an input row, as the kind's `expand` makes it, of the sentences that have propositions."""
+    """Return an input row, as the kind's `expand` makes it, of the sentences that have
+    propositions.
+    """
     sentences = [sentence for _, sentence in found]
     text = "\n".join(sentences)
     starts = [sum(len(sentence) + 1 for sentence in sentences[:i]) for i in range(len(sentences))]
@@ -60,7 +62,9 @@ def ordered_propositions(candidates: Sequence[Row], sentence: str) -> list[str]:
         last = max((places.get(word, -1) for word in overlap_words(said)), default=-1)
         return last, str(candidate.get("raw") or "").find(said), said
 
-    return list(dict.fromkeys(str(one["proposition"] or "") for one in sorted(candidates, key=place)))
+    return list(
+        dict.fromkeys(str(one["proposition"] or "") for one in sorted(candidates, key=place))
+    )
 
 
 def grouped_text(groups: Iterable[Sequence[str]]) -> str:

@@ -24,14 +24,18 @@ _DASH = re.compile(
 )
 _INLINE = re.compile(r"(?<=[.!?])\s+[-–—•]\s+")
 _LABEL = re.compile(
-    r"\s*(?:\*\*)?(?:atomic\s+)?(?:propositions?|facts?|claims?)(?:\*\*)?\s*:(?:\*\*)?\s*$", re.IGNORECASE
+    r"\s*(?:\*\*)?(?:atomic\s+)?(?:propositions?|facts?|claims?)(?:\*\*)?\s*:(?:\*\*)?\s*$",
+    re.IGNORECASE,
 )
 #: Beginnings of lines with which a completion goes on to another input, or repeats its own.
-_RUNAWAY = re.compile(r"(?:^|\n)[ \t]*(?:Sentences?|Text|Input|Passage)\s*:[ \t]*(?:\n|$)", re.IGNORECASE)
+_RUNAWAY = re.compile(
+    r"(?:^|\n)[ \t]*(?:Sentences?|Text|Input|Passage)\s*:[ \t]*(?:\n|$)", re.IGNORECASE
+)
 _FENCE = re.compile(r"^[ \t]*```[\w-]*[ \t]*$", re.MULTILINE)
 #: Names of a proposition that may precede it, as a pattern.
 _NAMES = "(?:atomic |simple )?(?:proposition|fact|claim|statement)"
-#: Groups, propositions of a group, and characters of a completion that are read; more count as `too_many`.
+#: Groups, propositions of a group, and characters of a completion that are read; more count as
+#: `too_many`.
 MOST, LONGEST = 500, 400_000
 
 
@@ -106,7 +110,9 @@ def read_groups(text: str, sentences: Sequence[str]) -> GroupedPropositions:
     answer.groups = _without_echo(answer.groups, sentences)
     if not answer.groups and not answer.loose.dashed:
         # Neither tags nor list marks: every line is a proposition.
-        answer.loose = PropositionGroup(list(_plain_lines(own)), opened=False, closed=False, cut=_breaks(own))
+        answer.loose = PropositionGroup(
+            list(_plain_lines(own)), opened=False, closed=False, cut=_breaks(own)
+        )
     cropped = [_cropped(group) for group in (*answer.groups, answer.loose)]
     answer.more |= len(text) > LONGEST or True in cropped
     return answer
@@ -147,8 +153,8 @@ def _listed(text: str) -> bool:
 def _lines(text: str, group: PropositionGroup) -> list[str]:
     """Read the propositions between two tags.
 
-    In a group, a line without a list mark continues the proposition before it, or is one of its own if
-    no line has a mark. Outside of groups, only list items count.
+    In a group, a line without a list mark continues the proposition before it, or is one of its own
+    if no line has a mark. Outside of groups, only list items count.
     """
     found: list[str] = []
     dashed = _listed(text)
@@ -159,7 +165,11 @@ def _lines(text: str, group: PropositionGroup) -> list[str]:
         mark = _DASH.match(line)
         if mark:
             group.dashed = True
-            found += [one for part in _INLINE.split(line[mark.end() :]) if (one := clean_proposition(part))]
+            found += [
+                one
+                for part in _INLINE.split(line[mark.end() :])
+                if (one := clean_proposition(part))
+            ]
         elif not inside:
             continue
         elif dashed and found and not found[-1].endswith((".", "!", "?")):
@@ -173,7 +183,11 @@ def _lines(text: str, group: PropositionGroup) -> list[str]:
 
 def _plain_lines(text: str) -> Iterator[str]:
     for line in text.split("\n")[: MOST + 1]:
-        if line.strip() and not _LABEL.match(line) and (one := clean_proposition(_TAG.sub(" ", line))):
+        if (
+            line.strip()
+            and not _LABEL.match(line)
+            and (one := clean_proposition(_TAG.sub(" ", line)))
+        ):
             yield one
 
 
@@ -191,12 +205,16 @@ def _breaks(text: str) -> bool:
     )
 
 
-def _without_echo(groups: list[PropositionGroup], sentences: Sequence[str]) -> list[PropositionGroup]:
+def _without_echo(
+    groups: list[PropositionGroup], sentences: Sequence[str]
+) -> list[PropositionGroup]:
     """Drop groups that only repeat a sentence of the prompt, if others remain."""
     known = {normal_phrase(sentence) for sentence in sentences}
     own = [
         group
         for group in groups
-        if group.dashed or not group.propositions or normal_phrase(" ".join(group.propositions)) not in known
+        if group.dashed
+        or not group.propositions
+        or normal_phrase(" ".join(group.propositions)) not in known
     ]
     return own if any(group.dashed for group in own) else groups

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from synthkd.kinds.proposition.groups import MOST, GroupedPropositions, PropositionGroup, clean_proposition
+from synthkd.kinds.proposition.groups import (
+    MOST,
+    GroupedPropositions,
+    PropositionGroup,
+    clean_proposition,
+)
 from synthkd.text.json_values import json_value
 
 _LISTS = (
@@ -27,8 +32,9 @@ _DEPTH = 6
 def read_json_groups(text: str) -> GroupedPropositions | None:
     """Read the groups of an answer in JSON; None if the answer is not JSON.
 
-    The answer may be a list of texts, a list of lists (one per sentence), objects with a list under a
-    usual name, or an object with sentence numbers as keys. Truncated JSON gives its whole propositions.
+    The answer may be a list of texts, a list of lists (one per sentence), objects with a list under
+    a usual name, or an object with sentence numbers as keys. Truncated JSON gives its whole
+    propositions.
     """
     found = json_value(text)
     if not isinstance(found, dict | list):
@@ -43,7 +49,9 @@ def _walk(value: Any, answer: GroupedPropositions, depth: int) -> None:
         return
     if isinstance(value, list):
         if value and all(isinstance(one, list) for one in value):
-            answer.groups += [PropositionGroup(list(_texts(one)), dashed=True) for one in value[:MOST]]
+            answer.groups += [
+                PropositionGroup(list(_texts(one)), dashed=True) for one in value[:MOST]
+            ]
             return
         for one in value:
             _item(one, answer, depth)
@@ -70,25 +78,32 @@ def _object(value: dict[str, Any], answer: GroupedPropositions, depth: int) -> N
     if any(isinstance(value.get(name), str) for name in _TEXTS) and not any(
         isinstance(value.get(name), list) for name in _LISTS
     ):
-        texts = list(_texts([next(value[name] for name in _TEXTS if isinstance(value.get(name), str))]))
+        texts = list(
+            _texts([next(value[name] for name in _TEXTS if isinstance(value.get(name), str))])
+        )
         if number is None:
             answer.loose.propositions += texts
         else:
             answer.groups.append(PropositionGroup(texts, number, dashed=True))
         return
     by_number = {
-        key: one for key, one in value.items() if key.isdecimal() and len(key) < 6 and isinstance(one, list)
+        key: one
+        for key, one in value.items()
+        if key.isdecimal() and len(key) < 6 and isinstance(one, list)
     }
     if by_number:
         answer.groups += [
-            PropositionGroup(list(_texts(one)), int(key), dashed=True) for key, one in by_number.items()
+            PropositionGroup(list(_texts(one)), int(key), dashed=True)
+            for key, one in by_number.items()
         ]
         return
     for name in _LISTS:
         inner = value.get(name)
         if not isinstance(inner, list):
             continue
-        if (number is not None or "sentence" in value) and all(isinstance(one, str) for one in inner):
+        if (number is not None or "sentence" in value) and all(
+            isinstance(one, str) for one in inner
+        ):
             answer.groups.append(PropositionGroup(list(_texts(inner)), number, dashed=True))
         else:
             _walk(inner, answer, depth - 1)

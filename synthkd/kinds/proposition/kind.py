@@ -1,4 +1,5 @@
-"""The kind `proposition`: self-contained claims of a document's sentences (Hosseini et al. 2024, arXiv 2406.19803).
+"""The kind `proposition`: self-contained claims of a document's sentences (Hosseini et al. 2024,
+arXiv 2406.19803).
 
 A document is split into sentences and chunks of them; the teacher answers about a chunk, grouped by
 sentence. Every sentence has a row in every completion: its propositions, or a row without one whose
@@ -61,16 +62,28 @@ class PropositionKind(Kind):
         "aligned_by": "string",
         "flaw": "string",
     }
-    default_rules = ("has_proposition", "empty", "self_contained", "one_claim", "not_copy", "grounded")
+    default_rules = (
+        "has_proposition",
+        "empty",
+        "self_contained",
+        "one_claim",
+        "not_copy",
+        "grounded",
+    )
     several = True
 
     class Options(BaseOptions):
         sentences: str = Field(
-            SENTENCIZER, description="`sentencizer`, or an installed spaCy model that finds sentences."
+            SENTENCIZER,
+            description="`sentencizer`, or an installed spaCy model that finds sentences.",
         )
         language: str = Field("en", description="Language of the sentencizer.")
-        chunk_sentences: int = Field(5, ge=1, description="Sentences that a teacher reads together, at most.")
-        chunk_words: int = Field(200, ge=1, description="Words that a teacher reads together, about.")
+        chunk_sentences: int = Field(
+            5, ge=1, description="Sentences that a teacher reads together, at most."
+        )
+        chunk_words: int = Field(
+            200, ge=1, description="Words that a teacher reads together, about."
+        )
         context_sentences: int = Field(
             0, ge=0, description="Sentences before a chunk that the template has as `before`."
         )
@@ -114,7 +127,8 @@ class PropositionKind(Kind):
         rules = recipe.rules
         if rules is not None and not _NEEDED & {rule.name for rule in rules}:
             raise RecipeError(
-                "rules: put `has_proposition` first: sentences of which the teacher says nothing have a row too, and"
+                "rules: put `has_proposition` first: sentences of which the teacher says nothing"
+                " have a row too, and"
                 " without this rule they would be accepted"
             )
         return cls(**cls.options_of(recipe))
@@ -141,13 +155,17 @@ class PropositionKind(Kind):
             # A run expands the same document several times in succession.
             self._last = (key, list(self._chunks(row)))
         rest = {
-            name: value for name, value in row.items() if name not in (*self.input_columns, *self.details)
+            name: value
+            for name, value in row.items()
+            if name not in (*self.input_columns, *self.details)
         }
         return [{**rest, **chunk} for chunk in self._last[1]]
 
     def _chunks(self, row: Row) -> Iterator[dict[str, Any]]:
         document, before = str(row["text"] or ""), list[str]()
-        for chunk in sentence_chunks(document, self.units(row), self.chunk_sentences, self.chunk_words):
+        for chunk in sentence_chunks(
+            document, self.units(row), self.chunk_sentences, self.chunk_words
+        ):
             sentences = [one_line(document[unit.start : unit.end]) for unit in chunk]
             yield {
                 "document_id": str(row["document_id"] or ""),
@@ -168,11 +186,16 @@ class PropositionKind(Kind):
             try:
                 str(row["text"]).encode()
             except UnicodeEncodeError as error:
-                problem = f"document {row['document_id']!r} has a broken character (half of a pair) near {error.start}"
+                problem = (
+                    f"document {row['document_id']!r} has a broken character (half of a pair)"
+                    f" near {error.start}"
+                )
         return problem
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
-        """Add ``sentences`` (one line each), ``before`` (the sentences before them) and ``source`` (both)."""
+        """Add ``sentences`` (one line each), ``before`` (the sentences before them) and ``source``
+        (both).
+        """
         chunk = self._chunk(row)
         return {**row, **chunk, "source": self._source(chunk), "examples": list(examples)}
 
@@ -186,11 +209,17 @@ class PropositionKind(Kind):
 
     def read(self, answer: Mapping[str, Any], row: Row) -> list[dict[str, Any]] | Malformed:
         """Read a structured answer: a list of propositions, aligned by their words."""
-        said = [found for item in answer["answers"] if (found := clean_proposition(str(item["proposition"])))]
+        said = [
+            found
+            for item in answer["answers"]
+            if (found := clean_proposition(str(item["proposition"])))
+        ]
         written = GroupedPropositions([], PropositionGroup(said, opened=False))
         return self._rows("\n".join(said), written, self._chunk(row))
 
-    def _rows(self, text: str, written: GroupedPropositions, chunk: Row) -> list[dict[str, Any]] | Malformed:
+    def _rows(
+        self, text: str, written: GroupedPropositions, chunk: Row
+    ) -> list[dict[str, Any]] | Malformed:
         sentences = chunk["sentences"]
         if not sentences:
             return Malformed("no_sentences")
@@ -207,7 +236,8 @@ class PropositionKind(Kind):
 
     def _row(self, said: AlignedProposition, chunk: Row) -> dict[str, Any]:
         row: dict[str, Any] = {
-            "sentence": "", "proposition": said.proposition, "aligned_by": said.aligned_by, "flaw": said.flaw,
+            "sentence": "", "proposition": said.proposition, "aligned_by": said.aligned_by,
+            "flaw": said.flaw,
             "sentence_index": None, "start": None, "end": None, "unit": None,
         }  # fmt: skip
         if said.sentence is not None:
@@ -271,7 +301,9 @@ class PropositionKind(Kind):
             chunk["text"][start - base : end - base]
             for start, end in zip(chunk["starts"], chunk["ends"], strict=True)
         ]
-        return grouped_text(ordered_propositions(said.get(sentence, []), sentence) for sentence in sentences)
+        return grouped_text(
+            ordered_propositions(said.get(sentence, []), sentence) for sentence in sentences
+        )
 
     def verbalize(self, candidate: Row) -> str:
         return str(candidate["proposition"] or "")

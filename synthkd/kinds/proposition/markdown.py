@@ -1,4 +1,6 @@
-"""Blocks of a Markdown document: CommonMark with tables, as markdown-it reads them, and front matter."""
+"""Blocks of a Markdown document: CommonMark with tables, as markdown-it reads them, and front
+matter.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,9 @@ def _front_matter(lines: list[DocumentLine]) -> int:
 def _leaves(text: str, lines: list[DocumentLine], begin: int) -> Iterator[tuple[int, int, str]]:
     """Yield the first line of each innermost block, the line behind its last, and its kind."""
     # Front matter is blanked rather than cut, so that line numbers stay.
-    rest = "\n" * begin + (text[lines[begin].start - lines[begin].indent :] if begin < len(lines) else "")
+    rest = "\n" * begin + (
+        text[lines[begin].start - lines[begin].indent :] if begin < len(lines) else ""
+    )
     for token in _parser().parse(_RETURN.sub(" ", rest)):
         if token.type not in _LEAVES or token.map is None:
             continue
@@ -85,7 +89,9 @@ def _leaves(text: str, lines: list[DocumentLine], begin: int) -> Iterator[tuple[
             yield first, behind, _LEAVES[token.type]
 
 
-def _block(lines: list[DocumentLine], first: int, behind: int, kind: str) -> Iterator[DocumentBlock]:
+def _block(
+    lines: list[DocumentLine], first: int, behind: int, kind: str
+) -> Iterator[DocumentBlock]:
     if kind != PROSE:
         yield lines_block(lines, first, behind, kind)
     elif all(line.text.startswith("|") for line in lines[first:behind]):

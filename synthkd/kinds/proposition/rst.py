@@ -33,7 +33,8 @@ _CODE = {
 }
 #: Directives that contain prose.
 _PROSE = {
-    "note", "warning", "tip", "hint", "important", "caution", "danger", "attention", "error", "admonition", "seealso",
+    "note", "warning", "tip", "hint", "important", "caution", "danger", "attention", "error",
+    "admonition", "seealso",
     "versionadded", "versionchanged", "deprecated", "versionremoved", "topic", "epigraph",
 }  # fmt: skip
 _BLANK = re.compile(r"$")
@@ -42,8 +43,8 @@ _BLANK = re.compile(r"$")
 def rst_blocks(text: str) -> Iterator[DocumentBlock]:
     """Yield the blocks of a document.
 
-    Titles, literal blocks, directives, comments, tables and field lists are recognised; other text is
-    prose.
+    Titles, literal blocks, directives, comments, tables and field lists are recognised; other text
+    is prose.
     """
     lines, place = document_lines(text), 0
     while place < len(lines) and not lines[place].text:
@@ -83,7 +84,12 @@ def _other(lines: list[DocumentLine], place: int) -> tuple[int, str] | None:
         if following and place + 2 < len(lines) and lines[place + 2].text[:3] == line.text[:3]:
             return place + 3, "heading"
         return place + 1, "markup"
-    if following and line.indent == 0 and _RULE.match(following) and len(following) + 3 >= len(line.text):
+    if (
+        following
+        and line.indent == 0
+        and _RULE.match(following)
+        and len(following) + 3 >= len(line.text)
+    ):
         return place + 2, "heading"
     if line.text.startswith(">>>"):
         return _back(lines, _until(lines, place, _BLANK)), "code"
@@ -92,7 +98,9 @@ def _other(lines: list[DocumentLine], place: int) -> tuple[int, str] | None:
         name = named[1].casefold() if named else ""
         if name in _PROSE:
             return place + 1, "markup"
-        return max(place + 1, _indented(lines, place + 1, line.indent)), "code" if name in _CODE else "markup"
+        return max(
+            place + 1, _indented(lines, place + 1, line.indent)
+        ), "code" if name in _CODE else "markup"
     if _FIELD.match(line.text):
         return max(place + 1, _indented(lines, place + 1, line.indent)), "markup"
     return None
@@ -143,7 +151,9 @@ def _back(lines: list[DocumentLine], end: int) -> int:
 
 
 def _until(lines: list[DocumentLine], place: int, end: re.Pattern[str]) -> int:
-    """Return the place behind the first line from ``place`` on that matches, or behind the last line."""
+    """Return the place behind the first line from ``place`` on that matches, or behind the last
+    line.
+    """
     while place < len(lines):
         place += 1
         if end.match(lines[place - 1].text):

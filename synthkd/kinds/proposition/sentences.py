@@ -1,7 +1,7 @@
 """Split text into sentences with spaCy, and keep their places.
 
-A blank pipeline with the rule-based `sentencizer` needs no trained model; the name of an installed model, such as
-`en_core_web_sm`, has its parser or sentence recogniser decide.
+A blank pipeline with the rule-based `sentencizer` needs no trained model; the name of an installed
+model, such as `en_core_web_sm`, has its parser or sentence recogniser decide.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ Span = tuple[int, int]
 _PART = 10_000
 #: Characters after which the pipeline is loaded anew, since spaCy keeps every word.
 _RENEWED = 20_000_000
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+)
 #: Runs longer than any word; the tokenizer's time grows with their square.
 _RUN = re.compile(r"\S{80,}")
 #: Full stops of scripts without a space after them.
@@ -62,14 +64,17 @@ class Splitter:
             try:
                 nlp = spacy.blank(self.language)
             except ImportError:
-                raise KindError(f"kind 'proposition': spaCy knows no language {self.language!r}") from None
+                raise KindError(
+                    f"kind 'proposition': spaCy knows no language {self.language!r}"
+                ) from None
             nlp.add_pipe("sentencizer")
             return nlp
         try:
             nlp = spacy.load(self.model, exclude=["ner", "lemmatizer"])
         except OSError:
             raise KindError(
-                f"kind 'proposition': no spaCy model {self.model!r} is installed here; install it, or leave the"
+                f"kind 'proposition': no spaCy model {self.model!r} is installed here; install it,"
+                " or leave the"
                 f" option `sentences` at '{SENTENCIZER}', which needs none"
             ) from None
         if not {"parser", "senter", "sentencizer"} & set(nlp.pipe_names):
@@ -136,7 +141,9 @@ def _limited(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 def cut_place(text: str, start: int, limit: int) -> int:
-    """Return where to cut a text before ``limit``: behind a full stop, a clause or a word, if possible."""
+    """Return where to cut a text before ``limit``: behind a full stop, a clause or a word, if
+    possible.
+    """
     window = text[start:limit]
     ends = [match.end() for match in _END.finditer(window)]
     if ends and ends[-1] > len(window) // 4:

@@ -30,7 +30,11 @@ class Unit:
 
 
 def units(
-    document: str, splitter: Splitter, markup: str = "plain", skip: Collection[str] = (), longest: int = 1000
+    document: str,
+    splitter: Splitter,
+    markup: str = "plain",
+    skip: Collection[str] = (),
+    longest: int = 1000,
 ) -> Iterator[Unit]:
     """Yield the units of a document, in order.
 
@@ -83,7 +87,9 @@ def _pieces(document: str, start: int, end: int, longest: int) -> Iterator[tuple
         yield start, end
 
 
-def sentence_chunks(document: str, found: Iterator[Unit], sentences: int, words: int) -> Iterator[list[Unit]]:
+def sentence_chunks(
+    document: str, found: Iterator[Unit], sentences: int, words: int
+) -> Iterator[list[Unit]]:
     """Yield chunks of sentences that a teacher reads together.
 
     A chunk does not cross a skipped block, except lines without words.

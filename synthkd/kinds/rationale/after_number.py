@@ -39,7 +39,8 @@ _LOOK_AHEAD = 16
 #: Words between a number and the number it is compared with: 5 less than 10, 5 times as many as 3.
 _COMPARED = re.compile(
     r"(?!not |rather |instead )(?:(?!is |are |was |were )[^\W\d_]+ ){0,2}"
-    r"(?:(?:more|less|fewer|[^\W\d_]{3,}er) than|(?:many|much|[^\W\d_]+) as|(?:short|shy) of|away from|take away)(?: (?:the|his|her|their))?"
+    r"(?:(?:more|less|fewer|[^\W\d_]{3,}er) than|(?:many|much|[^\W\d_]+) as|(?:short|shy) of|away"
+    r" from|take away)(?: (?:the|his|her|their))?"
 )
 #: Units whose abbreviation ends in a point before a smaller unit: 5 lbs. 3 oz.
 _ABBREVIATED = word_set("ft yd yds mi lb lbs st hr hrs min mins gal qt pt yr yrs mo mos wk wks deg")
@@ -50,7 +51,9 @@ _UNIT_WITH_POWER = re.compile(r"[^\d]+|(?:[mcdk]?m|ft|in|yd|mi)[23]")
 AMBIGUOUS, NO_NUMBER = "ambiguous", "not_a_number"
 
 
-def number_up_to(text: str, found: list[Token], tree: Tree, read: Fraction, end: int) -> Fraction | str:
+def number_up_to(
+    text: str, found: list[Token], tree: Tree, read: Fraction, end: int
+) -> Fraction | str:
     """Return the number that ends at a numeral.
 
     Args:
@@ -85,7 +88,9 @@ def number_up_to(text: str, found: list[Token], tree: Tree, read: Fraction, end:
                 continue
             if not _may_follow(found, place, touches, gap):
                 return NO_NUMBER
-            if (is_spelled(low) and low != "one") or (part_of(low) and gap[-1:] in ([], ["a"], ["one"])):
+            if (is_spelled(low) and low != "one") or (
+                part_of(low) and gap[-1:] in ([], ["a"], ["one"])
+            ):
                 return _with_spelled(found, place, tree, read, gap)
             gap.append(low)
             named = True
@@ -105,7 +110,9 @@ def number_up_to(text: str, found: list[Token], tree: Tree, read: Fraction, end:
                 gap.append(token.text)
         elif token.text in COMPARING or (token.text in ("_", "\\") and touches and not named):
             return NO_NUMBER
-        elif token.text == "!" and ((touches and not named) or (behind is not None and behind.text == "=")):
+        elif token.text == "!" and (
+            (touches and not named) or (behind is not None and behind.text == "=")
+        ):
             return NO_NUMBER if behind is None or near else read
         elif (
             token.text in (".", "…")
@@ -118,7 +125,11 @@ def number_up_to(text: str, found: list[Token], tree: Tree, read: Fraction, end:
             abbreviated = token.text == "." and gap[-1:] and gap[-1] in _ABBREVIATED
             if abbreviated and behind is not None and behind.kind == "number":
                 return NO_NUMBER
-            if not near or behind is None or not (behind.kind in ("number", "bad") or behind.text == "."):
+            if (
+                not near
+                or behind is None
+                or not (behind.kind in ("number", "bad") or behind.text == ".")
+            ):
                 break
             gap.append(token.text)
         elif unicodedata.category(token.text[0]) == "Mn" and touches and not named:
@@ -135,7 +146,9 @@ def _goes_on(number: Token, point: Token, behind: Token | None, near: bool) -> b
         return number.places > 0
     if behind is None or not near:
         return False
-    return behind.kind == "open" or behind.text == "\\" or (behind.text == "." and number.places > 0)
+    return (
+        behind.kind == "open" or behind.text == "\\" or (behind.text == "." and number.places > 0)
+    )
 
 
 def _with_remark(found: list[Token], place: int, read: Fraction, gap: list[str]) -> Fraction | str:
@@ -174,13 +187,20 @@ def _may_follow(found: list[Token], place: int, touches: bool, gap: list[str]) -
     return bool(_UNIT_WITH_POWER.fullmatch(low))
 
 
-def _may_operate(token: Token, behind: Token | None, touches: bool, near: bool, named: bool) -> bool:
-    """Return True if an operator joins words or is a dash: `t - shirts`, `5/hour`, `5 - that is all`."""
+def _may_operate(
+    token: Token, behind: Token | None, touches: bool, near: bool, named: bool
+) -> bool:
+    """Return True if an operator joins words or is a dash: `t - shirts`, `5/hour`, `5 - that is
+    all`.
+    """
     if token.text == "^":
         return named
     if behind is None or behind.kind != "word" or token.text in ("+", "√"):
         return False
-    if any(is_spelled(word) or part_of(word) or word == "and" for word in behind.text.casefold().split("-")):
+    if any(
+        is_spelled(word) or part_of(word) or word == "and"
+        for word in behind.text.casefold().split("-")
+    ):
         # "5-million", "5-and-a-half"
         return False
     if token.text == "*":

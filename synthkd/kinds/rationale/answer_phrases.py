@@ -1,7 +1,7 @@
 """Cut completions at their answer phrases.
 
-A completion's own text ends before the next question that a base model makes up; the answer ends with
-the sentence of its phrase.
+A completion's own text ends before the next question that a base model makes up; the answer ends
+with the sentence of its phrase.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ _POINTS = re.compile(r"(?<=\d)\.\s")
 #: A list mark on the line after an answer phrase.
 _BULLET = re.compile(r"[-+•]\s+")
 _LABEL = re.compile(
-    r"\s*(?:\*\*)?(?:rationale|explanation|reasoning|solution)(?:\*\*)?\s*:\s*(?:\*\*)?", re.IGNORECASE
+    r"\s*(?:\*\*)?(?:rationale|explanation|reasoning|solution)(?:\*\*)?\s*:\s*(?:\*\*)?",
+    re.IGNORECASE,
 )
 _ECHO = re.compile(r"\s*(?:answer|A)\s*:\s*", re.IGNORECASE)
 _TRAILING_LEAD = re.compile(r"[\s,;]*\b(?:so|hence|thus|therefore)\b[\s,:]*$", re.IGNORECASE)
@@ -90,7 +91,8 @@ def phrases(text: str) -> Iterator[Phrase]:
         if "\n" in text[found.start() : end] and (bullet := _BULLET.match(text, end)):
             end = bullet.end()
         line = text[end : end + _LONGEST_LINE].partition("\n")[0]
-        # "A: There were 7 roses ... The answer is 13": a label before the steps is not an answer phrase.
+        # "A: There were 7 roses ... The answer is 13": a label before the steps is not an answer
+        # phrase.
         if "answer is" not in found[0].casefold() and _IS.search(line):
             place = max(end, found.end())
             continue

@@ -19,14 +19,26 @@ from synthkd.kinds.rationale.choice_words import (
     read_named,
 )
 from synthkd.kinds.rationale.expression import canonical_expression, read_expression
-from synthkd.kinds.rationale.number_answers import last_number, read_exact_number, read_number, write_number
-from synthkd.kinds.rationale.word_answers import asks_yes_no, begun_yes_no, read_text_answer, read_yes_no
+from synthkd.kinds.rationale.number_answers import (
+    last_number,
+    read_exact_number,
+    read_number,
+    write_number,
+)
+from synthkd.kinds.rationale.word_answers import (
+    asks_yes_no,
+    begun_yes_no,
+    read_text_answer,
+    read_yes_no,
+)
 from synthkd.text.normal_forms import normal_phrase
 
 #: Beginning of a sentence that takes the answer before it back.
 _TAKEN_BACK = re.compile(
-    r"[\s.!?*_\"')\]}$]*+(?:(?:oh|hmm+|no|but|ah)\W+)*(?:wait|hold on|actually|sorry|correction|scratch that|i made an? (?:mistake|error)"
-    r"|that(?:['’]s| is) (?:wrong|incorrect|not right)|let me re-?(?:check|think|consider|calculate|compute|do|examine))\b",
+    r"[\s.!?*_\"')\]}$]*+(?:(?:oh|hmm+|no|but|ah)\W+)*(?:wait|hold"
+    r" on|actually|sorry|correction|scratch that|i made an? (?:mistake|error)"
+    r"|that(?:['’]s| is) (?:wrong|incorrect|not right)|let me"
+    r" re-?(?:check|think|consider|calculate|compute|do|examine))\b",
     re.IGNORECASE,
 )
 #: Answer phrases that are read: a text that loops has thousands.
@@ -53,7 +65,9 @@ class RationaleAnswer:
 
 
 def type_of(asked: str, question: str, choices: Sequence[str]) -> str:
-    """Return the type of the answer to a question; ``auto`` goes by choices and the question's words."""
+    """Return the type of the answer to a question; ``auto`` goes by choices and the question's
+    words.
+    """
     if asked != "auto":
         return asked
     if choices:
@@ -91,7 +105,9 @@ def find_answer(
         answer = read(segment, choices, question)
         if not isinstance(answer, Malformed):
             if last or not _TAKEN_BACK.match(text, phrase.end):
-                return RationaleAnswer(steps_of(text[: phrase.start], phrase.line), answer, "phrase")
+                return RationaleAnswer(
+                    steps_of(text[: phrase.start], phrase.line), answer, "phrase"
+                )
             refused = Malformed("ambiguous", f"{answer}, which is taken back")
         elif phrase.sentence.strip():
             refused = refused or answer
@@ -155,11 +171,15 @@ def _without_phrase(
                 if isinstance(words, Malformed)
                 else RationaleAnswer(text, write_number(words), "last_number")
             )
-        return RationaleAnswer(_unless_bare(text, write_number(number)), write_number(number), "last_number")
+        return RationaleAnswer(
+            _unless_bare(text, write_number(number)), write_number(number), "last_number"
+        )
     if kind == "choice":
         return _choice_without_phrase(text, question, choices)
     if kind == "yes_no":
-        said = begun_yes_no(text) or read_yes_no(text if is_short_answer(text) else last_sentence(text))
+        said = begun_yes_no(text) or read_yes_no(
+            text if is_short_answer(text) else last_sentence(text)
+        )
         if isinstance(said, Malformed):
             return said if said.reason == "ambiguous" else Malformed("no_answer")
         return RationaleAnswer(_unless_bare(text, said), said, "word")
@@ -169,7 +189,9 @@ def _without_phrase(
     return said if isinstance(said, Malformed) else RationaleAnswer("", said, "bare")
 
 
-def _choice_without_phrase(text: str, question: str, choices: Sequence[str]) -> RationaleAnswer | Malformed:
+def _choice_without_phrase(
+    text: str, question: str, choices: Sequence[str]
+) -> RationaleAnswer | Malformed:
     if is_short_answer(text):
         said = read_choice(text, choices)
         if not isinstance(said, Malformed):
@@ -182,7 +204,9 @@ def _choice_without_phrase(text: str, question: str, choices: Sequence[str]) -> 
             return RationaleAnswer(text.strip().partition("\n")[2].strip(), said, "bare")
     head, tail = text.strip().split("\n", 1)[0], text.strip().rpartition("\n")
     if (named := label_alone(tail[2], choices)) is not None:
-        if (other := label_alone(head, choices)) is not None and normal_phrase(other) != normal_phrase(named):
+        if (other := label_alone(head, choices)) is not None and normal_phrase(
+            other
+        ) != normal_phrase(named):
             return Malformed("ambiguous", f"{other!r} first, {named!r} last")
         return RationaleAnswer(tail[0].strip(), named, "bare")
     if (named := label_alone(head, choices)) is not None:

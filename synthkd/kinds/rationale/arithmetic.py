@@ -1,7 +1,8 @@
 """Parse arithmetic expressions into trees (see `trees`).
 
-expression := term (+|- term)*     term := factor (*|/|of factor)*     factor := -factor | atom (^ [-]integer)
-atom := [$] number [magnitude] [%|°|$] [unit words] | ( expression ) [unit words] | √ atom
+expression := term (+|- term)*     term := factor (*|/|of factor)*     factor := -factor | atom (^
+[-]integer) atom := [$] number [magnitude] [%|°|$] [unit words] | ( expression ) [unit words] | √
+atom
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ _POWERS = word_set("squared cubed factorial")
 #: The remainder of a division: 3 R1.
 _REMAINDER = re.compile(r"r\d+")
 _LETTER_UNITS = frozenset("mghlscLkK")
-#: Letters that multiply the number they touch, as powers of ten; the second table for amounts of money.
+#: Letters that multiply the number they touch, as powers of ten; the second table for amounts of
+#: money.
 _LETTER_MAGNITUDES = {"k": 3, "K": 3}
 _MONEY_MAGNITUDES = {"m": 6, "M": 6, "mm": 6, "MM": 6, "b": 9, "B": 9, "t": 12, "T": 12}
 #: Words that end a number's unit.
@@ -180,7 +182,9 @@ class _Parser:
         currency = ("cent" if sign == "¢" else "dollar",) if money else ()
         units, place = self._unit_words(place)
         if scale is None:
-            made = Number(token.value, token.places, percent, currency + units, token.certain, token.other)
+            made = Number(
+                token.value, token.places, percent, currency + units, token.certain, token.other
+            )
         else:
             made = Number(token.value * scale, 0, percent, currency + units, False)
         return made, place
@@ -194,7 +198,11 @@ class _Parser:
             if low in FOREIGN_MAGNITUDES:
                 raise Unreadable
             by = MAGNITUDES.get(low)
-            if by is None and scale is None and (self._touches(place) or word[0] in CHARACTER_NUMBERS):
+            if (
+                by is None
+                and scale is None
+                and (self._touches(place) or word[0] in CHARACTER_NUMBERS)
+            ):
                 by = self._letters(word, money)
             if by is None or (low.endswith("s") and scale is not None):
                 break
@@ -219,7 +227,9 @@ class _Parser:
         words: list[str] = []
         while self.units and self.kind(place) == "word" and len(words) < _MOST_UNIT_WORDS:
             word = self.text(place).casefold()
-            if word in _NO_UNITS or (word == "of" and self.kind(place + 1) in ("number", "currency", "open")):
+            if word in _NO_UNITS or (
+                word == "of" and self.kind(place + 1) in ("number", "currency", "open")
+            ):
                 break
             if not words and word not in _COUNTED:
                 self._refuse_unknown(place)

@@ -29,12 +29,15 @@ from synthkd.text.number_words import (
 
 #: Words before `of` that make the number behind it another number: the square root of 16.
 _OF = BEFORE | word_set(
-    "short shy square cube sum product difference ratio quotient multiple power fifth tenth out minimum maximum"
+    "short shy square cube sum product difference ratio quotient multiple power fifth tenth out"
+    " minimum maximum"
 )
 #: Characters that the word of a logarithm may end in.
 _BASE = "0123456789₀₁₂₃₄₅₆₇₈₉_"
 #: Words before a number that is part of a name: day 2.
-_NAMES = word_set("day step week page chapter question problem case part option room figure table line item")
+_NAMES = word_set(
+    "day step week page chapter question problem case part option room figure table line item"
+)
 
 
 def begin_of(text: str, found: list[Token], numeral: int) -> int:
@@ -43,7 +46,11 @@ def begin_of(text: str, found: list[Token], numeral: int) -> int:
     while start:
         before = found[start - 1]
         sign = before.kind == "op" and before.text == "-" and is_sign(text, found, start - 1)
-        if sign or before.kind in ("currency", "open") or (before.kind == "op" and before.text == "√"):
+        if (
+            sign
+            or before.kind in ("currency", "open")
+            or (before.kind == "op" and before.text == "√")
+        ):
             start -= 1
         else:
             break
@@ -55,7 +62,14 @@ def is_sign(text: str, found: list[Token], place: int) -> bool:
     if place == 0:
         return True
     minus, before = found[place], found[place - 1]
-    if before.kind in ("open", "equals", "currency") or before.text in (":", "[", "{", "≈", "~", '"'):
+    if before.kind in ("open", "equals", "currency") or before.text in (
+        ":",
+        "[",
+        "{",
+        "≈",
+        "~",
+        '"',
+    ):
         return True
     if before.kind == "word" and before.text.casefold() in LEADS and before.end < minus.start:
         return True
@@ -98,7 +112,12 @@ def begins_whole(found: list[Token], start: int, read: Fraction) -> bool:
         return token.text == ">" and before is not None and before.text in ("-", "=")
     if token.text in ("—", "―"):
         return place > 0
-    if token.text == "." and before is not None and before.kind == "word" and before.end == token.start:
+    if (
+        token.text == "."
+        and before is not None
+        and before.kind == "word"
+        and before.end == token.start
+    ):
         # "v2.0", "Jan. 5"
         return not ((touches and before.text[-1].isdigit()) or before.text in MONTHS)
     return not (touches and token.text in ("|", "_", "^", "\\", "!"))
@@ -119,7 +138,9 @@ def _begins_after(found: list[Token], place: int, read: Fraction) -> bool:
         return before not in ("many", "much")
     if low in ("less", "away"):
         # "10 less 3", "10 take away 3"
-        return found[place - (1 if low == "less" else 2)].kind != "number" or place < 2 - (low == "less")
+        return found[place - (1 if low == "less" else 2)].kind != "number" or place < 2 - (
+            low == "less"
+        )
     if low == "by":
         return before not in ("divided", "multiplied")
     if low == "to":
@@ -150,7 +171,9 @@ def _begins_after(found: list[Token], place: int, read: Fraction) -> bool:
 def _says(found: list[Token], place: int) -> Fraction | None:
     """Read the number in words up to a place: `five (5)`."""
     start = place
-    while start and found[start - 1].kind == "word" and is_spelled(found[start - 1].text.casefold()):
+    while (
+        start and found[start - 1].kind == "word" and is_spelled(found[start - 1].text.casefold())
+    ):
         start -= 1
     return read_spelled(spelled_words([token.text for token in found[start : place + 1]]))
 
@@ -164,7 +187,9 @@ def is_apart(found: list[Token], start: int) -> bool:
             joined = JOINS.intersection(gap) or JOINING_SIGNS.intersection(gap)
             # "3 athletes ran 204 yards", but "5 feet 6 inches".
             return bool(
-                "=" in gap or FUNCTION_WORDS.intersection(gap) or (len(gap) > 1 and not joined and words)
+                "=" in gap
+                or FUNCTION_WORDS.intersection(gap)
+                or (len(gap) > 1 and not joined and words)
             )
         gap.append("=" if token.kind == "equals" else token.text.casefold())
         words = words and token.kind == "word"

@@ -55,7 +55,9 @@ _ARTICLE = re.compile(r"[\W_]*(?:(?:an?|the)\s+)?", re.IGNORECASE)
 @lru_cache(256)
 def _patterns(labels: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     """Compile the patterns of a label at the beginning, behind a join, and in brackets."""
-    label = rf"(?P<label>{'|'.join(re.escape(label) for label in labels) or '(?!)'})(?![^\W_]|['’]\w)"
+    label = (
+        rf"(?P<label>{'|'.join(re.escape(label) for label in labels) or '(?!)'})(?![^\W_]|['’]\w)"
+    )
     return (
         re.compile(rf"[\W_]*+(?:{_LEAD}(?![^\W_])[\W_]*+)*+{label}", re.IGNORECASE),
         re.compile(
@@ -81,11 +83,14 @@ def read_choice(text: str, choices: Sequence[str]) -> str | Malformed:
     names = [normal_phrase(choice) for choice in choices]
     labels = labels_of(choices)
     whole = letters_only(text)
-    same = [place for place, choice in enumerate(choices) if whole and letters_only(choice) == whole]
+    same = [
+        place for place, choice in enumerate(choices) if whole and letters_only(choice) == whole
+    ]
     bare = plain_label(whole)
     if same and bare in labels and names[labels.index(bare)] != names[same[0]]:
         return Malformed(
-            "ambiguous", f"{CONFLICT} {names[labels.index(bare)]!r}, the text is {choices[same[0]]!r}"
+            "ambiguous",
+            f"{CONFLICT} {names[labels.index(bare)]!r}, the text is {choices[same[0]]!r}",
         )
     if same:
         return choices[same[0]]
@@ -113,7 +118,9 @@ def read_choice(text: str, choices: Sequence[str]) -> str | Malformed:
         return words
     named = read_named(text, choices)
     stems = (
-        named_by_stems(text, choices) if isinstance(named, Malformed) and named.reason != "ambiguous" else []
+        named_by_stems(text, choices)
+        if isinstance(named, Malformed) and named.reason != "ambiguous"
+        else []
     )
     return stems[0] if len(stems) == 1 else named
 
@@ -140,14 +147,16 @@ def _begun(text: str, names: list[str], labels: tuple[str, ...]) -> int | Malfor
     lone = re.fullmatch(r"[\W_]*+((?:\w(?!\w)[\W_]*+)++)", text[end : end + NEAR])
     if lone:
         said |= {
-            names[labels.index(c)] for c in lone[1].casefold() if c in labels and labels.index(c) < len(names)
+            names[labels.index(c)]
+            for c in lone[1].casefold()
+            if c in labels and labels.index(c) < len(names)
         }
     if len(said) > 1:
         return Malformed("ambiguous", " and ".join(sorted(said)))
     words = normal_phrase(
-        re.split(r"[.,;\n(]|\b(?:because|since|as)\b", rest.strip(" ).:]}*_`$\"'-–—=>(\\"), maxsplit=1)[
-            0
-        ].strip(" )*_`$\"'")
+        re.split(
+            r"[.,;\n(]|\b(?:because|since|as)\b", rest.strip(" ).:]}*_`$\"'-–—=>(\\"), maxsplit=1
+        )[0].strip(" )*_`$\"'")
     )
     if words and words != names[place] and words in names:
         return Malformed("ambiguous", f"{CONFLICT} {names[place]!r}, the text says {words!r}")
@@ -176,7 +185,11 @@ def label_alone(line: str, choices: Sequence[str]) -> str | None:
     )
     if not isinstance(place, int):
         return None
-    said = [word for word in re.sub(r"[_$]", " ", letters_only(line)).split() if word not in _LATEX_WORDS]
+    said = [
+        word
+        for word in re.sub(r"[_$]", " ", letters_only(line)).split()
+        if word not in _LATEX_WORDS
+    ]
     label, name = labels_of(choices)[place], letters_only(choices[place]).split()
     while said and said[0] in ("option", "choice", "answer", "letter"):
         said = said[1:]
@@ -205,7 +218,11 @@ def _bracketed(text: str, labels: tuple[str, ...]) -> list[int]:
     found = []
     for match in _patterns(labels)[2].finditer(text):
         label = match["label"]
-        if match[0][0] in "([{" and text[match.end() : match.end() + 5].lstrip()[:1] not in (")", "]", "}"):
+        if match[0][0] in "([{" and text[match.end() : match.end() + 5].lstrip()[:1] not in (
+            ")",
+            "]",
+            "}",
+        ):
             continue
         if not _NEGATION.search(text[max(0, match.start() - NEAR) : match.start()]):
             found.append(labels.index(label.casefold()))

@@ -13,18 +13,22 @@ from collections.abc import Sequence
 from synthkd.kinds.base import Malformed
 from synthkd.text.normal_forms import normal_phrase
 
-_ARTICLES = frozenset(["a", "an", "the", "his", "her", "their", "your", "my", "its", "our", "it", "them"])
+_ARTICLES = frozenset(
+    ["a", "an", "the", "his", "her", "their", "your", "my", "its", "our", "it", "them"]
+)
 _ENDINGS = ("ing", "ed", "es", "er", "s", "e")
 #: Words up to which a text is an answer rather than a text that mentions things.
 _SHORT = 8
 #: A denial before the words of a choice, in lower case.
 _DENIED = re.compile(
-    r"(?:\b(?:not|never|neither|nor|no|except|excluding|without|cannot|than|rather than|instead of|(?:everything|anything|all|any|nothing) but)"
+    r"(?:\b(?:not|never|neither|nor|no|except|excluding|without|cannot|than|rather than|instead"
+    r" of|(?:everything|anything|all|any|nothing) but)"
     r"|n't)(?: (?:be|is|a|an|the|in|on|at|to|of|for|really|actually|necessarily|option|choice|answer))* ?$"
 )
 #: A denial behind a choice.
 DISMISSED = re.compile(
-    r"[\W_]*(?:(?:is|was|are|were|would be|must be|seems|looks)\s+(?:[^\W_]+ly\s+)?(?:not\b|wrong|incorrect|false\b|impossible|ruled\s+out|excluded|eliminated|untrue)"
+    r"[\W_]*(?:(?:is|was|are|were|would be|must"
+    r" be|seems|looks)\s+(?:[^\W_]+ly\s+)?(?:not\b|wrong|incorrect|false\b|impossible|ruled\s+out|excluded|eliminated|untrue)"
     r"|(?:is|was|are|does|do|did|would|could|ca|wo)n['’]t\b|(?:can\s?not|does\s+not|would\s+not|could\s+not)\b)",
     re.IGNORECASE,
 )
@@ -112,7 +116,9 @@ def named_by_stems(text: str, choices: Sequence[str]) -> list[str]:
         name = [_stem(word) for word in letters_only(choice).split() if word not in _ARTICLES]
         places = range(len(said) - len(name) + 1)
         together = [a + b for a, b in itertools.pairwise(said)]
-        if name and (any(said[i : i + len(name)] == name for i in places) or "".join(name) in together):
+        if name and (
+            any(said[i : i + len(name)] == name for i in places) or "".join(name) in together
+        ):
             found.setdefault(" ".join(name), choice)
     return list(found.values())
 

@@ -37,7 +37,9 @@ _INLINE = re.compile(rf"(?<![\w(])\(\s*({_LETTER}|\d{{1,2}})\s*\)\s*", re.IGNORE
 _LABELLED = re.compile(
     rf"^[ \t]*[(\[]?({_LETTER}|\d{{1,2}})[)\].:、．：）]\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE
 )
-_OWN_LABEL = re.compile(rf"\s*[(\[]?({_LETTER}|\d{{1,2}})(?:[)\]]|(?<=\w)[.:]\s)\s*(?=\S)", re.IGNORECASE)
+_OWN_LABEL = re.compile(
+    rf"\s*[(\[]?({_LETTER}|\d{{1,2}})(?:[)\]]|(?<=\w)[.:]\s)\s*(?=\S)", re.IGNORECASE
+)
 _NESTED = re.compile(rf"(?:and|or|und|oder|et|ou|y|o|,|&|/)\b|[(\[]{_LETTER}[)\]]", re.IGNORECASE)
 
 
@@ -81,17 +83,26 @@ def _from_object(given: Any) -> Choices:
         if all(len(choice) == 1 for choice in given):
             pairs = [pair for choice in given for pair in choice.items()]
             if _in_order([plain_label(str(label)) for label, _ in pairs]):
-                return _with_labels(_texts([text for _, text in pairs]), [label for label, _ in pairs])
+                return _with_labels(
+                    _texts([text for _, text in pairs]), [label for label, _ in pairs]
+                )
         name = next((name for name in _TEXT_KEYS if all(name in choice for choice in given)), None)
         if name is None:
             raise CellError("a list of objects without the key 'text'")
-        label = next((key for key in _LABEL_KEYS if all(key in choice for choice in given)), "label")
-        return _with_labels(_texts([choice[name] for choice in given]), [one.get(label) for one in given])
+        label = next(
+            (key for key in _LABEL_KEYS if all(key in choice for choice in given)), "label"
+        )
+        return _with_labels(
+            _texts([choice[name] for choice in given]), [one.get(label) for one in given]
+        )
     return _without_labels(_texts(given))
 
 
 #: Keys of objects that hold the text of a choice, and its label.
-_TEXT_KEYS, _LABEL_KEYS = ("text", "content", "value", "choice", "option"), ("label", "key", "id", "letter")
+_TEXT_KEYS, _LABEL_KEYS = (
+    ("text", "content", "value", "choice", "option"),
+    ("label", "key", "id", "letter"),
+)
 
 
 def _from_dict(given: dict[Any, Any]) -> Choices:
@@ -132,7 +143,9 @@ def _texts(values: Sequence[Any]) -> list[str]:
 def _with_labels(texts: list[str], labels: Any) -> Choices:
     """Return choices in the order of their labels; ignore labels that begin no alphabet."""
     if isinstance(labels, list | tuple) and len(labels) == len(texts):
-        named = sorted(zip((plain_label(str(label)) for label in labels), texts, strict=True), key=_place_of)
+        named = sorted(
+            zip((plain_label(str(label)) for label in labels), texts, strict=True), key=_place_of
+        )
         if _in_order([label for label, _ in named]):
             return Choices((text for _, text in named), (label for label, _ in named))
     return _without_labels(texts)
@@ -161,12 +174,15 @@ def _from_text(given: str) -> Choices:
     labelled = _labelled(given, numbered=True)
     if labelled:
         return labelled
-    separator = "\n" if "\n" in given.strip() else "|" if "|" in given else ";" if ";" in given else ","
+    separator = (
+        "\n" if "\n" in given.strip() else "|" if "|" in given else ";" if ";" in given else ","
+    )
     return _without_labels([part.strip() for part in given.split(separator) if part.strip()])
 
 
 def _written(given: str) -> Any:
-    """Read the list or object in a cell of text, written as JSON or as Python does (pandas, into CSV).
+    """Read the list or object in a cell of text, written as JSON or as Python does (pandas, into
+    CSV).
 
     Raises:
         CellError: The text begins as a list and is not readable: numpy writes no commas.
@@ -179,7 +195,9 @@ def _written(given: str) -> Any:
         return None
     try:
         # Python joins adjacent literals.
-        read = None if re.search(r"(?<!\\)['\"]\s+['\"]", given) else ast.literal_eval(given.strip())
+        read = (
+            None if re.search(r"(?<!\\)['\"]\s+['\"]", given) else ast.literal_eval(given.strip())
+        )
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         read = None
     if read is None:
@@ -188,8 +206,14 @@ def _written(given: str) -> Any:
 
 
 def _labelled(text: str, numbered: bool) -> Choices | None:
-    """Read a labelled choice from each line, or `(a) x (b) y`; labels must begin an alphabet, in order."""
-    text = text if text.isascii() else _WIDE.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+    """Read a labelled choice from each line, or `(a) x (b) y`; labels must begin an alphabet, in
+    order.
+    """
+    text = (
+        text
+        if text.isascii()
+        else _WIDE.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+    )
     found = _LABELLED.findall(text)
     labels = [label.casefold() for label, _ in found]
     if _in_order(labels) and (numbered or not labels[0].isdigit()):
@@ -215,8 +239,13 @@ def _inline(text: str, numbered: bool) -> Choices | None:
                 taken.append(mark)
         if len(taken) > 1:
             ends = [start for _, start, _ in taken[1:]] + [len(text)]
-            texts = [text[mark[2] : end].partition("\n")[0] for mark, end in zip(taken, ends, strict=True)]
-            return Choices((choice.strip().rstrip(" ,;") for choice in texts), (mark[0] for mark in taken))
+            texts = [
+                text[mark[2] : end].partition("\n")[0]
+                for mark, end in zip(taken, ends, strict=True)
+            ]
+            return Choices(
+                (choice.strip().rstrip(" ,;") for choice in texts), (mark[0] for mark in taken)
+            )
     return None
 
 
@@ -225,7 +254,11 @@ def _without_labels(texts: list[str]) -> Choices:
     found = [_OWN_LABEL.match(text) for text in texts]
     labels = [match[1].casefold() for match in found if match]
     rests = [text[match.end() :] for text, match in zip(texts, found, strict=True) if match]
-    if len(rests) == len(texts) and _in_order(labels) and not any(_NESTED.match(rest) for rest in rests):
+    if (
+        len(rests) == len(texts)
+        and _in_order(labels)
+        and not any(_NESTED.match(rest) for rest in rests)
+    ):
         return Choices((rest.strip() for rest in rests), labels)
     return Choices(text.strip() for text in texts)
 

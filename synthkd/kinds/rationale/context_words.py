@@ -12,7 +12,8 @@ JOINS = word_set("and or to through thru until till versus vs")
 JOINING_SIGNS = frozenset(",;&|-+~…/")
 #: Words between a number and another that is not part of it.
 FUNCTION_WORDS = word_set(
-    "for per in at after before of on from with within every each than then but not rather instead is are "
+    "for per in at after before of on from with within every each than then but not rather instead"
+    " is are "
     "was were be been he she they it we i you his her their its our your left has have had gives give "
     "gave gets get costs cost makes make made needs need uses use takes take spent spends the all only "
     "more less fewer out into during about around over under off total by because since as so if when "
@@ -20,15 +21,19 @@ FUNCTION_WORDS = word_set(
 )
 #: Words before a number that make it another number, or a bound.
 BEFORE = word_set(
-    "half twice thrice double triple quadruple third quarter between from least most than over under "
+    "half twice thrice double triple quadruple third quarter between from least most than over"
+    " under "
     "above below beyond exceeds exceeding not never no root squared cubed log ln sin cos tan exp sqrt "
     "factorial version v point per or until"
 )
 #: Words before a minus sign with a space behind it that is a sign.
-LEADS = word_set("is was be are equals equal exactly about approximately to a so thus therefore answer get")
+LEADS = word_set(
+    "is was be are equals equal exactly about approximately to a so thus therefore answer get"
+)
 #: Words behind a number that make it another number, or a bound.
 BEHIND = word_set(
-    "squared cubed factorial divided multiplied modulo mod choose below negative tens grand point pi score gross"
+    "squared cubed factorial divided multiplied modulo mod choose below negative tens grand point"
+    " pi score gross"
 )
 #: Words behind `or` that make a number a bound.
 BOUNDS = word_set("more less fewer greater higher lower above below under over up")

@@ -1,8 +1,9 @@
-"""Find the equations of a text and check them: `12 - 5 = 7`, `<<48/2=24>>`, `3 * 4 shirts = 12 shirts`.
+"""Find the equations of a text and check them: `12 - 5 = 7`, `<<48/2=24>>`, `3 * 4 shirts = 12
+shirts`.
 
-An equation is checked only if both sides are numbers and operators. Equations with an unknown (`some -
-8 = 6`) or with a conversion of units (`2 hours = 120 minutes`) are not checked; those with a number of
-two readings (`3,5`, `1 thousand`) never count as wrong.
+An equation is checked only if both sides are numbers and operators. Equations with an unknown
+(`some - 8 = 6`) or with a conversion of units (`2 hours = 120 minutes`) are not checked; those with
+a number of two readings (`3,5`, `1 thousand`) never count as wrong.
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ from fractions import Fraction
 from synthkd.kinds.rationale.arithmetic import parse
 from synthkd.kinds.rationale.number_forms import is_part_of_whole
 from synthkd.kinds.rationale.tokens import Token, plain, tokens
-from synthkd.kinds.rationale.trees import Number, Operation, Tree, Unreadable, tree_numbers, tree_value
+from synthkd.kinds.rationale.trees import (
+    Number,
+    Operation,
+    Tree,
+    Unreadable,
+    tree_numbers,
+    tree_value,
+)
 
 _NOTE = re.compile(r"<<([^<>\n]*)>>")
 #: Text before a number that began earlier: 12:00, 160,0000.
@@ -22,7 +30,9 @@ _CUT_NUMBER = re.compile(r"\d[,.:]$")
 #: Text behind a number that continues the number.
 _MORE = re.compile(r" \d|\s*\w*,? and \(?\d+/\d|[^.=\n]{0,50}\b(?:remain|left over)|\.\.\.")
 #: Words that scale the number behind them.
-_SCALING = frozenset(["half", "third", "quarter", "thirds", "quarters", "twice", "double", "triple"])
+_SCALING = frozenset(
+    ["half", "third", "quarter", "thirds", "quarters", "twice", "double", "triple"]
+)
 #: One and a half, or a half less than one.
 _HYPHENED = re.compile(r"\d-\d+/\d")
 #: Tokens to the left of `=` that are examined.
@@ -32,12 +42,26 @@ _FLOAT_PLACES = 9
 _DIMENSIONS = {
     "time": "second sec minute min hour hr h day week month year decade century",
     "money": "cent penny pennie dime nickel quarter dollar buck euro",
-    "length": "inch inche in foot feet ft yard yd mile mi mm cm m km meter metre millimeter centimeter kilometer",
-    "amount": "ounce oz pound lb mg g gram kg kilogram ton cup pint quart gallon ml l liter litre teaspoon tablespoon",
+    "length": "inch inche in foot feet ft yard yd mile mi mm cm m km meter metre millimeter"
+    " centimeter kilometer",
+    "amount": "ounce oz pound lb mg g gram kg kilogram ton cup pint quart gallon ml l liter litre"
+    " teaspoon tablespoon",
 }
 _DIMENSION = {word: name for name, words in _DIMENSIONS.items() for word in words.split()}
 _MULTIPLIERS = frozenset(
-    ["dozen", "pair", "couple", "score", "hundred", "thousand", "million", "billion", "half", "third", "k"]
+    [
+        "dozen",
+        "pair",
+        "couple",
+        "score",
+        "hundred",
+        "thousand",
+        "million",
+        "billion",
+        "half",
+        "third",
+        "k",
+    ]
 )
 
 #: Units of a clock, on which 11 + 3 = 2.
@@ -168,15 +192,21 @@ def _goes_on(run: list[Token], start: int) -> bool:
     if before.kind == "op":
         return True
     low = before.text.casefold()
-    if low in _SCALING or (low == "of" and start > 1 and run[start - 2].text.casefold() in _SCALING):
+    if low in _SCALING or (
+        low == "of" and start > 1 and run[start - 2].text.casefold() in _SCALING
+    ):
         # "half of 60 + 5"
         return True
     if low.removesuffix("s") in _DIMENSION and start > 1 and run[start - 2].kind == "number":
         # "5 ft 6 in"
         return True
-    letter = before.kind == "word" and len(before.text) == 1 and before.text.casefold() not in ("a", "i")
+    letter = (
+        before.kind == "word" and len(before.text) == 1 and before.text.casefold() not in ("a", "i")
+    )
     mixed = start > 1 and before.text.casefold() == "and" and run[start - 2].kind == "number"
-    return before.kind in ("open", "percent", "close", "number", "bad", "currency") or letter or mixed
+    return (
+        before.kind in ("open", "percent", "close", "number", "bad", "currency") or letter or mixed
+    )
 
 
 def _compared(text: str, run: list[Token], sides: list[_Side]) -> list[Equation]:
@@ -203,7 +233,9 @@ def _compared(text: str, run: list[Token], sides: list[_Side]) -> list[Equation]
         first, last = run[start].start, run[end - 1].end
         stated = tree_value(right, percent_as_part=False)
         found.append(
-            Equation(text[first:last], tree_value(left), tree_value(right), holds, first, last, stated)
+            Equation(
+                text[first:last], tree_value(left), tree_value(right), holds, first, last, stated
+            )
         )
     return found
 
@@ -218,7 +250,9 @@ def _holds(left: Tree, right: Tree) -> bool | None:
     if _relative(left) or _relative(right):
         return None
     readings = (
-        (True, False) if any(n.percent for side in (left, right) for n in tree_numbers(side)) else (True,)
+        (True, False)
+        if any(n.percent for side in (left, right) for n in tree_numbers(side))
+        else (True,)
     )
     # "50 / 200 = 25%", "50 / 200 * 100 = 25%" and "20% of 50 = 10" are all what people write.
     return any(
@@ -249,15 +283,20 @@ def _with_points(tree: Tree) -> Tree:
 
 def _uncertain(left: Tree, right: Tree) -> bool:
     """Return True if a number has two readings, or an `of` is not a product: `42 of 50 = 84%`."""
-    return any(not number.certain for side in (left, right) for number in tree_numbers(side)) or any(
-        is_part_of_whole(side) for side in (left, right)
-    )
+    return any(
+        not number.certain for side in (left, right) for number in tree_numbers(side)
+    ) or any(is_part_of_whole(side) for side in (left, right))
 
 
 def _is_owed(left: Tree, right: Tree, begin: Token) -> bool:
     """Return True for a debt as accounts write it: `5 - 7 = (2)`."""
     made = tree_value(left)
-    return begin.kind == "open" and isinstance(right, Number) and made is not None and made == -right.value
+    return (
+        begin.kind == "open"
+        and isinstance(right, Number)
+        and made is not None
+        and made == -right.value
+    )
 
 
 def _by_fraction(tree: Tree) -> Tree:
@@ -290,7 +329,9 @@ def _relative(tree: Tree) -> bool:
     return _relative(tree.left) or _relative(tree.right)
 
 
-def _equal(left: Fraction | None, right: Fraction | None, written: Tree, percent_as_part: bool) -> bool:
+def _equal(
+    left: Fraction | None, right: Fraction | None, written: Tree, percent_as_part: bool
+) -> bool:
     if left is None or right is None:
         return False
     if left == right:
@@ -318,8 +359,15 @@ def _goes_along(left: Tree, middle: Tree, last: Tree) -> bool:
 
 
 def _converts(left: Tree, right: Tree) -> bool:
-    units = {word.removesuffix("s") for side in (left, right) for n in tree_numbers(side) for word in n.units}
-    letters = any(n.units and len(n.units[0]) == 1 for side in (left, right) for n in tree_numbers(side))
+    units = {
+        word.removesuffix("s")
+        for side in (left, right)
+        for n in tree_numbers(side)
+        for word in n.units
+    }
+    letters = any(
+        n.units and len(n.units[0]) == 1 for side in (left, right) for n in tree_numbers(side)
+    )
     if letters or units & _MULTIPLIERS or units & _CLOCK:
         return True
     named = [_DIMENSION[unit] for unit in units if unit in _DIMENSION]

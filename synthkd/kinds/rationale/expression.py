@@ -10,7 +10,14 @@ from synthkd.kinds.base import Malformed
 from synthkd.kinds.rationale.arithmetic import parse
 from synthkd.kinds.rationale.number_answers import write_number
 from synthkd.kinds.rationale.tokens import plain, tokens
-from synthkd.kinds.rationale.trees import Number, Operation, Tree, Unreadable, tree_numbers, tree_value
+from synthkd.kinds.rationale.trees import (
+    Number,
+    Operation,
+    Tree,
+    Unreadable,
+    tree_numbers,
+    tree_value,
+)
 
 _LABEL = re.compile(
     r"^\W*(?:(?:so|hence|thus|therefore),?\s+)?(?:the\s+)?(?:final\s+)?answer(?:\s+is)?\s*:?\s*",
@@ -26,7 +33,9 @@ def read_expression(text: str) -> tuple[str, int] | Malformed:
     written = _LABEL.sub("", lines[-1][0].strip()).partition("=")[0].strip().rstrip(".").strip()
     if expression_tree(written) is None:
         labelled = _LABEL.match(lines[-1][0])
-        return Malformed("not_an_expression" if labelled else "no_answer", lines[-1][0].strip()[:80])
+        return Malformed(
+            "not_an_expression" if labelled else "no_answer", lines[-1][0].strip()[:80]
+        )
     return " ".join(written.split()), lines[-1].start()
 
 
@@ -55,7 +64,10 @@ def objection(text: str, given: list[Fraction], target: Fraction) -> str | None:
         return f"uses {_listed(used)}, given are {_listed(given)}"
     made = tree_value(tree)
     if made != target:
-        return f"comes to {'nothing' if made is None else write_number(made)}, not {write_number(target)}"
+        return (
+            f"comes to {'nothing' if made is None else write_number(made)}, not"
+            f" {write_number(target)}"
+        )
     return None
 
 
@@ -78,7 +90,8 @@ def _write(tree: Tree) -> str:
     up, down = _flat(tree, plus, minus)
     # Sums need brackets inside a product only.
     shown = [
-        sorted(_bracket(part) if plus == "*" else _write(part) for part in parts) for parts in (up, down)
+        sorted(_bracket(part) if plus == "*" else _write(part) for part in parts)
+        for parts in (up, down)
     ]
     return f" {plus} ".join(shown[0]) + "".join(f" {minus} {part}" for part in shown[1])
 
@@ -88,7 +101,9 @@ def _bracket(tree: Tree) -> str:
 
 
 def _flat(tree: Tree, plus: str, minus: str) -> tuple[list[Tree], list[Tree]]:
-    """Return the added and the subtracted (or multiplied and divided) parts of all levels of a kind."""
+    """Return the added and the subtracted (or multiplied and divided) parts of all levels of a
+    kind.
+    """
     if isinstance(tree, Number) or tree.op not in (plus, minus):
         return [tree], []
     up, down = _flat(tree.left, plus, minus)

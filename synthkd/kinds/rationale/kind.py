@@ -1,8 +1,8 @@
 """The kind `rationale`: a question, the steps to its answer, and the answer (chain of thought).
 
-The completions of one question vote on the answer (self-consistency, Wang et al. 2022); rules check the
-steps (`filters/rationales.py`). Rejected rationales stay in the rejected split, as negatives to train
-against.
+The completions of one question vote on the answer (self-consistency, Wang et al. 2022); rules check
+the steps (`filters/rationales.py`). Rejected rationales stay in the rejected split, as negatives to
+train against.
 """
 
 from __future__ import annotations
@@ -53,10 +53,12 @@ class RationaleKind(Kind):
     class Options(BaseOptions):
         answer: AnswerType = Field(
             "auto",
-            description="Type of the answers; `auto` goes by the input's choices and the question's words.",
+            description="Type of the answers; `auto` goes by the input's choices and the question's"
+            " words.",
         )
         stop_marks: str | tuple[str, ...] = Field(
-            tuple(STOP_MARKS), description="Beginnings of lines that end the answer to this question."
+            tuple(STOP_MARKS),
+            description="Beginnings of lines that end the answer to this question.",
         )
         phrase: Literal["first", "last"] = Field(
             "first", description="Answer phrase that counts if a text has several."
@@ -93,7 +95,10 @@ class RationaleKind(Kind):
         except CellError as error:
             return f"'choices' is {error}; give a list of texts"
         if len(choices) == 1 and given is not None and given != "":
-            return f"'choices' holds one choice alone ({choices[0][:60]!r}); give a list of texts, or divide them by |"
+            return (
+                f"'choices' holds one choice alone ({choices[0][:60]!r}); give a list of texts,"
+                " or divide them by |"
+            )
         return None
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
@@ -112,7 +117,9 @@ class RationaleKind(Kind):
         kind = type_of(self.answer, question, choices)
         found = find_answer(own, kind, question, choices, self.last)
         return (
-            found if isinstance(found, Malformed) else [self._candidate(found, question, row, kind, choices)]
+            found
+            if isinstance(found, Malformed)
+            else [self._candidate(found, question, row, kind, choices)]
         )
 
     def read(self, answer: Any, row: Row) -> list[dict[str, Any]] | Malformed:
@@ -122,7 +129,9 @@ class RationaleKind(Kind):
         kind = type_of(self.answer, question, choices)
         item = answer["answers"][0] if self.several and answer.get("answers") else answer
         said = str(item.get("answer") or "")
-        found = find_answer(said if kind == "expression" else f"Answer: {said}", kind, question, choices)
+        found = find_answer(
+            said if kind == "expression" else f"Answer: {said}", kind, question, choices
+        )
         if isinstance(found, Malformed):
             return found
         whole = RationaleAnswer(str(item.get("rationale") or "").strip(), found.answer, "field")
@@ -131,7 +140,9 @@ class RationaleKind(Kind):
     def _candidate(
         self, found: RationaleAnswer, question: str, row: Row, kind: str, choices: Sequence[str]
     ) -> dict[str, Any]:
-        checked = [equation for equation in equations(found.rationale) if equation.holds is not None]
+        checked = [
+            equation for equation in equations(found.rationale) if equation.holds is not None
+        ]
         gold = None if row.get("gold") in (None, "") else str(row["gold"])
         return {
             "question": question,
@@ -145,7 +156,13 @@ class RationaleKind(Kind):
         }
 
     def _is_right(
-        self, answer: str, gold: str | None, question: str, row: Row, kind: str, choices: Sequence[str]
+        self,
+        answer: str,
+        gold: str | None,
+        question: str,
+        row: Row,
+        kind: str,
+        choices: Sequence[str],
     ) -> bool | None:
         if kind == "expression":
             given = given_numbers(str(row.get("numbers") or question))
@@ -157,7 +174,9 @@ class RationaleKind(Kind):
 
     def completion(self, candidates: Sequence[Row], row: Row) -> str:
         """Write the steps, then the answer after its phrase."""
-        rationale, answer = (str(candidates[0][column] or "").strip() for column in ("rationale", "answer"))
+        rationale, answer = (
+            str(candidates[0][column] or "").strip() for column in ("rationale", "answer")
+        )
         if self.answer == "expression":
             return f" {rationale}\nAnswer: {answer}" if rationale else f" {answer}"
         return f" {rationale} The answer is {answer}." if rationale else f" The answer is {answer}."
@@ -178,7 +197,8 @@ class RationaleKind(Kind):
         return same_form(answer, type_of(self.answer, question, choices_of({"question": question})))
 
     def vote_on(self, candidate: Row) -> tuple[str, ...]:
-        # An input has its choices beside its question: malformed completions count with their siblings.
+        # An input has its choices beside its question: malformed completions count with their
+        # siblings.
         return (normal_phrase(self.full_question(candidate)),)
 
     def vote_for(self, candidate: Row) -> str:
@@ -188,8 +208,8 @@ class RationaleKind(Kind):
 def _gold(gold: str, kind: str, choices: Sequence[str], question: str) -> str | None:
     """Read a gold answer as an answer of its type; None if it is none.
 
-    A choice may be given by its label, a number with its unit, or behind the answer phrase of a worked
-    solution.
+    A choice may be given by its label, a number with its unit, or behind the answer phrase of a
+    worked solution.
     """
     if kind == "choice":
         read = read_choice(gold, choices)
@@ -204,7 +224,11 @@ def _gold(gold: str, kind: str, choices: Sequence[str], question: str) -> str | 
 
 
 def _gold_number(gold: str, question: str) -> str | Malformed:
-    found = find_answer(gold, "number", question, last=True) if "####" in gold or "boxed" in gold else None
+    found = (
+        find_answer(gold, "number", question, last=True)
+        if "####" in gold or "boxed" in gold
+        else None
+    )
     if isinstance(found, RationaleAnswer) and found.by == "phrase":
         return found.answer
     number = read_number(gold, question)

@@ -30,7 +30,12 @@ from synthkd.kinds.rationale.arithmetic import parse
 from synthkd.kinds.rationale.before_number import begin_of, begins_whole, is_apart, is_name, is_sign
 from synthkd.kinds.rationale.context_words import REASONS
 from synthkd.kinds.rationale.equations import equations, without_notes
-from synthkd.kinds.rationale.number_forms import is_bracketed_money, is_pair, is_range, join_digit_groups
+from synthkd.kinds.rationale.number_forms import (
+    is_bracketed_money,
+    is_pair,
+    is_range,
+    join_digit_groups,
+)
 from synthkd.kinds.rationale.number_in_words import read_number_in_words
 from synthkd.kinds.rationale.tokens import Token, plain, tokens
 from synthkd.kinds.rationale.trees import Number, Unreadable, tree_value
@@ -78,7 +83,9 @@ def read_number(text: str, question: str = "") -> Fraction | Malformed:
 
 
 def _without_asked(text: str, question: str) -> str:
-    """Replace the unit that a question asks for (`How many dozen …?`), so that it multiplies nothing."""
+    """Replace the unit that a question asks for (`How many dozen …?`), so that it multiplies
+    nothing.
+    """
     asked = ("".join(words) for words in _ASKED.findall(question))
     for stem in {word.casefold().removesuffix("s") for word in asked}:
         text = re.sub(rf"\b{stem}s?\b", "units", text, flags=re.IGNORECASE)
@@ -155,10 +162,14 @@ def _not_a_number(text: str) -> Malformed:
 
 
 def last_number(text: str, question: str = "") -> Fraction | Malformed | None:
-    """Read the result of the last equation, or the last number, whichever comes later; None without one."""
+    """Read the result of the last equation, or the last number, whichever comes later; None without
+    one.
+    """
     text = _without_asked(without_notes(plain(text)), question)
     found = tokens(text)
-    last = next((i for i in range(len(found) - 1, -1, -1) if found[i].kind in ("number", "bad")), None)
+    last = next(
+        (i for i in range(len(found) - 1, -1, -1) if found[i].kind in ("number", "bad")), None
+    )
     if last is None:
         return None
     sums = [equation for equation in equations(text) if equation.stated is not None]
@@ -217,7 +228,9 @@ def write_number(number: Fraction) -> str:
 
 
 def read_exact_number(text: str) -> Fraction | None:
-    """Read a text that is a number and nothing else (`1,200`, `$5`, `3/4`, `seven`); None for others."""
+    """Read a text that is a number and nothing else (`1,200`, `$5`, `3/4`, `seven`); None for
+    others.
+    """
     text = plain(text).strip().rstrip(".").strip()
     found = _signed(tokens(text), text)
     if not any(token.kind == "number" for token in found):
@@ -227,6 +240,10 @@ def read_exact_number(text: str) -> Fraction | None:
         tree, after = parse(found, 0, units=False)
     except Unreadable:
         return None
-    if after != len(found) or is_range(text, found, tree, 0, len(found) - 1) or is_bracketed_money(found):
+    if (
+        after != len(found)
+        or is_range(text, found, tree, 0, len(found) - 1)
+        or is_bracketed_money(found)
+    ):
         return None
     return tree_value(tree, percent_as_part=False)

@@ -61,7 +61,10 @@ def is_range(text: str, found: list[Token], tree: Tree, start: int, end: int) ->
         elif token.text == "/":
             slashes += touches and depth == 0
         elif (
-            token.text == "*" and touches and not depth and found[min(place + 2, len(found) - 1)].text != "^"
+            token.text == "*"
+            and touches
+            and not depth
+            and found[min(place + 2, len(found) - 1)].text != "^"
         ):
             # "3x4" is a size, "3·5" may be a decimal.
             return True
@@ -77,7 +80,9 @@ def is_range(text: str, found: list[Token], tree: Tree, start: int, end: int) ->
 
 def _is_year(tree: Tree) -> bool:
     """Return True for a year such as `2024/25`."""
-    if isinstance(tree, Number) or not (isinstance(tree.left, Number) and isinstance(tree.right, Number)):
+    if isinstance(tree, Number) or not (
+        isinstance(tree.left, Number) and isinstance(tree.right, Number)
+    ):
         return False
     return 1900 < tree.left.value < 2100 and tree.right.value == (tree.left.value + 1) % 100
 
@@ -94,7 +99,12 @@ def is_part_of_whole(tree: Tree) -> bool:
     """Return True if an `of` is not a product: `42 of 50`."""
     if isinstance(tree, Number):
         return False
-    if tree.op == "of" and isinstance(tree.left, Number) and tree.left.value >= 1 and not tree.left.percent:
+    if (
+        tree.op == "of"
+        and isinstance(tree.left, Number)
+        and tree.left.value >= 1
+        and not tree.left.percent
+    ):
         return True
     return is_part_of_whole(tree.left) or is_part_of_whole(tree.right)
 
@@ -102,4 +112,7 @@ def is_part_of_whole(tree: Tree) -> bool:
 def is_bracketed_money(found: list[Token]) -> bool:
     """Return True for an amount in brackets, as accounts write debts: `($500)`."""
     kinds = [token.kind for token in found if token.kind != "word"]
-    return kinds in (["open", "currency", "number", "close"], ["currency", "open", "number", "close"])
+    return kinds in (
+        ["open", "currency", "number", "close"],
+        ["currency", "open", "number", "close"],
+    )

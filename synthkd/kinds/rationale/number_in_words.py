@@ -30,9 +30,21 @@ def read_number_in_words(found: list[Token]) -> Fraction | str:
             place += 1
             continue
         run = words[place:after]
-        before, behind = words[place - 1] if place else "", words[after] if after < len(words) else ""
+        before, behind = (
+            words[place - 1] if place else "",
+            words[after] if after < len(words) else "",
+        )
         place = after
-        if run == ["one"] and behind in ("of", "another", "who", "that", "which", "can", "should", "by"):
+        if run == ["one"] and behind in (
+            "of",
+            "another",
+            "who",
+            "that",
+            "which",
+            "can",
+            "should",
+            "by",
+        ):
             whole = words[after + 1 : after + 2] == ["the"]
             if behind == "of" and take_spelled(words, after + 1 + whole) > after + 1 + whole:
                 return NO_NUMBER

@@ -83,4 +83,6 @@ def _scientific(mantissa: str, exponent: int) -> Numeral | None:
     read = read_numeral(mantissa)
     if read is None or abs(exponent) > _HIGHEST_EXPONENT:
         return None
-    return Numeral(read.value * Fraction(10) ** exponent, max(0, read.places - exponent), read.certain)
+    return Numeral(
+        read.value * Fraction(10) ** exponent, max(0, read.places - exponent), read.certain
+    )

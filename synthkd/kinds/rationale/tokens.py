@@ -1,4 +1,6 @@
-"""Split text into tokens of arithmetic: numbers, operators, brackets, words and ends of expressions."""
+"""Split text into tokens of arithmetic: numbers, operators, brackets, words and ends of
+expressions.
+"""
 
 from __future__ import annotations
 
@@ -45,10 +47,15 @@ _LATEX = [
     (re.compile(r"\^\s*\{\s*([-+]?\d+)\s*\}"), r"^\1"),
     (re.compile(r"\\(?:left|right|displaystyle|textstyle|big|Big|bigg)\b"), ""),
     (re.compile(r"\\sqrt\s*(?:\{([^{}]*)\}|(\d))"), r"√(\1\2)"),
-    (re.compile(r"(?<=\d)\s*\\[dtc]?frac\s*(?:\{(\d+)\}|(\d))\s*(?:\{(\d+)\}|(\d))"), r" \1\2/\3\4"),
+    (
+        re.compile(r"(?<=\d)\s*\\[dtc]?frac\s*(?:\{(\d+)\}|(\d))\s*(?:\{(\d+)\}|(\d))"),
+        r" \1\2/\3\4",
+    ),
     (re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))"), r"(\1\2)/(\3\4)"),
     (
-        re.compile(r"\\(?:boxed|fbox|text|mathrm|mathbf|textbf|textit|mbox|operatorname)\s*\{([^{}]*)\}"),
+        re.compile(
+            r"\\(?:boxed|fbox|text|mathrm|mathbf|textbf|textit|mbox|operatorname)\s*\{([^{}]*)\}"
+        ),
         r" \1",
     ),
 ]
@@ -93,7 +100,8 @@ class Token(NamedTuple):
     """A token of arithmetic.
 
     Attributes:
-        kind: number, bad (an unreadable numeral), op, open, close, percent, currency, degree, equals,
+        kind: number, bad (an unreadable numeral), op, open, close, percent, currency, degree,
+            equals,
             word or end.
         text: The token, in plain form.
         start: Place of its first character.
@@ -115,7 +123,9 @@ class Token(NamedTuple):
 
 
 def plain(text: str) -> str:
-    """Write typographic signs, other scripts' digits, vulgar fractions and LaTeX as plain arithmetic."""
+    """Write typographic signs, other scripts' digits, vulgar fractions and LaTeX as plain
+    arithmetic.
+    """
     if not text.isascii():
         text = text.translate(_SIGNS)
         text = _OTHER_DIGIT.sub(lambda found: str(unicodedata.decimal(found[0])), text)
@@ -164,7 +174,9 @@ def tokens(text: str) -> list[Token]:
         elif kind == "mixed":
             found.append(_mixed(match, word))
         elif kind == "times":
-            found.append(_token("op", match, "*") if _after_number(found) else _token("word", match))
+            found.append(
+                _token("op", match, "*") if _after_number(found) else _token("word", match)
+            )
         elif kind == "bracket":
             found.append(_token("open" if word == "(" else "close", match))
         elif kind == "op" and _is_list_mark(text, match):
@@ -191,12 +203,18 @@ def _mixed(match: re.Match[str], word: str) -> Token:
     if whole[0] == "0" or not 0 < int(above) < int(below):
         # "5 3/2" is not a mixed number.
         return _token("bad", match)
-    return Token("number", word, match.start(), match.end(), int(whole) + Fraction(int(above), int(below)))
+    return Token(
+        "number", word, match.start(), match.end(), int(whole) + Fraction(int(above), int(below))
+    )
 
 
 def _word(match: re.Match[str], word: str) -> Token:
     low = _WORDS.get(word.casefold())
-    return _token("word", match) if low is None else _token("equals" if low == "=" else "op", match, low)
+    return (
+        _token("word", match)
+        if low is None
+        else _token("equals" if low == "=" else "op", match, low)
+    )
 
 
 def _after_number(found: list[Token]) -> bool:
@@ -212,4 +230,6 @@ def _after_number(found: list[Token]) -> bool:
 def _is_list_mark(text: str, match: re.Match[str]) -> bool:
     """Return True for `- ` or `* ` at the beginning of a line."""
     line = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
-    return match.group() in "-*+" and not line.strip() and text[match.end() : match.end() + 1] == " "
+    return (
+        match.group() in "-*+" and not line.strip() and text[match.end() : match.end() + 1] == " "
+    )

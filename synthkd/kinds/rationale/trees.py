@@ -95,7 +95,11 @@ def _combined(op: str, left: Fraction, right: Fraction) -> Fraction | None:
         if right.denominator != 1 or abs(right) > _HIGHEST_POWER or (left == 0 and right < 0):
             return None
         made = left ** int(right)
-    return made if max(made.numerator.bit_length(), made.denominator.bit_length()) < _MOST_BITS else None
+    return (
+        made
+        if max(made.numerator.bit_length(), made.denominator.bit_length()) < _MOST_BITS
+        else None
+    )
 
 
 def negated(tree: Tree) -> Tree:

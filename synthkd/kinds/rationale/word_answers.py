@@ -12,11 +12,15 @@ _MEANS = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 #: Words that answer on their own.
 _ALONE = {
     **dict.fromkeys(
-        word_set("y yeah yep yup correct right sí si oui ja да evet tak sim 是 是的 对 はい ✓ ✔ ✅"),
+        word_set(
+            "y yeah yep yup correct right sí si oui ja да evet tak sim 是 是的 对 はい ✓ ✔ ✅"
+        ),
         "yes",
     ),
     **dict.fromkeys(
-        word_set("n nope nah incorrect wrong non nein нет nie hayır não 否 不 不是 不对 いいえ ✗ ✘ ❌"),
+        word_set(
+            "n nope nah incorrect wrong non nein нет nie hayır não 否 不 不是 不对 いいえ ✗ ✘ ❌"
+        ),
         "no",
     ),
 }
@@ -25,26 +29,32 @@ _NOT_AN_ANSWER = (
     r"(?!\s+(?:one|longer|matter|doubt|idea|clue|answer|comment|problem|more|such|need|reason|response|information|data|evidence"
     r"|context|way\s+(?:to|of)|body|question|choice|option|other|difference)\b)"
 )
-_YES_NO = re.compile(rf"(?<![\w'’-])(yes|no|true|false)\b(?!['’-]\w){_NOT_AN_ANSWER}", re.IGNORECASE)
+_YES_NO = re.compile(
+    rf"(?<![\w'’-])(yes|no|true|false)\b(?!['’-]\w){_NOT_AN_ANSWER}", re.IGNORECASE
+)
 #: A stop or a reason behind a `no`; otherwise the `no` belongs to its noun.
 _ENDS = re.compile(r"[\s\"'*_`)\]}$\\]*(?:$|[.,;:!?\n–—-]|because\b|since\b|as\b)", re.IGNORECASE)
 _BEFORE = " \t\n\"'“‘`(*_[{<$:>#-"
 #: An answer that takes the answer before it back.
 _TAKEN_BACK = re.compile(
-    r"[\W_]*(?:(?:and|or|but|wait|actually|sorry|hmm|then|rather|maybe|well|also|i mean|make that)[\W_]+)*(yes|no|true|false)\b"
+    r"[\W_]*(?:(?:and|or|but|wait|actually|sorry|hmm|then|rather|maybe|well|also|i mean|make"
+    r" that)[\W_]+)*(yes|no|true|false)\b"
     rf"{_NOT_AN_ANSWER}(?=[\W_]*(?:$|[.,;:!?\n]))",
     re.IGNORECASE,
 )
 _DENIED = re.compile(
-    r"(?:\b(?:not|never|neither|nor|cannot|hardly|both|wrong to|incorrect to|instead of|rather than)|n['’]t)(?:\s+\w+){0,2}[\s\"'*_`]+$",
+    r"(?:\b(?:not|never|neither|nor|cannot|hardly|both|wrong to|incorrect to|instead of|rather"
+    r" than)|n['’]t)(?:\s+\w+){0,2}[\s\"'*_`]+$",
     re.IGNORECASE,
 )
 _NOT = re.compile(
-    r"(?:\bnot|n['’]t)(?:\s+(?:really|entirely|quite|actually|necessarily|strictly|at all))?[\s\"'*_`]+$",
+    r"(?:\bnot|n['’]t)(?:\s+(?:really|entirely|quite|actually|necessarily|strictly|at"
+    r" all))?[\s\"'*_`]+$",
     re.IGNORECASE,
 )
 _ASKS_YES_NO = re.compile(
-    r"^(?:is|are|was|were|do|does|did|can|could|will|would|has|have|had|should|may|might|am)\b", re.IGNORECASE
+    r"^(?:is|are|was|were|do|does|did|can|could|will|would|has|have|had|should|may|might|am)\b",
+    re.IGNORECASE,
 )
 _MOST_WORDS = 25
 

@@ -1,7 +1,8 @@
 """Argilla 2: records as JSON, in the form of ``dataset.records.from_json`` and ``to_json``.
 
-A record's ``id`` is the row's id; the row's columns are its metadata. Argilla identifies annotators by
-UUID: for a name from a label sheet, the UUID is derived from the name and the metadata maps it back.
+A record's ``id`` is the row's id; the row's columns are its metadata. Argilla identifies annotators
+by UUID: for a name from a label sheet, the UUID is derived from the name and the metadata maps it
+back.
 """
 
 from __future__ import annotations
@@ -55,17 +56,23 @@ class ArgillaFormat(ExchangeFormat):
                 continue
             responses = record.get("responses") or {}
             if not _well_formed(responses):
-                problems.append(f"{place}: id {record['id']!r}: its responses are not of Argilla's form")
+                problems.append(
+                    f"{place}: id {record['id']!r}: its responses are not of Argilla's form"
+                )
                 continue
             names, times = _metadata_pairs(record, _ANNOTATORS), _metadata_pairs(record, _TIMES)
-            whys = {str(why.get("user_id")): str(why.get("value", "")) for why in responses.get("why", [])}
+            whys = {
+                str(why.get("user_id")): str(why.get("value", ""))
+                for why in responses.get("why", [])
+            }
             if not responses.get("verdict"):
                 problems.append(f"{place}: id {record['id']!r} has no response to 'verdict'")
             for response in responses.get("verdict", []):
                 user = str(response.get("user_id", ""))
                 if response.get("status", "submitted") != "submitted":
                     problems.append(
-                        f"{place}: id {record['id']!r} by {user!r} is {response['status']}, not submitted"
+                        f"{place}: id {record['id']!r} by {user!r} is {response['status']}, not"
+                        " submitted"
                     )
                     continue
                 annotations.append(

@@ -81,7 +81,9 @@ def read_objects(path: Path, description: str) -> list[dict[str, Any]]:
     except OSError as error:
         raise InputError(f"{path}: not readable: {error.strerror or error}") from None
     except RecursionError:
-        raise InputError(f"{path}: not {description}: its lists and objects are nested too deeply") from None
+        raise InputError(
+            f"{path}: not {description}: its lists and objects are nested too deeply"
+        ) from None
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error})") from None
     if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):

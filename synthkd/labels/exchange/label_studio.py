@@ -1,7 +1,8 @@
 """Label Studio: tasks with a labelling configuration, and its JSON export.
 
 Label Studio keeps a task's ``data`` unchanged, so the row's id and columns are stored there. An
-annotation is a list of results: ``choices`` of the control `verdict`, ``textarea`` of the control `why`.
+annotation is a list of results: ``choices`` of the control `verdict`, ``textarea`` of the control
+`why`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ class LabelStudioFormat(ExchangeFormat):
         """Write the tasks, and the labelling configuration beside them as ``NAME.xml``."""
         config = path.with_suffix(".xml")
         check_file(path, has_text('"candidate"'), "rows for Label Studio")
-        check_file(config, has_text('name="candidate"'), "a labelling configuration for Label Studio")
+        check_file(
+            config, has_text('name="candidate"'), "a labelling configuration for Label Studio"
+        )
         write_json(path, [_task(row) for row in rows])
         write_text(config, _configuration(any(row.source for row in rows)))
         return [path, config]
@@ -80,7 +83,8 @@ def _configuration(source: bool) -> str:
     text = '  <Text name="source" value="$source"/>\n' if source else ""
     return (
         f'<View>\n{text}  <Text name="candidate" value="$candidate"/>\n'
-        f'  <Choices name="verdict" toName="candidate" choice="single" required="true">\n{choices}\n'
+        '  <Choices name="verdict" toName="candidate" choice="single"'
+        f' required="true">\n{choices}\n'
         "  </Choices>\n"
         '  <TextArea name="why" toName="candidate" placeholder="why (may stay empty)"'
         ' maxSubmissions="1"/>\n</View>\n'
@@ -151,6 +155,8 @@ def _time(text: Any) -> str:
     """Return ISO 8601 in UTC to the second; "" for no time."""
     try:
         time = datetime.fromisoformat(str(text))
-        return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return (
+            time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        )
     except (ValueError, OverflowError):
         return ""

@@ -67,7 +67,9 @@ def sheet_rows(records: Iterable[Record], kind: Kind) -> list[ExportedRow]:
 
 
 def _source(row: dict[str, Any], columns: Sequence[str]) -> str:
-    return "\n\n".join(sheet_text(row[name]) for name in SOURCES if row.get(name) and name not in columns)
+    return "\n\n".join(
+        sheet_text(row[name]) for name in SOURCES if row.get(name) and name not in columns
+    )
 
 
 def add_annotations(
@@ -92,7 +94,9 @@ def add_annotations(
         elif key in verdicts:
             same = verdicts[key] == verdict
             change = "again" if same else f"before {verdicts[key]}, now {verdict}"
-            problems.append(f"{entry} by {annotation.annotator!r} is in the sheet already ({change})")
+            problems.append(
+                f"{entry} by {annotation.annotator!r} is in the sheet already ({change})"
+            )
         else:
             sheet.append(
                 by_id[annotation.id].columns

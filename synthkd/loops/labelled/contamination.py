@@ -15,7 +15,9 @@ _NAMED = 3
 class EvaluationTexts:
     """Texts of validation and test rows, which no prompt may show."""
 
-    def __init__(self, texts: Sequence[str], near: float = 0.8, places: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, texts: Sequence[str], near: float = 0.8, places: Sequence[str] | None = None
+    ) -> None:
         """Index the texts.
 
         Args:
@@ -52,12 +54,15 @@ class EvaluationTexts:
         if copies:
             more = f" and {len(copies) - _NAMED} more" if len(copies) > _NAMED else ""
             raise InputError(
-                f"{source}: {'; '.join(copies[:_NAMED])}{more}; validation and test rows are never shown to a teacher:"
+                f"{source}: {'; '.join(copies[:_NAMED])}{more}; validation and test rows are never"
+                " shown to a teacher:"
                 " take the row out of one of the two, or raise loop.near"
             )
 
     def describe(self, copy: NearCopy) -> str:
         """Return which row is copied, and how similar the copy is, in words."""
-        place = self.places[copy.number] if self.places else f"validation or test row {copy.number + 1}"
+        place = (
+            self.places[copy.number] if self.places else f"validation or test row {copy.number + 1}"
+        )
         verb = "is" if copy.similarity == 1 else f"is nearly ({copy.similarity:.2f})"
         return f"{verb} {place}"

@@ -1,7 +1,8 @@
 """Cross-validation of a loop's training rows: each row is judged by a student that did not see it.
 
 A student makes few mistakes on its own training rows, so examples of its mistakes, and rows that it
-contradicts, come from students that were trained on other folds. Near copies of a row share its fold.
+contradicts, come from students that were trained on other folds. Near copies of a row share its
+fold.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ Bools = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 class CrossValidation:
     """Out-of-fold probabilities of a loop's training rows, computed once for each set of rows."""
 
-    def __init__(self, recipe: Recipe, splits: LoopSplits, make_student: Callable[[], Classifier]) -> None:
+    def __init__(
+        self, recipe: Recipe, splits: LoopSplits, make_student: Callable[[], Classifier]
+    ) -> None:
         """Prepare the student that is cross-validated.
 
         Args:
@@ -38,7 +41,9 @@ class CrossValidation:
         self._loop, self._seed, self._splits = recipe.loop, recipe.seed, splits
         other = recipe.loop.mine.student
         self._make: Callable[[], Classifier] = (
-            student_factory(recipe, other, "labels", classes=splits.classes) if other else make_student
+            student_factory(recipe, other, "labels", classes=splits.classes)
+            if other
+            else make_student
         )
         self._indices = {label: index for index, label in enumerate(splits.classes)}
         #: Hash and probabilities of the last rows, which training and the next round both need.
@@ -79,7 +84,9 @@ class CrossValidation:
             kept = {id(row) for row in consistent}
             mask = [id(row) in kept for row in rows]
             return labelled_texts(consistent), self._probabilities(rows)[mask]
-        pool = self._splits.pool.texts_and_labels if mine.by == "pool" else labelled_texts(consistent)
+        pool = (
+            self._splits.pool.texts_and_labels if mine.by == "pool" else labelled_texts(consistent)
+        )
         return pool, student.probabilities(pool.texts)
 
     def _probabilities(self, rows: Sequence[Row]) -> Floats:
@@ -124,7 +131,9 @@ def find_contradictions(
     others = np.nan_to_num(probabilities, nan=0.0)
     own = others[rows, labels]
     others[rows, labels] = 0.0
-    contradicted: Bools = (others.max(1, initial=0.0) >= at_least) & np.asarray(removable, dtype=bool)
+    contradicted: Bools = (others.max(1, initial=0.0) >= at_least) & np.asarray(
+        removable, dtype=bool
+    )
     for label in np.unique(labels[contradicted]):
         of_class = np.flatnonzero(labels == label)
         lacking = minimum - int((~contradicted[of_class]).sum())
@@ -139,8 +148,8 @@ def grouped_folds(
 ) -> Ints:
     """Assign rows to folds, classes spread evenly, near copies together.
 
-    A group of near copies counts for the class of most of its rows. A class with fewer rows than folds is
-    in as many folds as it has rows.
+    A group of near copies counts for the class of most of its rows. A class with fewer rows than
+    folds is in as many folds as it has rows.
 
     Returns:
         (n,) fold of each row.
@@ -194,7 +203,9 @@ def out_of_fold_probabilities(
     classes = make().classes or tuple(sorted(set(texts.labels)))
     folds = min(folds, len(set(near_copy_groups(texts.texts))))
     if folds < 2:
-        raise StudentError(f"{len(texts)} different training rows: two at least are needed to cross-validate")
+        raise StudentError(
+            f"{len(texts)} different training rows: two at least are needed to cross-validate"
+        )
     fold = grouped_folds(texts.texts, texts.labels, folds, seed)
     probabilities = np.full((len(texts), len(classes)), np.nan)
     labels = np.array(texts.labels, dtype=object)

@@ -45,7 +45,8 @@ class MinedExamples:
     def as_dict(self) -> dict[str, list[dict[str, Any]]]:
         """Return the three columns of an input row."""
         return {
-            name: [one.as_dict() for one in getattr(self, name)] for name in ("correct", "incorrect", "hard")
+            name: [one.as_dict() for one in getattr(self, name)]
+            for name in ("correct", "incorrect", "hard")
         }
 
 
@@ -73,7 +74,9 @@ def mine_examples(
     best = np.full(len(texts), -1)
     best[predicted_rows] = probabilities[predicted_rows].argmax(1)
     rows = [
-        MinedExample(texts.texts[i], texts.labels[i], classes[best[i]], float(probabilities[i, best[i]]))
+        MinedExample(
+            texts.texts[i], texts.labels[i], classes[best[i]], float(probabilities[i, best[i]])
+        )
         for i in predicted_rows.tolist()
     ]
     if focus is not None:

@@ -1,8 +1,8 @@
 """Inputs of a round over labelled text, from the errors of the student.
 
-An input has the columns `label` ("": the teacher chooses), `texts` (their number), `report`, `correct`,
-`incorrect`, `hard`, `shots`, `contrast` (a class that the texts must not be mistaken for), `had` (short
-hashes of earlier texts), `round`, and the kind's axes.
+An input has the columns `label` ("": the teacher chooses), `texts` (their number), `report`,
+`correct`, `incorrect`, `hard`, `shots`, `contrast` (a class that the texts must not be mistaken
+for), `had` (short hashes of earlier texts), `round`, and the kind's axes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class ClassAllocation:
 
     Attributes:
         wanted: Class -> rows.
-        notes: Limits of the allocation, as JSON for the record: `ended` (classes without supply), `short`
+        notes: Limits of the allocation, as JSON for the record: `ended` (classes without supply),
+            `short`
             (maximum rows of classes that fall short), `unmoved` (classes limited to an equal share).
     """
 
@@ -59,12 +60,19 @@ class RoundInputs:
             real: Number of the first training rows that are real; prompts show them before others.
         """
         assert recipe.loop is not None
-        self.part, self.seed, self.classes, self.real = recipe.loop, recipe.seed, tuple(classes), real
+        self.part, self.seed, self.classes, self.real = (
+            recipe.loop,
+            recipe.seed,
+            tuple(classes),
+            real,
+        )
         self.samples, self.several = recipe.teacher.sampling.n, recipe.kind.several
         try:
             axes = LabelledTextKind(axes=recipe.kind.options.get("axes") or AXES).axes
         except (TypeError, ValueError) as error:
-            raise RecipeError(f"kind.options.axes: names, or names with their values: {error}") from None
+            raise RecipeError(
+                f"kind.options.axes: names, or names with their values: {error}"
+            ) from None
         self._axes = {name: values for name, values in axes.items() if values}
         self.axis_names = list(axes)
 
@@ -74,7 +82,10 @@ class RoundInputs:
         return rows_of_classes(self.classes, counts)
 
     def allocation(
-        self, evaluation: ClassifierEvaluation, have: Mapping[str, int], records: Sequence[Mapping[str, Any]]
+        self,
+        evaluation: ClassifierEvaluation,
+        have: Mapping[str, int],
+        records: Sequence[Mapping[str, Any]],
     ) -> ClassAllocation:
         """Allocate the rows of a round to the classes.
 
@@ -83,7 +94,9 @@ class RoundInputs:
             have: Training rows of each class.
             records: Records of the rounds so far.
         """
-        requested, accepted = ([one["told"].get(name, {}) for one in records] for name in ("asked", "came"))
+        requested, accepted = (
+            [one["told"].get(name, {}) for one in records] for name in ("asked", "came")
+        )
         supply = estimate_supply(requested, accepted, self.classes)
         retried = classes_to_retry(requested, supply.ended)
         if len(supply.ended) == len(self.classes):
@@ -100,14 +113,17 @@ class RoundInputs:
         else:
             options = self.part.allocation
             losses = [_losses(one["figures"]["details"].get("validation") or {}) for one in records]
-            notes["unmoved"] = unresponsive_classes(losses, requested, self.classes, options.unmoved)
+            notes["unmoved"] = unresponsive_classes(
+                losses, requested, self.classes, options.unmoved
+            )
             numbers = rows_by_need(
                 [math.nan if one.loss is None else one.loss for one in evaluation.per_class],
                 [one.rows for one in evaluation.per_class], self.part.rows, counts, room=room,
                 capped=[label in notes["unmoved"] for label in self.classes], most=options.most, trust=options.trust,
             )  # fmt: skip
         return ClassAllocation(
-            rows_of_classes(self.classes, numbers), {name: note for name, note in notes.items() if note}
+            rows_of_classes(self.classes, numbers),
+            {name: note for name, note in notes.items() if note},
         )
 
     def of_round(
@@ -142,7 +158,8 @@ class RoundInputs:
         if self.part.allocate == "teacher":
             return self._open_inputs(number, evaluation, examples(None), rows, had)
         reports = {
-            label: validation_report(evaluation, focus=label) if self.part.report else "" for label in wanted
+            label: validation_report(evaluation, focus=label) if self.part.report else ""
+            for label in wanted
         }
         return self.of_classes(
             number, wanted, rows, had, {label: examples(label) for label in wanted}, reports
@@ -194,7 +211,9 @@ class RoundInputs:
     ) -> list[Row]:
         """Return inputs for which the teacher chooses the classes from the report."""
         need = (
-            {one.label: round(one.loss or 0.0, 4) for one in evaluation.per_class} if self.part.report else {}
+            {one.label: round(one.loss or 0.0, 4) for one in evaluation.per_class}
+            if self.part.report
+            else {}
         )
         report = validation_report(evaluation) if self.part.report else ""
         return [
@@ -245,7 +264,9 @@ class RoundInputs:
         return [{"text": row["text"], "label": row["label"]} for row in chosen]
 
     def _contrast(self, shown: MinedExamples, label: str, draw: int) -> str:
-        """Return a class to contrast with, from the confusions; "" in turn, for templates of one text."""
+        """Return a class to contrast with, from the confusions; "" in turn, for templates of one
+        text.
+        """
         others = Counter(one.predicted if one.label == label else one.label for one in shown.hard)
         ranked = [name for name, _ in sorted(others.items(), key=lambda one: (-one[1], one[0]))]
         turns = ["", *ranked[:_CONTRASTS]] if not self.several else [*ranked[:1], ""]

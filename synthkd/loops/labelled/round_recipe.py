@@ -27,7 +27,8 @@ _SAME = 0.99
 def labelled_round_recipe(
     recipe: Recipe, folder: Path, rows: Sequence[Row], splits: LoopSplits, axes: Sequence[str]
 ) -> Recipe:
-    """Return the recipe with the rows so far as real rows and those of evaluation as forbidden ones.
+    """Return the recipe with the rows so far as real rows and those of evaluation as forbidden
+    ones.
 
     Args:
         recipe: The recipe of a round.
@@ -41,7 +42,9 @@ def labelled_round_recipe(
     options = {**given, "axes": list(axes), "contrast": 0, "per_class": None, "zero_shot": True}
     if "taxonomy" not in given:
         options["taxonomy"] = list(splits.classes)
-    evaluation = _write_rows(recipe, folder / HELD, [{"text": text} for text in splits.evaluation.texts])
+    evaluation = _write_rows(
+        recipe, folder / HELD, [{"text": text} for text in splits.evaluation.texts]
+    )
     options["evaluation"] = [*_as_list(given.get("evaluation")), evaluation]
     options["real"] = _write_rows(recipe, folder / HAD, rows) if rows else None
     kind = recipe.kind.model_copy(update={"options": options})
@@ -57,7 +60,9 @@ def _write_rows(recipe: Recipe, path: Path, rows: Sequence[Row]) -> str:
 
 def _rules(recipe: Recipe, near: float) -> list[RulePart]:
     """Return the recipe's rules, and those that reject copies."""
-    chosen = list(recipe.rules) if recipe.rules is not None else [RulePart(name=name) for name in RULES]
+    chosen = (
+        list(recipe.rules) if recipe.rules is not None else [RulePart(name=name) for name in RULES]
+    )
     named = {rule.name for rule in chosen}
     if "contaminated" not in named:
         options: dict[str, Any] = {"threshold": near} if near < 1 else {"near": False}

@@ -1,7 +1,7 @@
 """The rows of a loop over labelled text: training, validation and test rows, and a pool to mine.
 
-Training rows that copy a validation or test row are left out with a notice, since a prompt would show, or
-the student memorise, a row of its own evaluation.
+Training rows that copy a validation or test row are left out with a notice, since a prompt would
+show, or the student memorise, a row of its own evaluation.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ class SplitRows:
         return len(self.texts)
 
     def take(self, rows: Sequence[int]) -> SplitRows:
-        return SplitRows(*(tuple(part[i] for i in rows) for part in (self.texts, self.labels, self.places)))
+        return SplitRows(
+            *(tuple(part[i] for i in rows) for part in (self.texts, self.labels, self.places))
+        )
 
     @property
     def texts_and_labels(self) -> LabelledTexts:
@@ -80,7 +82,9 @@ def read_splits(recipe: Recipe) -> LoopSplits:
     assert part is not None
     start, test, pool = (_read(recipe, rows) for rows in (part.start, part.test, part.pool))
     named = isinstance(part.validation, RowsPart)
-    validation = _read(recipe, part.validation) if isinstance(part.validation, RowsPart) else SplitRows()
+    validation = (
+        _read(recipe, part.validation) if isinstance(part.validation, RowsPart) else SplitRows()
+    )
     classes = _classes(recipe, start, validation)
     splits = {"start": start, "validation": validation, "test": test, "pool": pool}
     for name, rows_of_split in splits.items():
@@ -116,12 +120,15 @@ def _read(recipe: Recipe, part: RowsPart | None) -> SplitRows:
 def _classes(recipe: Recipe, start: SplitRows, validation: SplitRows) -> tuple[str, ...]:
     """Return the classes of the taxonomy, or the sorted labels if there is none."""
     taxonomy = read_taxonomy(recipe.kind.options.get("taxonomy"), recipe.resolve)
-    classes = tuple(taxonomy.labels) if taxonomy else tuple(sorted({*start.labels, *validation.labels}))
+    classes = (
+        tuple(taxonomy.labels) if taxonomy else tuple(sorted({*start.labels, *validation.labels}))
+    )
     if len(classes) < 2:
         raise StudentError(
             f"the rows have the one class {classes[0]!r}; two are needed to tell apart"
             if classes
-            else "loop: no rows and no taxonomy; name `start` and `validation`, or kind.options.taxonomy"
+            else "loop: no rows and no taxonomy; name `start` and `validation`, or"
+            " kind.options.taxonomy"
         )
     return classes
 
@@ -131,7 +138,9 @@ def _check_labels(name: str, rows: SplitRows, classes: Sequence[str]) -> None:
     for label, place in zip(rows.labels, rows.places, strict=True):
         if label not in known:
             hint = nearest(label, list(classes)).split(" (known")[0]
-            raise StudentError(f"loop.{name}: {place}: {label!r} is none of the {len(known)} classes{hint}")
+            raise StudentError(
+                f"loop.{name}: {place}: {label!r} is none of the {len(known)} classes{hint}"
+            )
 
 
 def _check_each_class(validation: SplitRows, classes: Sequence[str], named: bool) -> None:
@@ -142,28 +151,40 @@ def _check_each_class(validation: SplitRows, classes: Sequence[str], named: bool
         remedy = (
             "add a row of each"
             if named
-            else "two rows of `start` are needed for each (not copies of each other), or name the rows of `validation`"
+            else "two rows of `start` are needed for each (not copies of each other), or name the"
+            " rows of `validation`"
         )
         raise StudentError(
-            f"loop.validation: no row of the class {', '.join(map(repr, missing[:_NAMED]))}{more}; {remedy}"
+            f"loop.validation: no row of the class {', '.join(map(repr, missing[:_NAMED]))}{more};"
+            f" {remedy}"
         )
 
 
-def _split_validation(rows: SplitRows, share: float, seed: int, near: float) -> tuple[SplitRows, SplitRows]:
+def _split_validation(
+    rows: SplitRows, share: float, seed: int, near: float
+) -> tuple[SplitRows, SplitRows]:
     """Return training and validation rows.
 
-    The share is that of each class, but at least one row of a class with two; near copies stay together.
+    The share is that of each class, but at least one row of a class with two; near copies stay
+    together.
     """
     group = near_copy_groups(rows.texts, near)
     sizes = Counter(rows.labels)
-    wanted = {label: max(1, round(share * count)) if count > 1 else 0 for label, count in sizes.items()}
+    wanted = {
+        label: max(1, round(share * count)) if count > 1 else 0 for label, count in sizes.items()
+    }
     members: dict[int, list[int]] = {}
     for place, number in enumerate(group):
         members.setdefault(number, []).append(place)
-    left = {label: len({group[i] for i, one in enumerate(rows.labels) if one == label}) for label in sizes}
+    left = {
+        label: len({group[i] for i, one in enumerate(rows.labels) if one == label})
+        for label in sizes
+    }
     kept: set[int] = set()
     # By a hash of the text, so that the order of rows has no effect.
-    for copies in sorted(members.values(), key=lambda copies: fraction(f"{seed}:{rows.texts[copies[0]]}")):
+    for copies in sorted(
+        members.values(), key=lambda copies: fraction(f"{seed}:{rows.texts[copies[0]]}")
+    ):
         labels = {rows.labels[row] for row in copies}
         if all(wanted[label] > 0 and left[label] > 1 for label in labels):
             kept.update(copies)
@@ -175,33 +196,46 @@ def _split_validation(rows: SplitRows, share: float, seed: int, near: float) -> 
     return rows.take([i for i in range(len(rows)) if i not in kept]), rows.take(validation)
 
 
-def _notice_test_copies(validation: SplitRows, test: SplitRows, near: float, notices: list[str]) -> None:
+def _notice_test_copies(
+    validation: SplitRows, test: SplitRows, near: float, notices: list[str]
+) -> None:
     """Add a notice of test rows that copy validation rows, which select the round."""
     known = EvaluationTexts(validation.texts, near, validation.places)
-    copies = [(i, copy) for i, text in enumerate(test.texts) if (copy := known.find(text)) is not None]
+    copies = [
+        (i, copy) for i, text in enumerate(test.texts) if (copy := known.find(text)) is not None
+    ]
     if not copies:
         return
     shown = "; ".join(f"{test.places[i]} {known.describe(copy)}" for i, copy in copies[:_NAMED])
     if len(copies) == len(test):
-        raise StudentError(f"loop.test: every row copies a validation row: {shown}; name other rows")
+        raise StudentError(
+            f"loop.test: every row copies a validation row: {shown}; name other rows"
+        )
     notices.append(
-        f"loop.test: {len(copies):,} of {len(test):,} rows copy validation rows, which choose the round; they stay: {shown}"
+        f"loop.test: {len(copies):,} of {len(test):,} rows copy validation rows, which choose the"
+        f" round; they stay: {shown}"
     )
 
 
-def _without_copies(evaluation: EvaluationTexts, name: str, rows: SplitRows, notices: list[str]) -> SplitRows:
+def _without_copies(
+    evaluation: EvaluationTexts, name: str, rows: SplitRows, notices: list[str]
+) -> SplitRows:
     """Return the rows that copy no validation or test row; add a notice of the others."""
     matches = [evaluation.find(text) for text in rows.texts]
     copies = [(i, copy) for i, copy in enumerate(matches) if copy is not None]
     if not copies:
         return rows
-    shown = "; ".join(f"{rows.places[i]} {evaluation.describe(copy)}" for i, copy in copies[:_NAMED])
+    shown = "; ".join(
+        f"{rows.places[i]} {evaluation.describe(copy)}" for i, copy in copies[:_NAMED]
+    )
     more = f" and {len(copies) - _NAMED} more" if len(copies) > _NAMED else ""
     if len(copies) == len(rows):
         raise StudentError(
-            f"loop.{name}: every one of the {len(rows):,} rows copies a validation or test row: {shown}{more}; name other rows"
+            f"loop.{name}: every one of the {len(rows):,} rows copies a validation or test row:"
+            f" {shown}{more}; name other rows"
         )
     notices.append(
-        f"loop.{name}: {len(copies):,} of {len(rows):,} rows left out, copies of validation or test rows: {shown}{more}"
+        f"loop.{name}: {len(copies):,} of {len(rows):,} rows left out, copies of validation or test"
+        f" rows: {shown}{more}"
     )
     return rows.take([i for i, copy in enumerate(matches) if copy is None])

@@ -1,8 +1,9 @@
 """The supply of each class, estimated from earlier rounds: whether its rows still come, and helped.
 
-A class falls short if it gets fewer rows than requested, round after round, and significantly fewer than
-the other classes: a pool is used up, or a language model repeats itself and its rows are duplicates. A
-single bad round is no evidence, since all rows of a class may be in one malformed completion.
+A class falls short if it gets fewer rows than requested, round after round, and significantly fewer
+than the other classes: a pool is used up, or a language model repeats itself and its rows are
+duplicates. A single bad round is no evidence, since all rows of a class may be in one malformed
+completion.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import numpy as np
 
 #: Consecutive short rounds after which a class is limited.
 _ROUNDS = 2
-#: Probability of a shortfall, at the rate of the other classes, below which it counts; and the highest
-#: rate that is assumed, so that two missing rows are the smallest evidence.
+#: Probability of a shortfall, at the rate of the other classes, below which it counts; and the
+#: highest rate that is assumed, so that two missing rows are the smallest evidence.
 _CHANCE, _HIGHEST = 0.02, 0.9
 #: Rounds after which a class without supply is requested again, with one row.
 _AGAIN = 4
@@ -37,7 +38,9 @@ class Supply:
 
     def limits(self, classes: Sequence[str], retried: Sequence[str] = ()) -> list[float]:
         """Return (C,) maximum rows: infinite for classes that do not fall short, 1 for ``retried``."""
-        return [max(self.room.get(label, math.inf), float(label in set(retried))) for label in classes]
+        return [
+            max(self.room.get(label, math.inf), float(label in set(retried))) for label in classes
+        ]
 
 
 def estimate_supply(

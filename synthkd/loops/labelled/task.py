@@ -1,4 +1,6 @@
-"""The loop over labelled text (PGKD): a classifier's errors decide which texts the teacher writes next."""
+"""The loop over labelled text (PGKD): a classifier's errors decide which texts the teacher writes
+next.
+"""
 
 from __future__ import annotations
 
@@ -89,15 +91,22 @@ class LabelledTextTask(LoopTask[Classifier]):
             "pool": self.splits.pool,
         }
         facts: dict[str, Any] = {
-            name: {"rows": len(rows), "hash": rows.hash} for name, rows in splits.items() if len(rows)
+            name: {"rows": len(rows), "hash": rows.hash}
+            for name, rows in splits.items()
+            if len(rows)
         }
         return {"classes": list(self.splits.classes), **facts}
 
     def initial_rows(self) -> list[Row]:
         start = self.splits.start
-        return [{"text": text, "label": label} for text, label in zip(start.texts, start.labels, strict=True)]
+        return [
+            {"text": text, "label": label}
+            for text, label in zip(start.texts, start.labels, strict=True)
+        ]
 
-    def initial_inputs(self, rows: Sequence[Row], attempt: int, earlier: Sequence[Row]) -> list[Row]:
+    def initial_inputs(
+        self, rows: Sequence[Row], attempt: int, earlier: Sequence[Row]
+    ) -> list[Row]:
         have = Counter(row["label"] for row in rows)
         # Twice the missing rows, as some are rejected.
         wanted = {label: 2 * (self.loop.minimum - have[label]) for label in self._short_of(rows)}
@@ -151,7 +160,9 @@ class LabelledTextTask(LoopTask[Classifier]):
     def load(self, folder: Path) -> Classifier:
         student = load_student(folder)
         if not isinstance(student, Classifier) or student.classes != self.splits.classes:
-            raise StudentError(f"{folder}: not a student of these {len(self.splits.classes)} classes")
+            raise StudentError(
+                f"{folder}: not a student of these {len(self.splits.classes)} classes"
+            )
         return student
 
     def validate(self, student: Classifier) -> ValidationResult:
@@ -243,20 +254,27 @@ class LabelledTextTask(LoopTask[Classifier]):
         return {
             "asked": dict(requested),
             # Texts that the teacher labelled otherwise than requested: its own label counts.
-            "other_class": sum(number for (label, own), number in pairs.items() if label not in ("", own)),
+            "other_class": sum(
+                number for (label, own), number in pairs.items() if label not in ("", own)
+            ),
             "came": dict(sorted(Counter(row["label"] for row in rows).items())),
             "allocation": dict(self._allocation.notes),
-            "hard": sorted(hard.values(), key=lambda one: (-one["confidence"], one["text"]))[:_EXAMPLES],
+            "hard": sorted(hard.values(), key=lambda one: (-one["confidence"], one["text"]))[
+                :_EXAMPLES
+            ],
         }
 
 
 def _check(recipe: Recipe, loop: LoopPart, metric: str) -> None:
     """Refuse options that have no meaning for labelled text."""
     if recipe.kind.options.get("real"):
-        raise RecipeError("kind.options.real: in a loop real rows are named in `loop.start`; take one out")
+        raise RecipeError(
+            "kind.options.real: in a loop real rows are named in `loop.start`; take one out"
+        )
     if loop.allocate == "teacher" and not recipe.kind.several:
         raise RecipeError(
-            "loop.allocate: teacher: the teacher chooses the classes of a list of texts; set kind.several: true and"
+            "loop.allocate: teacher: the teacher chooses the classes of a list of texts; set"
+            " kind.several: true and"
             " take a template that asks for one, such as labelled_text/pgkd"
         )
     if metric not in METRICS:
@@ -265,5 +283,6 @@ def _check(recipe: Recipe, loop: LoopPart, metric: str) -> None:
         )
     if loop.start is None and not isinstance(loop.validation, RowsPart):
         raise RecipeError(
-            "loop: without `start`, name the rows of `validation`: the student must be validated on real rows"
+            "loop: without `start`, name the rows of `validation`: the student must be validated on"
+            " real rows"
         )

@@ -57,10 +57,13 @@ def validation_report(
         focus: A class to which classes and confusions are restricted.
     """
     lines = [
-        f"Accuracy {metrics.accuracy:.3f}, macro-F1 {metrics.macro_f1:.3f} on {metrics.rows} validation rows.",
+        f"Accuracy {metrics.accuracy:.3f}, macro-F1 {metrics.macro_f1:.3f} on {metrics.rows}"
+        " validation rows.",
         "Classes, the weakest first:",
     ]
-    order = sorted(metrics.per_class, key=lambda one: (one.label != focus, _number(one.f1, 2.0), one.label))
+    order = sorted(
+        metrics.per_class, key=lambda one: (one.label != focus, _number(one.f1, 2.0), one.label)
+    )
     shown = order[:1] if focus is not None else order[:most]
     lines += [_line(one) for one in shown]
     lines += _summary(order[len(shown) :])
@@ -92,7 +95,8 @@ def _summary(others: Sequence[ClassMetrics]) -> list[str]:
     if not values:
         return [f"- {len(others)} other classes, without validation rows"]
     return [
-        f"- {len(others)} other classes: F1 from {min(values):.2f} to {max(values):.2f}, mean {sum(values) / len(values):.2f}"
+        f"- {len(others)} other classes: F1 from {min(values):.2f} to {max(values):.2f}, mean"
+        f" {sum(values) / len(values):.2f}"
     ]
 
 

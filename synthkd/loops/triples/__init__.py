@@ -1,6 +1,7 @@
-"""The loop for triples: a generator student, a critic that prunes, and an examiner in place of people.
+"""The loop for triples: a generator student, a critic that prunes, and an examiner in place of
+people.
 
-The pool of questions (`questions`) is split by heads. The student's answers for heads that the teacher is
-never asked about are scored (`answers`, `evaluation_questions`); `question_pool` chooses the questions of
-a round.
+The pool of questions (`questions`) is split by heads. The student's answers for heads that the
+teacher is never asked about are scored (`answers`, `evaluation_questions`); `question_pool` chooses
+the questions of a round.
 """

@@ -1,7 +1,7 @@
 """Scores of a student's answers by rules, critic and examiner, without known answers.
 
-The examiner is a critic that is trained on a critic's held-out rows and on corruptions of them, since a
-student makes mistakes that no teacher made.
+The examiner is a critic that is trained on a critic's held-out rows and on corruptions of them,
+since a student makes mistakes that no teacher made.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class StudentAnswer:
 
     Attributes:
         row: The candidate; None for a malformed answer.
-        score: The examiner's score, or the critic's if there is none; 0 if malformed or rejected by a rule.
+        score: The examiner's score, or the critic's if there is none; 0 if malformed or rejected by
+            a rule.
         rejected_by: The rule or critic that rejected it; None if accepted.
     """
 
@@ -72,7 +73,9 @@ def score_answers(
     rows = [row for _, row in parsed if row is not None]
     outcomes = iter(_outcomes(plan, decision, rows, examiner))
     return [
-        StudentAnswer(one, None, 0.0, MALFORMED) if row is None else StudentAnswer(one, row, *next(outcomes))
+        StudentAnswer(one, None, 0.0, MALFORMED)
+        if row is None
+        else StudentAnswer(one, row, *next(outcomes))
         for one, row in parsed
     ]
 
@@ -111,7 +114,9 @@ def _batch(kind: Kind, rows: Sequence[Row]) -> pa.RecordBatch:
     if "text" not in kind.columns:
         values["text"] = [kind.verbalize(row) for row in rows]
     arrays = [
-        pa.array(values[field.name], field.type) if field.name in values else pa.nulls(len(rows), field.type)
+        pa.array(values[field.name], field.type)
+        if field.name in values
+        else pa.nulls(len(rows), field.type)
         for field in candidate_schema(kind)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=candidate_schema(kind))
@@ -124,7 +129,8 @@ class AnswerMetrics:
     Attributes:
         validity: Mean score.
         accepted: Accepted share.
-        distinct: Distinct accepted answers, without heads, as a share of the accepted ones; low for a
+        distinct: Distinct accepted answers, without heads, as a share of the accepted ones; low for
+            a
             student that gives every head the same answer.
         gold: Share among the known answers; None if none are given.
     """
@@ -172,7 +178,11 @@ def _per_question(answers: Sequence[StudentAnswer], gold: frozenset[str] | None)
     """Return (Q, 3) means of each question: score, accepted share, share of known answers."""
     rows: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
     for one in answers:
-        values = (one.score, float(one.rejected_by is None), float(gold is not None and one.id in gold))
+        values = (
+            one.score,
+            float(one.rejected_by is None),
+            float(gold is not None and one.id in gold),
+        )
         rows.setdefault(one.question.key, []).append(values)
     return np.array([np.mean(values, axis=0) for values in rows.values()])
 

@@ -52,7 +52,9 @@ class EvaluationQuestions:
         if not questions:
             raise InputError(f"loop.{name}: no question is left to evaluate on")
         if len(questions) > MOST:
-            notices.append(f"{name}: {MOST:,} of {len(questions):,} questions are drawn to evaluate on")
+            notices.append(
+                f"{name}: {MOST:,} of {len(questions):,} questions are drawn to evaluate on"
+            )
         kept = tuple(questions[:MOST])
         keys = {one.key for one in kept}
         answers = tuple(row for row in gold if triple_question(kind, row, 0).key in keys)
@@ -64,7 +66,10 @@ class EvaluationQuestions:
 
     def facts(self) -> dict[str, Any]:
         """Return numbers and a hash, as JSON."""
-        rows = [[one.key for one in self.questions], [sorted(row.items()) for row in self.gold or ()]]
+        rows = [
+            [one.key for one in self.questions],
+            [sorted(row.items()) for row in self.gold or ()],
+        ]
         return {
             "questions": len(self.questions),
             "heads": len(self.heads),
@@ -101,7 +106,9 @@ def questions_of_rows(
         notices.append(f"{name}: {first_names(both)} left out, which stand in few-shot examples")
     rows = [row for row in rows if head_of(kind, row) not in shown]
     gold = [row for row in rows if all(column in row for column in kind.columns)]
-    return EvaluationQuestions.of(kind, distinct_questions(kind, rows, recipe.seed), gold, notices, name)
+    return EvaluationQuestions.of(
+        kind, distinct_questions(kind, rows, recipe.seed), gold, notices, name
+    )
 
 
 def read_triples(recipe: Recipe, kind: Kind, part: RowsPart, name: str, tails: bool) -> list[Row]:
@@ -121,7 +128,12 @@ def read_triples(recipe: Recipe, kind: Kind, part: RowsPart, name: str, tails: b
             for row in rows:
                 number += 1
                 all_rows.append(
-                    _row(kind, row, kind.columns if tails else kind.input_columns, f"{file} row {number}")
+                    _row(
+                        kind,
+                        row,
+                        kind.columns if tails else kind.input_columns,
+                        f"{file} row {number}",
+                    )
                 )
     if not all_rows:
         raise InputError(f"loop.{name}: no rows")
@@ -130,7 +142,8 @@ def read_triples(recipe: Recipe, kind: Kind, part: RowsPart, name: str, tails: b
 
 def _row(kind: Kind, row: Row, required: Sequence[str], place: str) -> Row:
     row = {
-        name: text_cell(value, place, name) if name in kind.columns else value for name, value in row.items()
+        name: text_cell(value, place, name) if name in kind.columns else value
+        for name, value in row.items()
     }
     for column in required:
         if not str(row.get(column) or "").strip():
@@ -138,7 +151,9 @@ def _row(kind: Kind, row: Row, required: Sequence[str], place: str) -> Row:
             raise InputError(f"{place}: no {column!r}{known}")
     if problem := kind.check(row):
         raise KindError(f"{place}: {problem}")
-    return {column: str(row[column]) for column in kind.columns if str(row.get(column) or "").strip()}
+    return {
+        column: str(row[column]) for column in kind.columns if str(row.get(column) or "").strip()
+    }
 
 
 def few_shot_heads(kind: Kind, shown: Iterable[Row]) -> frozenset[str]:

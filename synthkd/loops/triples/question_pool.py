@@ -104,5 +104,7 @@ def _sizes(groups: Groups) -> Ints:
 
 def _first(groups: Groups, counts: Ints) -> list[Row]:
     """Return the first questions of each relation as input rows."""
-    chosen = [one for group, count in zip(groups, counts, strict=True) for one in group[: int(count)]]
+    chosen = [
+        one for group, count in zip(groups, counts, strict=True) for one in group[: int(count)]
+    ]
     return [dict(one.row) for one in sorted(chosen, key=lambda one: (one.draw, one.key))]

@@ -17,7 +17,9 @@ from synthkd.text.normal_forms import normal_phrase
 
 @dataclass(frozen=True)
 class TripleQuestion:
-    """An input row, the normal form of its head, its relation, and its order of being drawn, in [0, 1)."""
+    """An input row, the normal form of its head, its relation, and its order of being drawn, in [0,
+    1).
+    """
 
     row: dict[str, Any]
     head: str
@@ -39,7 +41,8 @@ def check_kind(kind: Kind) -> tuple[str, str]:
     head, relation = kind.group_column, kind.class_column
     if relation is None or not {head, relation} <= set(kind.input_columns):
         raise RecipeError(
-            f"kind {kind.name!r}: the loop needs questions of a head and a relation, and this kind's inputs have"
+            f"kind {kind.name!r}: the loop needs questions of a head and a relation, and this"
+            " kind's inputs have"
             f" {', '.join(kind.input_columns) or 'no columns'}"
         )
     return head, relation
@@ -68,10 +71,13 @@ def distinct_questions(kind: Kind, rows: Iterable[Row], seed: int) -> list[Tripl
 
 def held_out_heads(heads: Iterable[str], share: float, seed: int) -> frozenset[str]:
     """Return the heads held out for validation, by hash; at least one head is on each side."""
-    drawn = sorted({head: fraction(f"{seed}|held|{head}") for head in heads}.items(), key=lambda one: one[1])
+    drawn = sorted(
+        {head: fraction(f"{seed}|held|{head}") for head in heads}.items(), key=lambda one: one[1]
+    )
     if len(drawn) < 2:
         raise InputError(
-            f"{len(drawn)} head among the inputs; two at least are needed to keep one for validation"
+            f"{len(drawn)} head among the inputs; two at least are needed to keep one for"
+            " validation"
         )
     below = sum(place < share for _, place in drawn)
     return frozenset(head for head, _ in drawn[: min(max(below, 1), len(drawn) - 1)])

@@ -28,7 +28,7 @@ METRICS = ("validity", "accepted", "loss")
 
 
 @runtime_checkable
-class TextStudent(Protocol):
+class LoopStudent(Protocol):
     """A student that a loop for triples can train: it learns rows, writes answers and scores them."""
 
     def fit_rows(self, rows: Any, kind: Kind) -> Any:
@@ -49,10 +49,13 @@ def check_loop(recipe: Recipe) -> LoopPart:
     """
     loop = recipe.loop or LoopPart()
     for name in sorted(loop.model_fields_set & set(_MEANINGLESS)):
-        raise RecipeError(f"loop.{name} means nothing for triples: {_MEANINGLESS[name]}; leave it out")
+        raise RecipeError(
+            f"loop.{name} means nothing for triples: {_MEANINGLESS[name]}; leave it out"
+        )
     if loop.allocate == "teacher":
         raise RecipeError(
-            "loop.allocate: a teacher that is asked for one tail chooses no relations; take own or uniform"
+            "loop.allocate: a teacher that is asked for one tail chooses no relations; take own or"
+            " uniform"
         )
     for name in ("start", "validation", "test"):
         part = getattr(loop, name)
@@ -62,14 +65,17 @@ def check_loop(recipe: Recipe) -> LoopPart:
             )
     if recipe.critic is None:
         raise RecipeError(
-            "a loop for triples needs a critic: it says which rows are kept, and how good the student is; docs/guides/critics.md"
+            "a loop for triples needs a critic: it says which rows are kept, and how good the"
+            " student is; docs/guides/critics.md"
             " tells how to make one"
         )
     return loop
 
 
 def selection_metric(loop: LoopPart, gold: bool) -> str:
-    """Return the metric by which rounds are compared; ``gold``: validation questions have known answers."""
+    """Return the metric by which rounds are compared; ``gold``: validation questions have known
+    answers.
+    """
     metric = loop.metric or METRICS[0]
     if metric not in METRICS:
         raise RecipeError(
@@ -86,12 +92,13 @@ def text_student_factory(recipe: Recipe) -> Callable[[], Any]:
     """Return a function that makes the recipe's student.
 
     Raises:
-        RecipeError: If the student does not write text, or lacks a method of `TextStudent`.
+        RecipeError: If the student does not write text, or lacks a method of `LoopStudent`.
     """
     part = recipe.student or StudentPart(name="generator")
     make = student_factory(recipe, part, "text")
-    if not isinstance(make(), TextStudent):
+    if not isinstance(make(), LoopStudent):
         raise RecipeError(
-            f"student.name: {part.name!r} lacks fit_rows, generate or loss, which a loop for triples calls"
+            f"student.name: {part.name!r} lacks fit_rows, generate or loss, which a loop for"
+            " triples calls"
         )
     return make

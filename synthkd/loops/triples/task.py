@@ -1,4 +1,5 @@
-"""The loop over triples: a generator writes tails, and its errors decide which relations are asked about.
+"""The loop over triples: a generator writes tails, and its errors decide which relations are asked
+about.
 
 questions ─┬─ held-out heads ─► answers of the student ─► scores ─► errors of each relation ─┐
            └─ other heads ─► teacher ─► rules, critic ─► accepted rows ─► student            │
@@ -79,7 +80,9 @@ class TripleTask(LoopTask["GeneratorStudent"]):
         self.test, self.validation = self._evaluation_questions(pool)
         self.selection_metric = selection_metric(self.loop, self.validation.gold is not None)
         #: Heads that the teacher is never asked about.
-        self.held_out_heads = self.validation.heads | (self.test.heads if self.test else frozenset())
+        self.held_out_heads = self.validation.heads | (
+            self.test.heads if self.test else frozenset()
+        )
         self.questions, _ = split_by_heads(pool, self.held_out_heads)
         if not self.questions:
             raise InputError(
@@ -93,7 +96,8 @@ class TripleTask(LoopTask["GeneratorStudent"]):
         self.decision.refuse()
         if not can_examine(self.decision.trained):
             self._notices.append(
-                "validity: the critic keeps too few labelled rows to train an examiner; its own scores are used,"
+                "validity: the critic keeps too few labelled rows to train an examiner; its own"
+                " scores are used,"
                 " which are biased upwards"
             )
 
@@ -111,12 +115,20 @@ class TripleTask(LoopTask["GeneratorStudent"]):
         shown = few_shot_heads(
             kind, self.plan.components.prompt.examples if self.plan.components.prompt else ()
         )
-        test = questions_of_rows(recipe, kind, loop.test, "test", shown, self._notices) if loop.test else None
+        test = (
+            questions_of_rows(recipe, kind, loop.test, "test", shown, self._notices)
+            if loop.test
+            else None
+        )
         tested = test.heads if test else frozenset()
         if isinstance(loop.validation, float):
             taken = shown | tested
-            return test, questions_of_share(kind, pool, loop.validation, taken, recipe.seed, self._notices)
-        validation = questions_of_rows(recipe, kind, loop.validation, "validation", shown, self._notices)
+            return test, questions_of_share(
+                kind, pool, loop.validation, taken, recipe.seed, self._notices
+            )
+        validation = questions_of_rows(
+            recipe, kind, loop.validation, "validation", shown, self._notices
+        )
         if both := sorted(validation.heads & tested):
             raise InputError(
                 f"heads stand in validation and in test: {first_names(both)}; give each to one of them"
@@ -131,7 +143,8 @@ class TripleTask(LoopTask["GeneratorStudent"]):
         kept = [row for row in rows if head_of(kind, row) not in self.held_out_heads]
         if len(kept) < len(rows):
             self._notices.append(
-                f"start: {len(rows) - len(kept):,} rows left out, their heads are held out for evaluation"
+                f"start: {len(rows) - len(kept):,} rows left out, their heads are held out for"
+                " evaluation"
             )
         return [row | {"id": kind.identity(row)} for row in kept]
 
@@ -162,7 +175,9 @@ class TripleTask(LoopTask["GeneratorStudent"]):
             return ""
         return f"{len(rows)} rows were accepted, a student needs {LEAST}"
 
-    def initial_inputs(self, rows: Sequence[Row], attempt: int, earlier: Sequence[Row]) -> list[Row]:
+    def initial_inputs(
+        self, rows: Sequence[Row], attempt: int, earlier: Sequence[Row]
+    ) -> list[Row]:
         if not self.training_problem(rows) and (attempt or not self._initial_number()):
             return []
         return self.pool.proportional(earlier, self._initial_number() or self.loop.rows)
@@ -190,7 +205,8 @@ class TripleTask(LoopTask["GeneratorStudent"]):
         for row in inputs:
             if head_of(self.plan.kind, row) in self.held_out_heads:
                 raise InputError(
-                    f"the head {row[self.plan.kind.group_column]!r} is held out for evaluation; it is never asked about"
+                    f"the head {row[self.plan.kind.group_column]!r} is held out for evaluation; it"
+                    " is never asked about"
                 )
 
     def requested_rows(self, inputs: Sequence[Row]) -> int:
@@ -249,7 +265,9 @@ class TripleTask(LoopTask["GeneratorStudent"]):
         return metrics, metrics_by_relation(kind, answers, relations)
 
     def prepare_recipe(self, recipe: Recipe, folder: Path, rows: Sequence[Row]) -> Recipe:
-        """Return the recipe with the critic of the loop, which is trained once, and the id of the inputs."""
+        """Return the recipe with the critic of the loop, which is trained once, and the id of the
+        inputs.
+        """
         critic = self.recipe.critic
         assert critic is not None
         if critic.labels is not None:

@@ -19,11 +19,15 @@ def class_name_words(name: str) -> str:
     return " ".join(_JOINTS.sub(" ", name).lower().split())
 
 
-def add_class_name_rows(rows: LabelledTexts, classes: Sequence[str], weight: float) -> LabelledTexts:
+def add_class_name_rows(
+    rows: LabelledTexts, classes: Sequence[str], weight: float
+) -> LabelledTexts:
     """Append the name of each class as a row of `weight` times the mean weight; 0 adds none."""
     if not weight:
         return rows
-    weights = np.ones(len(rows)) if rows.weights is None else np.asarray(rows.weights, dtype=np.float64)
+    weights = (
+        np.ones(len(rows)) if rows.weights is None else np.asarray(rows.weights, dtype=np.float64)
+    )
     return LabelledTexts(
         (*rows.texts, *(class_name_words(name) for name in classes)),
         (*rows.labels, *classes),
@@ -35,7 +39,9 @@ def add_class_name_rows(rows: LabelledTexts, classes: Sequence[str], weight: flo
 def are_descriptive(classes: Sequence[str]) -> bool:
     """Return True if names have words, and differ in more than a number."""
     bare = [re.sub(r"[\d\W_]+", " ", class_name_words(name)).strip() for name in classes]
-    return len(set(bare)) == len(bare) and all(any(len(word) > 2 for word in name.split()) for name in bare)
+    return len(set(bare)) == len(bare) and all(
+        any(len(word) > 2 for word in name.split()) for name in bare
+    )
 
 
 def is_number(value: Any) -> bool:

@@ -77,7 +77,9 @@ class EncoderStudent(Classifier):
         **options: Any,
     ) -> None:
         super().__init__(classes, seed)
-        require_extra("the encoder student", "students", "torch", "transformers", "sklearn", "safetensors")
+        require_extra(
+            "the encoder student", "students", "torch", "transformers", "sklearn", "safetensors"
+        )
         from synthkd.encoders.device import pick_device
 
         self.base, self.settings = str(base), EncoderOptions.of(start=start, **options)
@@ -104,7 +106,9 @@ class EncoderStudent(Classifier):
             if validation is not None and len(validation):
                 self.check_labels(validation)
                 trained = self._train(
-                    self.settings, self._with_class_names(train), self._labelled_rows(validation, False)
+                    self.settings,
+                    self._with_class_names(train),
+                    self._labelled_rows(validation, False),
                 )
             elif self.settings.calibrate:
                 trained = self._train_twice(train)
@@ -131,7 +135,9 @@ class EncoderStudent(Classifier):
     ) -> TrainedEncoder:
         from synthkd.students.classifiers.training import train_encoder
 
-        return train_encoder(self.base, options, len(self.classes), rows, validation, self.seed, self.device)
+        return train_encoder(
+            self.base, options, len(self.classes), rows, validation, self.seed, self.device
+        )
 
     def _with_class_names(self, train: LabelledTexts) -> IndexedTexts:
         rows = add_class_name_rows(train, self.classes, self.settings.names_for(self.classes))
@@ -143,12 +149,17 @@ class EncoderStudent(Classifier):
         if split is None:  # too few rows for two parts
             return self._train(self.settings, self._with_class_names(train), None)
         part, held_out = (train.take(rows) for rows in split)
-        first = self._train(self.settings, self._with_class_names(part), self._labelled_rows(held_out, False))
+        first = self._train(
+            self.settings, self._with_class_names(part), self._labelled_rows(held_out, False)
+        )
         if first.error is not None:
             return first
         options = self.settings.with_epochs(first.history.kept)
         trained = self._train(options, self._with_class_names(train), None)
-        trained.temperature, trained.history.validation = first.temperature, first.history.validation
+        trained.temperature, trained.history.validation = (
+            first.temperature,
+            first.history.validation,
+        )
         return trained
 
     def _adopt(self, trained: TrainedEncoder) -> None:
@@ -170,9 +181,13 @@ class EncoderStudent(Classifier):
         from synthkd.encoders.forward import forward_in_batches
 
         if self.model is None:
-            raise StudentError("this student was not trained yet: `fit` comes before `probabilities`")
+            raise StudentError(
+                "this student was not trained yet: `fit` comes before `probabilities`"
+            )
         rows = tokenize_texts(self.tokenizer, list(texts), self.max_length)
-        return forward_in_batches(self.model, lambda fields: self.model(**fields), rows, self.device)
+        return forward_in_batches(
+            self.model, lambda fields: self.model(**fields), rows, self.device
+        )
 
     def options(self) -> dict[str, Any]:
         """Return the keyword arguments of the constructor, with defaults."""
@@ -189,8 +204,10 @@ class EncoderStudent(Classifier):
             self.tokenizer.save_pretrained(folder / MODEL)
         head = {name: value.cpu().numpy() for name, value in self.model.head.state_dict().items()}
         settings = {
-            "student": self.name, "version": _VERSION, "classes": list(self.classes), "seed": self.seed,
-            "options": {**self.options(), "base": public_name(self.base)}, "max_length": self.max_length,
+            "student": self.name, "version": _VERSION, "classes": list(self.classes),
+            "seed": self.seed,
+            "options": {**self.options(), "base": public_name(self.base)},
+            "max_length": self.max_length,
             "temperature": self.temperature, "history": self.history,
         }  # fmt: skip
         CLASSIFIER_FILES.write(folder, settings, head)

@@ -28,7 +28,9 @@ class EncoderFeatures:
         #: The reference of a student's folder, the folder, and the user's own name of the encoder.
         self._stored: tuple[EncoderReference, Path, str | None] | None = None
 
-    def restore(self, reference: EncoderReference, folder: Path, given: str | None, width: int) -> None:
+    def restore(
+        self, reference: EncoderReference, folder: Path, given: str | None, width: int
+    ) -> None:
         """Take the encoder that a student's folder names, or the user's own (`given`)."""
         given = None if given is None else resolve_encoder_path(given)
         self._sha256, self._width = reference.sha256, width
@@ -68,7 +70,8 @@ class EncoderFeatures:
         encoder = load_frozen_encoder(self._path, self._max_length, self._device)
         if self._sha256 not in ("", encoder.sha256):
             raise StudentError(
-                f"the encoder {self.encoder!r} is another one now than at training; put the right one there,"
+                f"the encoder {self.encoder!r} is another one now than at training; put the right"
+                " one there,"
                 " or train again"
             )
         self._sha256 = encoder.sha256

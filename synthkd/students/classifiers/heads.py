@@ -90,7 +90,9 @@ class ReducedRows:
             return weight
         from scipy.linalg import solve_triangular
 
-        expanded: Floats = self.wide.T @ solve_triangular(self.triangle, weight, lower=True, trans="T")
+        expanded: Floats = self.wide.T @ solve_triangular(
+            self.triangle, weight, lower=True, trans="T"
+        )
         return expanded
 
 
@@ -102,7 +104,9 @@ def _regression(
 
     present = np.unique(labels)
     # A column without an entry keeps the weight 0.
-    used = np.arange(matrix.shape[1]) if isinstance(matrix, np.ndarray) else np.unique(matrix.indices)
+    used = (
+        np.arange(matrix.shape[1]) if isinstance(matrix, np.ndarray) else np.unique(matrix.indices)
+    )
     model = LogisticRegression(C=strength, max_iter=_ITERATIONS, tol=_TOLERANCE)
     rows = matrix if len(used) == matrix.shape[1] else matrix[:, used]
     with few_rows_each():
@@ -167,10 +171,14 @@ def training_weights(rows: LabelledTexts, labels: Ints, balanced: bool) -> Float
     Raises:
         StudentError: A weight is negative or not finite, or fewer than two classes have a weight.
     """
-    weights = np.ones(len(rows)) if rows.weights is None else np.array(rows.weights, dtype=np.float64)
+    weights = (
+        np.ones(len(rows)) if rows.weights is None else np.array(rows.weights, dtype=np.float64)
+    )
     if not np.isfinite(weights).all() or (weights < 0).any():
         wrong = int(np.flatnonzero(~np.isfinite(weights) | (weights < 0))[0])
-        raise StudentError(f"training row {wrong + 1}: its weight {weights[wrong]} is no number from 0 on")
+        raise StudentError(
+            f"training row {wrong + 1}: its weight {weights[wrong]} is no number from 0 on"
+        )
     if len(np.unique(labels[weights > 0])) < 2:
         raise StudentError(
             "the weights leave rows of fewer than two classes; give rows of two a weight above 0"

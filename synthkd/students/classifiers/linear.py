@@ -46,7 +46,8 @@ _VERSION = 2
 #: Entries of a matrix of weights at most: 4 GB.
 _MAX_WEIGHTS = 1 << 30
 _OPTIONS = (
-    "features", "encoder", "strength", "class_weights", "class_names", "bits", "max_length", "calibrate",
+    "features", "encoder", "strength", "class_weights", "class_names", "bits", "max_length",
+    "calibrate",
 )  # fmt: skip
 
 
@@ -127,7 +128,8 @@ class LinearStudent(Classifier):
         matrix = self._features.fit(train.texts)
         if not isinstance(matrix, np.ndarray) and not matrix.nnz:
             raise StudentError(
-                "no training row has a word or a sign in it; a student on words has nothing to learn from"
+                "no training row has a word or a sign in it; a student on words has nothing to"
+                " learn from"
             )
         self._head = MultinomialHead.fit(matrix, labels, count, weights, self.strength)
         self.temperature = 1.0
@@ -147,7 +149,9 @@ class LinearStudent(Classifier):
 
     def probabilities(self, texts: Sequence[str] | str) -> Floats:
         if self._head is None:
-            raise StudentError("this student was not trained yet: `fit` comes before `probabilities`")
+            raise StudentError(
+                "this student was not trained yet: `fit` comes before `probabilities`"
+            )
         texts = text_list(texts)
         parts = [
             probabilities_with_floor(
@@ -171,7 +175,8 @@ class LinearStudent(Classifier):
             raise StudentError("this student was not trained yet: nothing to save")
         arrays: dict[str, Any] = {"bias": self._head.bias, "weight": self._head.weight}
         settings: dict[str, Any] = {
-            "student": self.name, "version": _VERSION, "classes": list(self.classes), "seed": self.seed,
+            "student": self.name, "version": _VERSION, "classes": list(self.classes),
+            "seed": self.seed,
             "options": self.options(), "temperature": self.temperature, "rows": self._head.rows,
         }  # fmt: skip
         if isinstance(self._features, EncoderFeatures):
@@ -179,9 +184,13 @@ class LinearStudent(Classifier):
             settings["encoder"] = reference.model_dump()
             settings["options"]["encoder"] = reference.name
         else:
-            arrays |= {f"idf_{number}": block.idf for number, block in enumerate(self._features.blocks)}
+            arrays |= {
+                f"idf_{number}": block.idf for number, block in enumerate(self._features.blocks)
+            }
             if self.features == "tfidf":
-                settings["vocabularies"] = [list(block.vocabulary) for block in self._features.blocks]
+                settings["vocabularies"] = [
+                    list(block.vocabulary) for block in self._features.blocks
+                ]
             else:  # most of the hashed columns have no entry
                 used = np.flatnonzero(self._head.weight.any(1))
                 arrays |= {"weight": self._head.weight[used], "columns": used}
@@ -198,7 +207,8 @@ class LinearStudent(Classifier):
         settings, arrays = read_classifier(folder, cls.name, _VERSION, _Settings)
         if set(settings.options) != set(_OPTIONS):
             raise STUDENT_ARTIFACT.refuse(
-                folder / SETTINGS, f"options: {', '.join(sorted(_OPTIONS))} are needed, and no other"
+                folder / SETTINGS,
+                f"options: {', '.join(sorted(_OPTIONS))} are needed, and no other",
             )
         student = cls(tuple(settings.classes), settings.seed, **settings.options)
         student.temperature = settings.temperature
@@ -212,16 +222,22 @@ class LinearStudent(Classifier):
         student._head = student._read_head(folder, settings, arrays)
         if isinstance(student._features, EncoderFeatures) and settings.encoder is not None:
             width = len(student._head.weight)
-            student._features.restore(settings.encoder, folder, None if given is None else str(given), width)
+            student._features.restore(
+                settings.encoder, folder, None if given is None else str(given), width
+            )
         return student
 
-    def _read_head(self, folder: Path, settings: _Settings, arrays: dict[str, Any]) -> MultinomialHead:
+    def _read_head(
+        self, folder: Path, settings: _Settings, arrays: dict[str, Any]
+    ) -> MultinomialHead:
         """Check weights and learnt features against each other, and restore the features."""
         path, count = folder / ARRAYS, len(self.classes)
         blocks = self._features.blocks if isinstance(self._features, WordFeatures) else ()
         if self.features == "tfidf":
             vocabularies = settings.vocabularies or []
-            if len(vocabularies) != 2 or any(len(set(words)) != len(words) for words in vocabularies):
+            if len(vocabularies) != 2 or any(
+                len(set(words)) != len(words) for words in vocabularies
+            ):
                 raise STUDENT_ARTIFACT.refuse(
                     folder / SETTINGS, "vocabularies: two lists of distinct words are needed"
                 )
@@ -232,10 +248,15 @@ class LinearStudent(Classifier):
         shapes = {
             "bias": Array("float64", (count,), infinite=True),
             "weight": Array("float32", ("used" if hashed else "width", count)),
-        } | {f"idf_{number}": Array("float64", (width,), 0, 100) for number, width in enumerate(widths)}
+        } | {
+            f"idf_{number}": Array("float64", (width,), 0, 100)
+            for number, width in enumerate(widths)
+        }
         if hashed:
             shapes["columns"] = Array("int64", ("used",), 0, sum(widths) - 1)
-        check_arrays(path, arrays, shapes, STUDENT_ARTIFACT, **({"width": sum(widths)} if widths else {}))
+        check_arrays(
+            path, arrays, shapes, STUDENT_ARTIFACT, **({"width": sum(widths)} if widths else {})
+        )
         if not np.isfinite(arrays["bias"]).any():
             raise STUDENT_ARTIFACT.refuse(path, "bias: no class has one")
         for number, block in enumerate(blocks):
@@ -268,14 +289,22 @@ def _check(
 ) -> None:
     if not isinstance(features, str) or features not in STRENGTHS:
         raise StudentError(
-            f"student 'linear': unknown features {features!r}{nearest(str(features), list(STRENGTHS))}"
+            "student 'linear': unknown features"
+            f" {features!r}{nearest(str(features), list(STRENGTHS))}"
         )
     if (encoder is not None) != (features == "embeddings"):
         raise StudentError("student 'linear': `encoder` and `features: embeddings` belong together")
     if class_weights not in (None, "balanced"):
-        raise StudentError(f"student 'linear': `class_weights` is `balanced` or none, not {class_weights!r}")
+        raise StudentError(
+            f"student 'linear': `class_weights` is `balanced` or none, not {class_weights!r}"
+        )
     for name, value, good, what in (
-        ("strength", strength, strength is None or (is_number(strength) and strength > 0), "above 0"),
+        (
+            "strength",
+            strength,
+            strength is None or (is_number(strength) and strength > 0),
+            "above 0",
+        ),
         ("bits", bits, is_whole(bits) and 8 <= bits <= 22, "a whole number from 8 to 22"),
         (
             "max_length",

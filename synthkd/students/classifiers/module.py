@@ -88,7 +88,9 @@ class ClassificationLoss:
             soft = objective(logits, targets) * weights.mean()
         else:
             parts = [objective(logits[i : i + 1], targets[i : i + 1]) for i in range(len(labels))]
-            soft = sum(part * weight for part, weight in zip(parts, weights, strict=True)) / len(labels)
+            soft = sum(part * weight for part, weight in zip(parts, weights, strict=True)) / len(
+                labels
+            )
         return (1 - self.share) * hard + self.share * soft
 
     def _objective(self) -> Callable[[Any, Any], Any]:
@@ -107,7 +109,9 @@ class ClassificationLoss:
         return objectives[self.soft or "ce"]
 
 
-def check_soft(rows: LabelledTexts, loss: ClassificationLoss, classes: int, weighted: bool) -> Floats | None:
+def check_soft(
+    rows: LabelledTexts, loss: ClassificationLoss, classes: int, weighted: bool
+) -> Floats | None:
     """Return the soft labels (n, C) if the loss needs them.
 
     Raises:
@@ -123,17 +127,20 @@ def check_soft(rows: LabelledTexts, loss: ClassificationLoss, classes: int, weig
     soft = np.asarray(rows.soft, dtype=np.float64)
     if soft.ndim != 2 or soft.shape[1] != classes:
         raise StudentError(
-            f"soft labels of shape {soft.shape}: {classes} columns are needed, one for each class in their order"
+            f"soft labels of shape {soft.shape}: {classes} columns are needed, one for each class"
+            " in their order"
         )
     good = np.isfinite(soft).all(1) & (soft >= 0).all(1) & (np.abs(soft.sum(1) - 1) < 1e-3)
     if not good.all():
         row = int(np.flatnonzero(~good)[0])
         raise StudentError(
-            f"training row {row + 1}: its soft label sums to {soft[row].sum():.4g}; probabilities sum to 1"
+            f"training row {row + 1}: its soft label sums to {soft[row].sum():.4g}; probabilities"
+            " sum to 1"
         )
     if weighted and not SOFT_OBJECTIVES[loss.soft]:
         raise StudentError(
-            f"`soft: {loss.soft}` compares the rows of a batch with each other and knows no weights;"
+            f"`soft: {loss.soft}` compares the rows of a batch with each other and knows no"
+            " weights;"
             " leave the weights out"
         )
     return soft

@@ -121,16 +121,24 @@ class OnnxClassifier:
     def predict(self, texts: Sequence[str] | str) -> list[str]:
         """Return the most likely class of each text; a string is one text."""
         texts = text_list(texts)
-        return [self.classes[place] for place in self.probabilities(texts).argmax(1)] if texts else []
+        return (
+            [self.classes[place] for place in self.probabilities(texts).argmax(1)] if texts else []
+        )
 
     def _logits(self, texts: Sequence[str]) -> Any:
-        tokens = self._tokenizer.encode_batch_fast(encodable_texts(texts, not self._tokenizer.encode("").ids))
+        tokens = self._tokenizer.encode_batch_fast(
+            encodable_texts(texts, not self._tokenizer.encode("").ids)
+        )
         ids = [one.ids for one in tokens]
         types = [one.type_ids for one in tokens] if "token_type_ids" in self._inputs else ids
         logits = np.empty((len(ids), len(self.classes)), dtype=np.float32)
-        for chosen in batches_by_tokens(np.fromiter(map(len, ids), np.int64, len(ids)), self.batch_tokens):
+        for chosen in batches_by_tokens(
+            np.fromiter(map(len, ids), np.int64, len(ids)), self.batch_tokens
+        ):
             fields = self._batch(ids, types, chosen)
-            logits[chosen] = self._session.run(None, {name: fields[name] for name in self._inputs})[0]
+            logits[chosen] = self._session.run(None, {name: fields[name] for name in self._inputs})[
+                0
+            ]
         return logits
 
     def _batch(self, ids: list[list[int]], types: list[list[int]], chosen: Ints) -> dict[str, Any]:
@@ -154,7 +162,8 @@ def _settings(folder: Path) -> _Settings:
     """Read the settings of an export, and check the hashes of its files."""
     if not (folder / SETTINGS).is_file():
         raise StudentError(
-            f"{folder / SETTINGS}: no such file: no exported student here; `synthkd student export` writes one"
+            f"{folder / SETTINGS}: no such file: no exported student here; `synthkd student export`"
+            " writes one"
         )
     found = read_object(folder / SETTINGS, ONNX_ARTIFACT)
     if found.get("version") != VERSION:

@@ -23,7 +23,12 @@ from synthkd.students.training_hashes import write_training_hashes
 #: Largest difference of a probability from the student's in an export in float32.
 TOLERANCE = 1e-4
 #: Texts of different lengths, on which both are compared.
-_PROBES = ("a", "where is it?", "my card has not come yet and I need it by Friday", "Zürich 100 %, " * 9)
+_PROBES = (
+    "a",
+    "where is it?",
+    "my card has not come yet and I need it by Friday",
+    "Zürich 100 %, " * 9,
+)
 #: Possible inputs of the model.
 _FIELDS = ("input_ids", "attention_mask", "token_type_ids")
 
@@ -55,26 +60,32 @@ def export_onnx(student: Any, out: Path, int8: bool = False) -> float:
             raise
         except Exception as error:  # noqa: BLE001 (exporters raise many things)
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise StudentError(f"the model of this student cannot be exported to ONNX: {reason}") from None
+            raise StudentError(
+                f"the model of this student cannot be exported to ONNX: {reason}"
+            ) from None
         student.tokenizer.backend_tokenizer.save(str(folder / TOKENIZER))
         pad = student.tokenizer.pad_token_id
         write_json(
             folder / SETTINGS,
             {
-                "version": VERSION, "classes": list(student.classes), "temperature": float(student.temperature),
-                "max_length": int(student.max_length), "pad": 0 if pad is None else int(pad), "int8": int8,
+                "version": VERSION, "classes": list(student.classes),
+                "temperature": float(student.temperature),
+                "max_length": int(student.max_length), "pad": 0 if pad is None else int(pad),
+                "int8": int8,
             },
         )  # fmt: skip
         write_training_hashes(folder, student.training_hashes)
         write_hashes(folder)
         difference = float(
             np.abs(
-                OnnxClassifier.load(folder, 1).probabilities(_PROBES) - student.probabilities(_PROBES)
+                OnnxClassifier.load(folder, 1).probabilities(_PROBES)
+                - student.probabilities(_PROBES)
             ).max()
         )
         if not int8 and not difference <= TOLERANCE:
             raise StudentError(
-                f"the exported model gives other probabilities than the student (by {difference:.2g}); it was not written"
+                "the exported model gives other probabilities than the student (by"
+                f" {difference:.2g}); it was not written"
             )
     return difference
 
@@ -82,18 +93,21 @@ def export_onnx(student: Any, out: Path, int8: bool = False) -> float:
 def _check(student: Any) -> None:
     if student.learns != "labels":
         raise StudentError(
-            f"the student {student.name!r} writes text: its folder is a transformers checkpoint already; only"
+            f"the student {student.name!r} writes text: its folder is a transformers checkpoint"
+            " already; only"
             " classifiers are exported to ONNX"
         )
     if not student.exports_onnx:
         raise StudentError(
-            f"the student {student.name!r} is no encoder and needs no ONNX: its probabilities are plain numpy already"
+            f"the student {student.name!r} is no encoder and needs no ONNX: its probabilities are"
+            " plain numpy already"
         )
     if student.model is None:
         raise StudentError("this student was not trained yet: nothing to export")
     if not student.tokenizer.is_fast:
         raise StudentError(
-            "the tokenizer of this student has no fast form (tokenizer.json); nothing can be exported"
+            "the tokenizer of this student has no fast form (tokenizer.json); nothing can be"
+            " exported"
         )
 
 
@@ -102,7 +116,9 @@ def _write_model(student: Any, path: Path) -> None:
     import torch
 
     wanted = set(inspect.signature(student.model.forward).parameters)
-    names = [name for name in _FIELDS if name in student.tokenizer.model_input_names and name in wanted]
+    names = [
+        name for name in _FIELDS if name in student.tokenizer.model_input_names and name in wanted
+    ]
     model = _logits_of(student.model, names)
     batch = student.tokenizer(list(_PROBES[1:3]), padding=True, return_tensors="pt")
     fields = tuple(batch[name].cpu() for name in names)
@@ -119,7 +135,12 @@ def _write_model(student: Any, path: Path) -> None:
     with _silence(), torch.inference_mode(False), torch.no_grad():
         try:
             torch.onnx.export(
-                model.cpu().eval(), fields, str(path), input_names=names, output_names=["logits"], **options
+                model.cpu().eval(),
+                fields,
+                str(path),
+                input_names=names,
+                output_names=["logits"],
+                **options,
             )
         finally:
             student.model.to(device).train(was_training)
@@ -151,7 +172,9 @@ def _quantise(path: Path) -> None:
     small = path.with_suffix(".int8")
     with _silence():
         # Seven bits: products of eight-bit weights overflow on processors without VNNI.
-        quantize_dynamic(model, small, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
+        quantize_dynamic(
+            model, small, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True
+        )
     small.replace(path)
 
 

@@ -7,14 +7,20 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from synthkd.errors import StudentError, nearest
-from synthkd.students.classifiers.class_names import are_descriptive, check_name_weight, is_number, is_whole
+from synthkd.students.classifiers.class_names import (
+    are_descriptive,
+    check_name_weight,
+    is_number,
+    is_whole,
+)
 
 #: start -> its defaults, chosen on parts of BANKING77's training rows.
 DEFAULTS: dict[str, dict[str, float]] = {
     "none": {"epochs": 20, "lr": 5e-5, "batch_size": 32},
     "contrastive": {"epochs": 5, "lr": 3e-5, "batch_size": 32},
 }
-#: Objectives on teacher probabilities -> whether rows are compared one by one, and may have weights.
+#: Objectives on teacher probabilities -> whether rows are compared one by one, and may have
+#: weights.
 SOFT_OBJECTIVES = {
     "ce": True,
     "kl": True,
@@ -82,10 +88,14 @@ class EncoderOptions:
         known = [field.name for field in fields(cls)]
         for name in given:
             if name not in known:
-                raise StudentError(f"student 'encoder': unknown option {name!r}{nearest(name, known)}")
+                raise StudentError(
+                    f"student 'encoder': unknown option {name!r}{nearest(name, known)}"
+                )
         start = given.get("start", cls.start)
         if start not in DEFAULTS:
-            raise StudentError(f"student 'encoder': `start` is `none` or `contrastive`, not {start!r}")
+            raise StudentError(
+                f"student 'encoder': `start` is `none` or `contrastive`, not {start!r}"
+            )
         chosen = {name: value for name, value in given.items() if value is not None}
         check_name_weight("encoder", given.get("class_names") or 0.0)
         options = cls(**{**DEFAULTS[start], **chosen})
@@ -116,14 +126,25 @@ class EncoderOptions:
                 self.soft in (None, *SOFT_OBJECTIVES),
                 f"one of {', '.join(SOFT_OBJECTIVES)}, or left out",
             ),
-            ("soft_share", is_number(self.soft_share) and 0 < self.soft_share <= 1, "above 0 and 1 at most"),
-            ("soft_temperature", is_number(self.soft_temperature) and self.soft_temperature > 0, "above 0"),
+            (
+                "soft_share",
+                is_number(self.soft_share) and 0 < self.soft_share <= 1,
+                "above 0 and 1 at most",
+            ),
+            (
+                "soft_temperature",
+                is_number(self.soft_temperature) and self.soft_temperature > 0,
+                "above 0",
+            ),
         ):
             if not good:
-                raise StudentError(f"student 'encoder': `{name}` must be {what}, not {getattr(self, name)!r}")
+                raise StudentError(
+                    f"student 'encoder': `{name}` must be {what}, not {getattr(self, name)!r}"
+                )
         if self.soft and self.start == "contrastive":
             raise StudentError(
-                "student 'encoder': a contrastive start compares texts by their labels and reads no soft ones; leave `soft`"
+                "student 'encoder': a contrastive start compares texts by their labels and reads no"
+                " soft ones; leave `soft`"
                 " out, or take `start: none`"
             )
 

@@ -42,7 +42,11 @@ def fit_temperature(logits: Floats, labels: Ints, weights: Floats | None = None)
     from scipy.optimize import minimize_scalar
     from scipy.special import logsumexp
 
-    usable = np.isfinite(logits[np.arange(len(labels)), labels]) if len(labels) else np.zeros(0, dtype=bool)
+    usable = (
+        np.isfinite(logits[np.arange(len(labels)), labels])
+        if len(labels)
+        else np.zeros(0, dtype=bool)
+    )
     if weights is not None:
         usable &= weights > 0
     if not usable.any():
@@ -56,7 +60,10 @@ def fit_temperature(logits: Floats, labels: Ints, weights: Floats | None = None)
         return float(weight @ each) + log_temperature**2 / 2
 
     found = minimize_scalar(
-        loss, bounds=(math.log(LOWEST), math.log(HIGHEST)), method="bounded", options={"xatol": 1e-8}
+        loss,
+        bounds=(math.log(LOWEST), math.log(HIGHEST)),
+        method="bounded",
+        options={"xatol": 1e-8},
     )
     return math.exp(float(found.x))
 

@@ -127,7 +127,9 @@ class WordFeatures:
     def _matrix(self, texts: Sequence[str], learn: bool) -> Any:
         from scipy.sparse import hstack
 
-        chunks = [self._entries(texts[at : at + _CHUNK], at, learn) for at in range(0, len(texts), _CHUNK)]
+        chunks = [
+            self._entries(texts[at : at + _CHUNK], at, learn) for at in range(0, len(texts), _CHUNK)
+        ]
         blocks = []
         for number, block in enumerate(self.blocks):
             rows, columns = (
@@ -144,7 +146,9 @@ class WordFeatures:
         for row, text in enumerate(texts, first):
             words = split_words(text)
             of_words = [word_column(feature) for feature in (*words, *word_pairs(words))]
-            of_ngrams = [column for word in words for column in self._columns_of(word, ngram_column)]
+            of_ngrams = [
+                column for word in words for column in self._columns_of(word, ngram_column)
+            ]
             for place, columns in ((0, of_words), (2, of_ngrams)):
                 entries[place].extend([row] * len(columns))
                 entries[place + 1].extend(columns)

@@ -13,7 +13,13 @@ from scipy.special import logsumexp
 
 from synthkd.encoders.batches import Ints, TokenizedTexts, tokenize_texts, training_batches
 from synthkd.encoders.device import autocast_bf16, has_fast_bf16, seeded
-from synthkd.encoders.fine_tuning import REMEDY, BestEpoch, TuningSchedule, fine_tune, parameter_groups
+from synthkd.encoders.fine_tuning import (
+    REMEDY,
+    BestEpoch,
+    TuningSchedule,
+    fine_tune,
+    parameter_groups,
+)
 from synthkd.encoders.forward import Floats, forward_in_batches
 from synthkd.encoders.load import load_classifier_encoder, max_text_length
 from synthkd.errors import TrainingError
@@ -142,7 +148,9 @@ class _Training:
         self.judging: Ints = np.zeros(0, np.int64)
         if validation is not None:
             # A row of a class without a training row cannot judge an epoch.
-            usable = np.flatnonzero(np.isin(validation.labels, self.present) & (validation.weights > 0))
+            usable = np.flatnonzero(
+                np.isin(validation.labels, self.present) & (validation.weights > 0)
+            )
             most = max(_VALIDATION_ROWS, len(rows.labels))
             self.judging = np.random.default_rng(seed).permutation(usable)[:most]
         if validation is not None and len(self.judging):
@@ -177,7 +185,12 @@ class _Training:
 
         try:
             fine_tune(
-                best, batches, batch_loss, parameter_groups(module, self.schedule), self.schedule, steps
+                best,
+                batches,
+                batch_loss,
+                parameter_groups(module, self.schedule),
+                self.schedule,
+                steps,
             )
         finally:
             self._record(best)
@@ -233,7 +246,9 @@ class _Training:
         )
         with torch.no_grad():
             module.head.weight.copy_(torch.from_numpy(head.weight.T.copy()))
-            module.head.bias.copy_(torch.from_numpy(np.where(np.isfinite(head.bias), head.bias, 0.0)))
+            module.head.bias.copy_(
+                torch.from_numpy(np.where(np.isfinite(head.bias), head.bias, 0.0))
+            )
 
     def _logits(self, texts: TokenizedTexts, rows: Ints | None = None) -> Floats:
         module = self.trained.module
@@ -256,10 +271,15 @@ class _Training:
         logits = self._mask_absent(self._logits(self.validation_tokens, self.judging))
         loss = math.nan
         if np.isfinite(logits[:, self.present]).all():
-            labels, weights = self.validation.labels[self.judging], self.validation.weights[self.judging]
+            labels, weights = (
+                self.validation.labels[self.judging],
+                self.validation.weights[self.judging],
+            )
             temperature = fit_temperature(logits, labels, weights)
             likelihoods = softmax_at(logits, temperature)[np.arange(len(labels)), labels]
-            loss = float(np.average(-np.log(np.maximum(likelihoods, _LEAST_PROBABILITY)), weights=weights))
+            loss = float(
+                np.average(-np.log(np.maximum(likelihoods, _LEAST_PROBABILITY)), weights=weights)
+            )
         losses.append(loss)
         if not math.isfinite(loss):
             raise TrainingError(

@@ -68,7 +68,9 @@ def batches_by_length(lengths: Sequence[int] | Ints, size: int) -> list[Ints]:
     return [order[i : i + size] for i in range(0, len(order), size)]
 
 
-def collate(coded: TokenizedExamples, rows: Sequence[int] | Ints, pad: int, seq2seq: bool) -> dict[str, Any]:
+def collate(
+    coded: TokenizedExamples, rows: Sequence[int] | Ints, pad: int, seq2seq: bool
+) -> dict[str, Any]:
     """Return the tensors of a batch, padded on the right.
 
     Args:
@@ -90,7 +92,9 @@ def collate(coded: TokenizedExamples, rows: Sequence[int] | Ints, pad: int, seq2
         labels = _padded(part, part.prompt_lengths, written, IGNORE)
     else:
         read = _padded(part, np.zeros(len(part), np.int64), part.lengths, pad)
-        labels = np.where(np.arange(read.shape[1])[None] < part.prompt_lengths[:, None], IGNORE, read)
+        labels = np.where(
+            np.arange(read.shape[1])[None] < part.prompt_lengths[:, None], IGNORE, read
+        )
         labels[np.arange(read.shape[1])[None] >= part.lengths[:, None]] = IGNORE
     sizes = part.prompt_lengths if seq2seq else part.lengths
     mask = (np.arange(read.shape[1])[None] < sizes[:, None]).astype(np.int64)

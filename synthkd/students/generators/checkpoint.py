@@ -19,7 +19,9 @@ ADAPTER = "adapter"
 
 def require_students_extra() -> None:
     """Raise MissingExtraError if a package of the generator student is not installed."""
-    require_extra("the generator student", "students", "torch", "transformers", "accelerate", "safetensors")
+    require_extra(
+        "the generator student", "students", "torch", "transformers", "accelerate", "safetensors"
+    )
 
 
 def load_checkpoint(
@@ -56,10 +58,13 @@ def load_checkpoint(
     try:
         with quiet_transformers():
             config = AutoConfig.from_pretrained(name, trust_remote_code=False)
-            seq2seq = type(config) in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING and config.is_encoder_decoder
+            seq2seq = (
+                type(config) in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING and config.is_encoder_decoder
+            )
             if not seq2seq and not _decodes(config, MODEL_FOR_CAUSAL_LM_MAPPING):
                 raise StudentError(
-                    f"checkpoint {name!r} is a {config.model_type!r} that cannot write text; name a causal or a"
+                    f"checkpoint {name!r} is a {config.model_type!r} that cannot write text; name a"
+                    " causal or a"
                     " sequence-to-sequence model"
                 )
             tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
@@ -73,11 +78,13 @@ def load_checkpoint(
     except Exception as error:  # noqa: BLE001 (a broken checkpoint raises undeclared errors)
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise StudentError(
-            f"checkpoint {name!r} cannot be loaded: {reason}; it must be a transformers model with safetensors"
+            f"checkpoint {name!r} cannot be loaded: {reason}; it must be a transformers model with"
+            " safetensors"
         ) from None
     if missing := sorted(loading["missing_keys"]):  # these would be random numbers
         raise StudentError(
-            f"checkpoint {name!r}: {len(missing)} of its weights are not there, {missing[0]} first; its config and weights"
+            f"checkpoint {name!r}: {len(missing)} of its weights are not there, {missing[0]} first;"
+            " its config and weights"
             " do not belong together"
         )
     check_tokenizer(model, tokenizer, name)
@@ -94,7 +101,8 @@ def _decodes(config: Any, causal: Any) -> bool:
         return False
     names = [*(config.architectures or [])]
     encoder = any(
-        name.endswith(("ForMaskedLM", "ForPreTraining", "ForSequenceClassification")) for name in names
+        name.endswith(("ForMaskedLM", "ForPreTraining", "ForSequenceClassification"))
+        for name in names
     )
     only = {
         "bert",
@@ -107,7 +115,9 @@ def _decodes(config: Any, causal: Any) -> bool:
         "megatron-bert",
         "modernbert",
     }
-    return not encoder and not (config.model_type in only and not getattr(config, "is_decoder", False))
+    return not encoder and not (
+        config.model_type in only and not getattr(config, "is_decoder", False)
+    )
 
 
 def check_tokenizer(model: Any, tokenizer: Any, name: str) -> None:
@@ -115,7 +125,8 @@ def check_tokenizer(model: Any, tokenizer: Any, name: str) -> None:
     rows = int(model.get_input_embeddings().weight.shape[0])
     if len(tokenizer) > rows:
         raise StudentError(
-            f"checkpoint {name!r}: the tokenizer has {len(tokenizer):,} tokens, the model knows {rows:,}; they do not"
+            f"checkpoint {name!r}: the tokenizer has {len(tokenizer):,} tokens, the model knows"
+            f" {rows:,}; they do not"
             " belong together"
         )
     if tokenizer.eos_token_id is None:
@@ -128,7 +139,9 @@ def check_tokenizer(model: Any, tokenizer: Any, name: str) -> None:
 
 def context_length(model: Any) -> int | None:
     """Return the tokens that a model reads and writes at most; None if it has no bound."""
-    config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
+    config = (
+        model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
+    )
     if getattr(config, "relative_attention_num_buckets", None):
         return None
     for name in ("max_position_embeddings", "n_positions"):
@@ -150,7 +163,8 @@ def add_lora(model: Any, lora: Mapping[str, Any], seq2seq: bool, name: str) -> A
     from peft import LoraConfig, TaskType, get_peft_model
 
     config = LoraConfig(
-        r=lora["r"], lora_alpha=lora["alpha"], lora_dropout=lora["dropout"], target_modules=lora["targets"],
+        r=lora["r"], lora_alpha=lora["alpha"], lora_dropout=lora["dropout"],
+        target_modules=lora["targets"],
         task_type=TaskType.SEQ_2_SEQ_LM if seq2seq else TaskType.CAUSAL_LM,
     )  # fmt: skip
     try:

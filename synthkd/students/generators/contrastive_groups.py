@@ -82,7 +82,9 @@ def _fill(rows: sqlite3.Connection, corpus: Corpus, columns: list[str], without:
     for split, negative in (("accepted", 0), ("rejected", 1)):
         wanted = ["question", *columns, "rejected_by", "reason"]
         for batch in corpus.dataset(split).to_batches(columns=wanted):
-            rows.executemany("INSERT INTO rows VALUES (?,?,?,?)", _records(batch, negative, without))
+            rows.executemany(
+                "INSERT INTO rows VALUES (?,?,?,?)", _records(batch, negative, without)
+            )
     rows.execute("CREATE INDEX by_question ON rows (question, negative, id)")
 
 

@@ -44,7 +44,9 @@ def kind_from_record(record: dict[str, Any], where: Path) -> Kind:
             problem = problem or error
             continue
         return found
-    raise StudentError(f"{where}: its kind {record['name']!r} cannot be made: {problem}; give it as `kind`")
+    raise StudentError(
+        f"{where}: its kind {record['name']!r} cannot be made: {problem}; give it as `kind`"
+    )
 
 
 def kind_record(kind: Kind) -> dict[str, Any] | None:
@@ -148,5 +150,7 @@ def _prompt(corpus: Corpus, options: GeneratorOptions) -> Prompt | None:
         return None
     part = corpus.manifest["recipe"]["prompt"]
     if not part.get("template"):
-        raise StudentError(f"{corpus.path}: was made without a template; name one with the option prompt")
+        raise StudentError(
+            f"{corpus.path}: was made without a template; name one with the option prompt"
+        )
     return replace(load_prompt(part["template"]), variables=dict(part.get("variables") or {}))

@@ -46,13 +46,16 @@ def generate_texts(
     for number, ids in enumerate(coded, 1):
         if room is not None and len(ids) + (not coder.seq2seq) > room:
             raise StudentError(
-                f"input {number}: {len(ids):,} tokens, and the model reads {room:,} at most; shorten it"
+                f"input {number}: {len(ids):,} tokens, and the model reads {room:,} at most;"
+                " shorten it"
             )
     found: list[list[str]] = [[] for _ in prompts]
     model.eval()
     with seeded(seed):
         for places in batches_by_length([len(ids) for ids in coded], max(1, size // n)):
-            texts = generate_batch(model, coder, [coded[i] for i in places], n, temperature, max_tokens)
+            texts = generate_batch(
+                model, coder, [coded[i] for i in places], n, temperature, max_tokens
+            )
             for place, i in enumerate(places):
                 found[i] = texts[place * n : (place + 1) * n]
     return found
@@ -85,7 +88,8 @@ def generate_batch(
     if temperature > 0:
         sampling |= {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0}
     out = model.generate(
-        input_ids=torch.tensor(rows, device=model.device), attention_mask=torch.tensor(marks, device=model.device),
+        input_ids=torch.tensor(rows, device=model.device), attention_mask=torch.tensor(marks,
+        device=model.device),
         max_new_tokens=max_tokens, num_return_sequences=n if temperature > 0 else 1,
         pad_token_id=pad, eos_token_id=coder.end, **sampling,
     )  # fmt: skip

@@ -78,7 +78,9 @@ class SkippedRows:
     reasons: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        parts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(self.reasons.items()) if count)
+        parts = ", ".join(
+            f"{count:,} {reason}" for reason, count in sorted(self.reasons.items()) if count
+        )
         return f"{sum(self.reasons.values()):,} of {self.rows:,} rows left out ({parts})"
 
 
@@ -88,7 +90,8 @@ class ExampleBuilder:
     def __init__(self, kind: Kind, prompt: Prompt, tasks: TaskSplitter | None = None) -> None:
         if prompt.head.kind and prompt.head.kind != kind.name:
             raise StudentError(
-                f"template {prompt.name} is for the kind {prompt.head.kind!r}, the rows are of the kind {kind.name!r}"
+                f"template {prompt.name} is for the kind {prompt.head.kind!r}, the rows are of the"
+                f" kind {kind.name!r}"
             )
         self.kind, self.tasks = kind, tasks
         self.prompt = replace(prompt, examples=(), shots=0)
@@ -104,7 +107,11 @@ class ExampleBuilder:
         return text[: min(places)] if places else text
 
     def examples(
-        self, rows: Iterable[Row], negatives: Iterable[Row] = (), weight: str = "weight", quality: str = ""
+        self,
+        rows: Iterable[Row],
+        negatives: Iterable[Row] = (),
+        weight: str = "weight",
+        quality: str = "",
     ) -> tuple[list[Example], SkippedRows]:
         """Return the examples of rows and of negatives, and the rows that were left out.
 
@@ -129,7 +136,9 @@ class ExampleBuilder:
                     examples += [example] if self.tasks is None else self.tasks(numbered, example)
         return examples, skipped
 
-    def _questions(self, rows: Sequence[Row], good: bool, skipped: SkippedRows) -> Iterator[Question]:
+    def _questions(
+        self, rows: Sequence[Row], good: bool, skipped: SkippedRows
+    ) -> Iterator[Question]:
         """Group rows by question; each negative is a question by itself."""
         complete = [row for row in rows if self._is_complete(row)]
         skipped.reasons["with an empty column"] += len(rows) - len(complete)
@@ -149,7 +158,9 @@ class ExampleBuilder:
             )
         return all(row[column] is not None for column in self.kind.columns)
 
-    def _example(self, question: Question, skipped: SkippedRows, weight: str, quality: str) -> Example | None:
+    def _example(
+        self, question: Question, skipped: SkippedRows, weight: str, quality: str
+    ) -> Example | None:
         completion = self.kind.completion(question.candidates, question.row)
         # A negative need not be parsed again: it is only made unlikely.
         if question.good and not self.parses_back(completion, question.row, question.candidates):
@@ -195,5 +206,7 @@ def _number(value: Any, column: str) -> float:
     except (TypeError, ValueError):
         found = math.nan
     if not math.isfinite(found):
-        raise StudentError(f"column {column!r}: {value!r} is no number; mend it, or name another column")
+        raise StudentError(
+            f"column {column!r}: {value!r} is no number; mend it, or name another column"
+        )
     return found

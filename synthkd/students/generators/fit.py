@@ -85,20 +85,24 @@ def fit_generator(
     from synthkd.students.generators.objective import is_seq2seq
     from synthkd.students.generators.tokens import ExampleTokenizer
 
-    builder = ExampleBuilder(kind, prompt or student_template(kind, options), task_splitter(options, kind))
+    builder = ExampleBuilder(
+        kind, prompt or student_template(kind, options), task_splitter(options, kind)
+    )
     examples, held_out, skipped = make_examples(builder, options, rows, validation, negatives)
     model, tokenizer = load_base(options, [*examples, *held_out])
     coder = ExampleTokenizer(tokenizer, is_seq2seq(model))
     limit = example_token_limit(model, options)
     tokenized, held_out_tokens = (
-        _tokenized(coder, part, limit, what) for part, what in ((examples, ""), (held_out, "validation "))
+        _tokenized(coder, part, limit, what)
+        for part, what in ((examples, ""), (held_out, "validation "))
     )
     _check_round_trip(coder, examples, tokenized)
     size = sum(parameter.numel() for parameter in model.parameters())
     record = {
         "rows": skipped.rows,
         "left_out": {reason: count for reason, count in sorted(skipped.reasons.items()) if count},
-        "examples": len(tokenized), "too_long": len(examples) - len(tokenized), "negatives": len(negatives),
+        "examples": len(tokenized), "too_long": len(examples) - len(tokenized),
+        "negatives": len(negatives),
         "validation": len(held_out_tokens), "longest": limit, "parameters": size,
         "lr": options.lr if options.lr is not None else default_lr(size, bool(options.lora)),
     }  # fmt: skip
@@ -125,7 +129,9 @@ def _train(
     trainee = trained.model
     if options.lora:
         trainee = add_lora(trainee, options.lora, coder.seq2seq, str(options.base))
-    training = GeneratorTraining(trainee, coder.pad, tokenized, examples, options, objective, held_out)
+    training = GeneratorTraining(
+        trainee, coder.pad, tokenized, examples, options, objective, held_out
+    )
     try:
         stats = training.run(record["lr"])
     except TrainingError as error:
@@ -183,16 +189,20 @@ def example_token_limit(model: Any, options: GeneratorOptions) -> int:
     return min(limits, default=1 << 20)
 
 
-def _tokenized(coder: ExampleTokenizer, examples: list[Example], limit: int, what: str) -> TokenizedExamples:
+def _tokenized(
+    coder: ExampleTokenizer, examples: list[Example], limit: int, what: str
+) -> TokenizedExamples:
     tokenized, longer = coder.examples(examples, limit)
     if examples and not len(tokenized):
         raise StudentError(
-            f"none of {len(examples):,} {what}examples has room in {limit} tokens; raise max_length, or take"
+            f"none of {len(examples):,} {what}examples has room in {limit} tokens; raise"
+            " max_length, or take"
             " a model with a longer context"
         )
     if what and longer:  # for training examples `_warn_of_omissions` counts everything at once
         warnings.warn(
-            f"generator: {longer:,} of {len(examples):,} {what}examples are longer than {limit} tokens and"
+            f"generator: {longer:,} of {len(examples):,} {what}examples are longer than {limit}"
+            " tokens and"
             " left out",
             stacklevel=4,
         )
@@ -204,7 +214,8 @@ def _warn_of_omissions(record: dict[str, Any], skipped: SkippedRows) -> None:
     if record["too_long"]:
         total = record["examples"] + record["too_long"]
         omissions.append(
-            f"{record['too_long']:,} of {total:,} examples are longer than {record['longest']} tokens and"
+            f"{record['too_long']:,} of {total:,} examples are longer than {record['longest']}"
+            " tokens and"
             " left out"
         )
     if omissions:
@@ -225,7 +236,8 @@ def student_template(kind: Kind, options: GeneratorOptions) -> Prompt:
     name = of_tasks or f"{kind.name}/student"
     if name not in shipped_prompts():
         raise StudentError(
-            f"no template is shipped for students of the kind {kind.name!r}; name one with the option prompt"
+            f"no template is shipped for students of the kind {kind.name!r}; name one with the"
+            " option prompt"
         )
     return load_prompt(name)
 
@@ -240,7 +252,9 @@ def load_base(options: GeneratorOptions, examples: Sequence[Example]) -> tuple[A
     texts = [text for example in examples for text in (example.prompt, example.completion)]
     with TemporaryFolder() as folder:
         try:
-            path = new_checkpoint(Path(folder) / SCRATCH, texts, **{"seed": options.seed, **settings})
+            path = new_checkpoint(
+                Path(folder) / SCRATCH, texts, **{"seed": options.seed, **settings}
+            )
         except TypeError as error:
             problem = str(error).replace("new_checkpoint() ", "")
             raise StudentError(f"base: {problem}") from None
@@ -312,11 +326,13 @@ def _check_round_trip(
     example = f"of {changed[0][0][:60]!r} it makes {changed[0][1][:60]!r}"
     if len(changed) > len(places) // 2:
         raise StudentError(
-            f"the tokenizer loses what is to be written: {example}; take a checkpoint whose tokenizer keeps"
+            f"the tokenizer loses what is to be written: {example}; take a checkpoint whose"
+            " tokenizer keeps"
             " every character"
         )
     warnings.warn(
-        f"generator: the tokenizer changes {len(changed):,} of {len(places):,} completions that were looked"
+        f"generator: the tokenizer changes {len(changed):,} of {len(places):,} completions that"
+        " were looked"
         f" at: {example}",
         stacklevel=4,
     )

@@ -123,7 +123,9 @@ def read_folder(folder: Path, kind: Kind | None) -> StoredGenerator:
     require_students_extra()
     path = folder / SETTINGS
     if not path.is_file():
-        raise StudentError(f"{folder}: no whole generator student here (no {SETTINGS}); train it again")
+        raise StudentError(
+            f"{folder}: no whole generator student here (no {SETTINGS}); train it again"
+        )
     raw = read_object(path, STUDENT_ARTIFACT)
     if isinstance(raw.get("format"), int) and raw["format"] != FORMAT:
         raise StudentError(

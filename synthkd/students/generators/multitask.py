@@ -40,16 +40,25 @@ def task_shares(tasks: Any) -> dict[str, float] | None:
     if not isinstance(tasks, Mapping):
         hint = nearest(tasks, list(_NAMED)) if isinstance(tasks, str) else ""
         raise StudentError(
-            f"tasks: {tasks!r} is neither answer nor multitask nor a share for each of predict and explain{hint}"
+            f"tasks: {tasks!r} is neither answer nor multitask nor a share for each of predict and"
+            f" explain{hint}"
         )
     for name, share in tasks.items():
         if name not in SHARES:
             raise StudentError(f"tasks: no task {name!r}{nearest(str(name), list(SHARES))}")
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < float("inf"):
-            raise StudentError(f"tasks: the share of {name} must be a number from 0 on, not {share!r}")
+        if (
+            isinstance(share, bool)
+            or not isinstance(share, int | float)
+            or not 0 <= share < float("inf")
+        ):
+            raise StudentError(
+                f"tasks: the share of {name} must be a number from 0 on, not {share!r}"
+            )
     found = {name: float(tasks.get(name, 0.0)) for name in SHARES}
     if not found[PREDICT]:
-        raise StudentError("tasks: `predict` needs a share above 0: it is what the student is asked for")
+        raise StudentError(
+            "tasks: `predict` needs a share above 0: it is what the student is asked for"
+        )
     return found
 
 
@@ -65,7 +74,9 @@ def splitter_of_tasks(tasks: Any, kind: Kind) -> TaskSplitter:
         StudentError: The kind has no rationales and answers.
     """
     if not {"rationale", "answer"} <= set(kind.columns):
-        raise StudentError(f"tasks are for the kind 'rationale'; the rows are of the kind {kind.name!r}")
+        raise StudentError(
+            f"tasks are for the kind 'rationale'; the rows are of the kind {kind.name!r}"
+        )
     return _answer_only(kind) if task_shares(tasks) is None else _TwoTasks(kind)
 
 
@@ -84,7 +95,8 @@ class _TwoTasks:
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
         self.prompts: dict[str, Prompt] = {
-            name: replace(load_prompt(path), examples=(), shots=0) for name, path in TEMPLATES.items()
+            name: replace(load_prompt(path), examples=(), shots=0)
+            for name, path in TEMPLATES.items()
         }
 
     def __call__(self, question: Question, example: Example) -> Iterator[Example]:

@@ -57,7 +57,9 @@ class CrossEntropy:
         return {}
 
 
-def completion_loss(model: Any, batch: dict[str, Tensor], select: bool = False) -> tuple[Tensor, Tensor]:
+def completion_loss(
+    model: Any, batch: dict[str, Tensor], select: bool = False
+) -> tuple[Tensor, Tensor]:
     """Return (B,) summed cross-entropies in nats, and (B,) tokens of the completions.
 
     Args:
@@ -114,12 +116,15 @@ def selects_logits(model: Any) -> bool:
     finally:
         model.train(was)
     return bool(
-        some.numel() == 3 * every.shape[-1] and torch.allclose(some.reshape(3, -1), every[mask], atol=1e-4)
+        some.numel() == 3 * every.shape[-1]
+        and torch.allclose(some.reshape(3, -1), every[mask], atol=1e-4)
     )
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def row_losses(model: Any, coded: TokenizedExamples, pad: int, size: int, select: bool) -> tuple[Any, Any]:
+def row_losses(
+    model: Any, coded: TokenizedExamples, pad: int, size: int, select: bool
+) -> tuple[Any, Any]:
     """Return (n,) summed cross-entropies in nats, and (n,) tokens of the completions."""
     was = model.training
     model.eval()

@@ -77,7 +77,9 @@ class GeneratorOptions:
 
     def __post_init__(self) -> None:
         if not isinstance(self.prompt, str | Path | None):
-            raise StudentError(f"prompt: the name or path of a template is needed, not {self.prompt!r}")
+            raise StudentError(
+                f"prompt: the name or path of a template is needed, not {self.prompt!r}"
+            )
         validated_seed(self.seed)
         for name in ("batch_size", "accumulate", "patience"):
             _number(name, getattr(self, name), 1, whole=True)
@@ -92,11 +94,13 @@ class GeneratorOptions:
             raise StudentError("warmup and validation are shares from 0 and below 1")
         if self.schedule not in _SCHEDULES:
             raise StudentError(
-                f"schedule: {self.schedule!r} is unknown{nearest(str(self.schedule), list(_SCHEDULES))}"
+                f"schedule: {self.schedule!r} is"
+                f" unknown{nearest(str(self.schedule), list(_SCHEDULES))}"
             )
         if self.objective not in _OBJECTIVES:
             raise StudentError(
-                f"objective: {self.objective!r} is unknown{nearest(str(self.objective), list(_OBJECTIVES))}"
+                f"objective: {self.objective!r} is"
+                f" unknown{nearest(str(self.objective), list(_OBJECTIVES))}"
             )
         if self.objective == "ce" and self.objective_options:
             raise StudentError("objective_options: the objective ce has none")
@@ -132,7 +136,9 @@ def _lora(given: Any) -> dict[str, Any] | None:
     if given is True:
         return dict(_LORA)
     if not isinstance(given, Mapping):
-        raise StudentError(f"lora: true, or a mapping of {', '.join(_LORA)} is needed, not {given!r}")
+        raise StudentError(
+            f"lora: true, or a mapping of {', '.join(_LORA)} is needed, not {given!r}"
+        )
     check_option_names(given, list(_LORA), "lora")
     found = {**_LORA, **given}
     _number("lora.r", found["r"], 1, whole=True)

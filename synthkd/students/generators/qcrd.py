@@ -70,13 +70,17 @@ class SampledNegatives:
 
     def _negatives(self, examples: Sequence[Example]) -> list[Example]:
         """Return samples that reach another answer than the voted one of their question."""
-        questions = {e.question: e for e in reversed(examples) if e.good and e.question in self._answers}
+        questions = {
+            e.question: e for e in reversed(examples) if e.good and e.question in self._answers
+        }
         texts = self._sample(list(questions.values()))
         negatives = []
         for example, text in zip(questions.values(), texts, strict=True):
             answer = self._answer(example.prompt, text)
             if answer and answer != self._answers[example.question]:
-                negatives.append(replace(example, completion=text, good=False, quality=0.0, weight=1.0))
+                negatives.append(
+                    replace(example, completion=text, good=False, quality=0.0, weight=1.0)
+                )
         return negatives
 
     def _sample(self, examples: Sequence[Example]) -> list[str]:
@@ -138,9 +142,21 @@ class QcrdOptions:
     pretrain: int = 500
 
     def __post_init__(self) -> None:
-        for name in ("answer", "contrast", "discriminator", "decay", "beta", "delta", "temperature"):
+        for name in (
+            "answer",
+            "contrast",
+            "discriminator",
+            "decay",
+            "beta",
+            "delta",
+            "temperature",
+        ):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | float)
+                or not 0 <= value < float("inf")
+            ):
                 raise StudentError(f"qcrd: {name} must be a number from 0 on, not {value!r}")
         if not self.contrast:
             raise StudentError("qcrd: contrast must be above 0; without it, take objective ce")
@@ -194,7 +210,8 @@ class QcrdObjective:
         self.negatives = sum(not example.good for example in self.examples)
         if not self.negatives and not self.options.sampled:
             raise StudentError(
-                "qcrd: no rejected rationale to contrast with; take a corpus whose questions were asked several times, or"
+                "qcrd: no rejected rationale to contrast with; take a corpus whose questions were"
+                " asked several times, or"
                 " `sampled: true`"
             )
         self.steps = 0
@@ -260,13 +277,18 @@ class QcrdObjective:
     def _rated(self) -> list[RatedRationale]:
         from synthkd.students.generators.qcrd_discriminator import RatedRationale
 
-        return [RatedRationale(example.prompt, example.completion, example.good) for example in self.examples]
+        return [
+            RatedRationale(example.prompt, example.completion, example.good)
+            for example in self.examples
+        ]
 
     def _pretrained(self, coder: ExampleTokenizer, seed: int) -> Discriminator:
         from synthkd.students.generators.qcrd_discriminator import Discriminator
 
         def code(texts: list[str]) -> list[list[int]]:
-            return [list(ids) for ids in coder.tokenizer(texts, add_special_tokens=False)["input_ids"]]
+            return [
+                list(ids) for ids in coder.tokenizer(texts, add_special_tokens=False)["input_ids"]
+            ]
 
         discriminator = Discriminator(code, len(coder.tokenizer), seed)
         discriminator.learn(self._rated(), self.options.pretrain)

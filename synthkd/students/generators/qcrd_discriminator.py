@@ -35,18 +35,24 @@ class RatedRationale:
 class RationaleEncoder(nn.Module):  # type: ignore[misc, unused-ignore]
     """Token ids (B, T) and mask (B, T) to logits (B,)."""
 
-    def __init__(self, vocabulary: int, width: int = 64, layers: int = 2, longest: int = 256) -> None:
+    def __init__(
+        self, vocabulary: int, width: int = 64, layers: int = 2, longest: int = 256
+    ) -> None:
         super().__init__()
         self.longest = longest
         self.words = nn.Embedding(vocabulary, width)
         self.places = nn.Embedding(longest, width)
-        layer = nn.TransformerEncoderLayer(width, 4, 2 * width, 0.1, batch_first=True, norm_first=True)
+        layer = nn.TransformerEncoderLayer(
+            width, 4, 2 * width, 0.1, batch_first=True, norm_first=True
+        )
         self.layers = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
         self.head = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1))
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         places = torch.arange(ids.shape[1], device=ids.device)
-        states = self.layers(self.words(ids) + self.places(places)[None], src_key_padding_mask=~mask)
+        states = self.layers(
+            self.words(ids) + self.places(places)[None], src_key_padding_mask=~mask
+        )
         pooled = states.masked_fill(~mask[..., None], float("-inf")).amax(1)
         return self.head(pooled).squeeze(-1)  # type: ignore[no-any-return, unused-ignore]
 
@@ -100,7 +106,9 @@ class Discriminator:
         good = [row for row in rows if row.good]
         bad = [row for row in rows if not row.good]
         if not good:
-            raise StudentError("discriminator: no rationale won a vote, so there is nothing to learn from")
+            raise StudentError(
+                "discriminator: no rationale won a vote, so there is nothing to learn from"
+            )
         words = [word for row in good for word in row.rationale.split()]
         losses: list[float] = []
         for group in self._optimizer.param_groups:

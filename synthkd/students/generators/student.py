@@ -51,7 +51,9 @@ class GeneratorStudent(TextStudent):
 
     name = "generator"
 
-    def __init__(self, base: str | Path | Mapping[str, Any] = SCRATCH, seed: int = 0, **options: Any) -> None:
+    def __init__(
+        self, base: str | Path | Mapping[str, Any] = SCRATCH, seed: int = 0, **options: Any
+    ) -> None:
         self.options = GeneratorOptions.checked({"base": base, "seed": seed, **options})
         self.seed = seed
         self.model: Any = None
@@ -187,11 +189,17 @@ class GeneratorStudent(TextStudent):
 
         builder = self.builder
         if n < 1 or temperature < 0:
-            raise StudentError(f"n counts from 1 and temperature from 0; not {n!r} and {temperature!r}")
-        prompts = [builder.messages(_checked(builder.kind, row, i)) for i, row in enumerate(inputs, 1)]
+            raise StudentError(
+                f"n counts from 1 and temperature from 0; not {n!r} and {temperature!r}"
+            )
+        prompts = [
+            builder.messages(_checked(builder.kind, row, i)) for i, row in enumerate(inputs, 1)
+        ]
         limit = max_tokens or self.max_tokens or _DEFAULT_TOKENS
         seed = self.seed if seed is None else seed
-        texts = generate_texts(self.model, self.coder, prompts, n, temperature, limit, batch_size, seed)
+        texts = generate_texts(
+            self.model, self.coder, prompts, n, temperature, limit, batch_size, seed
+        )
         return [[builder.cut(text) for text in texts_of_row] for texts_of_row in texts]
 
     def answers(
@@ -276,7 +284,9 @@ def _list(rows: Rows | pa.Table) -> list[Row]:
 def _checked(kind: Kind, row: Row, number: int) -> Row:
     for column in kind.input_columns:
         if column not in row and not ("starts" in row or "sentences" in row):
-            raise StudentError(f"input {number}: no column {column!r}, which the kind {kind.name!r} needs")
+            raise StudentError(
+                f"input {number}: no column {column!r}, which the kind {kind.name!r} needs"
+            )
     if problem := kind.check(row):
         raise StudentError(f"input {number}: {problem}")
     return row

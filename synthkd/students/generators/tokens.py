@@ -67,7 +67,9 @@ class ExampleTokenizer:
         """
         if messages[0]["role"] != "prompt" and self.tokenizer.chat_template:
             turns = [dict(message) for message in messages]
-            text = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            text = self.tokenizer.apply_chat_template(
+                turns, tokenize=False, add_generation_prompt=True
+            )
             return str(text), False
         return "\n\n".join(message["content"] for message in messages), True
 
@@ -96,7 +98,9 @@ class ExampleTokenizer:
             for prompt, completion in self._pairs(examples[start : start + _CHUNK]):
                 pieces.append(prompt + completion)
                 prompt_lengths.append(len(prompt))
-        fits = [i for i, piece in enumerate(pieces) if self._fits(len(piece), prompt_lengths[i], most)]
+        fits = [
+            i for i, piece in enumerate(pieces) if self._fits(len(piece), prompt_lengths[i], most)
+        ]
         lengths = np.array([len(pieces[i]) for i in fits], np.int64)
         flat = [token for i in fits for token in pieces[i]]
         coded = TokenizedExamples(
@@ -126,7 +130,9 @@ class ExampleTokenizer:
         joined = self._marked(
             [(text + more, marks) for (text, marks), more in zip(texts, written, strict=True)]
         )
-        behind = [_continuation(one, both, self.end) for one, both in zip(read, joined, strict=True)]
+        behind = [
+            _continuation(one, both, self.end) for one, both in zip(read, joined, strict=True)
+        ]
         apart = [text for text, ids in zip(written, behind, strict=True) if ids is None]
         alone = iter(self._ids(apart, False))
         completions = [next(alone) if ids is None else ids for ids in behind]
@@ -136,13 +142,17 @@ class ExampleTokenizer:
         if not texts:
             return []
         bare = {"return_attention_mask": False, "return_token_type_ids": False}
-        found: list[list[int]] = self.tokenizer(texts, add_special_tokens=marks, **bare)["input_ids"]
+        found: list[list[int]] = self.tokenizer(texts, add_special_tokens=marks, **bare)[
+            "input_ids"
+        ]
         return found
 
     def decode(self, ids: Sequence[int]) -> str:
         """Decode a completion, as the backend `transformers` does."""
         return str(
-            self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            self.tokenizer.decode(
+                list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
         )
 
 

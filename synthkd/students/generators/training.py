@@ -67,7 +67,9 @@ class _Trainer(Trainer):  # type: ignore[misc]
     def get_train_dataloader(self) -> Any:
         training = self.training
         loader = DataLoader(
-            range(len(training.tokenized)), batch_sampler=training.batches, collate_fn=training.collate
+            range(len(training.tokenized)),
+            batch_sampler=training.batches,
+            collate_fn=training.collate,
         )
         return self.accelerator.prepare(loader) if self.args.world_size > 1 else loader
 
@@ -76,7 +78,9 @@ class _Trainer(Trainer):  # type: ignore[misc]
         rows = inputs["rows"]
         with training.half_precision():
             sums, tokens = completion_loss(model, inputs, training.selects_logits)
-        loss = training.objective(sums, tokens, inputs["weights"], training.examples_of(rows), model)
+        loss = training.objective(
+            sums, tokens, inputs["weights"], training.examples_of(rows), model
+        )
         value = float(loss.detach())
         if not math.isfinite(value):
             raise _NotFinite(f"{value}")
@@ -140,7 +144,9 @@ class GeneratorTraining:
         self.losses: list[float] = []
         self.validation_losses: list[float] = []
         self.stats = TrainingStats()
-        self.best = BestEpoch(model, self._score if validation is not None else None, options.patience)
+        self.best = BestEpoch(
+            model, self._score if validation is not None else None, options.patience
+        )
 
     def collate(self, rows: Sequence[int]) -> dict[str, Tensor]:
         """Return the tensors of a batch."""
@@ -160,7 +166,8 @@ class GeneratorTraining:
         """
         with TemporaryFolder() as folder, quiet_transformers(), seeded(self.options.seed):
             trainer = _Trainer(
-                self, model=self.model, args=self._arguments(lr, folder), callbacks=[_EpochEnd(self)],
+                self, model=self.model, args=self._arguments(lr, folder),
+                callbacks=[_EpochEnd(self)],
                 train_dataset=range(len(self.tokenized)),
             )  # fmt: skip
             for callback in list(trainer.callback_handler.callbacks):
@@ -187,7 +194,9 @@ class GeneratorTraining:
 
     def check_weights(self) -> None:
         """Refuse weights that are not finite."""
-        if not all(bool(torch.isfinite(v).all()) for v in self.model.parameters() if v.requires_grad):
+        if not all(
+            bool(torch.isfinite(v).all()) for v in self.model.parameters() if v.requires_grad
+        ):
             raise _NotFinite("nan")
 
     def _use_plain_attention(self) -> str | None:
@@ -200,9 +209,14 @@ class GeneratorTraining:
 
     def _training_error(self, value: str, state: Any) -> TrainingError:
         best = self.stats.best
-        kept = f"the weights after step {best} are kept" if best else "the weights before training are kept"
+        kept = (
+            f"the weights after step {best} are kept"
+            if best
+            else "the weights before training are kept"
+        )
         return TrainingError(
-            f"the loss is {value} at step {state.global_step + 1} (epoch {int(state.epoch or 0) + 1}); {kept};"
+            f"the loss is {value} at step {state.global_step + 1} (epoch"
+            f" {int(state.epoch or 0) + 1}); {kept};"
             " take a smaller lr or more warmup"
         )
 
@@ -210,11 +224,15 @@ class GeneratorTraining:
         options = self.options
         steps = len(self.batches) * options.epochs / options.accumulate
         arguments = TrainingArguments(
-            output_dir=folder, per_device_train_batch_size=options.batch_size, num_train_epochs=options.epochs,
-            gradient_accumulation_steps=options.accumulate, learning_rate=lr, lr_scheduler_type=options.schedule,
-            warmup_steps=int(options.warmup * steps), weight_decay=options.weight_decay, seed=options.seed,
+            output_dir=folder, per_device_train_batch_size=options.batch_size,
+            num_train_epochs=options.epochs,
+            gradient_accumulation_steps=options.accumulate, learning_rate=lr,
+            lr_scheduler_type=options.schedule,
+            warmup_steps=int(options.warmup * steps), weight_decay=options.weight_decay,
+            seed=options.seed,
             use_cpu=self.model.device.type == "cpu", report_to="none", save_strategy="no",
-            logging_strategy="no", eval_strategy="no", disable_tqdm=True, remove_unused_columns=False,
+            logging_strategy="no", eval_strategy="no", disable_tqdm=True,
+            remove_unused_columns=False,
             dataloader_pin_memory=False, average_tokens_across_devices=False,
         )  # fmt: skip
         # Several GPUs are used if the program is started on each (torchrun), else one.
@@ -233,7 +251,11 @@ class GeneratorTraining:
         assert self.validation is not None
         with self.half_precision():
             sums, tokens = row_losses(
-                self.model, self.validation, self.pad, 2 * self.options.batch_size, self.selects_logits
+                self.model,
+                self.validation,
+                self.pad,
+                2 * self.options.batch_size,
+                self.selects_logits,
             )
         weights = self.validation.weights
         return float((weights * sums).sum() / (weights * tokens).sum())

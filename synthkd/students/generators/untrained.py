@@ -50,7 +50,8 @@ def new_checkpoint(
     heads = heads or max(1, width // 32)
     if layers < 1 or width % heads or (width // heads) % 2:
         raise StudentError(
-            f"{width} dimensions cannot be cut into {heads} heads of an even size, in {layers} layers"
+            f"{width} dimensions cannot be cut into {heads} heads of an even size, in {layers}"
+            " layers"
         )
     tokenizer = byte_level_bpe(texts, vocabulary, begin=shape == "llama")
     with torch.random.fork_rng(devices=[]):
@@ -106,7 +107,8 @@ def llama(vocabulary: int, layers: int, width: int, heads: int, context: int) ->
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
-        vocab_size=vocabulary, hidden_size=width, intermediate_size=width * 5 // 2, num_hidden_layers=layers,
+        vocab_size=vocabulary, hidden_size=width, intermediate_size=width * 5 // 2,
+        num_hidden_layers=layers,
         num_attention_heads=heads, num_key_value_heads=heads, max_position_embeddings=context,
         tie_word_embeddings=True, pad_token_id=0, bos_token_id=1, eos_token_id=2,
     )  # fmt: skip
@@ -117,8 +119,10 @@ def _t5(vocabulary: int, layers: int, width: int, heads: int) -> Any:
     from transformers import T5Config, T5ForConditionalGeneration
 
     config = T5Config(
-        vocab_size=vocabulary, d_model=width, d_kv=width // heads, d_ff=width * 5 // 2, num_layers=layers,
-        num_decoder_layers=layers, num_heads=heads, feed_forward_proj="gated-gelu", dropout_rate=0.0,
+        vocab_size=vocabulary, d_model=width, d_kv=width // heads, d_ff=width * 5 // 2,
+        num_layers=layers,
+        num_decoder_layers=layers, num_heads=heads, feed_forward_proj="gated-gelu",
+        dropout_rate=0.0,
         tie_word_embeddings=True, pad_token_id=0, eos_token_id=2, decoder_start_token_id=0,
     )  # fmt: skip
     return T5ForConditionalGeneration(config)

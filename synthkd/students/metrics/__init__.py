@@ -12,4 +12,10 @@ from synthkd.students.metrics.evaluation import (
     evaluate_classifier,
 )
 
-__all__ = ["ClassFigures", "ClassifierEvaluation", "Confusion", "evaluate_classifier", "paired_bootstrap"]
+__all__ = [
+    "ClassFigures",
+    "ClassifierEvaluation",
+    "Confusion",
+    "evaluate_classifier",
+    "paired_bootstrap",
+]

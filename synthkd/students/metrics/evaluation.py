@@ -106,7 +106,11 @@ class ClassifierEvaluation:
 
 
 def evaluate_classifier(
-    probabilities: Floats, labels: Sequence[str], classes: Sequence[str], draws: int = 1000, seed: int = 0
+    probabilities: Floats,
+    labels: Sequence[str],
+    classes: Sequence[str],
+    draws: int = 1000,
+    seed: int = 0,
 ) -> ClassifierEvaluation:
     """Evaluate a classifier.
 
@@ -138,7 +142,9 @@ def evaluate_classifier(
         macro_f1=float(f1_of_classes(confusion)[rows > 0].mean()),
         loss=float(losses.mean()),
         ece=calibration_error(probabilities.max(1), truth == predicted),
-        per_class=_per_class(confusion, np.asarray(np.bincount(truth, losses, size), np.float64), classes),
+        per_class=_per_class(
+            confusion, np.asarray(np.bincount(truth, losses, size), np.float64), classes
+        ),
         confusion=confusion,
         intervals=intervals_of(confusion, draws, seed) if draws else {},
     )
@@ -214,12 +220,15 @@ def _figures(found: ClassifierEvaluation) -> Lines:
 
 
 def _classes(found: ClassifierEvaluation) -> Lines:
-    ranked = sorted((one for one in found.per_class if one.f1 is not None), key=lambda one: one.f1 or 0.0)
+    ranked = sorted(
+        (one for one in found.per_class if one.f1 is not None), key=lambda one: one.f1 or 0.0
+    )
     head = ["class" if len(ranked) <= SHOWN_CLASSES else "class (weakest first)"]
     return [
         [*head, "rows", "precision", "recall", "f1", "loss"],
         *(
-            [one.label, f"{one.rows:,}", *(f"{value or 0:.3f}" for value in (one.precision, one.recall, one.f1, one.loss))]
+            [one.label, f"{one.rows:,}", *(f"{value or 0:.3f}" for value in (one.precision,
+            one.recall, one.f1, one.loss))]
             for one in ranked[:SHOWN_CLASSES]
         ),
     ]  # fmt: skip
@@ -229,7 +238,10 @@ def _confusions(found: ClassifierEvaluation) -> Lines:
     shown = found.confusions[:SHOWN_CONFUSIONS]
     if not shown:
         return []
-    return [["truth", "taken for", "rows"], *([one.truth, one.predicted, f"{one.rows:,}"] for one in shown)]
+    return [
+        ["truth", "taken for", "rows"],
+        *([one.truth, one.predicted, f"{one.rows:,}"] for one in shown),
+    ]
 
 
 def _left(found: ClassifierEvaluation) -> str:
@@ -240,6 +252,10 @@ def _left(found: ClassifierEvaluation) -> str:
     if (more := len(found.confusions) - SHOWN_CONFUSIONS) > 0:
         notes.append(f"{more:,} rarer confusions are not shown")
     if found.missing:
-        names = ", ".join(map(clean, found.missing[:5])) + (", ..." if len(found.missing) > 5 else "")
-        notes.append(f"{len(found.missing):,} classes have no row here and are left out of macro-F1: {names}")
+        names = ", ".join(map(clean, found.missing[:5])) + (
+            ", ..." if len(found.missing) > 5 else ""
+        )
+        notes.append(
+            f"{len(found.missing):,} classes have no row here and are left out of macro-F1: {names}"
+        )
     return "\n".join(notes)

@@ -32,7 +32,8 @@ class BatchDraft:
     Attributes:
         url: The endpoint of its rows.
         rows: The rows.
-        origins: For each row the token of the batch that gave no answer to it; None for a new request.
+        origins: For each row the token of the batch that gave no answer to it; None for a new
+            request.
         file: The rows as JSON lines; in a file, since a batch may be as large as memory.
         size: Bytes of the file.
     """
@@ -74,7 +75,9 @@ class BatchDrafts:
         chat = is_chat(request, self._part)
         row, url = BatchRow.of(request, attempt), "/v1" + (CHAT_PATH if chat else COMPLETIONS_PATH)
         body = build_body(request, self._part, chat, self._support)
-        line = dumps({"custom_id": row.custom_id, "method": "POST", "url": url, "body": body}) + b"\n"
+        line = (
+            dumps({"custom_id": row.custom_id, "method": "POST", "url": url, "body": body}) + b"\n"
+        )
         if len(line) > self._max_bytes:
             return False
         draft = self.filling
@@ -109,7 +112,8 @@ def full_disk_errors(content: str) -> Iterator[None]:
         if error.errno not in _FULL:
             raise
         raise DiskFullError(
-            f"{tempfile.gettempdir()}: the disk is full, and {content} go there; free some space, or set TMPDIR to a"
+            f"{tempfile.gettempdir()}: the disk is full, and {content} go there; free some space,"
+            " or set TMPDIR to a"
             " folder elsewhere, and run again: batches at the provider are kept there"
         ) from None
 

@@ -1,4 +1,6 @@
-"""Samples in batches that earlier runs submitted: not asked for again until those batches have ended."""
+"""Samples in batches that earlier runs submitted: not asked for again until those batches have
+ended.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,9 @@ from synthkd.requests import Answer, Failure, Request
 class EarlierSamples:
     """Which samples earlier batches hold, and what those batches did not give.
 
-    A failure of an earlier batch belongs to a request that this run may not have read yet. It is kept and passed on
-    with that request, since a run does not ask again for what has failed in it; or at the end.
+    A failure of an earlier batch belongs to a request that this run may not have read yet. It is
+    kept and passed on with that request, since a run does not ask again for what has failed in it;
+    or at the end.
     """
 
     def __init__(self, batches: BatchStore) -> None:
@@ -38,7 +41,8 @@ class EarlierSamples:
         return self._tokens.get(request_id, {}).get(index, token) == token
 
     def without_earlier(self, request: Request) -> tuple[Request | None, list[Failure]]:
-        """Return a request without the samples of earlier batches, and the failures to pass on with it.
+        """Return a request without the samples of earlier batches, and the failures to pass on with
+        it.
 
         Returns:
             The request for the other samples, None if there are none; the kept failures.
@@ -59,13 +63,19 @@ class EarlierSamples:
         for request_id, indexes in self._journal.cached_indexes(request_ids).items():
             samples[request_id] |= indexes
         for request_id, failures in self._journal.failures(request_ids).items():
-            samples[request_id] |= {index for index, failure in failures.items() if failure.permanent}
+            samples[request_id] |= {
+                index for index, failure in failures.items() if failure.permanent
+            }
         return samples
 
     def keep_failure(self, answer: Answer) -> bool:
         """Keep the failure of an earlier batch for later; return False for any other answer."""
         samples = self._tokens.get(answer.request_id, {})
-        if answer.sample_index not in samples or not isinstance(answer, Failure) or answer.permanent:
+        if (
+            answer.sample_index not in samples
+            or not isinstance(answer, Failure)
+            or answer.permanent
+        ):
             return False
         self._failures.setdefault(answer.request_id, {})[answer.sample_index] = answer
         self.mark_answered(answer)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class OpenBatch:
     """A batch of the journal with its state at the provider.
 
-    ``status`` is the provider's, or "not submitted" or "unknown" if the provider does not know the batch.
+    ``status`` is the provider's, or "not submitted" or "unknown" if the provider does not know the
+    batch.
     """
 
     batch: Batch
@@ -48,7 +49,9 @@ async def _states(part: TeacherPart, journal: Journal, run: str, cancel: bool) -
     batches = BatchStore(journal)
     provider = Provider(part, resolve_endpoint(BatchTeacher(part).base_urls[0], part))
     try:
-        return [await _state(provider, batches, batch, cancel) for batch in batches.uncollected(run)]
+        return [
+            await _state(provider, batches, batch, cancel) for batch in batches.uncollected(run)
+        ]
     except TransientError as error:
         raise final_error(error, open_batches=True) from None
     finally:

@@ -77,7 +77,10 @@ class Provider:
             return object_id(await self._client.files.create(file=(name, file), purpose="batch"))
 
     async def create(self, url: str, file_id: str, metadata: dict[str, str]) -> str:
-        """Create a batch and return its id. Never retried: an attempt without an answer may have made a batch."""
+        """Create a batch and return its id.
+
+        Never retried: an attempt without an answer may have made a batch.
+        """
         once = self._client.with_options(max_retries=0)
         async with self._errors("a batch"):
             batch = await once.batches.create(
@@ -101,14 +104,18 @@ class Provider:
             async for batch in self._client.batches.list(limit=100):
                 count += 1
                 metadata = batch.metadata if type(batch.metadata) is dict else {}
-                if metadata.get(METADATA_KEY) == token or (file_id and batch.input_file_id == file_id):
+                if metadata.get(METADATA_KEY) == token or (
+                    file_id and batch.input_file_id == file_id
+                ):
                     return object_id(batch)
                 if batch.created_at < since - _CLOCK_DIFFERENCE or count >= _MAX_LISTED:
                     break
         return None
 
     async def look_up(self, batch: Batch) -> ProviderBatch | None:
-        """Return a batch as the provider describes it; None if this address and key do not know its id."""
+        """Return a batch as the provider describes it; None if this address and key do not know its
+        id.
+        """
         try:
             async with self._errors(f"the state of batch {batch.batch_id}"):
                 return parse_batch(await self._client.batches.retrieve(str(batch.batch_id)))
@@ -124,7 +131,8 @@ class Provider:
         if (state := await self.look_up(batch)) is not None:
             return state
         raise TeacherError(
-            f"{self.endpoint.public}: the batch {batch.batch_id} of the run {batch.run} is not known (404); use the"
+            f"{self.endpoint.public}: the batch {batch.batch_id} of the run {batch.run} is not"
+            " known (404); use the"
             " address and key that submitted it, or give it up with `synthkd batches cancel`"
         )
 
@@ -152,8 +160,10 @@ class Provider:
                     size += len(data)
                     if size > max_bytes:
                         raise TeacherError(
-                            f"{self.endpoint.public}: the file {file_id} is larger than {max_bytes / 1e6:,.0f} MB, more"
-                            " than this batch can come to; raise teacher.options.result_megabytes if that is right"
+                            f"{self.endpoint.public}: the file {file_id} is larger than"
+                            f" {max_bytes / 1e6:,.0f} MB, more"
+                            " than this batch can come to; raise teacher.options.result_megabytes"
+                            " if that is right"
                         )
                     file.write(data)
             # A full disk is noticed here, and not when the file is read.
@@ -181,7 +191,9 @@ class Provider:
         except openai.APIConnectionError as error:
             raise self._connection_error(error) from None
         except openai.OpenAIError as error:
-            raise TransientError("bad_response", self.endpoint.mask(f"{what}: {error}")[:500]) from None
+            raise TransientError(
+                "bad_response", self.endpoint.mask(f"{what}: {error}")[:500]
+            ) from None
         except httpx2.HTTPError as error:
             # The package does not convert these while it reads a body.
             kind = type(error).__name__
@@ -190,7 +202,9 @@ class Provider:
             ) from None
         except Exception as error:  # noqa: BLE001 (the package checks no types: an odd answer may raise any error)
             kind = type(error).__name__
-            raise TransientError("bad_response", f"{what}: an answer of an unknown form ({kind})") from None
+            raise TransientError(
+                "bad_response", f"{what}: an answer of an unknown form ({kind})"
+            ) from None
 
     def _refusal(self, what: str, error: openai.APIStatusError) -> TeacherError:
         try:
@@ -200,7 +214,9 @@ class Provider:
         exception = self.status_error(error.status_code, body, error.response.headers)
         if not isinstance(exception, RequestError):
             return exception
-        detail = f"{self.endpoint.public}: {what} was refused ({exception.reason}: {exception.detail})"
+        detail = (
+            f"{self.endpoint.public}: {what} was refused ({exception.reason}: {exception.detail})"
+        )
         if error.status_code == 404:
             return _NotFoundError(f"{detail}; has this server a Batch API?")
         return TeacherError(detail)
@@ -209,21 +225,26 @@ class Provider:
         cause, where = error.__cause__, self.endpoint.public
         if "CERTIFICATE" in str(cause):
             return TeacherError(
-                f"{where}: its TLS certificate is not trusted; name the authority's file in teacher.ca_file"
+                f"{where}: its TLS certificate is not trusted; name the authority's file in"
+                " teacher.ca_file"
             )
         kind = type(cause).__name__
         if kind.startswith(("Connect", "Proxy")):
             detail = f"nothing answers at {where}; is the server up, and teacher.base_url right?"
             return TransientError("unreachable", detail)
         if kind.endswith("Timeout"):
-            return TransientError("timeout", f"{where}: no answer in {self.part.timeout:g} s", billed=None)
+            return TransientError(
+                "timeout", f"{where}: no answer in {self.part.timeout:g} s", billed=None
+            )
         return TransientError("connection", f"{where}: the connection broke ({kind})", billed=None)
 
 
 def final_error(error: TransientError, open_batches: bool) -> TeacherError:
     """Return the error that ends a run after an error that did not pass."""
     advice = (
-        "; open batches go on at the provider, and the same command picks them up" if open_batches else ""
+        "; open batches go on at the provider, and the same command picks them up"
+        if open_batches
+        else ""
     )
     detail = f"{error.detail}{advice}"
     return (

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 FINAL_STATUSES = ("completed", "expired", "cancelled", "failed")
 #: Rows of a result that become one group of answers.
 _GROUP_SIZE = 512
-#: Bytes of a result at most: in all, for each sample, for each token, and for each alternative of a token.
+#: Bytes of a result at most: in all, for each sample, for each token, and for each alternative of a
+#: token.
 _BASE_BYTES, _SAMPLE_BYTES, _TOKEN_BYTES, _ALTERNATIVE_BYTES = 64_000_000, 16_384, 64, 256
 
 
@@ -33,7 +34,8 @@ class BatchResult:
         missing_row: The error of a row that no file names.
         files: The files with answers and errors.
         fatal: An error that ends the run, once all rows have an outcome.
-        is_crowded_out: The provider had no room for the batch: its rows are submitted again unchanged.
+        is_crowded_out: The provider had no room for the batch: its rows are submitted again
+            unchanged.
     """
 
     batch: Batch
@@ -48,7 +50,10 @@ def missing_row_error(batch: ProviderBatch) -> dict[str, Any]:
     """Return the error of rows that no file of a batch names."""
     if not batch.issues:
         code = "batch_missing_row" if batch.status == "completed" else f"batch_{batch.status}"
-        return {"code": code, "message": f"the batch {batch.id} ({batch.status}) gave nothing for this row"}
+        return {
+            "code": code,
+            "message": f"the batch {batch.id} ({batch.status}) gave nothing for this row",
+        }
     first = batch.issues[0]
     where = f" in line {first.line}" if first.line else ""
     return {"code": f"batch_{batch.status}", "message": f"{first.message or first.code}{where}"}
@@ -60,7 +65,9 @@ def max_result_bytes(part: TeacherPart, rows: Sequence[BatchRow]) -> int:
     if megabytes is not None:
         return int(megabytes * 1e6)
     sampling = part.sampling
-    numbers = [value for value in sampling.extra_body.values() if type(value) is int and 0 < value <= 20]
+    numbers = [
+        value for value in sampling.extra_body.values() if type(value) is int and 0 < value <= 20
+    ]
     token = _TOKEN_BYTES
     if sampling.logprobs:
         token += _ALTERNATIVE_BYTES * (1 + max(numbers, default=0))
@@ -69,7 +76,9 @@ def max_result_bytes(part: TeacherPart, rows: Sequence[BatchRow]) -> int:
 
 
 def result_lines(file: IO[bytes], max_bytes: int) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a result file; a line that is truncated, invalid or longer than the limit is skipped."""
+    """Yield the rows of a result file; a line that is truncated, invalid or longer than the limit
+    is skipped.
+    """
     file.seek(0)
     while line := file.readline(max_bytes):
         if not line.endswith(b"\n") and len(line) == max_bytes:

@@ -46,7 +46,11 @@ class RowOutcome:
 
 
 def row_outcome(
-    provider: Provider, request: Request, line: dict[str, Any], attempt: int, price: PricePart | None
+    provider: Provider,
+    request: Request,
+    line: dict[str, Any],
+    attempt: int,
+    price: PricePart | None,
 ) -> RowOutcome:
     """Read a line of an output or error file, as the backend `openai` reads a response.
 
@@ -75,13 +79,19 @@ def row_outcome(
         if len(indexes) > 1 and error.parameter == "n":
             provider.support.single_choice = True
             return RowOutcome([], indexes, error.reason, error.detail, too_few=True)
-        return RowOutcome(failures_for(request, error.reason, error.detail, attempt, permanent=True))
+        return RowOutcome(
+            failures_for(request, error.reason, error.detail, attempt, permanent=True)
+        )
     if isinstance(error, TransientError):
-        return RowOutcome([], indexes, error.reason, error.detail, unknown_cost=error.billed is None)
+        return RowOutcome(
+            [], indexes, error.reason, error.detail, unknown_cost=error.billed is None
+        )
     return RowOutcome([], indexes, f"http_{status}", str(error), fatal=error)
 
 
-def _answered(provider: Provider, request: Request, body: Any, price: PricePart | None) -> RowOutcome:
+def _answered(
+    provider: Provider, request: Request, body: Any, price: PricePart | None
+) -> RowOutcome:
     indexes = request.sample_indexes
     mask = provider.endpoint.mask
     try:
@@ -90,9 +100,13 @@ def _answered(provider: Provider, request: Request, body: Any, price: PricePart 
         answers = parse_answers(request, body, None, price, mask, provider.embedded_error)
     except TransientError as error:
         answers = redact_answers(error.answers, mask, redactable_forms(mask.forms))
-        return RowOutcome(answers, _left(indexes, answers), error.reason, error.detail, unknown_cost=True)
+        return RowOutcome(
+            answers, _left(indexes, answers), error.reason, error.detail, unknown_cost=True
+        )
     except RequestError as error:
-        return RowOutcome(failures_for(request, error.reason, error.detail, 1, permanent=True, tokens=None))
+        return RowOutcome(
+            failures_for(request, error.reason, error.detail, 1, permanent=True, tokens=None)
+        )
     except TeacherError as error:
         return RowOutcome([], indexes, "refused", str(error), fatal=error)
     answers = redact_answers(answers, mask, redactable_forms(mask.forms))

@@ -4,10 +4,10 @@
                    ▲                                                            │
                    └──────── samples without an answer, up to the last attempt ─┘
 
-A batch outlives the process. After Ctrl-C, a kill or a lost connection, the open batches go on at the provider, and
-the next run of the same recipe finds them in the journal. A kill between two steps neither submits a batch twice nor
-forgets it: the journal has the batch before the provider does, and a batch counts as collected only when the reader
-has committed its answers.
+A batch outlives the process. After Ctrl-C, a kill or a lost connection, the open batches go on at
+the provider, and the next run of the same recipe finds them in the journal. A kill between two
+steps neither submits a batch twice nor forgets it: the journal has the batch before the provider
+does, and a batch counts as collected only when the reader has committed its answers.
 
 One process at a time may work on a run.
 """
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from synthkd.recipe import PricePart, TeacherPart
     from synthkd.teachers.base import Account
 
-#: Seconds without a new request, after which an incomplete draft is submitted: the source may wait for answers, such
-#: as those of a budget without room.
+#: Seconds without a new request, after which an incomplete draft is submitted: the source may wait
+#: for answers, such as those of a budget without room.
 _SILENCE = 5.0
 #: The code of a batch for which the provider has no room until others have ended.
 _CROWDED = "token_limit_exceeded"
@@ -76,7 +76,9 @@ class BatchSetup:
 class BatchStream:
     """State of one `BatchTeacher.stream`."""
 
-    def __init__(self, setup: BatchSetup, provider: Provider, batches: BatchStore, run: str) -> None:
+    def __init__(
+        self, setup: BatchSetup, provider: Provider, batches: BatchStore, run: str
+    ) -> None:
         self.setup, self.provider, self.batches, self.run = setup, provider, batches, run
         self.part = setup.part
         self.loop = asyncio.get_running_loop()
@@ -85,13 +87,14 @@ class BatchStream:
         self.earlier = EarlierSamples(batches)
         #: token -> batch, of those at the provider.
         self.open: dict[str, Batch] = {}
-        #: token -> rows of a batch without an answer that wait in a draft. The batch stays open until these rows are in
-        #: another intent.
+        #: token -> rows of a batch without an answer that wait in a draft. The batch stays open
+        #: until these rows are in another intent.
         self.waiting_rows: Counter[str] = Counter()
         #: Answers that are ready, and do not come from a result.
         self.ready_answers: list[Answer] = []
         self.is_crowded = False
-        #: BatchStore that were submitted while no other was open: if there is no room for these, there is none at all.
+        #: BatchStore that were submitted while no other was open: if there is no room for these,
+        #: there is none at all.
         self.submitted_alone: set[str] = set()
         self.is_stopped = False
         #: Times of the loop's clock: the next poll, and the last change of a draft.
@@ -111,7 +114,8 @@ class BatchStream:
                 async with aclosing(self._poll()) as groups:
                     async for group in groups:
                         yield group
-                # Results of earlier batches are committed before a request is read, so that none is asked again.
+                # Results of earlier batches are committed before a request is read, so that none is
+                # asked again.
                 feed = feed or asyncio.create_task(self._feed(requests))
                 if self.is_stopped:
                     self._return_unsubmitted()
@@ -140,7 +144,9 @@ class BatchStream:
     async def _resume(self) -> None:
         """Take over the open batches of earlier runs."""
         for batch in await asyncio.to_thread(self.batches.uncollected, self.run):
-            batch_id = batch.batch_id or await self.provider.find(batch.token, batch.file_id, batch.created)
+            batch_id = batch.batch_id or await self.provider.find(
+                batch.token, batch.file_id, batch.created
+            )
             if batch_id is None:
                 # Never submitted: its requests are asked again.
                 await self._drop(batch)
@@ -189,7 +195,9 @@ class BatchStream:
                 self.waiting_rows[origin] += 1
         else:
             detail = "this request alone is larger than teacher.options.megabytes; raise it"
-            self.ready_answers += failures_for(request, "too_large", detail, attempt, permanent=False)
+            self.ready_answers += failures_for(
+                request, "too_large", detail, attempt, permanent=False
+            )
         self.last_change = self.loop.time()
 
     async def _wait(self, feed: asyncio.Task[None]) -> None:
@@ -237,7 +245,9 @@ class BatchStream:
                 await self._close_batch(origin)
 
     def _return_unsubmitted(self) -> None:
-        """After `stop`: return requests that no batch holds as failures, to be asked by the next run."""
+        """After `stop`: return requests that no batch holds as failures, to be asked by the next
+        run.
+        """
         self.drafts.finish_draft()
         for draft in self.drafts.ready:
             for row, origin in zip(draft.rows, draft.origins, strict=True):
@@ -303,7 +313,9 @@ class BatchStream:
         return result
 
     def _mark_failed(self, result: BatchResult, state: ProviderBatch) -> None:
-        """Take in a batch that was refused as a whole: there is no room for it now, or its rows are wrong."""
+        """Take in a batch that was refused as a whole: there is no room for it now, or its rows are
+        wrong.
+        """
         codes = {issue.code for issue in state.issues}
         if _CROWDED in codes and result.batch.token not in self.submitted_alone:
             self.is_crowded = result.is_crowded_out = True
@@ -311,14 +323,17 @@ class BatchStream:
         detail = self.provider.endpoint.mask(str(result.missing_row["message"]))[:500]
         kind = QuotaError if is_out_of_credit(codes) else TeacherError
         result.fatal = kind(
-            f"{self.provider.endpoint.public}: the batch {state.id} failed ({detail}); correct the cause and run again:"
+            f"{self.provider.endpoint.public}: the batch {state.id} failed ({detail}); correct the"
+            " cause and run again:"
             " nothing of this batch was done"
         )
 
     async def _collect(self, result: BatchResult) -> AsyncGenerator[list[Answer], None]:
         """Give every row of a batch its outcome: answers, failures or another attempt."""
         batch = result.batch
-        rows = {row.custom_id: row for row in await asyncio.to_thread(self.batches.rows, batch.token)}
+        rows = {
+            row.custom_id: row for row in await asyncio.to_thread(self.batches.rows, batch.token)
+        }
         max_bytes = int(self.part.max_answer_megabytes * 1e6)
         for group in row_groups(rows_with_results(result, rows, max_bytes)):
             answers, retries = await self._outcomes(result, group)
@@ -360,7 +375,8 @@ class BatchStream:
                 tuple(
                     index
                     for index in outcome.left
-                    if index not in known and self.earlier.is_last(result.batch.token, row.request_id, index)
+                    if index not in known
+                    and self.earlier.is_last(result.batch.token, row.request_id, index)
                 )
             )
             if not left.sample_indexes:
@@ -373,13 +389,19 @@ class BatchStream:
             else:
                 # If the account refused a further attempt, the last one is charged already.
                 tokens = None if final and outcome.unknown_cost else 0
-                answers += failures_for(left, outcome.reason, outcome.detail, row.attempt, False, tokens)
+                answers += failures_for(
+                    left, outcome.reason, outcome.detail, row.attempt, False, tokens
+                )
         return answers, retries
 
     def _is_final_attempt(self, result: BatchResult, row: BatchRow) -> bool:
-        """Return True if a row is not retried; rows of a cancelled batch are not submitted again at once."""
+        """Return True if a row is not retried; rows of a cancelled batch are not submitted again at
+        once.
+        """
         return (
-            result.fatal is not None or result.status == "cancelled" or row.attempt >= self.part.max_attempts
+            result.fatal is not None
+            or result.status == "cancelled"
+            or row.attempt >= self.part.max_attempts
         )
 
     async def _may_retry(self, request: Request, outcome: RowOutcome) -> bool:
@@ -399,7 +421,9 @@ def _with_sampling(request: Request, sampling: Sampling) -> Request:
 
 
 def _retries(request: Request, outcome: RowOutcome) -> Iterable[Request]:
-    """Return the requests of a further attempt; one per sample if the server gave fewer choices than requested."""
+    """Return the requests of a further attempt; one per sample if the server gave fewer choices
+    than requested.
+    """
     if not outcome.too_few:
         return [request]
     return [request.with_samples((index,)) for index in request.sample_indexes]

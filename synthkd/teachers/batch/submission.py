@@ -27,8 +27,15 @@ _DELAY = (0.5, 60.0)
 class Submission:
     """Submits the drafts of one run."""
 
-    def __init__(self, provider: Provider, batches: BatchStore, run: str, max_attempts: int) -> None:
-        self._provider, self._batches, self._run, self._max_attempts = provider, batches, run, max_attempts
+    def __init__(
+        self, provider: Provider, batches: BatchStore, run: str, max_attempts: int
+    ) -> None:
+        self._provider, self._batches, self._run, self._max_attempts = (
+            provider,
+            batches,
+            run,
+            max_attempts,
+        )
 
     async def submit(
         self, draft: BatchDraft, on_intent: Callable[[str, BatchDraft], Awaitable[None]]
@@ -40,7 +47,8 @@ class Submission:
             on_intent: Called with the batch's token when its rows are in the journal.
 
         Raises:
-            TeacherError: The intent stays in the journal, and the next run looks for its batch; unless no batch can
+            TeacherError: The intent stays in the journal, and the next run looks for its batch;
+                unless no batch can
                 have been made, so that its requests are not reserved any more.
         """
         token = await asyncio.to_thread(self._batches.record_intent, self._run, draft.rows)

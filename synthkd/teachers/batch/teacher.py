@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 class BatchTeacher(Teacher):
     """Answers from a provider's Batch API.
 
-    `attach` comes before `stream`: without a journal, a killed run would pay twice. If the stream is left early, as
-    after Ctrl-C, or ended by `stop`, open batches go on at the provider, and the next run collects them.
+    `attach` comes before `stream`: without a journal, a killed run would pay twice. If the stream
+    is left early, as after Ctrl-C, or ended by `stop`, open batches go on at the provider, and the
+    next run collects them.
     """
 
     name = "openai-batch"
@@ -41,7 +42,9 @@ class BatchTeacher(Teacher):
             raise RecipeError("teacher.model: name the model that the provider serves")
         urls = endpoint_urls(part)
         if len(urls) > 1:
-            raise RecipeError("teacher.base_url: the backend openai-batch takes one address; name one")
+            raise RecipeError(
+                "teacher.base_url: the backend openai-batch takes one address; name one"
+            )
         self.part, self.patience, self.base_urls = part, patience, urls
         self.options = batch_options(part)
         self.price = discounted(price_of(part, public_url(urls[0])), self.options.discount)
@@ -73,9 +76,13 @@ class BatchTeacher(Teacher):
         from synthkd.teachers.batch.stream import BatchSetup, BatchStream
 
         if self._attached is None:
-            raise TeacherError("openai-batch keeps its batches in a journal: call attach(journal, run) first")
+            raise TeacherError(
+                "openai-batch keeps its batches in a journal: call attach(journal, run) first"
+            )
         # A run that asks in rounds streams more than once.
-        self._provider = self._provider or Provider(self.part, resolve_endpoint(self.base_urls[0], self.part))
+        self._provider = self._provider or Provider(
+            self.part, resolve_endpoint(self.base_urls[0], self.part)
+        )
         setup = BatchSetup(self.part, self.identity, self.price, self.patience, self.account)
         self._stream = BatchStream(setup, self._provider, *self._attached)
         try:
@@ -88,7 +95,10 @@ class BatchTeacher(Teacher):
             self._stream = None
 
     def stop(self) -> None:
-        """End the stream soon; nothing more is submitted. Called from any thread or a signal's handler."""
+        """End the stream soon; nothing more is submitted.
+
+        Called from any thread or a signal's handler.
+        """
         if self._stream is not None:
             self._stream.stop()
 

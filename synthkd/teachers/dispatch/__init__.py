@@ -1,7 +1,7 @@
 """Dispatch: send requests concurrently, within the limits, and retry those that may succeed.
 
-Modules: `scheduler` (the loop), `concurrency` (requests in flight), `rate_limits` (requests and tokens per minute),
-`retry` (what is retried, and when), `circuit_breaker` (when to stop the run).
+Modules: `scheduler` (the loop), `concurrency` (requests in flight), `rate_limits` (requests and
+tokens per minute), `retry` (what is retried, and when), `circuit_breaker` (when to stop the run).
 """
 
 from synthkd.teachers.dispatch.retry import (

@@ -68,13 +68,19 @@ class CircuitBreaker:
             return
         count, total = self._counts[reason], len(self._outcomes)
         if not self._successes and count >= _NEVER:
-            self._open(f"the first {count} requests that came to an end all failed with {reason}: {detail}")
+            self._open(
+                f"the first {count} requests that came to an end all failed with {reason}: {detail}"
+            )
         elif total >= _ENOUGH and count > self._share * total:
             self._open(f"{count} of the last {total} requests failed with {reason}: {detail}")
 
     def check(self, now: float) -> None:
         """Open the breaker if nothing has succeeded for too long."""
-        if self._idle_since is None and self._start is not None and now - self._start >= self._patience:
+        if (
+            self._idle_since is None
+            and self._start is not None
+            and now - self._start >= self._patience
+        ):
             last = f"; the last error was {self._last_error}" if self._last_error else ""
             self._open(f"nothing has succeeded for {self._patience:g} s{last}")
 
@@ -92,6 +98,7 @@ class CircuitBreaker:
 
     def _open(self, why: str) -> None:
         self.error = self.error or StalledError(
-            f"stopped: {why}. The answers so far are kept; mend the cause, then the same command goes on"
+            f"stopped: {why}. The answers so far are kept; mend the cause, then the same command"
+            " goes on"
             " (`synthkd journal retry` asks again for what failed)"
         )

@@ -1,10 +1,11 @@
-"""Requests and tokens per minute: never more than allowed in any 60 seconds, and close to it on demand.
+"""Requests and tokens per minute: never more than allowed in any 60 seconds, and close to it on
+demand.
 
-Two mechanisms delay a request. `EvenPace` spreads the limit evenly by the generic cell rate algorithm (GCRA): ``due``
-is the time at which the amount taken so far is earned, and a request may go when that is at most a small tolerance
-ahead. `SlidingWindow` guarantees the limit: it knows the amounts of the last minute, corrected by the counts of the
-server. A process that is killed and restarted has no such memory; the pace leaves room for the tolerance that the new
-process adds.
+Two mechanisms delay a request. `EvenPace` spreads the limit evenly by the generic cell rate
+algorithm (GCRA): ``due`` is the time at which the amount taken so far is earned, and a request may
+go when that is at most a small tolerance ahead. `SlidingWindow` guarantees the limit: it knows the
+amounts of the last minute, corrected by the counts of the server. A process that is killed and
+restarted has no such memory; the pace leaves room for the tolerance that the new process adds.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from dataclasses import dataclass, field
 
 from synthkd.requests import Completion, Request
 
-#: Seconds of a minute here: requests may reach the server a little closer together than they were sent.
+#: Seconds of a minute here: requests may reach the server a little closer together than they were
+#: sent.
 _MINUTE = 60.6
-#: Seconds by which the limit may be used ahead: at thousands per second, timers are too coarse for exact pacing.
+#: Seconds by which the limit may be used ahead: at thousands per second, timers are too coarse for
+#: exact pacing.
 _TOLERANCE = 1.2
 #: Seconds whose amounts a window keeps as one.
 _GRAIN = 0.25
@@ -66,7 +69,9 @@ class SlidingWindow:
     _amounts: dict[float, float] = field(default_factory=dict)
 
     def delay(self, now: float, amount: float) -> float:
-        """Return the seconds until there is room for an amount; one above the limit waits for an empty window."""
+        """Return the seconds until there is room for an amount; one above the limit waits for an
+        empty window.
+        """
         self._forget(now)
         excess = self.total + amount - self.limit
         if excess <= 0 or not self._amounts:
@@ -163,7 +168,9 @@ class TokenEstimator:
         return read + self.written.value * len(request.sample_indexes)
 
     def update(self, request: Request, completions: list[Completion]) -> float | None:
-        """Take in the counts of a request; return its tokens, or None if the server does not count them."""
+        """Take in the counts of a request; return its tokens, or None if the server does not count
+        them.
+        """
         written = [c.completion_tokens for c in completions if c.completion_tokens is not None]
         read = completions[0].prompt_tokens if completions else None
         if read is None or len(written) < len(completions):
@@ -210,7 +217,9 @@ class RateLimiter:
         tokens = self._estimator.estimate(request)
         return TokenReservation(tokens, self._tokens.take(tokens, now))
 
-    def settle(self, request: Request, reservation: TokenReservation, completions: list[Completion]) -> None:
+    def settle(
+        self, request: Request, reservation: TokenReservation, completions: list[Completion]
+    ) -> None:
         """Replace the estimate of a request by the tokens that the server counted."""
         if self._tokens is None:
             return

@@ -14,7 +14,8 @@ from synthkd.errors import TeacherError
 from synthkd.requests import Answer, Failure, Request
 from synthkd.teachers.dispatch.rate_limits import RateLimits
 
-#: The longest Retry-After that is followed, in seconds; longer outages are the circuit breaker's matter.
+#: The longest Retry-After that is followed, in seconds; longer outages are the circuit breaker's
+#: matter.
 MAX_RETRY_AFTER = 3600.0
 #: Characters of a server's message in a failure.
 _MAX_DETAIL = 500
@@ -27,8 +28,10 @@ class TransientError(TeacherError):
         reason: A short name, such as ``http_503``.
         detail: The message.
         retry_after: Seconds that the server asks to wait.
-        answers: Samples from before the error: they are kept, and the next attempt asks for the others only.
-        billed: False if the server refused before it worked; None if nobody knows (a timeout, a broken connection).
+        answers: Samples from before the error: they are kept, and the next attempt asks for the
+            others only.
+        billed: False if the server refused before it worked; None if nobody knows (a timeout, a
+            broken connection).
     """
 
     def __init__(
@@ -40,7 +43,12 @@ class TransientError(TeacherError):
         billed: bool | None = False,
     ) -> None:
         super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail, self.retry_after, self.billed = reason, detail, retry_after, billed
+        self.reason, self.detail, self.retry_after, self.billed = (
+            reason,
+            detail,
+            retry_after,
+            billed,
+        )
         self.answers = list(answers)
 
     @property
@@ -69,7 +77,8 @@ class DispatchPolicy:
         adaptive: Search for the concurrency that the server can handle.
         deadline: Limit for all attempts of a request together.
         patience: Time without any success after which the run is stopped.
-        failing_share: Share of the last outcomes that may fail for one reason until the run is stopped.
+        failing_share: Share of the last outcomes that may fail for one reason until the run is
+            stopped.
         rates: Limits per minute.
     """
 
@@ -90,7 +99,9 @@ class DispatchPolicy:
 
 
 def parse_retry_after(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After header, which holds seconds or a date; None if it holds neither."""
+    """Return the seconds of a Retry-After header, which holds seconds or a date; None if it holds
+    neither.
+    """
     if not value:
         return None
     with suppress(ValueError):
@@ -104,10 +115,19 @@ def parse_retry_after(value: str | None) -> float | None:
 
 
 def failures_for(
-    request: Request, reason: str, detail: str, attempts: int, permanent: bool, tokens: int | None = 0
+    request: Request,
+    reason: str,
+    detail: str,
+    attempts: int,
+    permanent: bool,
+    tokens: int | None = 0,
 ) -> list[Answer]:
-    """Return the same failure for each sample of a request; ``tokens`` is None if they may have been billed."""
+    """Return the same failure for each sample of a request; ``tokens`` is None if they may have
+    been billed.
+    """
     return [
-        Failure(request.request_id, index, reason, detail[:_MAX_DETAIL], attempts, permanent, tokens)
+        Failure(
+            request.request_id, index, reason, detail[:_MAX_DETAIL], attempts, permanent, tokens
+        )
         for index in request.sample_indexes
     ]

@@ -1,7 +1,7 @@
 """Send requests concurrently within limits, and retry those that may succeed.
 
-A request is read only when there is room for it, and counts until the reader has taken its answer: memory is flat,
-and a reader that is slow to commit slows the sending.
+A request is read only when there is room for it, and counts until the reader has taken its answer:
+memory is flat, and a reader that is slow to commit slows the sending.
 
     read ──► ready ──► in flight ──► answered ──► taken by the reader
                ▲           │
@@ -9,9 +9,9 @@ and a reader that is slow to commit slows the sending.
           due  │           ▼
              waiting (a heap by time; takes no place) ──► failed, when attempts or deadline are used up
 
-Ready requests go to the endpoint with the lowest load. `ConcurrencyLimit` (how many requests the endpoint can handle)
-and `RateLimiter` (requests and tokens per minute) delay them. `CircuitBreaker`, or an error that concerns every
-request, ends the run.
+Ready requests go to the endpoint with the lowest load. `ConcurrencyLimit` (how many requests the
+endpoint can handle) and `RateLimiter` (requests and tokens per minute) delay them.
+`CircuitBreaker`, or an error that concerns every request, ends the run.
 """
 
 from __future__ import annotations
@@ -29,18 +29,25 @@ from synthkd.teachers.base import Account
 from synthkd.teachers.dispatch.circuit_breaker import CircuitBreaker
 from synthkd.teachers.dispatch.concurrency import ConcurrencyLimit
 from synthkd.teachers.dispatch.rate_limits import NO_TOKENS, TokenReservation
-from synthkd.teachers.dispatch.retry import DispatchPolicy, PartialAnswerError, TransientError, failures_for
+from synthkd.teachers.dispatch.retry import (
+    DispatchPolicy,
+    PartialAnswerError,
+    TransientError,
+    failures_for,
+)
 
 Send = Callable[[Request], Awaitable[list[Answer]]]
-#: Requests in a row that use up their attempts without reaching a server that has answered before, until it counts as
-#: gone. Attempts do not count: a restart of the server fails one attempt of each request in flight.
+#: Requests in a row that use up their attempts without reaching a server that has answered before,
+#: until it counts as gone. Attempts do not count: a restart of the server fails one attempt of each
+#: request in flight.
 MAX_UNREACHED = 20
 #: Seconds that requests in flight have to end after a fatal error.
 _DRAIN = 5.0
-#: Seconds for which an endpoint that cannot be reached or only fails is paused: the first pause, and the longest.
+#: Seconds for which an endpoint that cannot be reached or only fails is paused: the first pause,
+#: and the longest.
 _PAUSE = (1.0, 60.0)
-#: Failed attempts in a row at an endpoint, until it is paused. An endpoint that fails at once has the lowest load, and
-#: would use up the attempts of every request.
+#: Failed attempts in a row at an endpoint, until it is paused. An endpoint that fails at once has
+#: the lowest load, and would use up the attempts of every request.
 _FAILING = 5
 
 
@@ -95,7 +102,10 @@ class _Endpoint:
     paused_until: float = 0.0
 
     def pause(self, now: float) -> None:
-        """Pause the endpoint. An attempt that fails during a pause was sent before, and does not extend the pause."""
+        """Pause the endpoint.
+
+        An attempt that fails during a pause was sent before, and does not extend the pause.
+        """
         if self.paused_until <= now:
             shortest, longest = _PAUSE
             self.paused_until = now + min(longest, shortest * 2 ** min(self.pauses, 10))
@@ -118,7 +128,9 @@ class _Job:
 class _Scheduler:
     """State of one `dispatch`."""
 
-    def __init__(self, sends: Sequence[Send], policy: DispatchPolicy, account: Account | None) -> None:
+    def __init__(
+        self, sends: Sequence[Send], policy: DispatchPolicy, account: Account | None
+    ) -> None:
         self.policy, self.account = policy, account
         share = -(-policy.concurrency // len(sends))
         self.endpoints = [_Endpoint(one, ConcurrencyLimit(share, policy.adaptive)) for one in sends]
@@ -131,13 +143,15 @@ class _Scheduler:
         self.answers: list[Answer] = []
         #: Requests whose last answer is among `answers`.
         self.finished = 0
-        # Waiting retries take no place in flight, so the requests that are read have a bound of their own.
+        # Waiting retries take no place in flight, so the requests that are read have a bound of
+        # their own.
         self.room = asyncio.Semaphore(policy.concurrency * 2)
         self.fatal: Exception | None = None
         #: Time until which requests in flight may end after a fatal error.
         self.drain_end = 0.0
         self.source_ended = False
-        #: Requests in a row that were given up without reaching the server, and whether it was ever reached.
+        #: Requests in a row that were given up without reaching the server, and whether it was ever
+        #: reached.
         self.unreached = 0
         self.has_reached = False
         self.wake = asyncio.Event()
@@ -151,7 +165,9 @@ class _Scheduler:
         return self.source_ended and not (self.tasks or self.ready or self.waiting or self.answers)
 
     async def next_group(self) -> tuple[list[Answer], int]:
-        """Wait for answers; return all that have arrived, and the number of requests that they finish."""
+        """Wait for answers; return all that have arrived, and the number of requests that they
+        finish.
+        """
         while not self.answers and not self.drained and self.fatal is None:
             self.wake.clear()
             await self.wake.wait()
@@ -164,7 +180,8 @@ class _Scheduler:
             self.room.release()
 
     async def drained_in_time(self) -> bool:
-        """Wait for a request in flight after a fatal error; return False if there is none or the time is over.
+        """Wait for a request in flight after a fatal error; return False if there is none or the
+        time is over.
 
         Requests are waited for because one that is cancelled may be billed, and has to be charged.
         """
@@ -256,7 +273,9 @@ class _Scheduler:
                 return
             self._timer.cancel()
         patience = self.breaker.seconds_left(now)
-        self._timer = self.loop.call_later(patience if wait is None else min(wait, patience), self._tick)
+        self._timer = self.loop.call_later(
+            patience if wait is None else min(wait, patience), self._tick
+        )
 
     def _tick(self) -> None:
         self._timer = None
@@ -303,7 +322,8 @@ class _Scheduler:
             self._reach()
             tokens = None if error.billed is None else 0
             self._finish(
-                failures_for(job.request, error.reason, error.detail, job.attempt, True, tokens), now
+                failures_for(job.request, error.reason, error.detail, job.attempt, True, tokens),
+                now,
             )
         elif isinstance(error, TeacherError):
             self._end(error)
@@ -343,7 +363,9 @@ class _Scheduler:
         self.fatal = self.fatal or error
         self.wake.set()
 
-    async def _retry(self, job: _Job, endpoint: _Endpoint, error: TransientError, now: float) -> None:
+    async def _retry(
+        self, job: _Job, endpoint: _Endpoint, error: TransientError, now: float
+    ) -> None:
         """Schedule the next attempt, or give up."""
         self.breaker.record_attempt_failure(error.reason, error.detail)
         if error.slow_down:
@@ -352,7 +374,9 @@ class _Scheduler:
         endpoint.failures += 1
         if error.reason == "unreachable" or endpoint.failures >= _FAILING:
             endpoint.pause(now)
-        if error.reason == "unreachable" and any(other.paused_until <= now for other in self.endpoints):
+        if error.reason == "unreachable" and any(
+            other.paused_until <= now for other in self.endpoints
+        ):
             # Another endpoint can be asked at once.
             job.attempt -= 1
             self.ready.appendleft(job)
@@ -368,7 +392,9 @@ class _Scheduler:
             heapq.heappush(self.waiting, (now + wait, next(self._numbers), job))
 
     def _keep_answers(self, job: _Job, error: TransientError) -> None:
-        """Pass on the answers from before an error, so that they are on disk while the other samples wait."""
+        """Pass on the answers from before an error, so that they are on disk while the other
+        samples wait.
+        """
         if error.reason != "unreachable" or error.answers:
             self._reach()
         if error.answers:
@@ -394,7 +420,9 @@ class _Scheduler:
         now = self.loop.time()
         # If the account refused a further attempt, the last one is charged already.
         tokens = None if error.billed is None and reason != "budget" else 0
-        self._finish(failures_for(job.request, reason, error.detail, job.attempt, False, tokens), now)
+        self._finish(
+            failures_for(job.request, reason, error.detail, job.attempt, False, tokens), now
+        )
         # A server that never answered, or that no request reaches any more, ends the run.
         if error.reason == "unreachable":
             self.unreached += 1

@@ -1,7 +1,8 @@
 """Read the body of an answer within a bound on its decoded size.
 
-aiohttp reads bodies of any size: a gzip bomb, chunks without end. Here a body is decoded piece by piece, and reading
-ends at the bound. A short body of known length, as of nearly every answer, is read at once.
+aiohttp reads bodies of any size: a gzip bomb, chunks without end. Here a body is decoded piece by
+piece, and reading ends at the bound. A short body of known length, as of nearly every answer, is
+read at once.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ async def read_body(response: aiohttp.ClientResponse, most: int) -> bytes:
         return await response.read()
     data = await _read(response, most, decoder(response.headers.get(CONTENT_ENCODING, "")))
     if len(data) > most:
-        detail = f"the body is larger than teacher.max_answer_megabytes ({most / 1e6:g} MB), decoded"
+        detail = (
+            f"the body is larger than teacher.max_answer_megabytes ({most / 1e6:g} MB), decoded"
+        )
         raise TransientError("bad_response", detail, billed=None)
     return data
 
@@ -67,7 +70,9 @@ async def read_error_body(response: aiohttp.ClientResponse) -> bytes:
         return b"(a body that does not decode)"
 
 
-async def _read(response: aiohttp.ClientResponse, most: int, decode: Callable[[bytes, int], bytes]) -> bytes:
+async def _read(
+    response: aiohttp.ClientResponse, most: int, decode: Callable[[bytes, int], bytes]
+) -> bytes:
     """Return a decoded body, or its first ``most`` + 1 bytes if it is larger."""
     body = bytearray()
     content = response.content
@@ -85,8 +90,8 @@ def _plain(data: bytes, most: int) -> bytes:
 def decoder(encoding: str) -> Callable[[bytes, int], bytes]:
     """Return a function that decodes pieces of a body.
 
-    It takes a piece and the bytes to return at most. Called with an empty piece, it raises `TransientError` if the
-    end of the body is missing.
+    It takes a piece and the bytes to return at most. Called with an empty piece, it raises
+    `TransientError` if the end of the body is missing.
     """
     name = encoding.strip().lower()
     if name in ("", "identity"):
@@ -119,7 +124,9 @@ class _Inflate:
                 if self._member is None or self._member.eof:
                     self._member = self._next_member(data)
                 decoded += self._member.decompress(data, most - len(decoded))
-                data = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+                data = (
+                    self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+                )
         except zlib.error:
             raise _broken() from None
         return bytes(decoded)
@@ -129,7 +136,8 @@ class _Inflate:
         if self._members > _MAX_MEMBERS:
             raise _broken()
         if self._window_bits is None:
-            # 47: gzip or zlib by the header; the low half of zlib's first byte is 8. -15: raw deflate.
+            # 47: gzip or zlib by the header; the low half of zlib's first byte is 8. -15: raw
+            # deflate.
             self._window_bits = 47 if data[:1] == b"\x1f" or data[0] & 15 == 8 else -15
         return zlib.decompressobj(self._window_bits)
 

@@ -1,7 +1,8 @@
 """The `openai` package, for files, batches and the list of models.
 
-By default, its HTTP client follows redirects (with the recipe's headers, if not with the key) and reads bodies of any
-size. Here it follows none, and bodies are decoded piece by piece within the recipe's bound.
+By default, its HTTP client follows redirects (with the recipe's headers, if not with the key) and
+reads bodies of any size. Here it follows none, and bodies are decoded piece by piece within the
+recipe's bound.
 """
 
 from __future__ import annotations
@@ -32,14 +33,19 @@ _MAX_MODELS, _MAX_NAME = 10_000, 200
 
 
 class UnreadableBodyError(openai.OpenAIError):
-    """A body is too large, or does not decode. The package passes on errors of its own class without a retry."""
+    """A body is too large, or does not decode.
+
+    The package passes on errors of its own class without a retry.
+    """
 
 
 def openai_client(part: TeacherPart, endpoint: Endpoint) -> openai.AsyncOpenAI:
     """Return a client for one endpoint, with the headers and certificates of a recipe."""
     # The package sets the content types itself: some bodies are files.
     own = ("Content-Type", "Accept")
-    headers: dict[str, Any] = {name: value for name, value in endpoint.headers.items() if name not in own}
+    headers: dict[str, Any] = {
+        name: value for name, value in endpoint.headers.items() if name not in own
+    }
     headers.setdefault("Accept-Encoding", ACCEPTED_ENCODINGS)
     request_hooks = [] if "Authorization" in headers else [_remove_bearer]
     hooks: dict[str, Any] = {
@@ -63,12 +69,16 @@ def openai_client(part: TeacherPart, endpoint: Endpoint) -> openai.AsyncOpenAI:
 
 
 async def _remove_bearer(request: Any) -> None:
-    """Remove the bearer token that the package always sends: the key has another header, or there is none."""
+    """Remove the bearer token that the package always sends: the key has another header, or there
+    is none.
+    """
     request.headers.pop("Authorization", None)
 
 
 def _bounded(most: int) -> Callable[[httpx2.Response], Awaitable[None]]:
-    """Return a hook that bounds each body before it is read; readers of a file's content bound that themselves."""
+    """Return a hook that bounds each body before it is read; readers of a file's content bound that
+    themselves.
+    """
 
     async def bound(response: httpx2.Response) -> None:
         encoding = response.headers.pop("Content-Encoding", "")
@@ -109,7 +119,9 @@ class _Stream(httpx2.AsyncByteStream):
 
 async def served_models(part: TeacherPart, endpoint: Endpoint) -> list[str]:
     """Return the names of a server's models; an empty list if it does not tell."""
-    async with openai_client(part, endpoint).with_options(timeout=_MODELS_TIMEOUT, max_retries=0) as client:
+    async with openai_client(part, endpoint).with_options(
+        timeout=_MODELS_TIMEOUT, max_retries=0
+    ) as client:
         try:
             models = await client.models.list()
             names = [getattr(model, "id", None) for model in models.data[:_MAX_MODELS]]

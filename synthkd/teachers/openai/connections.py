@@ -1,15 +1,17 @@
-"""Connections whose answers belong to their requests: an aiohttp connector that checks idle connections.
+"""Connections whose answers belong to their requests: an aiohttp connector that checks idle
+connections.
 
-HTTP/1.1 matches answers to requests by their order alone: the surplus answer of a server or gateway on a kept-alive
-connection would be read as the answer to the next request. A connection is closed if
+HTTP/1.1 matches answers to requests by their order alone: the surplus answer of a server or gateway
+on a kept-alive connection would be read as the answer to the next request. A connection is closed
+if
 
     data arrives while it is idle       seen at once, or when its socket is checked before the next use
     a second answer follows the first   both in one piece of data
 
-and an answer from before its request was written is marked (`HttpConnection.is_early`). A server that has sent a surplus
-answer gets a new connection per request, since on a busy connection such an answer looks like a true one. For the
-same reason, connections are reused only after the first ones to a server have been idle for a moment without data
-(`_Probation`).
+and an answer from before its request was written is marked (`HttpConnection.is_early`). A server
+that has sent a surplus answer gets a new connection per request, since on a busy connection such an
+answer looks like a true one. For the same reason, connections are reused only after the first ones
+to a server have been idle for a moment without data (`_Probation`).
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ from aiohttp.client_proto import ResponseHandler
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Connections to a new server that stay idle, and seconds without data until it is trusted. After many answers the
-#: shorter time is enough: on a fast server, new connections cost more.
+#: Connections to a new server that stay idle, and seconds without data until it is trusted. After
+#: many answers the shorter time is enough: on a fast server, new connections cost more.
 _IDLE_CONNECTIONS, _QUIET_TIME, _SHORT_QUIET_TIME, _MANY_ANSWERS = 2, 1.0, 0.03, 128
 #: The connection of the current task's request; None until there is one.
 CURRENT_CONNECTION: ContextVar[HttpConnection | None] = ContextVar("LINE", default=None)
@@ -43,7 +45,8 @@ class HttpConnection(ResponseHandler):
     """The protocol of one connection.
 
     Attributes:
-        is_written: The whole request was passed to the transport, so that the server may have worked on it.
+        is_written: The whole request was passed to the transport, so that the server may have
+            worked on it.
         is_early: Data arrived before that.
         is_idle: No request uses the connection.
         has_surplus: An answer without a request arrived.
@@ -79,7 +82,9 @@ class HttpConnection(ResponseHandler):
 
     @property
     def is_doubtful(self) -> bool:
-        """True if the answer may be another request's: early, or beside a second one on a reused connection."""
+        """True if the answer may be another request's: early, or beside a second one on a reused
+        connection.
+        """
         return self.is_early or (self.has_surplus and self.uses > 1)
 
     def drop_surplus(self, data: bytes) -> None:
@@ -121,7 +126,9 @@ class _Probation:
         self.is_over = False
 
     def keep_idle(self, connection: HttpConnection) -> bool:
-        """Count an answer; return True if its connection is to stay idle, False if it is to be closed."""
+        """Count an answer; return True if its connection is to stay idle, False if it is to be
+        closed.
+        """
         self.answers += 1
         self.idle = [(other, since) for other, since in self.idle if other.is_connected()]
         if len(self.idle) == _IDLE_CONNECTIONS:
@@ -148,7 +155,9 @@ class GuardedConnector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._factory: Any = functools.partial(HttpConnection, loop=self._loop, on_surplus=self._stop_reuse)
+        self._factory: Any = functools.partial(
+            HttpConnection, loop=self._loop, on_surplus=self._stop_reuse
+        )
         #: True as long as a connection may be used for more than one request.
         self.reuses = True
         #: Probation of each new server, and the servers that passed.
@@ -159,7 +168,11 @@ class GuardedConnector(aiohttp.TCPConnector):
         self.reuses = False
 
     async def _get(self, key: Any, traces: Any) -> Any:
-        if self._probations and self.reuses and (probation := self._probations.get(key)) is not None:
+        if (
+            self._probations
+            and self.reuses
+            and (probation := self._probations.get(key)) is not None
+        ):
             if not probation.is_passed:
                 return None
             probation.is_over = True

@@ -44,12 +44,20 @@ def embedded_error(node: Any) -> Any:
 def body_error(body: Any) -> Any:
     """Return the error that a body has or, if it has no choices, is; None if there is none."""
     error = embedded_error(body)
-    return _bare_error(body) if error is None and type(body) is dict and not body.get("choices") else error
+    return (
+        _bare_error(body)
+        if error is None and type(body) is dict and not body.get("choices")
+        else error
+    )
 
 
 def _bare_error(body: dict[str, Any]) -> Any:
-    """Return the error that a body is (`{"code": 20012, "message": "Model does not exist"}`), or None."""
-    message = next((body[name] for name in _MESSAGE_FIELDS if not _is_no_error(body.get(name))), None)
+    """Return the error that a body is (`{"code": 20012, "message": "Model does not exist"}`), or
+    None.
+    """
+    message = next(
+        (body[name] for name in _MESSAGE_FIELDS if not _is_no_error(body.get(name))), None
+    )
     if message is None:
         return None
     code = next((body[name] for name in _CODE_FIELDS if not _is_no_error(body.get(name))), None)

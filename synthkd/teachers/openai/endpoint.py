@@ -1,4 +1,7 @@
-"""Endpoints: address, headers and the mask that hides their secrets. Secrets come from the environment."""
+"""Endpoints: address, headers and the mask that hides their secrets.
+
+Secrets come from the environment.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,8 @@ def endpoint_urls(part: TeacherPart) -> list[Url]:
         url.parts()
     if len(urls) > 1 and not part.identity:
         raise RecipeError(
-            "teacher.base_url names several endpoints: name `teacher.identity` too, so that completions are found again"
+            "teacher.base_url names several endpoints: name `teacher.identity` too, so that"
+            " completions are found again"
             " whichever endpoint answered"
         )
     return urls
@@ -98,7 +102,9 @@ def _proxy_secrets(part: TeacherPart) -> list[str]:
 
 
 def resolve_endpoint(url: Url, part: TeacherPart) -> Endpoint:
-    """Return an address with its headers: the key or user and password, and the recipe's own headers."""
+    """Return an address with its headers: the key or user and password, and the recipe's own
+    headers.
+    """
     parts = url.parts()
     key = _key(part, parts.base)
     query = dict(parts.query)
@@ -121,16 +127,20 @@ def resolve_endpoint(url: Url, part: TeacherPart) -> Endpoint:
 
 
 def _key(part: TeacherPart, base: str) -> str:
-    """Return the key, without the white space that a file or a shell left around it; "" if none is needed."""
+    """Return the key, without the white space that a file or a shell left around it; "" if none is
+    needed.
+    """
     key = os.environ.get(part.api_key_env, "").strip()
     if key and not (key.isascii() and key.isprintable()):
         # The HTTP library would show the whole header in its error.
         raise AuthenticationError(
-            f"the key in {part.api_key_env} holds characters that no header can carry; check that variable"
+            f"the key in {part.api_key_env} holds characters that no header can carry; check that"
+            " variable"
         )
     if not key and base == DEFAULT_URL:
         raise AuthenticationError(
-            f"no key: set the environment variable {part.api_key_env}, or teacher.base_url for a server"
+            f"no key: set the environment variable {part.api_key_env}, or teacher.base_url for a"
+            " server"
             " that needs none"
         )
     return key

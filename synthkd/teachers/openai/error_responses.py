@@ -6,7 +6,8 @@
     3xx, and all others                                     RequestError          this request fails permanently; its
                                                                                   ``parameter`` is the refused one
 
-``billed`` is None only for a gateway that gave up on the server behind it, which may have done the work.
+``billed`` is None only for a gateway that gave up on the server behind it, which may have done the
+work.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 ANSWER_STATUSES = (200, 201, 203)
 #: Characters of a server's message that are kept.
 _MAX_DETAIL = 500
-#: Codes and types of an account without credit. OpenAI: the first four; Moonshot, DashScope, xAI, SiliconFlow,
-#: Zhipu, Together and others: the rest.
+#: Codes and types of an account without credit. OpenAI: the first four; Moonshot, DashScope, xAI,
+#: SiliconFlow, Zhipu, Together and others: the rest.
 _NO_CREDIT = frozenset(
     [
         "insufficient_quota",
@@ -58,13 +59,14 @@ _NO_CREDIT = frozenset(
         "1113",
     ]
 )
-#: Messages of servers without such a code: Anthropic ("Your credit balance is too low"), DeepSeek ("Insufficient
-#: Balance"), Fireworks ("monthly spending limit"), OpenRouter, xAI. "exceeded your current quota" is not included:
-#: Gemini sends it for a rate limit.
+#: Messages of servers without such a code: Anthropic ("Your credit balance is too low"), DeepSeek
+#: ("Insufficient Balance"), Fireworks ("monthly spending limit"), OpenRouter, xAI. "exceeded your
+#: current quota" is not included: Gemini sends it for a rate limit.
 _NO_CREDIT_MESSAGE = re.compile(
     r"(credit|account|your) balance is (too low|insufficient|not enough|negative|exhausted)"
     r"|insufficient (account )?(balance|credits?|funds)\b|not enough (balance|credits?|funds)\b"
-    r"|negative balance|out of credits|(don't|do not) have any credits|used all (of )?(your )?available credits"
+    r"|negative balance|out of credits|(don't|do not) have any credits|used all (of )?(your"
+    r" )?available credits"
     r"|(reached|exceeded) (your |its |the )?(monthly )?(spending|billing|credit) (hard )?limit"
     r"|billing hard limit|余额不足|欠费",
     re.IGNORECASE,
@@ -89,12 +91,13 @@ _WRONG_KEY = frozenset(
     ]
 )
 _WRONG_KEY_MESSAGE = re.compile(
-    r"(invalid|incorrect|wrong|expired|revoked|missing) api[ -]?key|api[ -]?key (is )?(not valid|invalid|incorrect|expired)"
+    r"(invalid|incorrect|wrong|expired|revoked|missing) api[ -]?key|api[ -]?key (is )?(not"
+    r" valid|invalid|incorrect|expired)"
     r"|api[ -]?key (has been|was) (revoked|disabled)|authentication fails",
     re.IGNORECASE,
 )
-#: Statuses whose message, and not only the code, may report missing credit or a wrong key. The message of a 422 repeats
-#: the prompt on many servers.
+#: Statuses whose message, and not only the code, may report missing credit or a wrong key. The
+#: message of a 422 repeats the prompt on many servers.
 _MESSAGE_STATUSES = (400, 401, 403, 412, 429)
 #: Statuses below 500 that are retried.
 _RETRIED = (408, 409, 425, 429)
@@ -117,7 +120,9 @@ def status_error(
         billed = None if status in _MAYBE_BILLED else False
         return TransientError(f"http_{status}", detail, _retry_after(headers), billed=billed)
     if 200 <= status < 300:
-        return TransientError("bad_response", f"status {status} is not an answer: {detail}", billed=None)
+        return TransientError(
+            "bad_response", f"status {status} is not an answer: {detail}", billed=None
+        )
     if any("context_length" in code for code in codes) or "context length" in detail:
         return RequestError("context_too_long", detail)
     if any("content_filter" in code or "content_policy" in code for code in codes):
@@ -125,8 +130,12 @@ def status_error(
     return RequestError(f"http_{status}", detail, refused_parameter(message, param))
 
 
-def error_of_body(endpoint: Endpoint, part: TeacherPart, body: dict[str, Any], data: bytes) -> TeacherError:
-    """Return the exception for an error inside a body of status 200, as of a gateway whose server failed midway."""
+def error_of_body(
+    endpoint: Endpoint, part: TeacherPart, body: dict[str, Any], data: bytes
+) -> TeacherError:
+    """Return the exception for an error inside a body of status 200, as of a gateway whose server
+    failed midway.
+    """
     error = body.get("error")
     code = error.get("code") if type(error) is dict else None
     if type(code) is str and re.fullmatch(r"[45]\d\d", code):
@@ -141,7 +150,9 @@ def error_of_body(endpoint: Endpoint, part: TeacherPart, body: dict[str, Any], d
         return RequestError("content_filter", detail)
     named = endpoint.mask(", ".join(sorted(codes)))[:_MAX_DETAIL]
     text = f"{named}: {detail}" if named and named not in detail else detail
-    return TransientError("bad_response", f"an error instead of an answer: {text}"[:_MAX_DETAIL], billed=None)
+    return TransientError(
+        "bad_response", f"an error instead of an answer: {text}"[:_MAX_DETAIL], billed=None
+    )
 
 
 def is_out_of_credit(codes: Iterable[str]) -> bool:
@@ -153,12 +164,19 @@ def proxy_error(endpoint: Endpoint, status: int) -> TeacherError:
     """Return the exception for a proxy that refuses the connection."""
     where = f"the proxy for {endpoint.public}"
     if status == 407:
-        return AuthenticationError(f"{where} refuses user and password (407); check them, and teacher.proxy")
+        return AuthenticationError(
+            f"{where} refuses user and password (407); check them, and teacher.proxy"
+        )
     return TransientError("connection", f"{where} refuses the tunnel ({status})")
 
 
 def _account_error(
-    endpoint: Endpoint, part: TeacherPart, status: int, codes: frozenset[str], message: str, detail: str
+    endpoint: Endpoint,
+    part: TeacherPart,
+    status: int,
+    codes: frozenset[str],
+    message: str,
+    detail: str,
 ) -> TeacherError | None:
     """Return the exception for a wrong key, missing credit or a proxy; None for any other cause."""
     if status == 407:
@@ -166,11 +184,14 @@ def _account_error(
     text = message[:_MAX_DETAIL] if status in _MESSAGE_STATUSES else ""
     if status == 402 or is_out_of_credit(codes) or _NO_CREDIT_MESSAGE.search(text):
         return _no_credit(endpoint, detail)
-    wrong = status in (400, 403) and (not codes.isdisjoint(_WRONG_KEY) or _WRONG_KEY_MESSAGE.search(text))
+    wrong = status in (400, 403) and (
+        not codes.isdisjoint(_WRONG_KEY) or _WRONG_KEY_MESSAGE.search(text)
+    )
     if status == 401 or wrong:
         # Without the server's message: some repeat the key, with a few characters left out.
         return AuthenticationError(
-            f"{endpoint.public} refuses the key in {part.api_key_env} ({status}); check that variable"
+            f"{endpoint.public} refuses the key in {part.api_key_env} ({status}); check that"
+            " variable"
         )
     return None
 
@@ -186,15 +207,21 @@ def _redirect_detail(endpoint: Endpoint, headers: Mapping[str, str]) -> str:
     """
     location = str(headers.get("Location") or "")
     if not location:
-        return "teacher.base_url: the server redirects without a target; name the address that serves"
+        return (
+            "teacher.base_url: the server redirects without a target; name the address that serves"
+        )
     try:
         joined = urljoin(f"{endpoint.base}/", location)
         target = Url(joined, trusted=True).parts().shown
     except (ValueError, RecipeError):
-        return "teacher.base_url: the server redirects to an invalid address; name the address that serves"
+        return (
+            "teacher.base_url: the server redirects to an invalid address; name the address that"
+            " serves"
+        )
     base = re.sub(r"(/chat)?/completions/?$", "", target)
     return (
-        f"teacher.base_url: the server redirects to {endpoint.mask(target)[:200]}, which is not followed; set"
+        f"teacher.base_url: the server redirects to {endpoint.mask(target)[:200]}, which is not"
+        " followed; set"
         f" teacher.base_url to {endpoint.mask(base)[:200]} if you trust it"
     )
 

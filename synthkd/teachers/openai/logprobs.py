@@ -1,4 +1,6 @@
-"""Log-probabilities of a choice: the sum over its answer, and the alternatives of the answer's first token."""
+"""Log-probabilities of a choice: the sum over its answer, and the alternatives of the answer's
+first token.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from synthkd.fastjson import dumps
 from synthkd.teachers.openai.message_content import choice_reasoning, choice_text
 from synthkd.text.thoughts import answer_tokens, split_thoughts
 
-#: Bounds of a log-probability: servers write -9999 for "nearly impossible", and round 0 to slightly above.
+#: Bounds of a log-probability: servers write -9999 for "nearly impossible", and round 0 to slightly
+#: above.
 _LOWEST, _HIGHEST = -1e6, 0.01
 #: Alternatives of a token that are kept; servers give 20 at most.
 _MAX_TOP = 64
@@ -89,10 +92,11 @@ def _sum(values: list[Any]) -> float | None:
 
 
 def _first_tokens(logprobs: dict[str, Any], choice: dict[str, Any], start: int) -> str | None:
-    """Return the alternatives of the first token from ``start`` that is not blank, in the journal's form.
+    """Return the alternatives of the first token from ``start`` that is not blank, in the journal's
+    form.
 
-    None if there are none, or if the sampled token does not begin the answer: some servers give the log-probabilities
-    of thoughts that they have taken out of the text.
+    None if there are none, or if the sampled token does not begin the answer: some servers give the
+    log-probabilities of thoughts that they have taken out of the text.
     """
     for token, value, tops in islice(_positions(logprobs), start, None):
         if type(token) is str and token.strip():
@@ -110,7 +114,9 @@ def _begins_answer(choice: dict[str, Any], token: str) -> bool:
 
 
 def _positions(logprobs: dict[str, Any]) -> Iterator[tuple[Any, Any, Any]]:
-    """Yield token, log-probability and alternatives per position, in the forms of chat and of plain completions."""
+    """Yield token, log-probability and alternatives per position, in the forms of chat and of plain
+    completions.
+    """
     content = logprobs.get("content")
     if content and type(content) is list:
         for item in content:

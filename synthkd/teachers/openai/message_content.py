@@ -1,4 +1,6 @@
-"""The content of a choice: its text, its refusal, its thoughts and its finish reason, in the forms of servers."""
+"""The content of a choice: its text, its refusal, its thoughts and its finish reason, in the forms
+of servers.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ def choice_text(choice: dict[str, Any]) -> Any:
 
 
 def _join_parts(parts: list[Any]) -> Any:
-    """Return the text of a list of parts without thoughts; the list itself if it has parts of an unknown form."""
+    """Return the text of a list of parts without thoughts; the list itself if it has parts of an
+    unknown form.
+    """
     texts = []
     for part in parts:
         if type(part) is str:

@@ -1,8 +1,8 @@
 """Parameters that a server takes, learned from its refusals.
 
-Servers of the protocol differ in few points: the field of the token limit, and whether a request may ask for several
-choices. Refusals, which are not billed, are remembered for the run. They change the form of a request, never its key,
-so that later runs find the completions.
+Servers of the protocol differ in few points: the field of the token limit, and whether a request
+may ask for several choices. Refusals, which are not billed, are remembered for the run. They change
+the form of a request, never its key, so that later runs find the completions.
 """
 
 from __future__ import annotations
@@ -12,28 +12,37 @@ from dataclasses import dataclass, field
 
 #: The two fields of the token limit.
 TOKEN_LIMIT_FIELDS = ("max_tokens", "max_completion_tokens")
-#: Requests for several choices that are repeated with one choice, after a refusal that names no parameter.
+#: Requests for several choices that are repeated with one choice, after a refusal that names no
+#: parameter.
 _PROBES = 4
 _REFUSED = re.compile(
-    r"unsupported|not supported|not support|unrecogni[sz]ed|unknown|unexpected|not permitted|not allowed|not enabled"
-    r"|extra[_ ](inputs|fields|forbidden)|invalid (parameter|argument|field)|deprecated|instead|no longer|not available"
-    r"|only the default|only [\d.]+ is|(may|can) only be|must be|should be|unavailable|does not accept|cannot be used|incompatible",
+    r"unsupported|not supported|not support|unrecogni[sz]ed|unknown|unexpected|not permitted|not"
+    r" allowed|not enabled"
+    r"|extra[_ ](inputs|fields|forbidden)|invalid (parameter|argument|field)|deprecated|instead|no"
+    r" longer|not available"
+    r"|only the default|only [\d.]+ is|(may|can) only be|must be|should be|unavailable|does not"
+    r" accept|cannot be used|incompatible",
     re.IGNORECASE,
 )
 #: A value out of its range does not mean that the parameter is unknown.
 _RANGE = re.compile(
-    r"too (large|long|small)|at most|at least|less than|greater than|exceed|maximum|minimum", re.IGNORECASE
+    r"too (large|long|small)|at most|at least|less than|greater than|exceed|maximum|minimum",
+    re.IGNORECASE,
 )
 _SEVERAL = re.compile(
-    r"[`'\"]n[`'\"]|\bn\s*(>|=|must|should|is not|parameter)|only one (completion )?(choice|candidate)"
-    r"|(multiple|several) (completions?|choices|candidates|generations)|candidate_?count|num_return_sequences"
+    r"[`'\"]n[`'\"]|\bn\s*(>|=|must|should|is not|parameter)|only one (completion"
+    r" )?(choice|candidate)"
+    r"|(multiple|several)"
+    r" (completions?|choices|candidates|generations)|candidate_?count|num_return_sequences"
     r"|number of (choices|completions|candidates)"
-    r"|(permitted|(unknown|unsupported|unrecogni[sz]ed) (parameter|argument|field)s?( supplied)?)\W{1,3}n\W*$",
+    r"|(permitted|(unknown|unsupported|unrecogni[sz]ed) (parameter|argument|field)s?("
+    r" supplied)?)\W{1,3}n\W*$",
     re.IGNORECASE,
 )
 _ROLE = re.compile(
     r"system (role|message|prompt|instruction)s?\b.{0,60}\b(not|un\w+)\b|(not|un)\s?support.{0,40}\bsystem\b"
-    r"|role.{0,40}[`'\"]system[`'\"]|[`'\"]system[`'\"].{0,40}role|(developer|system) instruction is not enabled"
+    r"|role.{0,40}[`'\"]system[`'\"]|[`'\"]system[`'\"].{0,40}role|(developer|system) instruction"
+    r" is not enabled"
     r"|roles must alternate|only user and assistant roles",
     re.IGNORECASE | re.DOTALL,
 )
@@ -52,15 +61,18 @@ _REMEDIES = {
     "structured_outputs": ("regex", "leave regex, grammar and teacher.constrained out"),
     "response_format": ("response_format", "leave it out, and teacher.structured too"),
     "json_schema": ("response_format", "leave it out, and teacher.structured too"),
-    "max_tokens": ("max_tokens", "teacher.token_limit names the field in which the server takes it"),
-    "max_completion_tokens": ("max_tokens", "teacher.token_limit names the field in which the server takes it"),
+    "max_tokens": ("max_tokens",
+    "teacher.token_limit names the field in which the server takes it"),
+    "max_completion_tokens": ("max_tokens", "teacher.token_limit names the field in which the"
+        " server takes it"),
 }  # fmt: skip
 _NAMES = "|".join(sorted(_REMEDIES, key=len, reverse=True))
 _NAMED = re.compile(rf"(?<![\w-])({_NAMES})(?![\w-])", re.IGNORECASE)
 
 
 def refused_parameter(message: str, param: str) -> str:
-    """Return the parameter that a refusal is about: a name of `_REMEDIES`, ``n``, ``system``; "" if it names none.
+    """Return the parameter that a refusal is about: a name of `_REMEDIES`, ``n``, ``system``; "" if
+    it names none.
 
     Args:
         message: The message of the server's error.
@@ -87,7 +99,8 @@ def remedy_for(parameter: str) -> str:
     """Return what to set in a recipe for a server that refuses a parameter; "" if unknown."""
     if parameter == "system":
         return (
-            "the model takes no message of the role system: leave `system:` out of the template's head, and write it"
+            "the model takes no message of the role system: leave `system:` out of the template's"
+            " head, and write it"
             " into the template's text"
         )
     if parameter not in _REMEDIES:
@@ -103,7 +116,8 @@ class ParameterSupport:
     Attributes:
         token_limit: The field of the token limit; None if unknown.
         single_choice: The server takes one choice per request.
-        has_answered: The server has answered a request, so that a later refusal concerns one request only.
+        has_answered: The server has answered a request, so that a later refusal concerns one
+            request only.
         probes: How many more requests for several choices may be repeated with one choice.
     """
 
@@ -126,5 +140,7 @@ class ParameterSupport:
         if parameter not in TOKEN_LIMIT_FIELDS:
             return False
         self._refused.add(limit_field)
-        self.token_limit = next((name for name in TOKEN_LIMIT_FIELDS if name not in self._refused), None)
+        self.token_limit = next(
+            (name for name in TOKEN_LIMIT_FIELDS if name not in self._refused), None
+        )
         return self.token_limit is not None

@@ -34,12 +34,16 @@ def is_chat(request: Request, part: TeacherPart) -> bool:
 
 
 def token_limit_field(request: Request, part: TeacherPart, support: ParameterSupport) -> str:
-    """Return the field of the token limit: reasoning models refuse the old name, other servers the new one."""
+    """Return the field of the token limit: reasoning models refuse the old name, other servers the
+    new one.
+    """
     named = support.token_limit or part.token_limit
     return named or ("max_completion_tokens" if request.sampling.reasoning_effort else "max_tokens")
 
 
-def build_body(request: Request, part: TeacherPart, chat: bool, support: ParameterSupport) -> dict[str, Any]:
+def build_body(
+    request: Request, part: TeacherPart, chat: bool, support: ParameterSupport
+) -> dict[str, Any]:
     """Return the JSON body: the parameters that are given, in the form that the server takes."""
     sampling = request.sampling
     body: dict[str, Any] = {"model": part.model}
@@ -52,7 +56,8 @@ def build_body(request: Request, part: TeacherPart, chat: bool, support: Paramet
     if sampling.stop:
         body["stop"] = list(sampling.stop)
     if sampling.seed is not None:
-        # Later samples begin at another index, so that a seeded server does not repeat the earlier ones.
+        # Later samples begin at another index, so that a seeded server does not repeat the earlier
+        # ones.
         body["seed"] = sampling.seed + request.sample_indexes[0]
     if sampling.top_k:
         body["top_k"] = sampling.top_k
@@ -81,7 +86,8 @@ def top_logprobs(chat: bool) -> dict[str, int]:
 def leading_run(indexes: tuple[int, ...]) -> tuple[int, ...]:
     """Return the sample indexes before the first gap.
 
-    Servers seed choice i with the seed plus i; over a gap, one request would buy cached samples again.
+    Servers seed choice i with the seed plus i; over a gap, one request would buy cached samples
+    again.
     """
     return tuple(index for place, index in enumerate(indexes) if index == indexes[0] + place)
 

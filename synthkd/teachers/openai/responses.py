@@ -17,12 +17,13 @@
     logprobs                            numbers from -1e6 to 0.01, null left out (`logprobs`)     unknown
     top_logprobs                        texts of up to 256 characters with such numbers           left out
 
-A choice whose finish reason reports a failure of the server is retried; a filtered choice is a failure. The
-log-probability is that of the answer's tokens: those of thoughts are left out, or it is unknown.
+A choice whose finish reason reports a failure of the server is retried; a filtered choice is a
+failure. The log-probability is that of the answer's tokens: those of thoughts are left out, or it
+is unknown.
 
-An unknown value is None: the price of such an answer is unknown too, and the ledger charges its reservation. Half of a
-surrogate pair becomes a replacement character. Every accepted value can be stored: integers below 2**53, finite floats,
-text.
+An unknown value is None: the price of such an answer is unknown too, and the ledger charges its
+reservation. Half of a surrogate pair becomes a replacement character. Every accepted value can be
+stored: integers below 2**53, finite floats, text.
 """
 
 from __future__ import annotations
@@ -81,8 +82,10 @@ def parse_answers(
         error_meaning: Converts an error that stands inside a choice.
 
     Raises:
-        TransientError: The body has no choice, or the server failed within some; the error has the other answers.
-        TeacherError: An error inside a choice that concerns every request. An error that concerns its choice alone is
+        TransientError: The body has no choice, or the server failed within some; the error has the
+            other answers.
+        TeacherError: An error inside a choice that concerns every request. An error that concerns
+            its choice alone is
             a failure beside the other answers.
     """
     placed = _place_choices(body, len(request.sample_indexes))
@@ -111,7 +114,11 @@ def parse_answers(
             continue
         # The tokens of thoughts are known if those of the answer are.
         thought = usage.thought if len(placed) == 1 else None
-        if written is not None and scores.answer_tokens is not None and written >= scores.answer_tokens:
+        if (
+            written is not None
+            and scores.answer_tokens is not None
+            and written >= scores.answer_tokens
+        ):
             thought = written - scores.answer_tokens
         answers.append(
             Completion(
@@ -155,12 +162,17 @@ def _parse_partial(
         raise error
     good = [pair for pair in placed if not _has_failed(pair[1])]
     # The usage covers all choices: the share of those that failed is unknown.
-    remaining = {"choices": [choice | {"index": None} for _, choice in good], "model": body.get("model")}
+    remaining = {
+        "choices": [choice | {"index": None} for _, choice in good],
+        "model": body.get("model"),
+    }
     answered = request.with_samples(tuple(request.sample_indexes[place] for place, _ in good))
     answers = parse_answers(answered, remaining, seconds, price, mask)
     if isinstance(error, RequestError):
         lost = request.with_samples(tuple(request.sample_indexes[place] for place, _ in failed))
-        return answers + failures_for(lost, error.reason, error.detail, 1, permanent=True, tokens=None)
+        return answers + failures_for(
+            lost, error.reason, error.detail, 1, permanent=True, tokens=None
+        )
     error.answers = answers
     raise error
 
@@ -230,7 +242,9 @@ def _has_failed(choice: dict[str, Any]) -> bool:
     return meaning_of(choice_finish_reason(choice, str)) is Finish.FAILED
 
 
-def _choice_error(choice: dict[str, Any], mask: Mask, error_meaning: ErrorMeaning | None) -> TeacherError:
+def _choice_error(
+    choice: dict[str, Any], mask: Mask, error_meaning: ErrorMeaning | None
+) -> TeacherError:
     """Return the error of a choice within which the server failed; its attempt may be billed."""
     error = embedded_error(choice)
     if error is not None and error_meaning is not None:
@@ -252,10 +266,16 @@ def _filtered(request: Request, index: int, reason: str, text: Any, mask: Mask) 
         return Failure(request_id, index, name, f"the server withheld the text{named}")
     detail = f"the text of choice {index} is no text but {_JSON_TYPES.get(type(text), 'a number')}"
     if type(text) is list:
-        types = {str(part.get("type"))[:40] for part in text if type(part) is dict and part.get("type")}
+        types = {
+            str(part.get("type"))[:40] for part in text if type(part) is dict and part.get("type")
+        }
         detail += f" (parts of the types {', '.join(sorted(types))})" if types else ""
     return Failure(
-        request_id, index, "bad_response", mask(representable(detail))[:_MAX_DETAIL], permanent=False
+        request_id,
+        index,
+        "bad_response",
+        mask(representable(detail))[:_MAX_DETAIL],
+        permanent=False,
     )
 
 

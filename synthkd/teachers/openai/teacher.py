@@ -14,7 +14,13 @@ from synthkd.fastjson import dumps
 from synthkd.prices import price_of
 from synthkd.requests import Answer, Request
 from synthkd.teachers.base import Teacher
-from synthkd.teachers.dispatch import DispatchPolicy, PartialAnswerError, Send, TransientError, dispatch
+from synthkd.teachers.dispatch import (
+    DispatchPolicy,
+    PartialAnswerError,
+    Send,
+    TransientError,
+    dispatch,
+)
 from synthkd.teachers.dispatch.rate_limits import RateLimits
 from synthkd.teachers.openai.endpoint import endpoint_urls, public_url, resolve_endpoint
 from synthkd.teachers.openai.parameter_support import ParameterSupport, remedy_for
@@ -69,7 +75,10 @@ class OpenAITeacher(Teacher):
         return cls(recipe.teacher, policy_of(recipe))
 
     def __repr__(self) -> str:
-        return f"OpenAITeacher({self.part.model!r}, {', '.join(map(repr, map(public_url, self.base_urls)))})"
+        return (
+            f"OpenAITeacher({self.part.model!r},"
+            f" {', '.join(map(repr, map(public_url, self.base_urls)))})"
+        )
 
     @property
     def identity(self) -> str:
@@ -85,7 +94,9 @@ class OpenAITeacher(Teacher):
         endpoints = [resolve_endpoint(url, self.part) for url in self.base_urls]
         self._session = self._session or open_session(self.part)
         sends: list[Send] = [
-            _EndpointClient(Transport(self._session, endpoint, self.part), self.part, self.price).send
+            _EndpointClient(
+                Transport(self._session, endpoint, self.part), self.part, self.price
+            ).send
             for endpoint in endpoints
         ]
         try:
@@ -169,7 +180,10 @@ class _EndpointClient:
         )
 
     async def _send_single(self, request: Request, error: RequestError) -> list[Answer]:
-        """Ask for one sample. If that succeeds, the server takes one choice at a time from now on."""
+        """Ask for one sample.
+
+        If that succeeds, the server takes one choice at a time from now on.
+        """
         self.support.probes -= error.parameter != "n"
         try:
             answers = await self._send(request, single_choice=True)
@@ -179,11 +193,15 @@ class _EndpointClient:
         return answers
 
     def _with_remedy(self, error: RequestError) -> TeacherError:
-        """Add to a refusal what to set in the recipe; before the first answer, the refusal ends the run."""
+        """Add to a refusal what to set in the recipe; before the first answer, the refusal ends the
+        run.
+        """
         if not (remedy := remedy_for(error.parameter)):
             return error
         if self.support.has_answered:
-            return RequestError(error.reason, f"{error.detail[:_MAX_DETAIL]} ({remedy})", error.parameter)
+            return RequestError(
+                error.reason, f"{error.detail[:_MAX_DETAIL]} ({remedy})", error.parameter
+            )
         where = self.transport.endpoint.public
         return TeacherError(f"{where} refuses the request ({error.detail[:_MAX_DETAIL]}); {remedy}")
 
@@ -213,7 +231,15 @@ class _EndpointClient:
         return self._redact(answers)
 
     def _redact(self, answers: list[Answer]) -> list[Answer]:
-        return redact_answers(answers, self.transport.endpoint.mask, self._forms) if self._forms else answers
+        return (
+            redact_answers(answers, self.transport.endpoint.mask, self._forms)
+            if self._forms
+            else answers
+        )
 
     def _mask(self, text: str) -> str:
-        return self._mask_name(text) if len(text) <= MAX_NAME_LENGTH else self.transport.endpoint.mask(text)
+        return (
+            self._mask_name(text)
+            if len(text) <= MAX_NAME_LENGTH
+            else self.transport.endpoint.mask(text)
+        )

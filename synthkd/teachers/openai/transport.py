@@ -23,7 +23,12 @@ from synthkd.teachers.openai.bounded_body import (
 from synthkd.teachers.openai.connections import CURRENT_CONNECTION, GuardedConnector
 from synthkd.teachers.openai.embedded_errors import body_error
 from synthkd.teachers.openai.endpoint import proxy_url
-from synthkd.teachers.openai.error_responses import ANSWER_STATUSES, error_of_body, proxy_error, status_error
+from synthkd.teachers.openai.error_responses import (
+    ANSWER_STATUSES,
+    error_of_body,
+    proxy_error,
+    status_error,
+)
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
@@ -46,19 +51,25 @@ def open_session(part: TeacherPart) -> aiohttp.ClientSession:
 
 
 def tls_context(part: TeacherPart) -> ssl.SSLContext | bool:
-    """Return the certificates to trust: those of `teacher.ca_file`, or True for the system's authorities."""
+    """Return the certificates to trust: those of `teacher.ca_file`, or True for the system's
+    authorities.
+    """
     if part.ca_file is None:
         return True
     try:
         return ssl.create_default_context(cafile=part.ca_file)
     except (OSError, ssl.SSLError) as error:
-        raise RecipeError(f"teacher.ca_file: {part.ca_file} holds no certificates ({error})") from None
+        raise RecipeError(
+            f"teacher.ca_file: {part.ca_file} holds no certificates ({error})"
+        ) from None
 
 
 class Transport:
     """Posts to one endpoint, and raises synthkd's errors."""
 
-    def __init__(self, session: aiohttp.ClientSession, endpoint: Endpoint, part: TeacherPart) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, endpoint: Endpoint, part: TeacherPart
+    ) -> None:
         self.session, self.endpoint, self.part = session, endpoint, part
         self._headers = CIMultiDict(endpoint.headers)
         self._headers.setdefault("Accept-Encoding", ACCEPTED_ENCODINGS)
@@ -75,7 +86,9 @@ class Transport:
             RequestError: This request fails permanently.
             TeacherError: No request can succeed.
         """
-        url = self._urls.get(path) or self._urls.setdefault(path, URL(self.endpoint.url(path), encoded=True))
+        url = self._urls.get(path) or self._urls.setdefault(
+            path, URL(self.endpoint.url(path), encoded=True)
+        )
         # As a `BytesPayload`, aiohttp skips its look-up of the payload's type.
         payload = aiohttp.BytesPayload(data, content_type="application/json")
         CURRENT_CONNECTION.set(None)
@@ -110,14 +123,18 @@ class Transport:
         except ValueError:
             # Masked, then truncated: truncated first, a part of a key could remain.
             start = self.endpoint.mask(content.decode("utf-8", "replace"))[:200]
-            raise TransientError("bad_response", f"the body is no JSON: {start!r}", billed=None) from None
+            raise TransientError(
+                "bad_response", f"the body is no JSON: {start!r}", billed=None
+            ) from None
         # An error beside choices counts too: the texts in them may be incomplete.
         if (error := body_error(body)) is not None:
             raise self.embedded_error(error, beside_choices=bool(body.get("choices")))
         return body
 
     def embedded_error(self, error: Any, beside_choices: bool = True) -> TeacherError:
-        """Return the exception for an error inside a body; beside a text, its attempt may be billed."""
+        """Return the exception for an error inside a body; beside a text, its attempt may be
+        billed.
+        """
         body = {"error": error}
         exception = error_of_body(self.endpoint, self.part, body, dumps(body))
         if beside_choices:
@@ -125,28 +142,36 @@ class Transport:
         return exception
 
     def _connection_error(self, error: Exception) -> TeacherError:
-        """Return the exception for a connection that was not made (`unreachable`), timed out or broke."""
+        """Return the exception for a connection that was not made (`unreachable`), timed out or
+        broke.
+        """
         where = self.endpoint.public
         connection = CURRENT_CONNECTION.get()
         # A request that was not written completely cannot have been worked on.
         billed = None if connection is not None and connection.is_written else False
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             return TeacherError(
-                f"{where}: its TLS certificate is not trusted ({_cause(error)}); name the authority's file in"
+                f"{where}: its TLS certificate is not trusted ({_cause(error)}); name the"
+                " authority's file in"
                 " teacher.ca_file"
             )
         if isinstance(error, aiohttp.ClientSSLError):
             # A gateway that restarts breaks connections off like this too.
-            return TransientError("unreachable", f"TLS fails at {where} ({_cause(error)}); is it https?")
+            return TransientError(
+                "unreachable", f"TLS fails at {where} ({_cause(error)}); is it https?"
+            )
         if isinstance(error, aiohttp.ClientHttpProxyError):
             # aiohttp's message holds the proxy's address, and so its password.
             return proxy_error(self.endpoint, error.status)
         if isinstance(error, aiohttp.ClientProxyConnectionError):
             return TransientError("unreachable", f"the proxy for {where} does not answer")
         not_connected = connection is None and isinstance(error, TimeoutError)
-        if not_connected or isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        if not_connected or isinstance(
+            error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError
+        ):
             return TransientError(
-                "unreachable", f"nothing answers at {where}; is the server up, and teacher.base_url right?"
+                "unreachable",
+                f"nothing answers at {where}; is the server up, and teacher.base_url right?",
             )
         if isinstance(error, TimeoutError):
             return TransientError("timeout", f"no answer in {self.part.timeout:g} s", billed=billed)

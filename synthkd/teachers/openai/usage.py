@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 #: Tokens that a server may add to a prompt: a chat template, a system prompt of its own.
 _EXTRA_READ = 8_192
-#: Tokens that a sample may have beyond its limit: servers count the ends of texts, and some do not count thoughts.
+#: Tokens that a sample may have beyond its limit: servers count the ends of texts, and some do not
+#: count thoughts.
 _EXTRA_WRITTEN, _EXTRA_THOUGHTS = 1_024, 131_072
 
 
@@ -56,7 +57,8 @@ def read_usage(request: Request, body: dict[str, Any], choices: int) -> Usage:
 def _max_read(request: Request) -> int:
     """Return the tokens that a prompt may have at most.
 
-    A token is at least one byte and a character at most four; a schema may be written into the prompt.
+    A token is at least one byte and a character at most four; a schema may be written into the
+    prompt.
     """
     sampling = request.sampling
     characters = sum([len(message["content"]) for message in request.messages])
@@ -76,7 +78,9 @@ def _max_written(request: Request, choices: int, thought: int | None) -> int:
     return max(choices, len(request.sample_indexes)) * (min(limit, 2**31) + min(extra, 2**31))
 
 
-def split_written(total: int | None, counts: list[int | None], thought: int | None) -> list[int | None]:
+def split_written(
+    total: int | None, counts: list[int | None], thought: int | None
+) -> list[int | None]:
     """Return the completion tokens of each choice.
 
     Args:
@@ -89,7 +93,11 @@ def split_written(total: int | None, counts: list[int | None], thought: int | No
     """
     known = [count for count in counts if count is not None]
     # Thoughts have no log-probabilities, but are paid for; the ends of texts are counted or not.
-    if len(known) == len(counts) and not thought and (total is None or abs(total - sum(known)) <= len(known)):
+    if (
+        len(known) == len(counts)
+        and not thought
+        and (total is None or abs(total - sum(known)) <= len(known))
+    ):
         return counts
     if total is None or not counts:
         return [None] * len(counts)
@@ -104,4 +112,6 @@ def token_cost(
     if price is None or read is None or written is None:
         return None
     reduced = min(cached or 0, read) if price.cached is not None else 0
-    return ((read - reduced) * price.input + reduced * (price.cached or 0.0) + written * price.output) / 1e6
+    return (
+        (read - reduced) * price.input + reduced * (price.cached or 0.0) + written * price.output
+    ) / 1e6

@@ -33,7 +33,8 @@ class PoolRequest:
         label: The class of the rows; "" for rows of ``labels``, divided by need.
         texts: Number of rows of one sample.
         labels: Classes to choose among.
-        hard: (text, label) of hard negatives: texts of a class and texts mistaken for it, most confident errors first.
+        hard: (text, label) of hard negatives: texts of a class and texts mistaken for it, most
+            confident errors first.
         seen: (text, label) of rows that the student has.
         excluded: Hashes of texts that must not be returned again.
         report: The student's validation report.
@@ -52,7 +53,9 @@ class PoolRequest:
     given_need: tuple[tuple[str, float], ...] = ()
 
     def need(self, classes: Sequence[str]) -> list[float] | None:
-        """Return how much each class needs rows: as given, or 1 - F1 of the report; None if both are missing."""
+        """Return how much each class needs rows: as given, or 1 - F1 of the report; None if both
+        are missing.
+        """
         if self.given_need:
             need = dict(self.given_need)
             return [max(0.0, need.get(label, 0.0)) for label in classes]
@@ -79,7 +82,12 @@ def parse_pool_request(prompt: str) -> PoolRequest:
         if not isinstance(fields, dict):
             raise TypeError("no object")
         label, texts = fields["label"], fields["texts"]
-        if not isinstance(label, str) or isinstance(texts, bool) or not isinstance(texts, int) or texts < 0:
+        if (
+            not isinstance(label, str)
+            or isinstance(texts, bool)
+            or not isinstance(texts, int)
+            or texts < 0
+        ):
             raise TypeError("`label` is a text and `texts` a number from 0")
         wrong = [*_pairs(fields, "hard"), *_pairs(fields, "incorrect")]
         need = fields.get("need") or {}
@@ -96,7 +104,8 @@ def parse_pool_request(prompt: str) -> PoolRequest:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise PoolRequestError(
             "not_a_pool_request",
-            "the prompt is not the JSON that a pool reads; set `prompt.template: labelled_text/pool`"
+            "the prompt is not the JSON that a pool reads; set `prompt.template:"
+            " labelled_text/pool`"
             f" ({type(error).__name__}: {str(error)[:80]})",
         ) from None
 

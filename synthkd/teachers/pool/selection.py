@@ -18,13 +18,16 @@ _MAX_CACHED = 500
 
 
 class TextSimilarity:
-    """Cosines between texts: of TF-IDF vectors of words and character n-grams, or of a frozen encoder."""
+    """Cosines between texts: of TF-IDF vectors of words and character n-grams, or of a frozen
+    encoder.
+    """
 
     def __init__(self, texts: Sequence[str], encoder: str | None) -> None:
         self._embed = _encoder(encoder) if encoder else _tf_idf(texts)
         self._rows = self._embed(list(texts))
         self._places = {text: place for place, text in enumerate(texts)}
-        #: Vectors of texts outside of the pool, and cosines within a class: a loop needs them in every round.
+        #: Vectors of texts outside of the pool, and cosines within a class: a loop needs them in
+        #: every round.
         self._others: dict[str, Any] = {}
         self._within: dict[tuple[int, ...], Floats] = {}
 
@@ -48,7 +51,9 @@ class TextSimilarity:
         """Return the cosines (n, m) between rows of the pool and other texts."""
         if not texts:
             return np.zeros((len(rows), 0))
-        new = sorted({text for text in texts if text not in self._places and text not in self._others})
+        new = sorted(
+            {text for text in texts if text not in self._places and text not in self._others}
+        )
         if new:
             vectors = self._embed(new)
             self._others.update((text, vectors[[place]]) for place, text in enumerate(new))
@@ -56,7 +61,8 @@ class TextSimilarity:
 
     def _stacked(self, texts: Sequence[str]) -> Any:
         parts = [
-            self._rows[[self._places[text]]] if text in self._places else self._others[text] for text in texts
+            self._rows[[self._places[text]]] if text in self._places else self._others[text]
+            for text in texts
         ]
         if isinstance(parts[0], np.ndarray):
             return np.concatenate(parts)
@@ -71,10 +77,13 @@ class TextSimilarity:
         return _dense(means @ means.T)
 
 
-def select_typical(among: Floats, seen: Floats, hard: Floats, weight: float, count: int) -> list[int]:
+def select_typical(
+    among: Floats, seen: Floats, hard: Floats, weight: float, count: int
+) -> list[int]:
     """Select rows that represent all rows: greedy facility location.
 
-    Each selected row raises most the weighted sum, over rows, of the cosine to the nearest row that is selected or seen.
+    Each selected row raises most the weighted sum, over rows, of the cosine to the nearest row that
+    is selected or seen.
 
     Args:
         among: Cosines (n, n) among the rows.
@@ -99,7 +108,8 @@ def select_typical(among: Floats, seen: Floats, hard: Floats, weight: float, cou
 
 
 def select_nearest(hard: Floats, count: int) -> list[int]:
-    """Select rows nearest to hard negatives, in turn: nearest to the first, to the second, and so on.
+    """Select rows nearest to hard negatives, in turn: nearest to the first, to the second, and so
+    on.
 
     Args:
         hard: Cosines (n, h) of rows and hard negatives.
@@ -114,7 +124,9 @@ def select_nearest(hard: Floats, count: int) -> list[int]:
 
 
 def _dense(found: Any) -> Floats:
-    result: Floats = np.asarray(found.todense() if hasattr(found, "todense") else found, dtype=np.float64)
+    result: Floats = np.asarray(
+        found.todense() if hasattr(found, "todense") else found, dtype=np.float64
+    )
     return result
 
 
@@ -138,5 +150,7 @@ def _encoder(name: str) -> Any:
 
 @lru_cache(maxsize=2)
 def text_similarity(texts: tuple[str, ...], encoder: str | None) -> TextSimilarity:
-    """Return the similarity of a pool's texts; cached, since each round of a loop makes a new teacher."""
+    """Return the similarity of a pool's texts; cached, since each round of a loop makes a new
+    teacher.
+    """
     return TextSimilarity(texts, encoder)

@@ -1,8 +1,9 @@
 """The backend `pool`: labelled rows of a file in place of a language model.
 
-A loop's policy can be measured on real data, and a loop can be tried before a teacher is paid for. The request is the
-JSON object of the pool's template; what it says of the student (its rows, its errors, the report) decides which rows are
-returned. `had` names the hashes (`keys.text_hash`) of texts that must not be returned again.
+A loop's policy can be measured on real data, and a loop can be tried before a teacher is paid for.
+The request is the JSON object of the pool's template; what it says of the student (its rows, its
+errors, the report) decides which rows are returned. `had` names the hashes (`keys.text_hash`) of
+texts that must not be returned again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,12 @@ from synthkd.requests import Answer, Completion, Failure, Request
 from synthkd.rows import read_rows, text_cell
 from synthkd.teachers.base import Teacher
 from synthkd.teachers.pool.options import PoolOptions, pool_options
-from synthkd.teachers.pool.request import PoolRequest, PoolRequestError, allocate_rows, parse_pool_request
+from synthkd.teachers.pool.request import (
+    PoolRequest,
+    PoolRequestError,
+    allocate_rows,
+    parse_pool_request,
+)
 from synthkd.teachers.recorded import answer_in_groups
 
 if TYPE_CHECKING:
@@ -55,7 +61,9 @@ class PoolTeacher(Teacher):
             raise RecipeError("teacher.path: the pool backend needs the file of labelled rows")
         for field in part.columns:
             if field not in FIELDS:
-                raise RecipeError(f"teacher.columns: unknown field {field!r}{nearest(field, list(FIELDS))}")
+                raise RecipeError(
+                    f"teacher.columns: unknown field {field!r}{nearest(field, list(FIELDS))}"
+                )
         self.part, self.options = part, pool_options(part)
         self.path = (folder / part.path).expanduser().resolve()
         if not self.path.is_file():
@@ -66,7 +74,9 @@ class PoolTeacher(Teacher):
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> PoolTeacher:
         part = recipe.teacher
-        return cls(part.model_copy(update={"path": str(recipe.resolve(part.path))}) if part.path else part)
+        return cls(
+            part.model_copy(update={"path": str(recipe.resolve(part.path))}) if part.path else part
+        )
 
     @classmethod
     def hub_models(cls, part: TeacherPart) -> list[str]:
@@ -104,7 +114,9 @@ class PoolTeacher(Teacher):
             return
         for sample in request.sample_indexes:
             rows = chosen[sample * wanted.texts : (sample + 1) * wanted.texts]
-            answer = json.dumps([{"text": text, "label": label} for text, label in rows], ensure_ascii=False)
+            answer = json.dumps(
+                [{"text": text, "label": label} for text, label in rows], ensure_ascii=False
+            )
             yield Completion(request.request_id, sample, answer, "stop", model=self.name, price=0.0)
 
     def choose(
@@ -148,12 +160,21 @@ class PoolTeacher(Teacher):
         first = {self.rows.hashes[place]: place for place in reversed(places)}
         return sorted(place for text, place in first.items() if text not in wanted.excluded)
 
-    def _order(self, label: str, free: list[int], wanted: PoolRequest, count: int, draw: str) -> list[int]:
+    def _order(
+        self, label: str, free: list[int], wanted: PoolRequest, count: int, draw: str
+    ) -> list[int]:
         """Return the first rows of a class, in the order that the options ask for."""
         options = self.options
-        free = sorted(free, key=lambda place: fraction(f"{options.seed}:{draw}:{self.rows.hashes[place]}"))
+        free = sorted(
+            free, key=lambda place: fraction(f"{options.seed}:{draw}:{self.rows.hashes[place]}")
+        )
         hard = [text for text, _ in wanted.hard]
-        if options.choose == "drawn" or not free or not count or (options.choose == "nearest" and not hard):
+        if (
+            options.choose == "drawn"
+            or not free
+            or not count
+            or (options.choose == "nearest" and not hard)
+        ):
             return free[:count]
         from synthkd.teachers.pool.selection import select_nearest, select_typical
 
@@ -162,16 +183,23 @@ class PoolTeacher(Teacher):
             chosen = select_nearest(self._similarity.to(among, hard), count)
         else:
             chosen = select_typical(
-                self._similarity.among(among, self.rows.classes[label]), self._similarity.to(among, self._seen(label, wanted)),
+                self._similarity.among(among, self.rows.classes[label]), self._similarity.to(among,
+                self._seen(label, wanted)),
                 self._similarity.to(among, hard), options.weight, count,
             )  # fmt: skip
         selected = [among[place] for place in chosen]
         return [*selected, *free[_MAX_ROWS:]][:count]
 
     def _seen(self, label: str, wanted: PoolRequest) -> list[str]:
-        """Return the texts of a class that the student has: those in the request, and those of this pool."""
+        """Return the texts of a class that the student has: those in the request, and those of this
+        pool.
+        """
         rows = self.rows
-        own = [rows.texts[place] for place in rows.classes[label] if rows.hashes[place] in wanted.excluded]
+        own = [
+            rows.texts[place]
+            for place in rows.classes[label]
+            if rows.hashes[place] in wanted.excluded
+        ]
         return list(dict.fromkeys([*(text for text, of in wanted.seen if of == label), *own]))
 
     def _noisy(self, place: int, label: str, wanted: PoolRequest, draw: str) -> int:
@@ -221,7 +249,8 @@ def _read(path: Path, content: str, text: str, label: str) -> PoolRows:
         for column in (text, label):
             if column not in rows[0]:
                 raise InputError(
-                    f"{path}: no column {column!r}{nearest(column, list(rows[0]))} (teacher.columns)"
+                    f"{path}: no column {column!r}{nearest(column, list(rows[0]))}"
+                    " (teacher.columns)"
                 )
         for row in rows:
             place = f"{path} row {len(texts) + 1}"

@@ -35,7 +35,9 @@ def resolve_model(model: str | None, folder: Path) -> Path | str:
     path = (folder / model).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
-            raise TeacherError(f"{path}: no config.json in this folder; a transformers checkpoint has one")
+            raise TeacherError(
+                f"{path}: no config.json in this folder; a transformers checkpoint has one"
+            )
         return path
     if model.startswith((".", "/", "~")):
         raise TeacherError(f"{path}: no such checkpoint folder")
@@ -54,5 +56,6 @@ def load_error(error: Exception, model: Path | str) -> TeacherError:
     """Return the error for a model that cannot be loaded."""
     lines = str(error).strip().splitlines()
     return TeacherError(
-        f"cannot load {model}: {lines[0] if lines else type(error).__name__}; give a folder that holds a checkpoint, or a hub name"
+        f"cannot load {model}: {lines[0] if lines else type(error).__name__}; give a folder that"
+        " holds a checkpoint, or a hub name"
     )

@@ -60,7 +60,9 @@ class Sampler:
         return int(getattr(self.model.config, "max_position_embeddings", None) or 1 << 30)
 
     def encode(self, messages: tuple[Message, ...]) -> list[int]:
-        """Return the token ids of a plain prompt, or of a chat rendered by the tokenizer's template."""
+        """Return the token ids of a plain prompt, or of a chat rendered by the tokenizer's
+        template.
+        """
         if messages[0]["role"] != "prompt" and self.tokenizer.chat_template:
             text = self.tokenizer.apply_chat_template(
                 list(messages), tokenize=False, add_generation_prompt=True
@@ -93,7 +95,9 @@ class Sampler:
             mask = torch.cat([mask, mask.new_ones(len(active), 1)], dim=1)
             logits = self._step(tokens[:, None], cache, mask)
         seconds = time.perf_counter() - start
-        return [self._completion(row, batch[o][0], seconds) for row, o in zip(rows, owner, strict=True)]
+        return [
+            self._completion(row, batch[o][0], seconds) for row, o in zip(rows, owner, strict=True)
+        ]
 
     def _prefill(self, prompts: list[list[int]]) -> tuple[torch.Tensor, DynamicCache, torch.Tensor]:
         """Run prompts, padded on the left.
@@ -103,7 +107,9 @@ class Sampler:
         """
         width = max(len(ids) for ids in prompts)
         ids = torch.tensor([[self.pad] * (width - len(p)) + p for p in prompts], device=self.device)
-        mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=self.device)
+        mask = torch.tensor(
+            [[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=self.device
+        )
         cache = DynamicCache()
         return self._forward(ids, cache, mask, (mask.cumsum(1) - 1).clamp(min=0)), cache, mask
 
@@ -124,7 +130,8 @@ class Sampler:
         return out.logits[:, -1].float()
 
     def _choose(self, logits: torch.Tensor, rows: list[SampleRow], step: int) -> torch.Tensor:
-        """Draw one token per row by inverting the cumulative distribution at the row's own random number.
+        """Draw one token per row by inverting the cumulative distribution at the row's own random
+        number.
 
         Args:
             logits: (rows, vocabulary).
@@ -153,8 +160,12 @@ class Sampler:
         self._note_first(rows, likelihood, chosen)
         return chosen
 
-    def _note_first(self, rows: list[SampleRow], likelihood: torch.Tensor, chosen: torch.Tensor) -> None:
-        """Keep the most likely first tokens of answers whose request asks for them; blank tokens do not count."""
+    def _note_first(
+        self, rows: list[SampleRow], likelihood: torch.Tensor, chosen: torch.Tensor
+    ) -> None:
+        """Keep the most likely first tokens of answers whose request asks for them; blank tokens do
+        not count.
+        """
         for place, row in enumerate(rows):
             sampling = row.request.sampling
             wanted = int(sampling.extra_body.get("top_logprobs", 0)) if sampling.logprobs else 0
@@ -168,7 +179,9 @@ class Sampler:
             row.first_tokens = json.dumps(pairs, ensure_ascii=False)
 
     def _is_first(self, row: SampleRow) -> bool:
-        """Return True if all text so far is closed thoughts, so that the next token begins the answer."""
+        """Return True if all text so far is closed thoughts, so that the next token begins the
+        answer.
+        """
         before = split_thoughts(self._decode(row.tokens))
         return bool(before.thoughts) and not before.unclosed and not before.text.strip()
 
@@ -196,11 +209,15 @@ class Sampler:
         return False
 
     def _may_end(self, stop: tuple[str, ...]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Mark the tokens (vocabulary,) with the last character of a stop text: a sample is decoded after these only."""
+        """Mark the tokens (vocabulary,) with the last character of a stop text: a sample is decoded
+        after these only.
+        """
         if stop not in self._endings:
             last = {text[-1] for text in stop if text}
             size = self.model.config.vocab_size
-            words = self.tokenizer.batch_decode([[i] for i in range(min(size, len(self.tokenizer)))])
+            words = self.tokenizer.batch_decode(
+                [[i] for i in range(min(size, len(self.tokenizer)))]
+            )
             flags = np.ones(size, dtype=bool)
             flags[: len(words)] = [not last.isdisjoint(word) for word in words]
             self._endings[stop] = flags
@@ -216,11 +233,14 @@ class Sampler:
 
     def _text(self, tokens: list[int]) -> str:
         return str(
-            self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            self.tokenizer.decode(
+                tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
         )
 
     def _completion(self, row: SampleRow, prompt: list[int], seconds: float) -> Completion:
-        # A chat template may open the thoughts; without the tag, truncated thoughts would look like an answer.
+        # A chat template may open the thoughts; without the tag, truncated thoughts would look like
+        # an answer.
         opened = opened_by(str(self.tokenizer.decode(prompt[-_TAIL:])))
         text = f"{opened}\n{row.text}" if opened else row.text
         logprob, thought = self._answer_logprob(row, text)
@@ -245,14 +265,19 @@ class Sampler:
         answer = split_thoughts(text)
         if not answer.thoughts:
             return _sum(row.logprobs), None
-        span = answer_tokens([str(self.tokenizer.decode([token])) for token in row.tokens], answer.text)
+        span = answer_tokens(
+            [str(self.tokenizer.decode([token])) for token in row.tokens], answer.text
+        )
         if span is None:
             return None, None
         return _sum(row.logprobs[slice(*span)]), len(row.tokens) - (span[1] - span[0])
 
 
 def _sum(values: list[float]) -> float:
-    """Sum in token order. Python's `sum` compensates rounding since 3.12, so its result depends on the version."""
+    """Sum in token order.
+
+    Python's `sum` compensates rounding since 3.12, so its result depends on the version.
+    """
     total = 0.0
     for value in values:
         total += value
@@ -260,13 +285,19 @@ def _sum(values: list[float]) -> float:
 
 
 def _masked(logits: torch.Tensor, rows: list[SampleRow]) -> torch.Tensor:
-    """Return logits (rows, vocabulary) with the tokens that a row's grammar forbids at minus infinity."""
-    constrained = [(place, row.matcher) for place, row in enumerate(rows) if row.matcher is not None]
+    """Return logits (rows, vocabulary) with the tokens that a row's grammar forbids at minus
+    infinity.
+    """
+    constrained = [
+        (place, row.matcher) for place, row in enumerate(rows) if row.matcher is not None
+    ]
     if not constrained:
         return logits
     logits = logits.clone()
     places = torch.tensor([place for place, _ in constrained], device=logits.device)
-    allowed = torch.from_numpy(np.stack([matcher.allowed() for _, matcher in constrained])).to(logits.device)
+    allowed = torch.from_numpy(np.stack([matcher.allowed() for _, matcher in constrained])).to(
+        logits.device
+    )
     logits[places] = logits[places].masked_fill(~allowed, float("-inf"))
     return logits
 
@@ -277,7 +308,9 @@ def _rows(batch: list[EncodedRequest]) -> tuple[list[SampleRow], list[int]]:
     for place, (_, request) in enumerate(batch):
         for index in request.sample_indexes:
             seed = request.sampling.seed
-            stream = seed_from("sample", request.request_id, seed, index) if seed is not None else None
+            stream = (
+                seed_from("sample", request.request_id, seed, index) if seed is not None else None
+            )
             draws = np.random.default_rng(stream).random(request.sampling.max_tokens)
             rows.append(SampleRow(request, index, draws, []))
             owner.append(place)
@@ -294,7 +327,9 @@ def _by_sampling(rows: list[SampleRow]) -> dict[tuple[float, float | None, int |
 
 
 def _truncate(logits: torch.Tensor, top_p: float | None, top_k: int | None) -> torch.Tensor:
-    """Return logits (rows, vocabulary) with the tokens outside of top-k and top-p at minus infinity."""
+    """Return logits (rows, vocabulary) with the tokens outside of top-k and top-p at minus
+    infinity.
+    """
     if top_k and top_k < logits.shape[-1]:
         floor = logits.topk(top_k).values[:, -1:]
         logits = logits.masked_fill(logits < floor, float("-inf"))

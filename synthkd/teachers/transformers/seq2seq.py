@@ -36,7 +36,9 @@ class Seq2SeqSampler(Sampler):
     def context_length(self) -> int:
         """The number of positions of the model; unlimited for relative positions, as in T5."""
         config = self.model.config
-        bounds = (getattr(config, name, None) for name in ("max_position_embeddings", "n_positions"))
+        bounds = (
+            getattr(config, name, None) for name in ("max_position_embeddings", "n_positions")
+        )
         relative = getattr(config, "relative_attention_num_buckets", None)
         return 1 << 30 if relative else next((int(bound) for bound in bounds if bound), 1 << 30)
 
@@ -48,7 +50,9 @@ class Seq2SeqSampler(Sampler):
         """
         width = max(len(ids) for ids in prompts)
         ids = torch.tensor([p + [self.pad] * (width - len(p)) for p in prompts], device=self.device)
-        mask = torch.tensor([[1] * len(p) + [0] * (width - len(p)) for p in prompts], device=self.device)
+        mask = torch.tensor(
+            [[1] * len(p) + [0] * (width - len(p)) for p in prompts], device=self.device
+        )
         states = self.model.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
         state = EncodedPrompts(states, mask, EncoderDecoderCache(DynamicCache(), DynamicCache()))
         start = self.model.generation_config.decoder_start_token_id

@@ -1,7 +1,8 @@
 """The backend `transformers`: any model that transformers can load, in this process.
 
-Prompts are batched by length, and each is read once for all its samples. Each sample draws from a random stream of
-its own, seeded by the request and the sample index, so that the rest of a batch does not influence its tokens.
+Prompts are batched by length, and each is read once for all its samples. Each sample draws from a
+random stream of its own, seeded by the request and the sample index, so that the rest of a batch
+does not influence its tokens.
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ class TransformersTeacher(Teacher):
         for ids, request in prompts[len(short) :]:
             yield [_too_long(request, index, len(ids), context) for index in request.sample_indexes]
         for start in range(0, len(short), self.part.batch_size):
-            yield await asyncio.to_thread(sampler.sample, short[start : start + self.part.batch_size])
+            yield await asyncio.to_thread(
+                sampler.sample, short[start : start + self.part.batch_size]
+            )
 
     def _load(self) -> Sampler:
         if self._sampler is None:
@@ -88,8 +91,12 @@ class TransformersTeacher(Teacher):
         self._sampler = None
 
 
-async def _windows(requests: AsyncIterator[Request], size: int) -> AsyncGenerator[list[Request], None]:
-    """Yield ``size`` requests at a time, and fewer after a silence: the source may wait for answers."""
+async def _windows(
+    requests: AsyncIterator[Request], size: int
+) -> AsyncGenerator[list[Request], None]:
+    """Yield ``size`` requests at a time, and fewer after a silence: the source may wait for
+    answers.
+    """
     window: list[Request] = []
     pending: asyncio.Future[Request | None] | None = None
     try:
@@ -113,5 +120,8 @@ async def _windows(requests: AsyncIterator[Request], size: int) -> AsyncGenerato
 
 
 def _too_long(request: Request, index: int, tokens: int, context: int) -> Failure:
-    detail = f"the prompt has {tokens} tokens and {request.sampling.max_tokens} may be written; the model holds {context}"
+    detail = (
+        f"the prompt has {tokens} tokens and {request.sampling.max_tokens} may be written; the"
+        f" model holds {context}"
+    )
     return Failure(request.request_id, index, "context_too_long", detail)

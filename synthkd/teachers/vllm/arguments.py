@@ -1,4 +1,6 @@
-"""Arguments of the vLLM engine: those of a recipe, and which of them are part of a teacher's identity."""
+"""Arguments of the vLLM engine: those of a recipe, and which of them are part of a teacher's
+identity.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,31 @@ if TYPE_CHECKING:
 
 #: vLLM reports its use to its makers by default.
 NO_TELEMETRY = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-#: Engine arguments that change speed and memory, and not what the model answers. All others are part of the identity:
-#: an argument that is missing here buys completions again; one too many would reuse those of another model.
+#: Engine arguments that change speed and memory, and not what the model answers. All others are
+#: part of the identity: an argument that is missing here buys completions again; one too many would
+#: reuse those of another model.
 _SPEED_ONLY = {
-    *("async_scheduling", "block_size", "compilation_config", "cpu_offload_gb", "cudagraph_capture_sizes"),
-    *("data_parallel_size", "disable_custom_all_reduce", "disable_log_stats", "distributed_executor_backend"),
+    *(
+        "async_scheduling",
+        "block_size",
+        "compilation_config",
+        "cpu_offload_gb",
+        "cudagraph_capture_sizes",
+    ),
+    *(
+        "data_parallel_size",
+        "disable_custom_all_reduce",
+        "disable_log_stats",
+        "distributed_executor_backend",
+    ),
     *("enable_chunked_prefill", "enable_prefix_caching", "enforce_eager", "gpu_memory_utilization"),
     *("kv_cache_memory_bytes", "max_model_len", "max_num_batched_tokens", "max_num_seqs"),
-    *("max_parallel_loading_workers", "optimization_level", "pipeline_parallel_size", "served_model_name"),
+    *(
+        "max_parallel_loading_workers",
+        "optimization_level",
+        "pipeline_parallel_size",
+        "served_model_name",
+    ),
     *("tensor_parallel_size", "uvicorn_log_level"),
     # Part of the identity on its own.
     "dtype",
@@ -34,7 +53,8 @@ def engine_args(part: TeacherPart, model: Path | str) -> dict[str, Any]:
         "tensor_parallel_size": vllm_options(part).tensor_parallel_size,
         "enable_prefix_caching": True,
         "disable_log_stats": True,
-        # Otherwise the checkpoint's own temperature replaces a parameter that the recipe leaves out.
+        # Otherwise the checkpoint's own temperature replaces a parameter that the recipe leaves
+        # out.
         "generation_config": "vllm",
     }
     if part.revision:
@@ -45,7 +65,8 @@ def engine_args(part: TeacherPart, model: Path | str) -> dict[str, Any]:
 def dtype_of(part: TeacherPart) -> str:
     """Return the number type that the recipe names, or "auto": that of the checkpoint.
 
-    The default of `teacher.dtype`, float32, is for small models on a CPU; vLLM's fast kernels do not have it.
+    The default of `teacher.dtype`, float32, is for small models on a CPU; vLLM's fast kernels do
+    not have it.
     """
     named = part.dtype if "dtype" in part.model_fields_set else "auto"
     return str(vllm_options(part).args.get("dtype", named))
@@ -57,10 +78,13 @@ def identity_args(args: dict[str, Any]) -> dict[str, Any]:
 
 
 def python_of(part: TeacherPart, folder: Path) -> str | None:
-    """Return `teacher.options.python` as a path from the recipe's folder or a program's name; None if not given."""
+    """Return `teacher.options.python` as a path from the recipe's folder or a program's name; None
+    if not given.
+    """
     named = vllm_options(part).python
     if named is None:
         return None
     python = os.path.expanduser(os.path.expandvars(named))
-    # Not resolved: the Python of a virtual environment is a link, and its place decides which packages it has.
+    # Not resolved: the Python of a virtual environment is a link, and its place decides which
+    # packages it has.
     return str(folder.absolute() / python) if "/" in python else python

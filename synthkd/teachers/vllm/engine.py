@@ -71,8 +71,10 @@ class VllmApi:
             )
         except ImportError as error:
             raise TeacherError(
-                f"vllm is installed but cannot be imported ({error}); install a vllm that fits this machine, or set"
-                " teacher.options.serve and teacher.options.python to run it in an environment of its own"
+                f"vllm is installed but cannot be imported ({error}); install a vllm that fits this"
+                " machine, or set"
+                " teacher.options.serve and teacher.options.python to run it in an environment of"
+                " its own"
             ) from None
         return cls(
             AsyncEngineArgs,
@@ -120,13 +122,17 @@ class InProcessEngine:
         building = asyncio.create_task(asyncio.to_thread(_build, vllm, args))
         while not building.done():
             await asyncio.wait({building}, timeout=_POLL)
-            # The engine outlives a process that is killed, so the guard must watch it from its first moments on.
-            self._guard.watch(*(p.pid for p in set(multiprocessing.active_children()) - before if p.pid))
+            # The engine outlives a process that is killed, so the guard must watch it from its
+            # first moments on.
+            self._guard.watch(
+                *(p.pid for p in set(multiprocessing.active_children()) - before if p.pid)
+            )
         try:
             self._engine = building.result()
         except Exception as error:
             raise TeacherError(
-                f"vLLM cannot load {self.part.model}: {_first_line(error)}; see the lines above. Correct"
+                f"vLLM cannot load {self.part.model}: {_first_line(error)}; see the lines above."
+                " Correct"
                 " teacher.model or teacher.options.args; in a script of your own, call synthkd under"
                 " `if __name__ == '__main__':`"
             ) from error
@@ -159,14 +165,20 @@ class EngineClient:
     async def send(self, request: Request) -> list[Answer]:
         """Draw all samples of a request.
 
-        A gap in the sample indexes splits it into several engine requests: vLLM seeds sample i with the seed plus i.
+        A gap in the sample indexes splits it into several engine requests: vLLM seeds sample i with
+        the seed plus i.
         """
         ids, opened = self._encode(request)
         written = request.sampling.max_tokens
         if len(ids) > self.context_length - written:
-            detail = f"the prompt has {len(ids)} tokens and {written} may be written; the model holds {self.context_length}"
+            detail = (
+                f"the prompt has {len(ids)} tokens and {written} may be written; the model"
+                f" holds {self.context_length}"
+            )
             raise RequestError("context_too_long", detail)
-        parts = await asyncio.gather(*(self._generate(one, ids, opened) for one in split_at_gaps(request)))
+        parts = await asyncio.gather(
+            *(self._generate(one, ids, opened) for one in split_at_gaps(request))
+        )
         return [answer for answers in parts for answer in answers]
 
     async def _generate(self, request: Request, ids: list[int], opened: str) -> list[Answer]:
@@ -179,8 +191,10 @@ class EngineClient:
                 result = output
         except self.vllm.dead:
             raise TeacherError(
-                f"the vLLM engine of {self.part.model} has died; the lines above say why (often memory: lower"
-                " teacher.concurrency, or teacher.options.args.gpu_memory_utilization). The answers so far are kept"
+                f"the vLLM engine of {self.part.model} has died; the lines above say why (often"
+                " memory: lower"
+                " teacher.concurrency, or teacher.options.args.gpu_memory_utilization). The answers"
+                " so far are kept"
             ) from None
         except self.vllm.failed as error:
             raise TransientError("engine", _first_line(error.__cause__ or error)) from None
@@ -192,7 +206,9 @@ class EngineClient:
         return self._answers(request, result, time.perf_counter() - start, opened)
 
     def _encode(self, request: Request) -> tuple[list[int], str]:
-        """Return the token ids of a request's prompt, and the tag with which it opens the model's thoughts."""
+        """Return the token ids of a request's prompt, and the tag with which it opens the model's
+        thoughts.
+        """
         if not is_chat(request, self.part):
             return list(self.tokenizer(request.prompt)["input_ids"]), opened_by(request.prompt)
         messages = [{**m, "role": "user"} if m["role"] == "prompt" else m for m in request.messages]
@@ -207,9 +223,11 @@ class EngineClient:
                 messages, tokenize=False, add_generation_prompt=True, **options
             )
         except ValueError as error:
-            # Without a template no request can be rendered; a template that refuses these messages says so itself.
+            # Without a template no request can be rendered; a template that refuses these messages
+            # says so itself.
             raise TeacherError(
-                f"{self.part.model}: its chat template does not take these messages ({_first_line(error)}); use a plain prompt"
+                f"{self.part.model}: its chat template does not take these messages"
+                f" ({_first_line(error)}); use a plain prompt"
                 " template, or teacher.chat: false"
             ) from None
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"]), opened_by(text)
@@ -245,24 +263,31 @@ class EngineClient:
         for name in extra:
             if name not in known:
                 raise TeacherError(
-                    f"teacher.sampling.extra_body.{name}: vLLM's SamplingParams has no such field; in-process, only"
-                    " these and chat_template_kwargs can be passed on (teacher.options.serve passes on all)"
+                    f"teacher.sampling.extra_body.{name}: vLLM's SamplingParams has no such field;"
+                    " in-process, only"
+                    " these and chat_template_kwargs can be passed on (teacher.options.serve passes"
+                    " on all)"
                 )
         return extra
 
-    def _answers(self, request: Request, result: Any, seconds: float, opened: str = "") -> list[Answer]:
+    def _answers(
+        self, request: Request, result: Any, seconds: float, opened: str = ""
+    ) -> list[Answer]:
         read = len(result.prompt_token_ids)
         answers: list[Answer] = []
         for output in sorted(result.outputs, key=lambda output: output.index):
             index = request.sample_indexes[output.index]
             if output.finish_reason in (None, "abort", "error"):
                 detail = f"the engine ended the sample ({output.finish_reason})"
-                answers.append(Failure(request.request_id, index, "aborted", detail, permanent=False))
+                answers.append(
+                    Failure(request.request_id, index, "aborted", detail, permanent=False)
+                )
                 continue
             # The prompt is read once for all samples: its tokens count for the first.
             first = not answers
             written, cached = len(output.token_ids), result.num_cached_tokens
-            # A chat template may open the thoughts; without the tag, truncated thoughts would look like an answer.
+            # A chat template may open the thoughts; without the tag, truncated thoughts would look
+            # like an answer.
             text = f"{opened}\n{output.text}" if opened else output.text
             start, logprob, thought = _answer_span(output, text)
             answers.append(
@@ -275,7 +300,9 @@ class EngineClient:
                     completion_tokens=written,
                     logprob=logprob if request.sampling.logprobs else None,
                     latency=seconds,
-                    price=token_cost(self.price, read if first else 0, written, cached if first else 0),
+                    price=token_cost(
+                        self.price, read if first else 0, written, cached if first else 0
+                    ),
                     model=self.part.model,
                     seed=_seed(request),
                     reasoning_tokens=thought,
@@ -299,20 +326,29 @@ def _answer_span(output: Any, text: str) -> tuple[int | None, float | None, int 
     if not answer.thoughts:
         return 0, output.cumulative_logprob, None
     sampled = [
-        position[token] for token, position in zip(output.token_ids, output.logprobs or (), strict=False)
+        position[token]
+        for token, position in zip(output.token_ids, output.logprobs or (), strict=False)
     ]
     span = answer_tokens([str(token.decoded_token) for token in sampled], answer.text)
     if span is None:
         return None, None, None
     start, end = span
-    return start, sum(token.logprob for token in sampled[start:end]), len(output.token_ids) - (end - start)
+    return (
+        start,
+        sum(token.logprob for token in sampled[start:end]),
+        len(output.token_ids) - (end - start),
+    )
 
 
 def _first_tokens(output: Any, start: int | None) -> str | None:
-    """Return the alternatives of the answer's first token that is not blank, as JSON; most likely first."""
+    """Return the alternatives of the answer's first token that is not blank, as JSON; most likely
+    first.
+    """
     if start is None:
         return None
-    for sampled, position in list(zip(output.token_ids, output.logprobs or (), strict=False))[start:]:
+    for sampled, position in list(zip(output.token_ids, output.logprobs or (), strict=False))[
+        start:
+    ]:
         if str(position[sampled].decoded_token).strip():
             alternatives = sorted(position.values(), key=lambda token: -token.logprob)
             return json.dumps([[str(token.decoded_token), token.logprob] for token in alternatives])
@@ -337,7 +373,8 @@ def _constraint(sampling: Sampling) -> dict[str, Any] | None:
     if kind == "json_schema":
         return {"json": response_format["json_schema"]["schema"]}
     raise TeacherError(
-        f"teacher.sampling.response_format: unknown type {kind!r} for vLLM in this process; use json_schema or json_object"
+        f"teacher.sampling.response_format: unknown type {kind!r} for vLLM in this process; use"
+        " json_schema or json_object"
     )
 
 
@@ -365,8 +402,9 @@ def _build(vllm: VllmApi, args: dict[str, Any]) -> Any:
 def _no_ctrl_c() -> Iterator[None]:
     """Block Ctrl-C for the processes that this thread starts.
 
-    A terminal sends SIGINT to them too, and they would end at once, with the requests in flight that synthkd's own
-    handler waits for. They install handlers of their own, so an ignored signal would not stay ignored; a blocked one does.
+    A terminal sends SIGINT to them too, and they would end at once, with the requests in flight
+    that synthkd's own handler waits for. They install handlers of their own, so an ignored signal
+    would not stay ignored; a blocked one does.
     """
     # Starting the resource tracker unblocks the signal, so it is started first.
     resource_tracker.ensure_running()

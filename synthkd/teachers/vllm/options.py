@@ -17,13 +17,17 @@ class VllmOptions(BaseOptions):
         False, description="Start `vllm serve` for the run and stop it after; else in this process."
     )
     python: str | None = Field(
-        None, description="For `serve`: the Python of another environment that vLLM is installed in."
+        None,
+        description="For `serve`: the Python of another environment that vLLM is installed in.",
     )
     tensor_parallel_size: int = Field(1, ge=1, description="GPUs over which the model is split.")
-    startup: float = Field(600.0, gt=0, description="For `serve`: seconds until the server must be ready.")
+    startup: float = Field(
+        600.0, gt=0, description="For `serve`: seconds until the server must be ready."
+    )
     args: dict[str, Any] = Field(
         default_factory=dict,
-        description="Further engine arguments by vLLM's names, such as `max_model_len: 4096`, passed as they stand.",
+        description="Further engine arguments by vLLM's names, such as `max_model_len: 4096`,"
+        " passed as they stand.",
     )
 
 

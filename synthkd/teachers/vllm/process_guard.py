@@ -6,11 +6,13 @@ import subprocess
 import sys
 from contextlib import suppress
 
-# Reads process ids (negative: process groups) until its standard input ends, then ends those processes.
+# Reads process ids (negative: process groups) until its standard input ends, then ends those
+# processes.
 #
-# The other end of the pipe closes with this process, however it ends: SIGKILL and a second Ctrl-C leave no time for
-# anything else. Linux's PR_SET_PDEATHSIG would need no process of its own, but it fires when the *thread* that started
-# the child ends, does not reach the child's own children, and does not exist on other systems.
+# The other end of the pipe closes with this process, however it ends: SIGKILL and a second Ctrl-C
+# leave no time for anything else. Linux's PR_SET_PDEATHSIG would need no process of its own, but it
+# fires when the *thread* that started the child ends, does not reach the child's own children, and
+# does not exist on other systems.
 _PROGRAM = """
 import os, signal, sys, time
 left = {int(line) for line in sys.stdin}

@@ -139,26 +139,35 @@ class VllmServer:
                             return
                 await asyncio.sleep(_POLL)
         raise TeacherError(
-            f"the vLLM server was not ready in {seconds:g} s; raise teacher.options.startup, or see its log {self.log}, which"
+            f"the vLLM server was not ready in {seconds:g} s; raise teacher.options.startup, or see"
+            f" its log {self.log}, which"
             f" ends: {self._end_of_log()}"
         )
 
     def ended_error(self, when: str) -> TeacherError:
         """Return the error for a server that has ended."""
         return TeacherError(
-            f"the vLLM server ended {when} (exit status {self.process.poll()}); mend the cause that its log {self.log} names,"
+            f"the vLLM server ended {when} (exit status {self.process.poll()}); mend the cause that"
+            f" its log {self.log} names,"
             f" then the same command goes on. The log ends: {self._end_of_log()}"
         )
 
     def _end_of_log(self) -> str:
         lines = [
-            line.rstrip() for line in self.log.read_text("utf-8", "replace").splitlines() if line.strip()
+            line.rstrip()
+            for line in self.log.read_text("utf-8", "replace").splitlines()
+            if line.strip()
         ]
         # An error is one line: bars separate the lines of the log.
-        return " | ".join(line.strip()[:300] for line in lines[-_LOG_LINES:]) or "(the log is empty)"
+        return (
+            " | ".join(line.strip()[:300] for line in lines[-_LOG_LINES:]) or "(the log is empty)"
+        )
 
     async def stop(self, keep_log: bool = False) -> None:
-        """End the process group: SIGTERM, then SIGKILL. The log of a server that ended by itself is kept."""
+        """End the process group: SIGTERM, then SIGKILL.
+
+        The log of a server that ended by itself is kept.
+        """
         keep_log = keep_log or not self.alive
         for number, seconds in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, _GRACE)):
             self._signal(number)
@@ -174,7 +183,9 @@ class VllmServer:
             os.killpg(self.process.pid, number)
 
 
-def server_command(part: TeacherPart, model: Path | str, port: int, python: str | None = None) -> list[str]:
+def server_command(
+    part: TeacherPart, model: Path | str, port: int, python: str | None = None
+) -> list[str]:
     """Return the server's command line."""
     args = engine_args(part, model)
     # A log line per request would fill the disk.
@@ -200,8 +211,12 @@ def _option(name: str, value: Any) -> list[str]:
 
 
 def server_environment() -> dict[str, str]:
-    """Return the server's environment: ours, without telemetry and without a key that requests would need."""
-    return {name: value for name, value in os.environ.items() if name != "VLLM_API_KEY"} | NO_TELEMETRY
+    """Return the server's environment: ours, without telemetry and without a key that requests
+    would need.
+    """
+    return {
+        name: value for name, value in os.environ.items() if name != "VLLM_API_KEY"
+    } | NO_TELEMETRY
 
 
 def client_part(part: TeacherPart, url: str) -> TeacherPart:
@@ -240,7 +255,9 @@ def _free_port() -> int:
 async def _while_alive(
     groups: AsyncGenerator[list[Answer], None], server: VllmServer
 ) -> AsyncGenerator[list[Answer], None]:
-    """Yield the groups as long as the server runs; otherwise each request would use up its attempts on a dead one."""
+    """Yield the groups as long as the server runs; otherwise each request would use up its attempts
+    on a dead one.
+    """
     while True:
         pending = asyncio.ensure_future(anext(groups, None))
         try:

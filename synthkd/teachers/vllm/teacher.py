@@ -34,7 +34,10 @@ class VllmRuntime(Protocol):
 
 
 class VllmTeacher(Teacher):
-    """Answers from vLLM. Needs the extra ``vllm``, or another Python that has vLLM (`teacher.options.python`)."""
+    """Answers from vLLM.
+
+    Needs the extra ``vllm``, or another Python that has vLLM (`teacher.options.python`).
+    """
 
     name = "vllm"
     Options = VllmOptions
@@ -45,8 +48,11 @@ class VllmTeacher(Teacher):
     ) -> None:
         self.part, self.options = part, vllm_options(part)
         self.model = resolve_model(part.model, folder)
-        # vLLM queues what exceeds its batch, and has no other clients: a search for the best concurrency is useless.
-        self.policy = replace(policy or DispatchPolicy(part.concurrency, part.max_attempts), adaptive=False)
+        # vLLM queues what exceeds its batch, and has no other clients: a search for the best
+        # concurrency is useless.
+        self.policy = replace(
+            policy or DispatchPolicy(part.concurrency, part.max_attempts), adaptive=False
+        )
         self.price = part.price or PricePart()
         self._folder = folder
         self._identity = part.identity
@@ -67,11 +73,14 @@ class VllmTeacher(Teacher):
             return {}
         python = options.python or "this Python"
         return {
-            "teacher.options.python": f"{python} -m vllm.entrypoints.openai.api_server (gets the whole environment)"
+            "teacher.options.python": f"{python} -m vllm.entrypoints.openai.api_server (gets the"
+            " whole environment)"
         }
 
     def __repr__(self) -> str:
-        return f"VllmTeacher({self.part.model!r}, {'served' if self.options.serve else 'in-process'})"
+        return (
+            f"VllmTeacher({self.part.model!r}, {'served' if self.options.serve else 'in-process'})"
+        )
 
     @property
     def identity(self) -> str:
@@ -100,7 +109,9 @@ class VllmTeacher(Teacher):
         if self.options.serve:
             from synthkd.teachers.vllm.server import ServedEngine
 
-            return ServedEngine(self.part, self.model, self.policy, python_of(self.part, self._folder))
+            return ServedEngine(
+                self.part, self.model, self.policy, python_of(self.part, self._folder)
+            )
         from synthkd.teachers.vllm.engine import InProcessEngine
 
         return InProcessEngine(self.part, self.model, self.policy)

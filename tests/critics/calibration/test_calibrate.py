@@ -136,7 +136,10 @@ def test_the_guarantee_would_be_broken_by_looking_at_each_threshold_alone() -> N
     rng, broken, rounds = np.random.default_rng(0), 0, 150
     for _ in range(rounds):
         curve = Curve.of(*flat(0.795)(rng, 300))
-        evidence, alone = curve.evidence(), ThresholdPlan.by_ranks(curve.scores, 0.8, 0.1).thresholds
+        evidence, alone = (
+            curve.evidence(),
+            ThresholdPlan.by_ranks(curve.scores, 0.8, 0.1).thresholds,
+        )
         found = evidence.p_values(alone, 0.8)
         assert found is not None
         broken += bool((found <= 0.1).any())
@@ -147,7 +150,9 @@ def test_the_guarantee_would_be_broken_by_looking_at_each_threshold_alone() -> N
 def test_a_misleading_plan_costs_yield_and_never_the_guarantee() -> None:
     rng, broken, rounds = np.random.default_rng(1), 0, 150
     for _ in range(rounds):
-        plan = ThresholdPlan.from_labels(world(rng, 400)[0], np.ones(400, dtype=bool), 400, 0.9, 0.1)
+        plan = ThresholdPlan.from_labels(
+            world(rng, 400)[0], np.ones(400, dtype=bool), 400, 0.9, 0.1
+        )
         found = Curve.of(*flat(0.89)(rng, 400)).threshold(0.9, 0.9, plan=plan)
         broken += isinstance(found, Threshold)
     assert broken / rounds <= allowed(0.9, rounds)
@@ -159,7 +164,10 @@ def test_a_plan_from_other_labels_keeps_more_rows_than_one_by_ranks() -> None:
     for _ in range(40):
         curve = Curve.of(*world(rng, 600))
         plan = ThresholdPlan.from_labels(*world(rng, 600), 600, 0.85, 0.1)
-        for found, which in ((curve.threshold(0.85, 0.9), 0), (curve.threshold(0.85, 0.9, plan=plan), 1)):
+        for found, which in (
+            (curve.threshold(0.85, 0.9), 0),
+            (curve.threshold(0.85, 0.9, plan=plan), 1),
+        ):
             kept = found.kept if isinstance(found, Threshold) else 0.0
             ranks, planned = (ranks + kept, planned) if which == 0 else (ranks, planned + kept)
     assert planned > ranks
@@ -229,7 +237,9 @@ def test_what_cannot_be_had_says_that_more_labels_will_not_help() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("count", "asked", "top"), [(60, 0.9, 0.5), (80, 0.8, 0.3), (150, 0.95, 0.5)])
+@pytest.mark.parametrize(
+    ("count", "asked", "top"), [(60, 0.9, 0.5), (80, 0.8, 0.3), (150, 0.95, 0.5)]
+)
 def test_so_many_more_labels_as_are_named_make_it_reachable_if_the_figures_seen_are_true(
     count: int, asked: float, top: float
 ) -> None:
@@ -276,7 +286,9 @@ def test_the_best_precision_seen_depends_on_no_target() -> None:
     for groups in (None, rng.integers(40, size=300)):
         curve = Curve.of(scores, rng.random(300) < 0.6 * scores, groups=groups)
         found = [
-            curve.threshold(asked, sure) for asked in (0.7, 0.8, 0.9, 0.95, 0.99) for sure in (0.8, 0.95)
+            curve.threshold(asked, sure)
+            for asked in (0.7, 0.8, 0.9, 0.95, 0.99)
+            for sure in (0.8, 0.95)
         ]
         assert all(isinstance(one, Unreachable) for one in found)
         assert len({(one.best_precision, one.best_kept, one.best_threshold) for one in found}) == 1  # type: ignore[union-attr]
@@ -305,7 +317,9 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
     rng = np.random.default_rng(5)
     scores, labels = world(rng, 700)
     order = rng.permutation(700)
-    assert Curve.of(scores, labels).threshold(0.85) == Curve.of(scores[order], labels[order]).threshold(0.85)
+    assert Curve.of(scores, labels).threshold(0.85) == Curve.of(
+        scores[order], labels[order]
+    ).threshold(0.85)
 
 
 @pytest.mark.parametrize(
@@ -326,11 +340,15 @@ def test_rows_that_cannot_be_calibrated_on_are_refused(
 
 
 @pytest.mark.parametrize(("precision", "confidence"), [(0.0, 0.9), (1.0, 0.9), (0.9, 1.0)])
-def test_a_target_that_no_labels_can_guarantee_is_refused(precision: float, confidence: float) -> None:
+def test_a_target_that_no_labels_can_guarantee_is_refused(
+    precision: float, confidence: float
+) -> None:
     with pytest.raises(CriticError, match="must lie between 0 and 1"):
         Curve.of([0.1, 0.2], [True, False]).threshold(precision, confidence)
 
 
 def test_the_sentence_tells_what_is_guaranteed_and_about_which_rows() -> None:
     found = Curve.of(np.linspace(0, 1, 200), np.ones(200, dtype=bool)).threshold(0.9, decided=5000)
-    assert "at least 0.90 with 95% confidence, in the accepted part of 5,000 rows" in found.sentence()
+    assert (
+        "at least 0.90 with 95% confidence, in the accepted part of 5,000 rows" in found.sentence()
+    )

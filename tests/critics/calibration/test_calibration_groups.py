@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthkd.critics.calibration import Curve, Threshold, ThresholdPlan, Unreachable, choose_by_group
+from synthkd.critics.calibration import (
+    Curve,
+    Threshold,
+    ThresholdPlan,
+    Unreachable,
+    choose_by_group,
+)
 from synthkd.critics.calibration.clusters import Correlation, GroupSums, intraclass_correlation
 from synthkd.critics.calibration.selection import fallback_test
 from synthkd.errors import CriticError
@@ -41,7 +47,9 @@ def test_groups_that_do_not_repeat_change_nothing() -> None:
     scores = rng.random(400)
     labels = rng.random(400) < scores**0.5
     names = [str(i) for i in range(400)]
-    assert Curve.of(scores, labels, groups=names).threshold(0.8) == Curve.of(scores, labels).threshold(0.8)
+    assert Curve.of(scores, labels, groups=names).threshold(0.8) == Curve.of(
+        scores, labels
+    ).threshold(0.8)
 
 
 def effect(scores: np.ndarray, labels: np.ndarray, groups: list[str]) -> float:
@@ -60,14 +68,18 @@ def test_independent_rows_in_many_groups_are_worth_nearly_as_many_and_twins_half
 def perfect(
     seed: int, rows: int, groups: int, noise: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scores that tell all verdicts, which are independent of the groups, but for a share of wrong labels."""
+    """Scores that tell all verdicts, which are independent of the groups, but for a share of wrong
+    labels.
+    """
     rng = np.random.default_rng(seed)
     labels = rng.random(rows) < 0.5
     scores = np.where(labels, 0.9, 0.1) + 0.05 * rng.random(rows)
     return scores, labels ^ (rng.random(rows) < noise), np.arange(rows) % groups
 
 
-@pytest.mark.parametrize(("rows", "groups"), [(200, 20), (240, 30), (400, 20), (400, 150), (1000, 25)])
+@pytest.mark.parametrize(
+    ("rows", "groups"), [(200, 20), (240, 30), (400, 20), (400, 150), (1000, 25)]
+)
 def test_a_perfect_critic_reaches_a_precision_in_few_groups(rows: int, groups: int) -> None:
     for seed in range(5):
         scores, labels, names = perfect(seed, rows, groups)
@@ -84,7 +96,9 @@ def test_rows_that_are_all_valid_above_a_cut_and_never_below_pass_in_twenty_grou
 
 def test_wrong_labels_make_a_sheet_worth_less_and_not_more() -> None:
     def worth(noise: float) -> float:
-        curves = [Curve.of(s, y, groups=g) for s, y, g in (perfect(i, 400, 20, noise) for i in range(20))]
+        curves = [
+            Curve.of(s, y, groups=g) for s, y, g in (perfect(i, 400, 20, noise) for i in range(20))
+        ]
         return float(np.mean([curve.evidence().effect(-1.0) for curve in curves]))
 
     assert worth(0.0) < worth(0.02)
@@ -93,12 +107,18 @@ def test_wrong_labels_make_a_sheet_worth_less_and_not_more() -> None:
 def test_labels_of_one_verdict_are_worth_their_groups_and_no_fewer() -> None:
     sizes = np.array([30, 20, 10, 10, 5, 5, 1])
     groups = np.repeat(np.arange(len(sizes)), sizes)
-    effect = Curve.of(np.linspace(1, 0, 81), np.ones(81, dtype=bool), groups=groups).evidence().effect(-1.0)
+    effect = (
+        Curve.of(np.linspace(1, 0, 81), np.ones(81, dtype=bool), groups=groups)
+        .evidence()
+        .effect(-1.0)
+    )
     assert 81 / effect == pytest.approx(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 @pytest.mark.slow
-@given(st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.integers(0, 6)), min_size=2, max_size=60))
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.integers(0, 6)), min_size=2, max_size=60)
+)
 @settings(max_examples=60)
 def test_no_accepted_rows_are_worth_fewer_than_their_groups_or_more_than_themselves(
     rows: list[tuple[float, bool, int]],
@@ -108,7 +128,9 @@ def test_no_accepted_rows_are_worth_fewer_than_their_groups_or_more_than_themsel
     for count in range(1, len(rows) + 1):
         threshold = float(curve.scores[count - 1])
         accepted = curve.evidence().accepted(threshold)
-        sizes = np.unique(groups[np.argsort(-scores, kind="stable")][:accepted], return_counts=True)[1]
+        sizes = np.unique(
+            groups[np.argsort(-scores, kind="stable")][:accepted], return_counts=True
+        )[1]
         effect = curve.evidence().effect(threshold)
         assert 1 <= effect <= (sizes**2).sum() / sizes.sum() + 1e-9
 
@@ -129,7 +151,9 @@ def test_the_limit_of_a_correlation_costs_less_where_groups_are_more() -> None:
     def limit(groups: int) -> float:
         rng = np.random.default_rng(groups)
         labels = rng.random(groups * 5) < 0.6
-        found = intraclass_correlation(rng.random(len(labels)), labels, np.repeat(np.arange(groups), 5))
+        found = intraclass_correlation(
+            rng.random(len(labels)), labels, np.repeat(np.arange(groups), 5)
+        )
         return float(Correlation(1.0, found.between, found.within, found.size).limit())
 
     assert limit(20) > limit(100) > limit(1000)
@@ -137,7 +161,9 @@ def test_the_limit_of_a_correlation_costs_less_where_groups_are_more() -> None:
 
 
 def test_valid_rows_of_one_group_alone_guarantee_nothing() -> None:
-    found = Curve.of(np.linspace(1, 0, 200), np.ones(200, dtype=bool), groups=["a"] * 200).threshold(0.8)
+    found = Curve.of(
+        np.linspace(1, 0, 200), np.ones(200, dtype=bool), groups=["a"] * 200
+    ).threshold(0.8)
     assert isinstance(found, Unreachable)
 
 
@@ -206,7 +232,9 @@ def test_a_guarantee_by_relation_counts_clustered_rows() -> None:
     assert twins.effective < 300
 
 
-def test_a_relation_without_errors_in_few_groups_is_judged_by_what_all_rows_tell_of_groups() -> None:
+def test_a_relation_without_errors_in_few_groups_is_judged_by_what_all_rows_tell_of_groups() -> (
+    None
+):
     rng = np.random.default_rng(9)
     labels = np.concatenate([np.ones(161, dtype=bool), rng.random(400) < 0.5])
     scores = np.concatenate(

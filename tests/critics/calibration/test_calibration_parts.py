@@ -16,7 +16,11 @@ from synthkd.critics.calibration import (
 )
 from synthkd.critics.calibration.bands import auc_bootstrap, auc_interval, precision_bands
 from synthkd.critics.calibration.bounds import betting_p, binomial_p, corpus_p
-from synthkd.critics.calibration.probability import calibrator_from, crossfit_probabilities, fit_calibrator
+from synthkd.critics.calibration.probability import (
+    calibrator_from,
+    crossfit_probabilities,
+    fit_calibrator,
+)
 from synthkd.critics.calibration.reliability import reliability
 from synthkd.errors import CriticError
 from synthkd.statistics import calibration_error
@@ -32,7 +36,9 @@ def world(rng: np.random.Generator, n: int, power: float = 0.5) -> tuple[np.ndar
     st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),
     st.sampled_from([0.01, 0.05, 0.1]),
 )
-def test_the_exact_bound_is_one_that_the_binomial_confirms(counts: tuple[int, int], alpha: float) -> None:
+def test_the_exact_bound_is_one_that_the_binomial_confirms(
+    counts: tuple[int, int], alpha: float
+) -> None:
     successes, n = counts
     bound = clopper_pearson_lower(successes, n, alpha)
     assert 0 <= bound <= (successes / n if successes else 0)
@@ -49,11 +55,17 @@ def test_the_tail_for_a_corpus_is_the_hypergeometric_one(
 
     valid = data.draw(st.integers(0, n))
     total = valid + int(np.ceil(p * m - 1e-9)) - 1
-    assert corpus_p(valid, n, p, m) == pytest.approx(hypergeom.sf(valid - 1, n + m, total, n), abs=1e-9)
+    assert corpus_p(valid, n, p, m) == pytest.approx(
+        hypergeom.sf(valid - 1, n + m, total, n), abs=1e-9
+    )
 
 
-def weighted(rng: np.random.Generator, n: int, at: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Half of the rows are drawn rarely, and these are worse; the true precision is ``at`` above any score."""
+def weighted(
+    rng: np.random.Generator, n: int, at: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Half of the rows are drawn rarely, and these are worse; the true precision is ``at`` above
+    any score.
+    """
     scores, rare = rng.random(20 * n), rng.random(20 * n) < 0.5
     chance = np.where(rare, 0.2, 1.0)
     here = np.flatnonzero(rng.random(20 * n) < chance)[:n]
@@ -81,16 +93,17 @@ def test_weights_do_reach_a_precision_that_is_there() -> None:
 
 def test_equal_weights_are_no_weights() -> None:
     scores, labels = world(np.random.default_rng(2), 500)
-    assert Curve.of(scores, labels, np.full(500, 3.7)).threshold(0.85) == Curve.of(scores, labels).threshold(
-        0.85
-    )
+    assert Curve.of(scores, labels, np.full(500, 3.7)).threshold(0.85) == Curve.of(
+        scores, labels
+    ).threshold(0.85)
 
 
 def test_bets_at_the_asked_precision_win_no_more_often_than_allowed() -> None:
     rng, rounds = np.random.default_rng(3), 2000
     weights = np.repeat([1.0, 0.2], 60)
     wins = sum(
-        betting_p(rng.random(120) < 0.8, rng.permutation(weights), 0.8, 0.1) <= 0.1 for _ in range(rounds)
+        betting_p(rng.random(120) < 0.8, rng.permutation(weights), 0.8, 0.1) <= 0.1
+        for _ in range(rounds)
     )
     assert 0.02 < wins / rounds <= 0.1 + 3 * np.sqrt(0.09 / rounds)
 
@@ -99,7 +112,10 @@ def test_unreachable_under_weights_asks_for_more_labels_than_it_would_without() 
     rng = np.random.default_rng(4)
     scores = np.linspace(1, 0, 60)
     labels, weights = np.arange(60) % 30 != 29, rng.choice([1.0, 5.0], 60)
-    plain, heavy = Curve.of(scores, labels).threshold(0.93), Curve.of(scores, labels, weights).threshold(0.93)
+    plain, heavy = (
+        Curve.of(scores, labels).threshold(0.93),
+        Curve.of(scores, labels, weights).threshold(0.93),
+    )
     assert isinstance(plain, Unreachable)
     assert isinstance(heavy, Unreachable)
     assert plain.labels_needed is not None
@@ -140,7 +156,9 @@ def test_a_bad_relation_is_left_out_and_a_good_one_kept() -> None:
 
 def test_relations_with_few_labels_share_a_pool_and_say_so() -> None:
     rng = np.random.default_rng(7)
-    scores, labels, names = by_relation(rng, {"large": 0.97} | {f"s{i}": 0.97 for i in range(20)}, 20)
+    scores, labels, names = by_relation(
+        rng, {"large": 0.97} | {f"s{i}": 0.97 for i in range(20)}, 20
+    )
     more = by_relation(rng, {"large": 0.97}, 300)
     found = choose_by_group(
         np.append(scores, more[0]),
@@ -183,7 +201,8 @@ def test_the_simultaneous_band_holds_all_of_the_true_curve_and_the_pointwise_one
         bands = precision_bands(Curve.of(*world(rng, 400)), confidence=0.9, places=20)
         true = [(1 - b.threshold**1.5) / 1.5 / (1 - b.threshold) for b in bands]
         missed += any(
-            not b.simultaneous[0] <= t <= b.simultaneous[1] for b, t in zip(bands, true, strict=True)
+            not b.simultaneous[0] <= t <= b.simultaneous[1]
+            for b, t in zip(bands, true, strict=True)
         )
         missed_alone += any(
             not b.pointwise[0] <= t <= b.pointwise[1] for b, t in zip(bands, true, strict=True)
@@ -267,7 +286,9 @@ def test_isotonic_probabilities_are_those_of_scikit_learn() -> None:
 
     scores, labels = world(np.random.default_rng(14), 400)
     theirs = IsotonicRegression(out_of_bounds="clip").fit(scores, labels).predict(scores)
-    np.testing.assert_allclose(fit_calibrator("isotonic", scores, labels)(scores), theirs, atol=1e-9)
+    np.testing.assert_allclose(
+        fit_calibrator("isotonic", scores, labels)(scores), theirs, atol=1e-9
+    )
 
 
 def test_an_unknown_way_to_probabilities_and_one_verdict_are_refused() -> None:

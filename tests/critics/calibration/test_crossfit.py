@@ -23,7 +23,9 @@ class Remembers:
     def prepare(self, rows: pa.Table, groups: Sequence[str]) -> None:
         assert rows.num_rows == len(groups)
 
-    def fit(self, rows: pa.Table, labels: Any, groups: Sequence[str] = (), weights: Any = None) -> None:
+    def fit(
+        self, rows: pa.Table, labels: Any, groups: Sequence[str] = (), weights: Any = None
+    ) -> None:
         assert rows.num_rows == len(labels) == len(groups)
         self.seen = set(rows["head"].to_pylist())
 

@@ -47,7 +47,9 @@ def test_without_log_probabilities_several_samples_vote(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_reply_that_cannot_be_read_is_an_outcome_with_its_text_and_has_no_score(tmp_path: Path) -> None:
+def test_a_reply_that_cannot_be_read_is_an_outcome_with_its_text_and_has_no_score(
+    tmp_path: Path,
+) -> None:
     def murky(prompt: str, index: int, seed: int) -> str:
         return (
             "Norway is nothing to go by"
@@ -72,11 +74,15 @@ def half(prompt: str, index: int, seed: int) -> str:
     """A judge that answers in JSON, and one statement in five not at all."""
     if fraction(f"mute {prompt}") < 0.2:
         return "The statement is fine."
-    return '```json\n{"reason": "seen", "verdict": "%s"}\n```' % ("yes" if "good" in prompt else "no")
+    return '```json\n{"reason": "seen", "verdict": "%s"}\n```' % (
+        "yes" if "good" in prompt else "no"
+    )
 
 
 @pytest.mark.slow
-def test_rows_without_a_verdict_have_no_part_in_a_calibration_and_are_counted(tmp_path: Path) -> None:
+def test_rows_without_a_verdict_have_no_part_in_a_calibration_and_are_counted(
+    tmp_path: Path,
+) -> None:
     sheet = read_labels(write_csv(tmp_path / "labels.csv", rows(300)), KIND)
     with FakeServer(answer=half) as server:
         teacher = {"backend": "openai", "model": "fake", "base_url": server.url}
@@ -85,7 +91,9 @@ def test_rows_without_a_verdict_have_no_part_in_a_calibration_and_are_counted(tm
     left = trained.facts()["unscored_left_out"]
     assert 0 < left == sheet.held_out.sum() - trained.held_out.num_rows
     assert trained.curve.auc == 1
-    assert f"cannot be read, left out: {left}" in (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert f"cannot be read, left out: {left}" in (tmp_path / "out" / "README.md").read_text(
+        "utf-8"
+    )
 
 
 @pytest.mark.slow
@@ -108,7 +116,9 @@ def test_a_scored_file_says_why_a_row_has_no_score(tmp_path: Path) -> None:
 def test_a_judge_that_nobody_can_read_is_refused(tmp_path: Path) -> None:
     with (
         FakeServer() as server,
-        pytest.raises(CriticError, match=r"none of the 100 verdicts .* \(no verdict 100\), such as '"),
+        pytest.raises(
+            CriticError, match=r"none of the 100 verdicts .* \(no verdict 100\), such as '"
+        ),
     ):
         made(server.url, tmp_path).fit(table(), LABELS)
 
@@ -119,7 +129,9 @@ def test_it_is_trained_saved_and_loaded_like_any_critic(tmp_path: Path) -> None:
     with FakeServer(answer=sure) as server:
         teacher = {"backend": "openai", "model": "fake", "base_url": server.url}
         options = {"teacher": teacher, "journal": str(tmp_path / "judge.sqlite")}
-        trained = train_critic(KIND, read_labels(sheet, KIND), "judge", tmp_path / "critic", options)
+        trained = train_critic(
+            KIND, read_labels(sheet, KIND), "judge", tmp_path / "critic", options
+        )
         assert trained.curve.auc > 0.7
         assert trained.curve.ece < 0.12
         loaded = load_critic(tmp_path / "critic", KIND, options)
@@ -185,7 +197,9 @@ def test_a_source_is_given_to_a_grounded_judge_and_its_absence_is_named(tmp_path
             critic.verdicts(pa.Table.from_pylist([*rows(1, source="x"), *rows(1, source=None)]))
 
 
-def test_a_template_that_names_what_no_row_has_is_found_before_anything_is_asked(tmp_path: Path) -> None:
+def test_a_template_that_names_what_no_row_has_is_found_before_anything_is_asked(
+    tmp_path: Path,
+) -> None:
     with pytest.raises(PromptError, match="'source', which no input has"):
         made("http://127.0.0.1:9/v1", tmp_path, template="judge/grounded")
 
@@ -197,11 +211,23 @@ def test_a_template_that_names_what_no_row_has_is_found_before_anything_is_asked
         ({"form": "yesno"}, "unknown form"),
         ({"samples": 0}, "samples: a whole number from 1 on is needed"),
         ({"samples": "two"}, "samples: a whole number from 1 on is needed, not 'two'"),
-        ({"teacher": {"backend": "openai", "model": "m", "base_url": "http://me:pw@h/v1"}}, "write .NAME"),
-        ({"teacher": {"backend": "openai", "model": "m", "base_url": "http://h/v1?key=pw"}}, "write .NAME"),
-        ({"teacher": {"backend": "openai", "model": "m", "headers": {"Api-Key": "pw"}}}, "write .NAME"),
+        (
+            {"teacher": {"backend": "openai", "model": "m", "base_url": "http://me:pw@h/v1"}},
+            "write .NAME",
+        ),
+        (
+            {"teacher": {"backend": "openai", "model": "m", "base_url": "http://h/v1?key=pw"}},
+            "write .NAME",
+        ),
+        (
+            {"teacher": {"backend": "openai", "model": "m", "headers": {"Api-Key": "pw"}}},
+            "write .NAME",
+        ),
         ({"calibration": "plat"}, "one of auto, platt, isotonic is needed"),
-        ({"teacher": {"backend": "openai", "model": "m", "sampling": {"n": 3}}}, "option `samples`"),
+        (
+            {"teacher": {"backend": "openai", "model": "m", "sampling": {"n": 3}}},
+            "option `samples`",
+        ),
     ],
 )
 def test_an_option_that_cannot_be_is_refused(options: dict[str, Any], said: str) -> None:

@@ -1,4 +1,6 @@
-"""A run and `synthkd critic score` give equal scores, to the last bit: every critic, every shape of label sheet."""
+"""A run and `synthkd critic score` give equal scores, to the last bit: every critic, every shape of
+label sheet.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ def reference(folder: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_run_scores_as_the_verb_does_on_every_shape_of_sheet(folder: Path, url: str, shape: str) -> None:
+def test_a_run_scores_as_the_verb_does_on_every_shape_of_sheet(
+    folder: Path, url: str, shape: str
+) -> None:
     assert difference(folder, url, {"name": "linear"}, shape) == 0
 
 
@@ -69,7 +73,9 @@ def test_a_run_scores_as_the_verb_does_for_every_critic(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["encoder", "frozen encoder", "knowledge-base, embedder", "stack, encoders"])
+@pytest.mark.parametrize(
+    "name", ["encoder", "frozen encoder", "knowledge-base, embedder", "stack, encoders"]
+)
 def test_a_run_scores_as_the_verb_does_for_every_critic_with_an_encoder(
     folder: Path, url: str, reference: Path, name: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -88,7 +94,9 @@ def texts_alone(folder: Path) -> TrainedCritic:
 
 def rows(count: int = 40, **numbers: Any) -> pa.Table:
     found = [row for _, row in zip(range(count), sheet_rows("texts alone"), strict=False)]
-    return pa.Table.from_pylist([{name: row[name] for name in KIND.columns} | numbers for row in found])
+    return pa.Table.from_pylist(
+        [{name: row[name] for name in KIND.columns} | numbers for row in found]
+    )
 
 
 @pytest.mark.slow
@@ -124,7 +132,8 @@ def test_the_critics_numbers_are_told_with_it(texts_alone: TrainedCritic, folder
     assert texts_alone.facts()["numbers"] == {"read": [], "ignored": ignored}
     assert load_critic(folder / "alone", KIND).critic.numbers() == ([], ignored)
     assert (
-        "It does not read `logprob`, `tokens`, `recurrence`" in (folder / "alone" / "README.md").read_text()
+        "It does not read `logprob`, `tokens`, `recurrence`"
+        in (folder / "alone" / "README.md").read_text()
     )
 
 
@@ -133,9 +142,13 @@ def test_numbers_that_a_critic_reads_are_known_after_loading(folder: Path) -> No
     for name in ("linear", "text", "stack"):
         sheet = write_rows(list(sheet_rows("logprob and tokens")), folder / "read.csv")
         options = {"critics": ["linear", "text"], "folds": 2} if name == "stack" else {}
-        trained = train_critic(KIND, read_labels(sheet, KIND), name, folder / f"read-{name}", options)
+        trained = train_critic(
+            KIND, read_labels(sheet, KIND), name, folder / f"read-{name}", options
+        )
         assert trained.critic.numbers() == (["logprob", "tokens"], ["recurrence"])
-        assert load_critic(folder / f"read-{name}", KIND).critic.numbers() == trained.critic.numbers()
+        assert (
+            load_critic(folder / f"read-{name}", KIND).critic.numbers() == trained.critic.numbers()
+        )
 
 
 @pytest.mark.slow
@@ -147,7 +160,9 @@ def test_numbers_that_a_critic_reads_are_known_after_loading(folder: Path) -> No
         {"logprob": " -2.50 ", "tokens": True + 2},
     ],
 )
-def test_a_number_counts_the_same_as_text_float_or_integer(folder: Path, same: dict[str, Any]) -> None:
+def test_a_number_counts_the_same_as_text_float_or_integer(
+    folder: Path, same: dict[str, Any]
+) -> None:
     sheet = write_rows(list(sheet_rows("logprob and tokens")), folder / "typed.csv")
     trained = train_critic(KIND, read_labels(sheet, KIND))
     assert np.array_equal(trained.score(rows(**same)), trained.score(rows(logprob=-2.5, tokens=3)))
@@ -168,7 +183,9 @@ def test_texts_of_other_types_are_read_as_a_sheet_is() -> None:
     ]
 
 
-def test_a_number_that_is_none_is_refused_with_its_row(texts_alone: TrainedCritic, folder: Path) -> None:
+def test_a_number_that_is_none_is_refused_with_its_row(
+    texts_alone: TrainedCritic, folder: Path
+) -> None:
     odd = [row | {"logprob": "-1"} for row in rows(5).to_pylist()]
     odd[3]["logprob"] = "low"
     with pytest.raises(CriticError, match="row 4: logprob is 'low', which is no number"):

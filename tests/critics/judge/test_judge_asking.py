@@ -67,7 +67,11 @@ def test_more_samples_buy_only_what_is_missing(tmp_path: Path) -> None:
 def test_a_row_that_the_judge_refuses_for_good_is_withheld(tmp_path: Path) -> None:
     with FakeServer(answer=sure, script=["", "400-context", ""]) as server:
         critic = made(server.url, tmp_path, teacher={"concurrency": 1})
-        assert [verdict.outcome for verdict in critic.verdicts(table(3))] == ["read", "withheld", "read"]
+        assert [verdict.outcome for verdict in critic.verdicts(table(3))] == [
+            "read",
+            "withheld",
+            "read",
+        ]
         assert critic.verdicts(table(3))[1].reason == "context_too_long"
         assert server.requests == 3
 
@@ -86,7 +90,9 @@ def test_verdicts_that_did_not_come_are_no_rejects_but_an_error_and_come_the_nex
 @pytest.mark.slow
 def test_a_judge_can_be_asked_through_batches(tmp_path: Path) -> None:
     with FakeServer(answer=sure) as server:
-        critic = made(server.url, tmp_path, teacher={"backend": "openai-batch", "options": {"poll": 0.05}})
+        critic = made(
+            server.url, tmp_path, teacher={"backend": "openai-batch", "options": {"poll": 0.05}}
+        )
         raws = [verdict.raw for verdict in critic.verdicts(table(10))]
         assert server.requests == 0
         assert sorted({round(raw, 3) for raw in raws if raw is not None}) == [0.03, 0.97]

@@ -1,4 +1,6 @@
-"""A judge's folder names model and identity only: who is asked, and what goes along, comes from the one who scores."""
+"""A judge's folder names model and identity only: who is asked, and what goes along, comes from the
+one who scores.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("judge")
     sheet = read_labels(write_csv(folder / "labels.csv", rows(200)), KIND)
     with FakeServer(answer=sure) as server:
-        teacher = {"backend": "openai", "model": "fake", "base_url": server.url, "api_key_env": "MY_KEY"}
+        teacher = {
+            "backend": "openai",
+            "model": "fake",
+            "base_url": server.url,
+            "api_key_env": "MY_KEY",
+        }
         options = {
             "teacher": teacher,
             "journal": str(folder / "training.sqlite"),
@@ -89,7 +96,13 @@ def test_no_address_variable_journal_or_limit_stands_in_the_folder(made: Path) -
         for path in folder.rglob("*"):
             if path.is_file():
                 data = path.read_bytes()
-                for said in (b"127.0.0.1", b"MY_KEY", b"training.sqlite", b"limits", str(made).encode()):
+                for said in (
+                    b"127.0.0.1",
+                    b"MY_KEY",
+                    b"training.sqlite",
+                    b"limits",
+                    str(made).encode(),
+                ):
                     assert said not in data, (path, said)
 
 
@@ -107,7 +120,8 @@ def test_a_folder_that_says_how_its_judge_is_reached_is_refused(critic: Path, na
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "changes", [{"max_tokens": 10**9}, {"extra_body": {"n": 50}}, {"temperature": "hot"}, {"regex": "(a+)+$"}]
+    "changes",
+    [{"max_tokens": 10**9}, {"extra_body": {"n": 50}}, {"temperature": "hot"}, {"regex": "(a+)+$"}],
 )
 def test_sampling_that_costs_or_cannot_be_is_refused(critic: Path, changes: dict[str, Any]) -> None:
     altered(critic, sampling=changes)
@@ -120,7 +134,11 @@ def test_nothing_is_sent_before_the_user_names_the_address(
 ) -> None:
     with FakeServer(answer=sure) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        for options in ({}, {"teacher": {"api_key_env": "OPENAI_API_KEY"}}, {"teacher": {"model": "fake"}}):
+        for options in (
+            {},
+            {"teacher": {"api_key_env": "OPENAI_API_KEY"}},
+            {"teacher": {"model": "fake"}},
+        ):
             with pytest.raises(CriticError, match="--base-url URL"):
                 load_critic(critic, KIND, options).score(table(3))
         assert server.requests == 0
@@ -137,14 +155,21 @@ def test_the_program_that_a_folder_names_is_not_started(critic: Path, tmp_path: 
     assert not (tmp_path / "ran").exists()
 
 
-def test_what_goes_where_is_named_before_it_goes(critic: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_goes_where_is_named_before_it_goes(
+    critic: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with FakeServer(answer=sure) as server:
         teacher = {
-            "base_url": server.url, "api_key_env": "OPENAI_API_KEY", "headers": {"X-Mine": "$AWS_SECRET"},
+            "base_url": server.url, "api_key_env": "OPENAI_API_KEY",
+            "headers": {"X-Mine": "$AWS_SECRET"},
         }  # fmt: skip
         with caplog.at_level(logging.WARNING, "synthkd"):
-            load_critic(critic, KIND, {"teacher": teacher, "journal": "mine.sqlite"}).score(table(7))
-        (said,) = [record.getMessage() for record in caplog.records if "judge:" in record.getMessage()]
+            load_critic(critic, KIND, {"teacher": teacher, "journal": "mine.sqlite"}).score(
+                table(7)
+            )
+        (said,) = [
+            record.getMessage() for record in caplog.records if "judge:" in record.getMessage()
+        ]
     host = server.url.split("/")[2]
     assert f"7 rows goes to {host} with $AWS_SECRET, $OPENAI_API_KEY, model 'fake'" in said
     assert "mine.sqlite" in said
@@ -165,12 +190,16 @@ def test_replies_are_kept_where_the_user_says_and_asked_once(critic: Path, tmp_p
 
 @pytest.mark.slow
 def test_the_command_names_the_server_by_options(critic: Path, tmp_path: Path) -> None:
-    write_csv(tmp_path / "rows.csv", [{k: v for k, v in row.items() if k != "label"} for row in rows(5)])
+    write_csv(
+        tmp_path / "rows.csv", [{k: v for k, v in row.items() if k != "label"} for row in rows(5)]
+    )
     run = CliRunner().invoke
     with FakeServer(answer=sure) as server:
         where = ["--base-url", server.url, "--api-key-env", "NO_SUCH_KEY", "--journal", "j.sqlite"]
         found = run(
-            app, ["critic", "score", "critic", "rows.csv", "out.parquet", *where], catch_exceptions=False
+            app,
+            ["critic", "score", "critic", "rows.csv", "out.parquet", *where],
+            catch_exceptions=False,
         )
         assert found.exit_code == 0, found.output
         assert server.requests == 5
@@ -178,7 +207,8 @@ def test_the_command_names_the_server_by_options(critic: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "tag", ["{% include 'critic.json' %}", "{% import 'critic.json' as x %}", "{% extends 'README.md' %}"]
+    "tag",
+    ["{% include 'critic.json' %}", "{% import 'critic.json' as x %}", "{% extends 'README.md' %}"],
 )
 def test_a_template_of_a_folder_that_reads_other_files_is_refused(critic: Path, tag: str) -> None:
     path = critic / TEMPLATE
@@ -191,7 +221,9 @@ def test_a_template_of_a_folder_that_reads_other_files_is_refused(critic: Path, 
 
 
 @pytest.mark.slow
-def test_a_judge_within_a_stack_asks_nobody_unless_it_is_told_whom(made: Path, tmp_path: Path) -> None:
+def test_a_judge_within_a_stack_asks_nobody_unless_it_is_told_whom(
+    made: Path, tmp_path: Path
+) -> None:
     with pytest.raises(CriticError, match="its folder does not name the server"):
         load_critic(made / "stack", KIND).score(table(4))
     with FakeServer(answer=sure) as server:
@@ -201,7 +233,9 @@ def test_a_judge_within_a_stack_asks_nobody_unless_it_is_told_whom(made: Path, t
         assert server.requests == 8
 
 
-def test_a_judge_hidden_in_a_stack_cannot_name_an_address_either(made: Path, tmp_path: Path) -> None:
+def test_a_judge_hidden_in_a_stack_cannot_name_an_address_either(
+    made: Path, tmp_path: Path
+) -> None:
     import shutil
 
     folder = shutil.copytree(made / "stack", tmp_path / "stack")
@@ -210,7 +244,10 @@ def test_a_judge_hidden_in_a_stack_cannot_name_an_address_either(made: Path, tmp
     with pytest.raises(CriticError, match="teacher: an unknown field"):
         load_critic(folder, KIND)
     config = json.loads((made / "stack" / CONFIG).read_text())
-    config["members"][1]["options"] = {"teacher": FOREIGN["teacher"], "journal": "/tmp/foreign.sqlite"}
+    config["members"][1]["options"] = {
+        "teacher": FOREIGN["teacher"],
+        "journal": "/tmp/foreign.sqlite",
+    }
     shutil.copy(made / "stack" / "member-1-judge" / CONFIG, folder / "member-1-judge" / CONFIG)
     write_hashes(folder / "member-1-judge")
     altered(folder, members=config["members"])
@@ -252,7 +289,9 @@ def test_a_stack_with_a_judge_that_nobody_named_is_refused_before_anything_is_bo
 
     with FakeServer(answer=sure) as server:
         part = {"path": str(made / "stack"), "options": {}}
-        with pytest.raises(CriticError, match=r"its member 1-judge asks .* give critic.options.teacher"):
+        with pytest.raises(
+            CriticError, match=r"its member 1-judge asks .* give critic.options.teacher"
+        ):
             plan_run(make_recipe(server.url, critic=part))
         plan_run(make_recipe(server.url, critic=part | {"options": {"1-judge": reached(server)}}))
         assert server.requests == 0

@@ -1,4 +1,6 @@
-"""Agreement with people, order, self-preference and the margin filter, against values worked out by hand."""
+"""Agreement with people, order, self-preference and the margin filter, against values worked out by
+hand.
+"""
 
 from __future__ import annotations
 
@@ -84,8 +86,10 @@ def test_self_preference_is_the_difference_at_equal_verdicts_of_people() -> None
     # Valid rows: own 9 of 10, others 6 of 10. Invalid rows: own 4 of 10, others 1 of 10.
     found = self_preference(
         *stacked(
-            (True, 1, "valid", 9), (True, 0, "valid", 1), (False, 1, "valid", 6), (False, 0, "valid", 4),
-            (True, 1, "invalid", 4), (True, 0, "invalid", 6), (False, 1, "invalid", 1), (False, 0, "invalid", 9),
+            (True, 1, "valid", 9), (True, 0, "valid", 1), (False, 1, "valid", 6), (False, 0,
+            "valid", 4),
+            (True, 1, "invalid", 4), (True, 0, "invalid", 6), (False, 1, "invalid", 1), (False, 0,
+            "invalid", 9),
         )
     )  # fmt: skip
     assert found.difference == pytest.approx(0.3)
@@ -113,7 +117,9 @@ def test_a_judge_that_merely_writes_better_does_not_favour_itself() -> None:
 
 
 def test_a_verdict_of_people_on_rows_of_one_side_only_is_left_out() -> None:
-    found = self_preference(*stacked((True, 1, "valid", 5), (False, 0, "valid", 5), (True, 0, "unsure", 7)))
+    found = self_preference(
+        *stacked((True, 1, "valid", 5), (False, 0, "valid", 5), (True, 0, "unsure", 7))
+    )
     assert [stratum.human for stratum in found.strata] == ["valid"]
     with pytest.raises(CriticError, match="nothing can be compared"):
         self_preference(*stacked((True, 1, "valid", 5), (False, 0, "invalid", 5)))
@@ -135,7 +141,9 @@ def test_a_margin_of_exactly_five_is_not_above_it() -> None:
 
 
 def test_feedback_is_refined_where_both_labels_are_kept_and_the_same() -> None:
-    found = labels_kept_by_both(["a", "a", "b", "b"], ["a", "b", "b", "b"], [6, 6, 6, 4], [6, 6, 7, 9])
+    found = labels_kept_by_both(
+        ["a", "a", "b", "b"], ["a", "b", "b", "b"], [6, 6, 6, 4], [6, 6, 7, 9]
+    )
     assert found.tolist() == [True, False, True, False]
 
 

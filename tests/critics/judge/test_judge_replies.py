@@ -28,7 +28,9 @@ def test_every_reply_is_read_but_the_one_that_says_neither(found: dict[str, Any]
 
 
 @pytest.mark.slow
-def test_the_released_winner_is_another_only_where_a_reply_quotes_a_debate(found: dict[str, Any]) -> None:
+def test_the_released_winner_is_another_only_where_a_reply_quotes_a_debate(
+    found: dict[str, Any],
+) -> None:
     differs = found["llmbar_released_winner_differs"]
     assert len(differs) == 11
     assert all("-Swap_CoT-1-" in name for name in differs)
@@ -55,7 +57,9 @@ def test_accuracy_and_order_consistency_are_those_of_the_release(
     assert row["accuracy_interval"][0] < accuracy < row["accuracy_interval"][1]
 
 
-def test_a_parser_by_substring_is_wrong_about_every_third_reasoned_reply(found: dict[str, Any]) -> None:
+def test_a_parser_by_substring_is_wrong_about_every_third_reasoned_reply(
+    found: dict[str, Any],
+) -> None:
     assert found["llmbar_substring_wrong_in_reasoned: first mention"] > 0.3
     assert found["llmbar_substring_wrong_in_reasoned: first 100 characters"] > 0.5
 
@@ -86,7 +90,12 @@ def test_texts_that_say_no_verdict_are_not_read_as_one(found: dict[str, Any]) ->
 
 def pairs(data: Path) -> list[dict[str, Any]]:
     return [
-        {"id": row["id"], "task": row["instruction"], "first": row["output_1"], "second": row["output_2"]}
+        {
+            "id": row["id"],
+            "task": row["instruction"],
+            "first": row["output_1"],
+            "second": row["output_2"],
+        }
         | {"gold": row["gold"]}
         for row in judges.read(data / "llmbar" / "pairs.parquet")
     ]
@@ -109,7 +118,10 @@ def test_recorded_replies_go_through_the_whole_way_of_a_judging(
     data: Path, tmp_path: Path, judge: str, prompt: str, accuracy: float, consistent: float
 ) -> None:
     replies = [
-        {"input_id": row["pair_id"] + ("~swapped" if row["order"] == "swapped" else ""), "text": row["reply"]}
+        {
+            "input_id": row["pair_id"] + ("~swapped" if row["order"] == "swapped" else ""),
+            "text": row["reply"],
+        }
         for row in judges.read(data / "llmbar" / "judge_replies.parquet")
         if (row["judge"], row["prompt"]) == (judge, prompt) and row["is_final"]
     ]
@@ -121,13 +133,21 @@ def test_recorded_replies_go_through_the_whole_way_of_a_judging(
     verdicts, order = judge_pairs(client, rows)
     assert order.consistent == pytest.approx(consistent)
     said = [
-        "first" if v == "a" else "second" for pair in verdicts for v in (pair.original.readings[0].value,)
+        "first" if v == "a" else "second"
+        for pair in verdicts
+        for v in (pair.original.readings[0].value,)
     ]
     said += [
-        "second" if v == "a" else "first" for pair in verdicts for v in (pair.swapped.readings[0].value,)
+        "second" if v == "a" else "first"
+        for pair in verdicts
+        for v in (pair.swapped.readings[0].value,)
     ]
     gold = ["first" if row["gold"] == 1 else "second" for row in rows]
     assert judge_agreement(said, gold * 2).accuracy == pytest.approx(accuracy)
-    agreed = [pair.winner == best for pair, best in zip(verdicts, gold, strict=True) if pair.winner != "tie"]
+    agreed = [
+        pair.winner == best
+        for pair, best in zip(verdicts, gold, strict=True)
+        if pair.winner != "tie"
+    ]
     # Where both orders agree the judge is right more often than over all.
     assert sum(agreed) / len(agreed) > accuracy

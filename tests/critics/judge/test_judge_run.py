@@ -59,7 +59,10 @@ def test_a_run_is_decided_by_a_judge_and_the_second_run_asks_nobody(
     accepted = result.corpus.accepted.to_pylist()
     assert sum(valid(row["tail"]) for row in accepted) / len(accepted) >= 0.8
     assert 0.4 < len(accepted) / result.counts["candidates"] < 0.8
-    assert result.counts["accepted"] + sum(result.counts["rejected"].values()) == result.counts["candidates"]
+    assert (
+        result.counts["accepted"] + sum(result.counts["rejected"].values())
+        == result.counts["candidates"]
+    )
     with Journal(tmp_path / "judge.sqlite") as journal:
         assert journal.counts().completions == sent - 60
 
@@ -92,6 +95,9 @@ def test_what_a_judge_cannot_say_is_rejected_under_a_name_of_its_own(
     assert {(row["score"], row["reason"]) for row in mute} == {
         (None, "no verdict: 'It depends on the thing.'")
     }
-    assert result.counts["accepted"] + sum(result.counts["rejected"].values()) == result.counts["candidates"]
+    assert (
+        result.counts["accepted"] + sum(result.counts["rejected"].values())
+        == result.counts["candidates"]
+    )
     assert "rejected by unreadable" in str(result)
     assert "rejected by unreadable" in (result.corpus.path / "README.md").read_text("utf-8")

@@ -79,7 +79,10 @@ def test_a_word_inside_another_or_in_a_phrase_is_no_verdict(text: str) -> None:
     [
         ('{"verdict": "yes", "reason": "a knife cuts"}', "yes"),
         ('```json\n{\n  "reason": "verdict: yes is tempting",\n  "verdict": "No"\n}\n```', "no"),
-        ('Here is my verdict:\n{"reason": "it does", "final_verdict": "YES",}\nLet me know!', "yes"),
+        (
+            'Here is my verdict:\n{"reason": "it does", "final_verdict": "YES",}\nLet me know!',
+            "yes",
+        ),
         ('{"evaluation": {"is_valid": false, "score": 2}}', "no"),
         ('[{"verdict": true}]', "yes"),
         ("{'reason': 'it cuts', 'verdict': 'yes'}", "yes"),
@@ -149,7 +152,9 @@ def test_two_verdicts_or_a_phrase_that_begins_like_one_are_not_read(text: str) -
         ('no</think>```json\n{"verdict": "yes"}\n```', "yes"),
     ],
 )
-def test_thoughts_are_no_part_of_a_reply_with_an_opening_tag_or_without(text: str, value: str) -> None:
+def test_thoughts_are_no_part_of_a_reply_with_an_opening_tag_or_without(
+    text: str, value: str
+) -> None:
     found = read_verdict(text, YES_NO, json.dumps([["No", -0.1], ["Yes", -3.0]]))
     assert (found.value, found.shares) == (value, None)
 
@@ -245,11 +250,15 @@ def test_another_number_is_no_rating(text: str) -> None:
 
 
 def tokens(**likeliest: float) -> str:
-    return json.dumps([[token.replace("_", " "), math.log(share)] for token, share in likeliest.items()])
+    return json.dumps(
+        [[token.replace("_", " "), math.log(share)] for token, share in likeliest.items()]
+    )
 
 
 def test_the_probability_comes_from_the_first_tokens_in_any_case_and_with_leading_space() -> None:
-    found = read_verdict("Yes", YES_NO, tokens(Yes=0.4, _yes=0.1, YES=0.1, No=0.15, _no=0.05, Norway=0.2))
+    found = read_verdict(
+        "Yes", YES_NO, tokens(Yes=0.4, _yes=0.1, YES=0.1, No=0.15, _no=0.05, Norway=0.2)
+    )
     assert found.how == "tokens"
     assert found.worth == pytest.approx(0.6 / 0.8)
 
@@ -290,7 +299,9 @@ def test_first_tokens_of_another_text_do_not_count() -> None:
 
 def test_a_synonym_in_the_text_counts_and_among_the_tokens_does_not() -> None:
     assert read_verdict("Valid", YES_NO, tokens(Valid=0.9, Invalid=0.1)).how == "word"
-    assert read_verdict("Yes", YES_NO, tokens(Yes=0.5, true=0.4, No=0.1)).worth == pytest.approx(0.5 / 0.6)
+    assert read_verdict("Yes", YES_NO, tokens(Yes=0.5, true=0.4, No=0.1)).worth == pytest.approx(
+        0.5 / 0.6
+    )
 
 
 def test_a_rating_from_tokens_is_their_mean() -> None:
@@ -345,11 +356,15 @@ def test_case_and_marks_around_a_verdict_change_nothing(
 @pytest.mark.slow
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["Yes", " yes", "NO", "No", " maybe", "Norway"]), st.floats(-30, 0)),
+        st.tuples(
+            st.sampled_from(["Yes", " yes", "NO", "No", " maybe", "Norway"]), st.floats(-30, 0)
+        ),
         min_size=1,
     )
 )
-def test_a_probability_from_tokens_is_one_and_the_shares_sum_to_one(pairs: list[tuple[str, float]]) -> None:
+def test_a_probability_from_tokens_is_one_and_the_shares_sum_to_one(
+    pairs: list[tuple[str, float]],
+) -> None:
     found = read_verdict("Yes", YES_NO, json.dumps(pairs))
     assert found.worth is not None
     assert 0 <= found.worth <= 1
@@ -366,7 +381,9 @@ def test_long_replies_of_brackets_and_quotes_are_read_in_no_time(text: str) -> N
 @given(
     st.sampled_from(["yes", "no"]),
     st.dictionaries(
-        st.sampled_from(["reason", "confidence", "note"]), st.text(max_size=40) | st.floats(0, 1), max_size=3
+        st.sampled_from(["reason", "confidence", "note"]),
+        st.text(max_size=40) | st.floats(0, 1),
+        max_size=3,
     ),
     st.sampled_from(["{}", "```json\n{}\n```", "Sure:\n{}", "{}\n\nDone."]),
     st.booleans(),

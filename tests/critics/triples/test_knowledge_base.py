@@ -30,17 +30,22 @@ ANIMALS, TOOLS = ([f"{name} {i}" for i in range(24)] for name in ("animal", "too
 #: What each animal can do and each tool is used for; a sixth of it is kept out of the reference.
 TRUE: list[Triple] = [
     *itertools.product(ANIMALS, ["CapableOf"], ["breathe", "eat food", "run away", "sleep well"]),
-    *itertools.product(TOOLS, ["UsedFor"], ["cut wood", "join metal", "fix things", "build houses"]),
+    *itertools.product(
+        TOOLS, ["UsedFor"], ["cut wood", "join metal", "fix things", "build houses"]
+    ),
 ]
 KNOWN = [triple for place, triple in enumerate(TRUE) if place % 6]
 UNSEEN = TRUE[::6]
 FALSE = [
-    (head, relation, "cut wood" if relation == "CapableOf" else "breathe") for head, relation, _ in UNSEEN
+    (head, relation, "cut wood" if relation == "CapableOf" else "breathe")
+    for head, relation, _ in UNSEEN
 ]
 
 
 def table(triples: list[Triple]) -> pa.Table:
-    return pa.Table.from_pylist([dict(zip(KIND.columns, triple, strict=True)) for triple in triples])
+    return pa.Table.from_pylist(
+        [dict(zip(KIND.columns, triple, strict=True)) for triple in triples]
+    )
 
 
 def write(path: Path, triples: list[Triple]) -> str:
@@ -62,13 +67,17 @@ def critic(folder: Path) -> KnowledgeBaseCritic:
 
 
 @pytest.mark.slow
-def test_true_triples_that_the_reference_lacks_score_above_false_ones(critic: KnowledgeBaseCritic) -> None:
+def test_true_triples_that_the_reference_lacks_score_above_false_ones(
+    critic: KnowledgeBaseCritic,
+) -> None:
     assert np.median(critic.score(table(UNSEEN))) > 0.8
     assert np.median(critic.score(table(FALSE))) < 0.2
 
 
 @pytest.mark.slow
-def test_a_loaded_critic_scores_as_the_trained_one_did(critic: KnowledgeBaseCritic, folder: Path) -> None:
+def test_a_loaded_critic_scores_as_the_trained_one_did(
+    critic: KnowledgeBaseCritic, folder: Path
+) -> None:
     loaded = KnowledgeBaseCritic.load(folder, KIND)
     np.testing.assert_allclose(loaded.score(table(UNSEEN)), critic.score(table(UNSEEN)), atol=1e-9)
 
@@ -93,13 +102,17 @@ def test_what_the_reference_never_heard_of_has_a_score_too(
     assert 0 < critic.score(table([triple]))[0] < 1
 
 
-def test_no_text_of_the_reference_is_in_the_files(critic: KnowledgeBaseCritic, folder: Path) -> None:
+def test_no_text_of_the_reference_is_in_the_files(
+    critic: KnowledgeBaseCritic, folder: Path
+) -> None:
     data = (folder / ARRAYS).read_bytes()
     assert b"animal" not in data
     assert b"breathe" not in data
 
 
-def test_altered_arrays_are_refused(critic: KnowledgeBaseCritic, folder: Path, tmp_path: Path) -> None:
+def test_altered_arrays_are_refused(
+    critic: KnowledgeBaseCritic, folder: Path, tmp_path: Path
+) -> None:
     critic.save(tmp_path)
     data = bytearray((tmp_path / ARRAYS).read_bytes())
     data[-1] ^= 1
@@ -129,7 +142,9 @@ def test_without_a_reference_the_accepted_rows_are_it() -> None:
 
 @pytest.mark.slow
 def test_a_held_out_triple_looks_like_its_corruption_where_nothing_can_be_known() -> None:
-    """Were a triple or the source of a corruption left in the reference, counts would tell the two apart."""
+    """Were a triple or the source of a corruption left in the reference, counts would tell the two
+    apart.
+    """
     noise = [(f"h{i}", "IsA", f"t{i}") for i in range(400)]
     found = make_training_set(noise, LabelledTriples([], []), None)
     for column in found.features.T:
@@ -137,7 +152,9 @@ def test_a_held_out_triple_looks_like_its_corruption_where_nothing_can_be_known(
 
 
 def test_a_labelled_row_of_the_reference_is_held_out_of_it() -> None:
-    found = make_training_set(KNOWN, LabelledTriples(KNOWN[:10], [head for head, _, _ in KNOWN[:10]]), None)
+    found = make_training_set(
+        KNOWN, LabelledTriples(KNOWN[:10], [head for head, _, _ in KNOWN[:10]]), None
+    )
     whole = found.reference.features(found.reference.vocabulary.read(KNOWN[:10]))
     assert (found.labelled_features != whole).any(axis=1).all()
 
@@ -147,14 +164,18 @@ def test_trees_of_arrays_say_what_scikit_learn_says() -> None:
 
     rng = np.random.default_rng(0)
     x = rng.normal(size=(600, 5))
-    model = HistGradientBoostingClassifier(max_iter=20, random_state=0).fit(x, x[:, 0] * x[:, 1] > 0)
+    model = HistGradientBoostingClassifier(max_iter=20, random_state=0).fit(
+        x, x[:, 0] * x[:, 1] > 0
+    )
     trees = Trees._from(model)
     back = Trees.from_arrays(trees.arrays("t"), "t")
     np.testing.assert_allclose(back.logits(x), model.decision_function(x), atol=1e-9)
 
 
 @pytest.mark.parametrize("distinct", [3, 200, 255, 256, 5000])
-def test_trees_that_were_grown_on_bins_judge_raw_features_as_they_did_the_bins(distinct: int) -> None:
+def test_trees_that_were_grown_on_bins_judge_raw_features_as_they_did_the_bins(
+    distinct: int,
+) -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(size=distinct)
     x = np.stack([rng.choice(values, 6000), rng.normal(size=6000), np.zeros(6000)], axis=1)
@@ -225,9 +246,13 @@ def test_the_set_conceptnet_words_every_relation_of_the_real_rows(data: Path) ->
 def test_a_small_part_of_a_real_reference_tells_true_from_corrupted_triples(
     data: Path, tmp_path: Path
 ) -> None:
-    """With 3,000 of 100,000 triples most candidates are new in both slots, so the ranking is well below the full one."""
+    """With 3,000 of 100,000 triples most candidates are new in both slots, so the ranking is well
+    below the full one.
+    """
     folder = data / "conceptnet_cn100k"
-    pq.write_table(pq.read_table(folder / "train.parquet").slice(0, 3000), tmp_path / "known.parquet")
+    pq.write_table(
+        pq.read_table(folder / "train.parquet").slice(0, 3000), tmp_path / "known.parquet"
+    )
     rows = pq.read_table(folder / "dev1.parquet")
     labels = rows.column("valid").to_numpy(zero_copy_only=False).astype(bool)
     learnt = np.array([fold_of_group(head) < 3 for head in rows.column("head").to_pylist()])

@@ -8,7 +8,9 @@ import pytest
 from synthkd.critics.triples.negatives import TrueTriples, corrupt, gist
 from synthkd.errors import CriticError
 
-TRIPLES = [(f"thing {i}", ("UsedFor", "IsA", "AtLocation")[i % 3], f"place {i}") for i in range(300)]
+TRIPLES = [
+    (f"thing {i}", ("UsedFor", "IsA", "AtLocation")[i % 3], f"place {i}") for i in range(300)
+]
 
 
 def test_one_slot_and_only_one_is_replaced() -> None:
@@ -70,12 +72,15 @@ def test_hard_negatives_are_drawn_from_what_is_similar() -> None:
 
 
 def test_without_anything_similar_a_hard_negative_is_drawn_at_random() -> None:
-    made = corrupt(TRIPLES, TrueTriples(TRIPLES), slots=["tail"], similar=lambda phrase, slot: [], hard=1.0)
+    made = corrupt(
+        TRIPLES, TrueTriples(TRIPLES), slots=["tail"], similar=lambda phrase, slot: [], hard=1.0
+    )
     assert len(made.triples) == len(TRIPLES)
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("the cat", "cat"), ("in your house", "House"), ("walk on water", "water walk")]
+    ("one", "other"),
+    [("the cat", "cat"), ("in your house", "House"), ("walk on water", "water walk")],
 )
 def test_articles_case_and_order_do_not_change_a_gist(one: str, other: str) -> None:
     assert gist(one) == gist(other)

@@ -43,7 +43,11 @@ def test_a_sheet_has_each_true_triple_and_its_negatives(tmp_path: Path) -> None:
     counts = write_negatives(file_of(tmp_path / "true.csv", TRUE), tmp_path / "sheet.csv", each=2)
     rows = rows_of(tmp_path / "sheet.csv")
     assert [tuple(row[name] for name in COLUMNS) for row in rows if row["label"] == "true"] == TRUE
-    assert sum(row["label"] == "false" for row in rows) == counts.made == 2 * len(TRUE) - counts.missing
+    assert (
+        sum(row["label"] == "false" for row in rows)
+        == counts.made
+        == 2 * len(TRUE) - counts.missing
+    )
 
 
 def test_a_negative_says_which_slot_was_replaced(tmp_path: Path) -> None:
@@ -56,7 +60,9 @@ def test_other_triples_known_to_be_true_are_no_negatives(tmp_path: Path) -> None
     true, known = file_of(tmp_path / "true.csv", TRUE), file_of(tmp_path / "known.csv", KNOWN)
     write_negatives(true, tmp_path / "sheet.csv", each=4, hard=0.5, known=known)
     rows = rows_of(tmp_path / "sheet.csv")
-    assert not {tuple(row[name] for name in COLUMNS) for row in rows if row["label"] == "false"} & set(KNOWN)
+    assert not {
+        tuple(row[name] for name in COLUMNS) for row in rows if row["label"] == "false"
+    } & set(KNOWN)
 
 
 def test_a_critic_can_be_trained_on_the_sheet(tmp_path: Path) -> None:
@@ -69,7 +75,9 @@ def test_a_critic_can_be_trained_on_the_sheet(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_command_line_goes_from_true_triples_to_a_critic(tmp_path: Path) -> None:
     true, sheet = file_of(tmp_path / "true.csv", TRUE), tmp_path / "sheet.csv"
-    run = CliRunner().invoke(app, ["negatives", str(true), str(sheet), "--each", "3", "--hard", "0.3"])
+    run = CliRunner().invoke(
+        app, ["negatives", str(true), str(sheet), "--each", "3", "--hard", "0.3"]
+    )
     assert run.exit_code == 0, run.output
     assert f"{len(TRUE)} true triples and" in run.output
     asked = ["--critic", "knowledge-base", "--option", f"reference={true}", "--held-out", "0.4"]
@@ -92,7 +100,9 @@ def test_a_sheet_that_is_no_csv_is_refused(tmp_path: Path) -> None:
 def test_phrases_near_to_one_are_used_as_it_is() -> None:
     similar = Similar.of(TRUE)
     assert set(similar("hammer", 0)[:2]) <= set(TOOLS) - {"hammer"}
-    assert similar("cut wood", 2)[0] in {tail for _, relation, tail in TRUE if relation == "UsedFor"}
+    assert similar("cut wood", 2)[0] in {
+        tail for _, relation, tail in TRUE if relation == "UsedFor"
+    }
 
 
 def test_a_phrase_that_may_mean_the_same_is_never_near() -> None:
@@ -108,8 +118,11 @@ def test_hard_negatives_are_nearer_than_those_drawn_at_random() -> None:
     def near(hard: float) -> float:
         made = corrupt(TRUE, TrueTriples(TRUE), 3, slots=["head"], similar=similar, hard=hard)
         pairs = [
-            (TRUE[source][0], head) for (head, _, _), source in zip(made.triples, made.source, strict=True)
+            (TRUE[source][0], head)
+            for (head, _, _), source in zip(made.triples, made.source, strict=True)
         ]
-        return float(np.mean([similar._of([one])[0] @ similar._of([other])[0] for one, other in pairs]))
+        return float(
+            np.mean([similar._of([one])[0] @ similar._of([other])[0] for one, other in pairs])
+        )
 
     assert near(1.0) > near(0.0)

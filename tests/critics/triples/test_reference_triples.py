@@ -1,4 +1,6 @@
-"""References and candidates of the knowledge-base critic that are small, repeated, empty or strange."""
+"""References and candidates of the knowledge-base critic that are small, repeated, empty or
+strange.
+"""
 
 from __future__ import annotations
 
@@ -108,7 +110,9 @@ def test_a_reference_without_a_relation_column_is_refused(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_candidate_with_empty_parts_scores_below_a_known_triple(critic: KnowledgeBaseCritic) -> None:
+def test_a_candidate_with_empty_parts_scores_below_a_known_triple(
+    critic: KnowledgeBaseCritic,
+) -> None:
     known, *empty = critic.score(
         table([("Café 3", "IsA", "東京 0"), ("", "IsA", ""), ("", "", ""), (".", "IsA", "the")])
     )
@@ -124,7 +128,9 @@ def test_a_null_is_an_empty_phrase_and_not_the_word_none(critic: KnowledgeBaseCr
     assert none < 1
 
 
-def test_a_relation_that_the_reference_lacks_scores_below_the_right_one(critic: KnowledgeBaseCritic) -> None:
+def test_a_relation_that_the_reference_lacks_scores_below_the_right_one(
+    critic: KnowledgeBaseCritic,
+) -> None:
     heads = [f"Café {i}" for i in range(0, 60, 3)]
     right = critic.score(table([(head, "IsA", "東京 0") for head in heads]))
     unheard = critic.score(table([(head, "NoSuch", "東京 0") for head in heads]))
@@ -132,7 +138,9 @@ def test_a_relation_that_the_reference_lacks_scores_below_the_right_one(critic: 
 
 
 def test_letters_that_are_composed_or_not_are_the_same_phrase(critic: KnowledgeBaseCritic) -> None:
-    composed, apart = critic.score(table([("Café 3", "IsA", "東京 0"), ("cafe\u0301 3", "IsA", "東京 0")]))
+    composed, apart = critic.score(
+        table([("Café 3", "IsA", "東京 0"), ("cafe\u0301 3", "IsA", "東京 0")])
+    )
     assert composed == apart
 
 

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.slow
 
 KIND = TripleKind()
 KNOWN: list[Triple] = [
-    (f"thing {i}", ("IsA", "UsedFor")[i % 2], f"{('kind', 'use')[i % 2]} {i % 5}") for i in range(120)
+    (f"thing {i}", ("IsA", "UsedFor")[i % 2], f"{('kind', 'use')[i % 2]} {i % 5}")
+    for i in range(120)
 ]
 #: Half of them stand in the reference too.
 ROWS = [*KNOWN[:20], *((f"thing {i}", "IsA", "kind 0") for i in range(41, 80, 2))]

@@ -45,14 +45,20 @@ def test_a_row_that_copies_a_held_one_is_refused_with_its_place() -> None:
     held = EvaluationTexts(
         ["My top up is not working", "I lost my card"], places=["val.csv row 1", "test.csv row 7"]
     )
-    with pytest.raises(InputError, match=r"hard examples: row 2 'I lost my card!!' is test\.csv row 7"):
-        held.refuse_copies([{"text": "something else"}, {"text": "I lost my card!!"}], "hard examples")
+    with pytest.raises(
+        InputError, match=r"hard examples: row 2 'I lost my card!!' is test\.csv row 7"
+    ):
+        held.refuse_copies(
+            [{"text": "something else"}, {"text": "I lost my card!!"}], "hard examples"
+        )
 
 
 def test_a_row_that_is_nearly_a_held_one_is_refused() -> None:
     held = EvaluationTexts(["Why did my transfer to the other account fail yesterday?"])
     with pytest.raises(InputError, match=r"is nearly \(0\.\d\d\) validation or test row 1"):
-        held.refuse_copies(["Why did my transfer to the other account fail yesterday evening?"], "shots")
+        held.refuse_copies(
+            ["Why did my transfer to the other account fail yesterday evening?"], "shots"
+        )
 
 
 def test_rows_that_copy_nothing_pass() -> None:

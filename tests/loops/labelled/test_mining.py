@@ -42,7 +42,9 @@ class Memory(Classifier):
 
 def _rows(**numbers: int) -> LabelledTexts:
     pairs = [
-        (f"{label * 6} number {i * 7919}", label) for label, many in numbers.items() for i in range(many)
+        (f"{label * 6} number {i * 7919}", label)
+        for label, many in numbers.items()
+        for i in range(many)
     ]
     return LabelledTexts(tuple(text for text, _ in pairs), tuple(label for _, label in pairs))
 
@@ -134,5 +136,9 @@ def test_a_class_in_focus_gets_its_own_mistakes_and_those_taken_for_it() -> None
 def test_the_same_seed_shows_the_same_examples() -> None:
     rows, found, classes = _answers()
     part = MinePart(hard=0, incorrect=2, correct=2)
-    assert mine_examples(rows, found, classes, part, 1) == mine_examples(rows, found, classes, part, 1)
-    assert mine_examples(rows, found, classes, part, 1) != mine_examples(rows, found, classes, part, 2)
+    assert mine_examples(rows, found, classes, part, 1) == mine_examples(
+        rows, found, classes, part, 1
+    )
+    assert mine_examples(rows, found, classes, part, 1) != mine_examples(
+        rows, found, classes, part, 2
+    )

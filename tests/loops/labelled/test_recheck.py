@@ -20,8 +20,20 @@ GIVEN = np.array([0, 0, 0, 1, 1])
 
 
 def test_a_row_is_set_aside_where_another_class_is_sure_enough() -> None:
-    assert find_contradictions(P, GIVEN, [True] * 5, 0.8).tolist() == [False, True, True, False, False]
-    assert find_contradictions(P, GIVEN, [True] * 5, 0.85).tolist() == [False, True, False, False, False]
+    assert find_contradictions(P, GIVEN, [True] * 5, 0.8).tolist() == [
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert find_contradictions(P, GIVEN, [True] * 5, 0.85).tolist() == [
+        False,
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_rows_that_are_not_judged_stay() -> None:
@@ -49,12 +61,17 @@ def mistaken(prompt: str, index: int, seed: int) -> str:
     rows = json.loads(write(prompt, index, seed))
     wrong = [row["label"] == "refund" and fraction(row["text"]) < 0.34 for row in rows]
     return json.dumps(
-        [{**row, "label": "delivery" if bad else row["label"]} for row, bad in zip(rows, wrong, strict=True)]
+        [
+            {**row, "label": "delivery" if bad else row["label"]}
+            for row, bad in zip(rows, wrong, strict=True)
+        ]
     )
 
 
 @pytest.mark.slow
-def test_a_loop_sets_wrong_rows_aside_says_how_many_and_keeps_them_in_its_table(tmp_path: Path) -> None:
+def test_a_loop_sets_wrong_rows_aside_says_how_many_and_keeps_them_in_its_table(
+    tmp_path: Path,
+) -> None:
     with FakeServer(answer=mistaken) as server:
         loop = {"rounds": 2, "rows": 60, "allocate": "uniform", "recheck": 0.6}
         recipe = loop_recipe(tmp_path, server.url, loop=loop)
@@ -66,5 +83,6 @@ def test_a_loop_sets_wrong_rows_aside_says_how_many_and_keeps_them_in_its_table(
     rows = pq.read_table(recipe.work_dir / "rows.parquet").to_pylist()
     accepted = [row for row in rows if row["rejected_by"] is None and row["round"] <= result.best]
     assert (
-        len([row for row in accepted if not row["in_best"]]) == result.rounds[result.best].record["set_aside"]
+        len([row for row in accepted if not row["in_best"]])
+        == result.rounds[result.best].record["set_aside"]
     )

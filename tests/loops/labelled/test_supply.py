@@ -15,7 +15,9 @@ CLASSES = ["a", "b", "c"]
 
 
 def room(*rounds: tuple[int, int], others: tuple[int, int] = (10, 10)) -> int | None:
-    """Room of `a` after rounds of (asked, came); ``others``: the same of the other classes, each round."""
+    """Room of `a` after rounds of (asked, came); ``others``: the same of the other classes, each
+    round.
+    """
     asked = [{"a": wanted, "b": others[0], "c": others[0]} for wanted, _ in rounds]
     came = [{"a": got, "b": others[1], "c": others[1]} for _, got in rounds]
     return estimate_supply(asked, came, CLASSES).room.get("a")
@@ -52,10 +54,14 @@ def test_where_nothing_comes_at_all_no_class_is_singled_out() -> None:
 def test_many_classes_without_supply_do_not_hide_each_other() -> None:
     classes = [f"{place}" for place in range(10)]
     came = [{"0": 4, "1": 4}] * 4
-    assert set(estimate_supply([dict.fromkeys(classes, 4)] * 4, came, classes).ended) == set(classes[2:])
+    assert set(estimate_supply([dict.fromkeys(classes, 4)] * 4, came, classes).ended) == set(
+        classes[2:]
+    )
 
 
-@pytest.mark.parametrize("rounds", [[], [({}, {})], [({"": 12}, {"a": 5})], [({"": 12}, {"a": 5})] * 6])
+@pytest.mark.parametrize(
+    "rounds", [[], [({}, {})], [({"": 12}, {"a": 5})], [({"": 12}, {"a": 5})] * 6]
+)
 def test_rounds_that_asked_for_no_class_say_nothing(rounds: list[Any]) -> None:
     assert estimate_supply([a for a, _ in rounds], [c for _, c in rounds], CLASSES).room == {}
 
@@ -88,7 +94,9 @@ def test_room_is_infinite_but_for_classes_that_fall_short() -> None:
     )
 )
 @settings(max_examples=60)
-def test_only_classes_that_fell_short_in_their_last_two_rounds_are_limited(rounds: list[Any]) -> None:
+def test_only_classes_that_fell_short_in_their_last_two_rounds_are_limited(
+    rounds: list[Any],
+) -> None:
     found = estimate_supply([a for a, _ in rounds], [c for _, c in rounds], CLASSES)
     for label, rows in found.room.items():
         own = [(a[label], c.get(label, 0)) for a, c in rounds if a.get(label)]
@@ -96,15 +104,23 @@ def test_only_classes_that_fell_short_in_their_last_two_rounds_are_limited(round
         assert rows == 2 * own[-1][1]
 
 
-LOSSES: list[dict[str, float | None]] = [{"a": 2.0, "b": 2.0}, {"a": 2.0, "b": 1.5}, {"a": 2.1, "b": 1.0}]
+LOSSES: list[dict[str, float | None]] = [
+    {"a": 2.0, "b": 2.0},
+    {"a": 2.0, "b": 1.5},
+    {"a": 2.1, "b": 1.0},
+]
 
 
 def test_a_class_whose_loss_does_not_fall_with_more_rows_than_an_equal_share_is_found() -> None:
-    assert unresponsive_classes(LOSSES, [{}, {"a": 9, "b": 1}, {"a": 9, "b": 1}], ["a", "b"], 2) == ["a"]
+    assert unresponsive_classes(
+        LOSSES, [{}, {"a": 9, "b": 1}, {"a": 9, "b": 1}], ["a", "b"], 2
+    ) == ["a"]
 
 
 def test_a_class_that_got_no_more_than_an_equal_share_is_not_blamed() -> None:
-    assert unresponsive_classes(LOSSES, [{}, {"a": 5, "b": 5}, {"a": 5, "b": 5}], ["a", "b"], 2) == []
+    assert (
+        unresponsive_classes(LOSSES, [{}, {"a": 5, "b": 5}, {"a": 5, "b": 5}], ["a", "b"], 2) == []
+    )
 
 
 def test_a_class_that_was_held_to_an_equal_share_so_long_may_have_more_again() -> None:
@@ -121,4 +137,6 @@ def test_a_class_without_a_loss_is_not_blamed(loss: float | None) -> None:
 
 
 def test_too_few_rounds_tell_nothing() -> None:
-    assert unresponsive_classes(LOSSES, [{}, {"a": 9, "b": 1}, {"a": 9, "b": 1}], ["a", "b"], 3) == []
+    assert (
+        unresponsive_classes(LOSSES, [{}, {"a": 9, "b": 1}, {"a": 9, "b": 1}], ["a", "b"], 3) == []
+    )

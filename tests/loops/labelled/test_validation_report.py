@@ -29,7 +29,8 @@ class Measured:
 
 def _three() -> Measured:
     return Measured(
-        [Figures("refund", 0.8, 0.9, 0.85, 10), Figures("lost", 0.5, 0.4, 0.44, 10), Figures("late", None, float("nan"), None, 0)],
+        [Figures("refund", 0.8, 0.9, 0.85, 10), Figures("lost", 0.5, 0.4, 0.44, 10), Figures("late",
+        None, float("nan"), None, 0)],
         np.array([[9, 1, 0], [6, 4, 0], [0, 0, 0]]),
     )  # fmt: skip
 

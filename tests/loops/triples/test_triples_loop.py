@@ -25,13 +25,23 @@ from synthkd.loops.triples.task import TripleTask
 
 pytestmark = pytest.mark.slow
 
-TINY = {"base": {"layers": 1, "width": 32, "vocabulary": 300, "context": 64}, "epochs": 1, "batch_size": 64}
+TINY = {
+    "base": {"layers": 1, "width": 32, "vocabulary": 300, "context": 64},
+    "epochs": 1,
+    "batch_size": 64,
+}
 
 
 def recipe_in(folder: Path, *more: str) -> Recipe:
     """The example, small, with all that it writes in a folder."""
     places = [f"journal={folder}/j.sqlite", f"work={folder}/run", f"corpus.path={folder}/corpus"]
-    small = ["inputs.limit=200", "teacher.sampling.n=4", "teacher.threads=1", "loop.rounds=2", "loop.rows=12"]
+    small = [
+        "inputs.limit=200",
+        "teacher.sampling.n=4",
+        "teacher.threads=1",
+        "loop.rounds=2",
+        "loop.rows=12",
+    ]
     student = [f"student.options={json.dumps(TINY)}", f"student.path={folder}/student"]
     return Recipe.load(ROOT / "examples/pgkd-triples.yaml", [*places, *small, *student, *more])
 
@@ -53,7 +63,8 @@ def asked(recipe: Recipe) -> list[tuple[str, str]]:
 
 def records(recipe: Recipe) -> list[dict[str, Any]]:
     return [
-        json.loads(file.read_text("utf-8")) for file in sorted(recipe.work_dir.glob("rounds/*/round.json"))
+        json.loads(file.read_text("utf-8"))
+        for file in sorted(recipe.work_dir.glob("rounds/*/round.json"))
     ]
 
 
@@ -67,7 +78,8 @@ def test_heads_of_validation_are_never_asked_about(done: Done) -> None:
     assert task.validation.heads
     assert not {head for head, _ in asked(done[0])} & set(task.validation.heads)
     assert (
-        not set(load_corpus(done[0].corpus_path).table().column("head").to_pylist()) & task.validation.heads
+        not set(load_corpus(done[0].corpus_path).table().column("head").to_pylist())
+        & task.validation.heads
     )
 
 
@@ -76,7 +88,10 @@ def test_each_round_has_figures_of_every_relation(done: Done) -> None:
         shown, relations = record["figures"]["shown"], record["figures"]["details"]["relations"]
         assert 0 <= shown["validity"] <= 1
         questions = sum(figures["questions"] for figures in relations.values())
-        mean = sum(figures["questions"] * figures["validity"] for figures in relations.values()) / questions
+        mean = (
+            sum(figures["questions"] * figures["validity"] for figures in relations.values())
+            / questions
+        )
         assert mean == pytest.approx(shown["validity"], abs=1e-5)
 
 
@@ -84,11 +99,16 @@ def test_a_round_that_is_lost_is_done_again_to_the_same_files_and_buys_nothing(
     done: Done, tmp_path: Path
 ) -> None:
     recipe, result = done
-    before = {path.name: folder_hash(path / "student") for path in sorted(recipe.work_dir.glob("rounds/*"))}
+    before = {
+        path.name: folder_hash(path / "student")
+        for path in sorted(recipe.work_dir.glob("rounds/*"))
+    }
     told = (recipe.work_dir / "distill.json").read_bytes()
     shutil.rmtree(recipe.work_dir / "rounds" / "002")
     again = distill(recipe.with_parts(teacher=recipe.teacher), quiet=True)
-    assert {p.name: folder_hash(p / "student") for p in sorted(recipe.work_dir.glob("rounds/*"))} == before
+    assert {
+        p.name: folder_hash(p / "student") for p in sorted(recipe.work_dir.glob("rounds/*"))
+    } == before
     assert (recipe.work_dir / "distill.json").read_bytes() == told
     assert again.best == result.best
     generated = json.loads((recipe.work_dir / "rounds/002/run/generated.json").read_text("utf-8"))
@@ -101,7 +121,10 @@ def test_a_loop_of_another_allocation_has_the_same_first_round_and_journal(
     journal = f"journal={done[0].journal_path}"
     other = recipe_in(tmp_path, journal, "loop.allocate=uniform", "loop.rounds=1")
     distill(other, quiet=True)
-    first = [file.read_bytes() for file in (r.work_dir / "rounds/000/inputs.jsonl" for r in (done[0], other))]
+    first = [
+        file.read_bytes()
+        for file in (r.work_dir / "rounds/000/inputs.jsonl" for r in (done[0], other))
+    ]
     assert first[0] == first[1]
     generated = json.loads((other.work_dir / "rounds/000/run/generated.json").read_text("utf-8"))
     assert generated["sent"] == 0
@@ -117,9 +140,12 @@ def test_a_pool_that_is_asked_out_ends_the_loop(tmp_path: Path) -> None:
 
 def test_known_answers_give_a_loss_and_a_share_of_right_answers(tmp_path: Path) -> None:
     gold = write_csv(tmp_path / "gold.csv", [
-        {"head": "acorn", "relation": "IsA", "tail": "seed"}, {"head": "actor", "relation": "CapableOf", "tail": "speak"},
+        {"head": "acorn", "relation": "IsA", "tail": "seed"}, {"head": "actor",
+        "relation": "CapableOf", "tail": "speak"},
     ])  # fmt: skip
-    recipe = recipe_in(tmp_path, f"loop.validation={{path: {gold}}}", "loop.metric=loss", "loop.rounds=1")
+    recipe = recipe_in(
+        tmp_path, f"loop.validation={{path: {gold}}}", "loop.metric=loss", "loop.rounds=1"
+    )
     distill(recipe, quiet=True)
     first = records(recipe)[0]["figures"]
     assert first["shown"]["loss"] > 0
@@ -130,7 +156,9 @@ def test_known_answers_give_a_loss_and_a_share_of_right_answers(tmp_path: Path) 
 
 def test_rows_to_start_from_lose_the_heads_that_measure(tmp_path: Path) -> None:
     with (ROOT / "critics/everyday-labels.csv").open(encoding="utf-8") as file:
-        rows = [{k: row[k] for k in ("head", "relation", "tail")} for row in csv.DictReader(file)][:300]
+        rows = [{k: row[k] for k in ("head", "relation", "tail")} for row in csv.DictReader(file)][
+            :300
+        ]
     start = write_csv(tmp_path / "start.csv", rows)
     task = TripleTask(recipe_in(tmp_path, f"loop.start={{path: {start}}}"))
     kept = {head_of(task.plan.kind, row) for row in task.initial_rows()}
@@ -149,7 +177,8 @@ def test_an_input_with_a_held_head_is_refused_before_it_is_sent(tmp_path: Path) 
 def test_the_student_s_weak_relations_are_asked_for_more_often(tmp_path: Path) -> None:
     task = TripleTask(recipe_in(tmp_path, "inputs.limit=3000", "loop.rows=80"))
     weak = {
-        name: {"questions": 50, "validity": 0.1 if name == "HasA" else 0.9} for name in task.pool.relations
+        name: {"questions": 50, "validity": 0.1 if name == "HasA" else 0.9}
+        for name in task.pool.relations
     }
     figures = ValidationResult(0.5, {}, {"relations": weak})
     first = task.initial_inputs([], 0, [])

@@ -11,7 +11,12 @@ from synthkd.errors import InputError, RecipeError
 from synthkd.kinds.event import EventKind
 from synthkd.kinds.triple import TripleKind
 from synthkd.loops.triples.answers import answer_metrics, metrics_by_relation, score_answers
-from synthkd.loops.triples.questions import check_kind, distinct_questions, held_out_heads, split_by_heads
+from synthkd.loops.triples.questions import (
+    check_kind,
+    distinct_questions,
+    held_out_heads,
+    split_by_heads,
+)
 from synthkd.stages.critic import Decision
 from synthkd.stages.plan import RunPlan, plan_run
 
@@ -54,7 +59,9 @@ def test_one_head_cannot_be_parted() -> None:
 
 
 def test_a_head_goes_to_one_side_with_all_its_questions() -> None:
-    pool = distinct_questions(KIND, [row(f"thing {i}", r) for i in range(30) for r in ("IsA", "HasA")], 0)
+    pool = distinct_questions(
+        KIND, [row(f"thing {i}", r) for i in range(30) for r in ("IsA", "HasA")], 0
+    )
     held = held_out_heads((one.head for one in pool), 0.3, 0)
     asked, kept = split_by_heads(pool, held)
     assert not {one.head for one in asked} & {one.head for one in kept}
@@ -96,7 +103,9 @@ def test_each_answer_has_a_score_and_who_refused_it(plan: RunPlan) -> None:
 def test_figures_count_every_question_once(plan: RunPlan) -> None:
     asked = distinct_questions(plan.kind, [row("cup"), row("dog")], 0)
     said = {"cup": ["tea", "tea", "tea"], "dog": ["guarding houses"]}
-    found = answer_metrics(plan.kind, score_answers(plan, DECISION, asked, [said[one.head] for one in asked]))
+    found = answer_metrics(
+        plan.kind, score_answers(plan, DECISION, asked, [said[one.head] for one in asked])
+    )
     assert found.questions == 2
     assert found.validity == pytest.approx((1 / 3 + 1 / 15) / 2)
     assert found.accepted == 0.5
@@ -104,7 +113,10 @@ def test_figures_count_every_question_once(plan: RunPlan) -> None:
 
 def test_a_student_that_always_says_the_same_is_seen(plan: RunPlan) -> None:
     asked = distinct_questions(plan.kind, [row(f"thing {i}") for i in range(10)], 0)
-    assert answer_metrics(plan.kind, score_answers(plan, DECISION, asked, [["tea"]] * 10)).distinct == 0.1
+    assert (
+        answer_metrics(plan.kind, score_answers(plan, DECISION, asked, [["tea"]] * 10)).distinct
+        == 0.1
+    )
 
 
 def test_answers_are_held_against_known_ones(plan: RunPlan) -> None:

@@ -28,7 +28,9 @@ def begun(base: Path, classes: tuple[str, ...] = (), **options: Any) -> EncoderS
 
 
 def test_the_loss_is_the_hand_worked_value() -> None:
-    """Three texts, two of one class; cosines 0 and 1, tau 1: each of the two sees its other at 0 and the stranger at 0 or 1."""
+    """Three texts, two of one class; cosines 0 and 1, tau 1: each of the two sees its other at 0
+    and the stranger at 0 or 1.
+    """
     vectors = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
     found = supervised_contrastive(vectors, torch.tensor([0, 0, 1]), torch.ones(3), tau=1.0)
     expected = (np.log(1 + np.e) + np.log(2)) / 2
@@ -38,8 +40,13 @@ def test_the_loss_is_the_hand_worked_value() -> None:
 def test_the_loss_has_the_gradient_that_differences_give() -> None:
     torch.manual_seed(0)
     vectors = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
-    places, weights = torch.tensor([0, 0, 1, 1, 2]), torch.tensor([1.0, 2, 1, 1, 3], dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda v: supervised_contrastive(v, places, weights), (vectors,))
+    places, weights = (
+        torch.tensor([0, 0, 1, 1, 2]),
+        torch.tensor([1.0, 2, 1, 1, 3], dtype=torch.float64),
+    )
+    assert torch.autograd.gradcheck(
+        lambda v: supervised_contrastive(v, places, weights), (vectors,)
+    )
 
 
 def test_texts_without_another_of_their_class_have_no_loss() -> None:
@@ -99,11 +106,18 @@ def test_one_seed_gives_one_start(small: Path) -> None:
     "train",
     [
         LabelledTexts(("my card", "the cash", "a rate"), ("card", "cash", "rate")),
-        LabelledTexts((*rows("card", "cash").texts, "rate"), (*rows("card", "cash").labels, "rate")),
+        LabelledTexts(
+            (*rows("card", "cash").texts, "rate"), (*rows("card", "cash").labels, "rate")
+        ),
         LabelledTexts(("same", "same", "card", "card"), ("a", "b", "a", "b")),
         LabelledTexts(("", "", "card", "my card"), ("a", "b", "a", "b")),
     ],
-    ids=["one row of each class", "a class of one row", "equal texts in two classes", "empty texts"],
+    ids=[
+        "one row of each class",
+        "a class of one row",
+        "equal texts in two classes",
+        "empty texts",
+    ],
 )
 @pytest.mark.parametrize("start", ["none", "contrastive"])
 def test_odd_rows_train_all_the_same(small: Path, train: LabelledTexts, start: Any) -> None:

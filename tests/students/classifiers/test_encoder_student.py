@@ -22,7 +22,9 @@ pytestmark = pytest.mark.slow
 
 
 def made(base: Path, classes: tuple[str, ...] = (), **options: Any) -> EncoderStudent:
-    return EncoderStudent(classes, base=base, **({"lr": 3e-3, "epochs": 6, "batch_size": 8} | options))
+    return EncoderStudent(
+        classes, base=base, **({"lr": 3e-3, "epochs": 6, "batch_size": 8} | options)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,9 @@ def test_it_learns_the_classes(trained: EncoderStudent) -> None:
     assert trained.predict(TEXTS[:3]) == ["card", "cash", "rate"]
 
 
-def test_probabilities_sum_to_one_and_do_not_depend_on_their_neighbours(trained: EncoderStudent) -> None:
+def test_probabilities_sum_to_one_and_do_not_depend_on_their_neighbours(
+    trained: EncoderStudent,
+) -> None:
     together = trained.probabilities(TEXTS)
     assert together.shape == (5, 3)
     np.testing.assert_allclose(together.sum(1), 1)
@@ -95,7 +99,9 @@ def test_rows_of_which_none_can_judge_an_epoch_do_not_end_the_training(small: Pa
 
 
 def test_the_name_of_a_class_is_a_training_row(small: Path) -> None:
-    student = made(small, ("card", "cash", "rate"), class_names=2, epochs=12).fit(rows("card", "cash"))
+    student = made(small, ("card", "cash", "rate"), class_names=2, epochs=12).fit(
+        rows("card", "cash")
+    )
     assert student.predict(["rate"]) == ["rate"]
 
 
@@ -153,15 +159,21 @@ def test_weights_count_with_soft_labels_too(small: Path) -> None:
 
 
 def test_balanced_classes_weigh_the_same(small: Path) -> None:
-    train = LabelledTexts(rows("card", each=9).texts * 4 + ("the cash",), ("card",) * 36 + ("cash",))
+    train = LabelledTexts(
+        rows("card", each=9).texts * 4 + ("the cash",), ("card",) * 36 + ("cash",)
+    )
     plain, balanced = (
-        made(small, class_weights=weights, calibrate=False, epochs=2).fit(train).probabilities(["cash"])[0, 1]
+        made(small, class_weights=weights, calibrate=False, epochs=2)
+        .fit(train)
+        .probabilities(["cash"])[0, 1]
         for weights in (None, "balanced")
     )
     assert balanced > plain
 
 
-def test_a_loss_that_is_not_finite_ends_training_and_leaves_the_student_unchanged(small: Path) -> None:
+def test_a_loss_that_is_not_finite_ends_training_and_leaves_the_student_unchanged(
+    small: Path,
+) -> None:
     student = made(small, epochs=1, calibrate=False).fit(rows())
     before = student.probabilities(TEXTS)
     student.settings = student.settings.of(lr=1e30, epochs=3, batch_size=8, calibrate=False)
@@ -214,9 +226,9 @@ def test_a_decoder_is_refused(tmp_path: Path, small: Path) -> None:
 def test_an_encoder_decoder_is_refused(tmp_path: Path, small: Path) -> None:
     from transformers import AutoTokenizer, T5Config, T5Model
 
-    T5Model(T5Config(vocab_size=99, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)).save_pretrained(
-        tmp_path
-    )
+    T5Model(
+        T5Config(vocab_size=99, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+    ).save_pretrained(tmp_path)
     AutoTokenizer.from_pretrained(small).save_pretrained(tmp_path)
     with pytest.raises(StudentError, match="encoder-decoder"):
         made(tmp_path).fit(rows())
@@ -226,7 +238,11 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path, small: Path) ->
     from transformers import AutoTokenizer, BertConfig, BertModel
 
     config = BertConfig(
-        vocab_size=20, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+        vocab_size=20,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
     )
     BertModel(config).save_pretrained(tmp_path)
     AutoTokenizer.from_pretrained(small).save_pretrained(tmp_path)
@@ -284,7 +300,9 @@ def test_max_length_is_bounded_by_the_checkpoint_and_defaults_to_it(
         ({"seed": -1}, "seed"),
     ],
 )
-def test_invalid_options_are_refused_by_the_constructor(options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_refused_by_the_constructor(
+    options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(StudentError, match=message):
         EncoderStudent(base="anything", **options)
 
@@ -294,7 +312,9 @@ def test_training_prints_nothing(small: Path, capfd: pytest.CaptureFixture[str])
     assert capfd.readouterr() == ("", "")
 
 
-def test_frozen_vectors_train_a_linear_student_that_knows_its_encoder(tmp_path: Path, small: Path) -> None:
+def test_frozen_vectors_train_a_linear_student_that_knows_its_encoder(
+    tmp_path: Path, small: Path
+) -> None:
     import shutil
 
     from synthkd.students.classifiers.linear import LinearStudent
@@ -304,12 +324,16 @@ def test_frozen_vectors_train_a_linear_student_that_knows_its_encoder(tmp_path: 
     student = LinearStudent(features="embeddings", encoder=base).fit(rows(), rows(each=9))
     assert student.predict(["my card x", "the cash y"]) == ["card", "cash"]
     folder = save_student(student, tmp_path / "s")
-    np.testing.assert_array_equal(load_student(folder).probabilities(TEXTS), student.probabilities(TEXTS))  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(
+        load_student(folder).probabilities(TEXTS), student.probabilities(TEXTS)
+    )  # type: ignore[attr-defined]
     from safetensors.numpy import load_file, save_file
 
     weights = load_file(base / "model.safetensors")
     save_file(
-        {name: value + 1 for name, value in weights.items()}, base / "model.safetensors", {"format": "pt"}
+        {name: value + 1 for name, value in weights.items()},
+        base / "model.safetensors",
+        {"format": "pt"},
     )
     with pytest.raises(StudentError, match="another one now"):
         load_student(folder).probabilities(TEXTS)  # type: ignore[attr-defined]
@@ -320,7 +344,9 @@ def test_padding_on_the_left_changes_no_probability(small: Path, tmp_path: Path)
 
     folder = shutil.copytree(small, tmp_path / "left")
     settings = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"padding_side": "left"}), "utf-8")
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps(settings | {"padding_side": "left"}), "utf-8"
+    )
     student = made(folder).fit(rows(), rows(each=9))
     alone = np.concatenate([student.probabilities([text]) for text in TEXTS])
     np.testing.assert_allclose(student.probabilities(TEXTS), alone, atol=1e-6)

@@ -14,15 +14,20 @@ from synthkd.students.base import LabelledTexts
 from synthkd.students.classifiers.linear import LinearStudent
 
 WORDS = {
-    "card": ["my card is lost", "the card was stolen", "where is my new card", "the card does not work", "block this card"],
-    "cash": ["no cash came out", "the machine kept my cash", "cash is missing", "I took out cash", "wrong amount of cash"],
-    "rate": ["which rate do I get", "the rate was wrong", "is the rate fixed", "rate on weekends", "why is that rate so bad"],
+    "card": ["my card is lost", "the card was stolen", "where is my new card",
+    "the card does not work", "block this card"],
+    "cash": ["no cash came out", "the machine kept my cash", "cash is missing", "I took out cash",
+    "wrong amount of cash"],
+    "rate": ["which rate do I get", "the rate was wrong", "is the rate fixed", "rate on weekends",
+    "why is that rate so bad"],
 }  # fmt: skip
 
 
 def rows(*labels: str, shots: int = 5, **more: Any) -> LabelledTexts:
     found = [(text, label) for label in labels or tuple(WORDS) for text in WORDS[label][:shots]]
-    return LabelledTexts(tuple(text for text, _ in found), tuple(label for _, label in found), **more)
+    return LabelledTexts(
+        tuple(text for text, _ in found), tuple(label for _, label in found), **more
+    )
 
 
 @pytest.mark.parametrize("features", ["tfidf", "hashing"])
@@ -43,7 +48,9 @@ def test_the_same_rows_and_seed_give_the_same_student() -> None:
     first, again = (LinearStudent(seed=3).fit(rows()) for _ in range(2))
     texts = ["some text about cash"]
     np.testing.assert_array_equal(first.probabilities(texts), again.probabilities(texts))
-    np.testing.assert_array_equal(first.fit(rows()).probabilities(texts), again.probabilities(texts))
+    np.testing.assert_array_equal(
+        first.fit(rows()).probabilities(texts), again.probabilities(texts)
+    )
 
 
 def test_a_class_without_a_training_row_has_the_floor_and_is_never_predicted() -> None:
@@ -62,7 +69,9 @@ def test_two_classes_have_probabilities_of_both() -> None:
 
 
 def test_a_class_with_one_row_is_learnt() -> None:
-    train = LabelledTexts((*rows("card", "cash").texts, "the pin"), (*rows("card", "cash").labels, "pin"))
+    train = LabelledTexts(
+        (*rows("card", "cash").texts, "the pin"), (*rows("card", "cash").labels, "pin")
+    )
     assert LinearStudent().fit(train).predict(["a pin"]) == ["pin"]
 
 
@@ -94,12 +103,16 @@ WORDS_CASH = ("no cash came out",)
 
 
 def test_the_name_of_a_class_teaches_it_before_it_has_a_row() -> None:
-    student = LinearStudent(("card", "cash", "new_PINCode"), class_names=1).fit(rows("card", "cash"))
+    student = LinearStudent(("card", "cash", "new_PINCode"), class_names=1).fit(
+        rows("card", "cash")
+    )
     assert student.predict(["a pin code", "the card"]) == ["new_PINCode", "card"]
 
 
 def test_validation_rows_calibrate() -> None:
-    """With labels that are half wrong, probabilities must be near one half, however sharp the training was."""
+    """With labels that are half wrong, probabilities must be near one half, however sharp the
+    training was.
+    """
     train = rows("card", "cash")
     texts = ("my card", "the cash") * 20
     labels = ("card", "cash", "cash", "card") * 10
@@ -144,7 +157,9 @@ def test_a_validation_row_of_an_unknown_class_is_named() -> None:
         ({"classes": ("a", "a")}, "twice"),
     ],
 )
-def test_invalid_options_are_refused_by_the_constructor(options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_refused_by_the_constructor(
+    options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(StudentError, match=message):
         LinearStudent(**options)
 

@@ -42,7 +42,9 @@ class Trained:
 
         found = []
         for text in texts:
-            fields = self.tokenizer(text, truncation=True, max_length=self.max_length, return_tensors="pt")
+            fields = self.tokenizer(
+                text, truncation=True, max_length=self.max_length, return_tensors="pt"
+            )
             with torch.no_grad():
                 found.append(self.model(**fields).logits.double().numpy())
         return softmax_at(np.concatenate(found), self.temperature)
@@ -53,7 +55,8 @@ def tokenizer() -> Any:
     from transformers import PreTrainedTokenizerFast
 
     vocabulary = {
-        word: place for place, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *sorted({*WORDS, "?"})])
+        word: place
+        for place, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *sorted({*WORDS, "?"})])
     }
     made = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     made.normalizer, made.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Whitespace()
@@ -69,7 +72,12 @@ def bert() -> Trained:
     from transformers import BertConfig, BertForSequenceClassification
 
     torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    sizes = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+    }
     model = BertForSequenceClassification(
         BertConfig(vocab_size=40, num_labels=3, initializer_range=0.5, **sizes)
     )
@@ -82,7 +90,12 @@ def roberta() -> Trained:
     from transformers import RobertaConfig, RobertaForSequenceClassification
 
     torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    sizes = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+    }
     config = RobertaConfig(
         vocab_size=40,
         num_labels=3,
@@ -109,7 +122,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trained, Path]:
     return student, out
 
 
-def test_the_exported_model_gives_the_probabilities_of_torch(exported: tuple[Trained, Path]) -> None:
+def test_the_exported_model_gives_the_probabilities_of_torch(
+    exported: tuple[Trained, Path],
+) -> None:
     student, out = exported
     said = OnnxClassifier.load(out, threads=1).probabilities(texts())
     assert np.abs(said - student.probabilities(texts())).max() < 1e-4
@@ -188,7 +203,9 @@ def test_an_export_replaces_an_export_and_nothing_else(
 
 def test_halves_of_characters_are_read_as_question_marks(exported: tuple[Trained, Path]) -> None:
     model = OnnxClassifier.load(exported[1], threads=1)
-    np.testing.assert_array_equal(model.probabilities(["my \udcff card"]), model.probabilities(["my ? card"]))
+    np.testing.assert_array_equal(
+        model.probabilities(["my \udcff card"]), model.probabilities(["my ? card"])
+    )
 
 
 def test_a_student_that_exports_no_onnx_is_refused(tmp_path: Path) -> None:
@@ -198,7 +215,9 @@ def test_a_student_that_exports_no_onnx_is_refused(tmp_path: Path) -> None:
         export_onnx(student, tmp_path / "out")
 
 
-def test_a_trained_student_is_exported_into_its_folder_and_served_without_torch(tmp_path: Path) -> None:
+def test_a_trained_student_is_exported_into_its_folder_and_served_without_torch(
+    tmp_path: Path,
+) -> None:
     pytest.importorskip("accelerate")
     from synthkd.students.base import LabelledTexts
     from synthkd.students.classifiers.encoder import EncoderStudent
@@ -208,7 +227,9 @@ def test_a_trained_student_is_exported_into_its_folder_and_served_without_torch(
     base.model.bert.save_pretrained(tmp_path / "base")
     base.tokenizer.save_pretrained(tmp_path / "base")
     rows = LabelledTexts(("my card", "my money", "the card", "the money"), ("arrival", "money") * 2)
-    student = EncoderStudent(base=tmp_path / "base", epochs=2, batch_size=2, calibrate=False).fit(rows)
+    student = EncoderStudent(base=tmp_path / "base", epochs=2, batch_size=2, calibrate=False).fit(
+        rows
+    )
     folder = save_student(student, tmp_path / "student")
     export_onnx(load_student(folder), folder / "onnx")
     load_student(folder)  # an export beside its files does not make it another student
@@ -217,6 +238,8 @@ def test_a_trained_student_is_exported_into_its_folder_and_served_without_torch(
         f"print(open_classifier(Path({str(folder / 'onnx')!r}), 1).probabilities(['my card'])[0, 0]);"
         "assert not {'torch', 'transformers', 'sklearn'} & set(sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", program], text=True, capture_output=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], text=True, capture_output=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) == pytest.approx(student.probabilities(["my card"])[0, 0], abs=1e-4)

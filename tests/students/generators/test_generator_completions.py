@@ -89,14 +89,18 @@ def test_a_comparison_of_the_other_way_round_is_asked_with_its_own_subject_first
 
 def test_an_answer_to_which_is_heavier_is_a_name() -> None:
     kind = ComparativeKind(asked=["heavier"])
-    found = read(kind, "An elephant", {"left": "cat", "right": "elephant", "comparative": "heavier"})
+    found = read(
+        kind, "An elephant", {"left": "cat", "right": "elephant", "comparative": "heavier"}
+    )
     ((row, together),) = kind.group_by_input(found)
     assert kind.completion(together, row) == " an elephant"
     assert content(kind, again(kind, found)) == content(kind, found)
 
 
 STEPS = st.sampled_from(["", "12 - 5 = 7.", "First, 3 + 4 = 7\nthen done", "It is 3.5 kg (or so)"])
-ANSWERS = st.sampled_from(["The answer is 7.", "The answer is 3.5.", "#### 12", "So the answer is -4"])
+ANSWERS = st.sampled_from(
+    ["The answer is 7.", "The answer is 3.5.", "#### 12", "So the answer is -4"]
+)
 
 
 @given(STEPS, ANSWERS)
@@ -110,7 +114,9 @@ def test_steps_and_a_number_are_parsed_back(steps: str, answer: str) -> None:
 def test_a_choice_is_parsed_back(steps: str, answer: str) -> None:
     kind = RationaleKind()
     found = read(
-        kind, f"{steps} The answer is {answer}", {"question": "Where?", "choices": ["sea", "desert"]}
+        kind,
+        f"{steps} The answer is {answer}",
+        {"question": "Where?", "choices": ["sea", "desert"]},
     )
     assert content(kind, again(kind, found)) == content(kind, found)
 
@@ -149,7 +155,12 @@ def propositions() -> Kind:
 
 CLAIMS = st.lists(
     st.sampled_from(
-        ["An elephant is an animal.", "An elephant has a trunk.", "Its ears are large.", "Ears (2) cool it."]
+        [
+            "An elephant is an animal.",
+            "An elephant has a trunk.",
+            "Its ears are large.",
+            "Ears (2) cool it.",
+        ]
     ),
     max_size=4,
     unique=True,
@@ -166,8 +177,12 @@ def test_propositions_of_a_chunk_are_parsed_back_together(
     groups = "\n".join(
         f"<s>\n{''.join(f'- {one}' + chr(10) for one in said)}</s>" for said in (first, second)
     )
-    found = [one for one in read(propositions, groups, row) if one["proposition"] and one["sentence"]]
-    assert set(content(propositions, again(propositions, found))) == set(content(propositions, found))
+    found = [
+        one for one in read(propositions, groups, row) if one["proposition"] and one["sentence"]
+    ]
+    assert set(content(propositions, again(propositions, found))) == set(
+        content(propositions, found)
+    )
 
 
 def test_propositions_of_a_sentence_have_the_order_of_its_words(propositions: Kind) -> None:
@@ -176,13 +191,16 @@ def test_propositions_of_a_sentence_have_the_order_of_its_words(propositions: Ki
     rows = [{"document_id": "d", "sentence": sentence, "proposition": one} for one in said]
     ((row, together),) = propositions.group_by_input(rows)
     assert propositions.completion(together, row) == (
-        "\n<s>\n- An elephant is an animal.\n- An elephant has a trunk.\n- An elephant can swim.\n</s>"
+        "\n<s>\n- An elephant is an animal.\n- An elephant has a trunk.\n- An elephant can"
+        " swim.\n</s>"
     )
 
 
 def test_several_tails_of_a_head_and_relation_are_one_answer() -> None:
     kind = TripleKind(several=True)
-    rows = [{"head": "a hammer", "relation": "UsedFor", "tail": tail} for tail in ("nails", "pulling")]
+    rows = [
+        {"head": "a hammer", "relation": "UsedFor", "tail": tail} for tail in ("nails", "pulling")
+    ]
     (example,), left = ExampleBuilder(kind, load_prompt("triple/student")).examples(rows)
     assert example.completion == " nails\npulling" or example.completion == " nails\n pulling"
     assert not sum(left.reasons.values())
@@ -217,12 +235,18 @@ def test_rows_of_one_question_share_its_number_and_negatives_too() -> None:
     rows = [{"head": "a", "relation": "HasA", "tail": tail} for tail in ("one", "two")]
     wrong = [{"head": "a", "relation": "HasA", "tail": "none"}]
     examples, _ = ExampleBuilder(TripleKind(), load_prompt("triple/student")).examples(rows, wrong)
-    assert [(example.question, example.good) for example in examples] == [(0, True), (0, True), (0, False)]
+    assert [(example.question, example.good) for example in examples] == [
+        (0, True),
+        (0, True),
+        (0, False),
+    ]
 
 
 def test_rows_of_another_kind_are_refused_by_name() -> None:
     with pytest.raises(StudentError, match="no column 'relation'"):
-        ExampleBuilder(TripleKind(), load_prompt("triple/student")).examples([{"head": "a", "tail": "b"}])
+        ExampleBuilder(TripleKind(), load_prompt("triple/student")).examples(
+            [{"head": "a", "tail": "b"}]
+        )
 
 
 def test_a_template_of_another_kind_is_refused() -> None:
@@ -248,8 +272,12 @@ def test_a_kind_of_ones_own_needs_a_template_and_nothing_else() -> None:
         def normalize(self, candidate: Any) -> tuple[str, ...]:
             return str(candidate["term"]), str(candidate["meaning"])
 
-    with pytest.raises(StudentError, match="no template is shipped for students of the kind 'definition'"):
+    with pytest.raises(
+        StudentError, match="no template is shipped for students of the kind 'definition'"
+    ):
         student_template(Definition(), GeneratorOptions())
     prompt = Prompt("own", Head(chat=False), "{{ term }} means", Path())
-    (example,), _ = ExampleBuilder(Definition(), prompt).examples([{"term": "knife", "meaning": "a tool"}])
+    (example,), _ = ExampleBuilder(Definition(), prompt).examples(
+        [{"term": "knife", "meaning": "a tool"}]
+    )
     assert (example.prompt, example.completion) == ("knife means", " a tool")

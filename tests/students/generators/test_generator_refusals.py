@@ -87,13 +87,17 @@ def test_a_config_of_other_weights_is_refused(checkpoint: Path, tmp_path: Path) 
 def test_an_encoder_is_refused(tmp_path: Path) -> None:
     from transformers import BertConfig, BertModel
 
-    config = BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
+    config = BertConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
     BertModel(config).save_pretrained(tmp_path / "bert")
     with pytest.raises(StudentError, match="'bert' that cannot write text"):
         tiny(base=str(tmp_path / "bert"))
 
 
-def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(
+    checkpoint: Path, tmp_path: Path
+) -> None:
     folder = shutil.copytree(checkpoint, tmp_path / "copy")
     texts = [f"word{i} other{i}" for i in range(300)] * 3
     other = new_checkpoint(tmp_path / "other", texts, **{**TINY, "vocabulary": 600})
@@ -103,7 +107,9 @@ def test_a_tokenizer_with_more_tokens_than_the_model_is_refused(checkpoint: Path
         tiny(base=str(folder))
 
 
-def test_a_tokenizer_that_changes_some_completions_gives_a_warning(checkpoint: Path, tmp_path: Path) -> None:
+def test_a_tokenizer_that_changes_some_completions_gives_a_warning(
+    checkpoint: Path, tmp_path: Path
+) -> None:
     folder = shutil.copytree(checkpoint, tmp_path / "copy")
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
     tokenizer["normalizer"] = {"type": "Replace", "pattern": {"String": "q"}, "content": ""}
@@ -144,7 +150,9 @@ def test_rows_may_come_as_a_table_and_weigh_by_any_column() -> None:
     import pyarrow as pa
 
     ask = {"head": "cat", "relation": "HasA"}
-    rows = [{**ask, "tail": tail, "recurrence": many} for tail, many in (("tail", 1), ("nose", 9))] * 20
+    rows = [
+        {**ask, "tail": tail, "recurrence": many} for tail, many in (("tail", 1), ("nose", 9))
+    ] * 20
     student = GeneratorStudent(base=TINY, weight="recurrence", **{**QUICK, "epochs": 6})
     student.fit_rows(pa.Table.from_pylist(rows), KIND)
     assert student.loss(pa.Table.from_pylist(rows[1:2]))[0] < student.loss(rows[:1])[0]

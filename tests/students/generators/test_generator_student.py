@@ -73,9 +73,14 @@ def test_only_completions_count_in_the_loss(checkpoint: Path) -> None:
             sums, tokens = completion_loss(model, batch, picks)
             for place, completion in enumerate((" here", " a boat or two")):
                 read = tokenizer("a cat is")["input_ids"]
-                said = [*tokenizer(completion, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+                said = [
+                    *tokenizer(completion, add_special_tokens=False)["input_ids"],
+                    tokenizer.eos_token_id,
+                ]
                 logits = model(torch.tensor([read + said])).logits[0].log_softmax(-1)
-                by_hand = -sum(float(logits[len(read) + i - 1, token]) for i, token in enumerate(said))
+                by_hand = -sum(
+                    float(logits[len(read) + i - 1, token]) for i, token in enumerate(said)
+                )
                 assert float(sums[place]) == pytest.approx(by_hand, rel=1e-4)
                 assert int(tokens[place]) == len(said)
 
@@ -88,7 +93,9 @@ def test_the_same_seed_gives_the_same_student_and_another_seed_another() -> None
 
 def test_a_row_of_more_weight_is_learnt_more() -> None:
     ask = {"head": "cat", "relation": "HasA"}
-    rows = [{**ask, "tail": tail, "weight": weight} for tail, weight in (("tail", 1.0), ("nose", 9.0))] * 20
+    rows = [
+        {**ask, "tail": tail, "weight": weight} for tail, weight in (("tail", 1.0), ("nose", 9.0))
+    ] * 20
     student = tiny(rows, epochs=6)
     assert student.loss([{**ask, "tail": "nose"}])[0] < student.loss([{**ask, "tail": "tail"}])[0]
 
@@ -137,11 +144,16 @@ def test_the_command_writes_the_last_good_epoch_of_a_training_that_broke(
     monkeypatch.setattr(CrossEntropy, "__call__", breaks)
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, ROWS)) + "\n")
     asked = TrainingRequest(
-        tmp_path / "rows.jsonl", tmp_path / "student", "generator", {"base": TINY, **QUICK}, kind="triple"
+        tmp_path / "rows.jsonl",
+        tmp_path / "student",
+        "generator",
+        {"base": TINY, **QUICK},
+        kind="triple",
     )
     with pytest.raises(
         TrainingError,
-        match=r"nan at step 8 \(epoch 2\); the weights after step 5 are kept.*best weights before are in",
+        match=r"nan at step 8 \(epoch 2\); the weights after step 5 are kept.*best weights before"
+        r" are in",
     ):
         train_student(asked)
     assert load_student(tmp_path / "student").learns == "text"
@@ -166,13 +178,18 @@ def test_validation_rows_that_are_left_out_give_a_warning() -> None:
     assert student.record["validation"] == 2
 
 
-def test_lora_trains_the_adapter_alone_and_is_merged_when_saved(checkpoint: Path, tmp_path: Path) -> None:
+def test_lora_trains_the_adapter_alone_and_is_merged_when_saved(
+    checkpoint: Path, tmp_path: Path
+) -> None:
     pytest.importorskip("peft")
     from safetensors.torch import load_file
 
     student = tiny(base=str(checkpoint), epochs=3, lora={"r": 4, "dropout": 0.0})
     folder = save_student(student, tmp_path / "student")
-    before, after = load_file(checkpoint / "model.safetensors"), load_file(folder / "model.safetensors")
+    before, after = (
+        load_file(checkpoint / "model.safetensors"),
+        load_file(folder / "model.safetensors"),
+    )
     assert before.keys() == after.keys()
     changed = {name for name in before if not bool((before[name] == after[name]).all())}
     assert changed
@@ -182,7 +199,9 @@ def test_lora_trains_the_adapter_alone_and_is_merged_when_saved(checkpoint: Path
     assert np.allclose(again.loss(ROWS[:5]), student.loss(ROWS[:5]), atol=1e-5)  # type: ignore[attr-defined]
 
 
-def test_an_adapter_by_itself_gives_the_student_on_its_base(checkpoint: Path, tmp_path: Path) -> None:
+def test_an_adapter_by_itself_gives_the_student_on_its_base(
+    checkpoint: Path, tmp_path: Path
+) -> None:
     peft = pytest.importorskip("peft")
     from transformers import AutoModelForCausalLM
 
@@ -206,19 +225,25 @@ def test_an_encoder_decoder_is_trained_saved_and_read_again(tmp_path: Path) -> N
 # Writing
 
 
-def test_greedy_texts_are_equal_and_drawn_ones_depend_on_the_seed(trained: GeneratorStudent) -> None:
+def test_greedy_texts_are_equal_and_drawn_ones_depend_on_the_seed(
+    trained: GeneratorStudent,
+) -> None:
     ask = [{"head": "cat boat", "relation": "UsedFor"}]
     assert len(set(trained.generate(ask, n=3)[0])) == 1
     drawn = [trained.generate(ask, n=8, temperature=2.0, seed=seed) for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_texts_come_in_the_order_of_their_inputs_whatever_their_length(trained: GeneratorStudent) -> None:
+def test_texts_come_in_the_order_of_their_inputs_whatever_their_length(
+    trained: GeneratorStudent,
+) -> None:
     asked = [{"head": "cat boat" + " tree" * (i % 3), "relation": "UsedFor"} for i in range(7)]
     assert trained.generate(asked, batch_size=2) == [trained.generate([one])[0] for one in asked]
 
 
-def test_texts_end_where_the_model_has_no_room_and_prompts_without_any_are_refused(tmp_path: Path) -> None:
+def test_texts_end_where_the_model_has_no_room_and_prompts_without_any_are_refused(
+    tmp_path: Path,
+) -> None:
     """A decoder with a vector for each place breaks beyond the last one."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -226,7 +251,13 @@ def test_texts_end_where_the_model_has_no_room_and_prompts_without_any_are_refus
 
     tokenizer = byte_level_bpe(["cat"], 259)
     config = GPT2Config(
-        vocab_size=259, n_positions=128, n_embd=16, n_layer=1, n_head=2, bos_token_id=1, eos_token_id=2
+        vocab_size=259,
+        n_positions=128,
+        n_embd=16,
+        n_layer=1,
+        n_head=2,
+        bos_token_id=1,
+        eos_token_id=2,
     )
     for part in (GPT2LMHeadModel(config), tokenizer):
         part.save_pretrained(tmp_path)
@@ -256,11 +287,15 @@ def test_a_student_that_is_not_trained_says_so() -> None:
 # Files
 
 
-def test_a_saved_student_is_read_again_and_writes_the_same(trained: GeneratorStudent, tmp_path: Path) -> None:
+def test_a_saved_student_is_read_again_and_writes_the_same(
+    trained: GeneratorStudent, tmp_path: Path
+) -> None:
     folder = save_student(trained, tmp_path / "student")
     again = load_student(folder)
     assert isinstance(again, GeneratorStudent)
-    assert again.generate(ROWS[:6], n=2, temperature=1.0) == trained.generate(ROWS[:6], n=2, temperature=1.0)
+    assert again.generate(ROWS[:6], n=2, temperature=1.0) == trained.generate(
+        ROWS[:6], n=2, temperature=1.0
+    )
     assert not list(folder.rglob("*.bin"))
     assert (folder / "model.safetensors").is_file()
 
@@ -269,7 +304,9 @@ def test_equal_students_have_equal_files(tmp_path: Path) -> None:
     folders = [save_student(tiny(ROWS[:20], epochs=1), tmp_path / name) for name in ("one", "two")]
     names = sorted(path.name for path in folders[0].iterdir())
     assert names == sorted(path.name for path in folders[1].iterdir())
-    assert all((folders[0] / name).read_bytes() == (folders[1] / name).read_bytes() for name in names)
+    assert all(
+        (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes() for name in names
+    )
 
 
 def test_the_kinds_options_come_back_with_the_student(tmp_path: Path) -> None:
@@ -280,7 +317,9 @@ def test_the_kinds_options_come_back_with_the_student(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["generator.json", "model.safetensors", "config.json"])
-def test_a_folder_that_is_not_whole_is_refused(trained: GeneratorStudent, tmp_path: Path, name: str) -> None:
+def test_a_folder_that_is_not_whole_is_refused(
+    trained: GeneratorStudent, tmp_path: Path, name: str
+) -> None:
     folder = save_student(trained, tmp_path / "student")
     (folder / name).unlink()
     with pytest.raises(StudentError, match="missing"):

@@ -22,14 +22,19 @@ pytestmark = pytest.mark.slow
 
 TEXTS = ["a cat is an animal", "what is a boat?", "yes, it is", "é ß 漢字"]
 PLAIN: Messages = ({"role": "prompt", "content": "a cat is"},)
-CHAT: Messages = ({"role": "system", "content": "Be short."}, {"role": "user", "content": "what is a boat?"})
+CHAT: Messages = (
+    {"role": "system", "content": "Be short."},
+    {"role": "user", "content": "what is a boat?"},
+)
 TEMPLATE = "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}<assistant>"
 
 
 @pytest.fixture(scope="module", params=["llama", "t5"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp(request.param) / "tiny"
-    return new_checkpoint(made, TEXTS, layers=1, width=32, heads=2, vocabulary=300, shape=request.param)
+    return new_checkpoint(
+        made, TEXTS, layers=1, width=32, heads=2, vocabulary=300, shape=request.param
+    )
 
 
 @pytest.mark.parametrize("chat", [False, True])
@@ -58,7 +63,9 @@ def test_a_tokenizer_that_puts_a_space_before_a_text_writes_none_twice() -> None
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
     tokenizer.decoder = decoders.Metaspace(prepend_scheme="first")
-    tokenizer.train_from_iterator(TEXTS * 9, trainers.BpeTrainer(special_tokens=["<e>"], show_progress=False))
+    tokenizer.train_from_iterator(
+        TEXTS * 9, trainers.BpeTrainer(special_tokens=["<e>"], show_progress=False)
+    )
     coder = ExampleTokenizer(
         PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<e>", pad_token="<e>"), False
     )
@@ -106,7 +113,10 @@ def test_the_examples_of_a_question_come_in_one_batch() -> None:
 def test_prompt_and_padding_have_no_label() -> None:
     batch = collate(coded([3, 5], given=2), [1, 0], pad=99, seq2seq=False)
     assert batch["input_ids"].tolist() == [[3, 4, 5, 6, 7], [0, 1, 2, 99, 99]]
-    assert batch["labels"].tolist() == [[IGNORE, IGNORE, 5, 6, 7], [IGNORE, IGNORE, 2, IGNORE, IGNORE]]
+    assert batch["labels"].tolist() == [
+        [IGNORE, IGNORE, 5, 6, 7],
+        [IGNORE, IGNORE, 2, IGNORE, IGNORE],
+    ]
     assert batch["attention_mask"].tolist() == [[1] * 5, [1, 1, 1, 0, 0]]
 
 
@@ -143,7 +153,9 @@ def test_a_new_tokenizer_decodes_every_text() -> None:
         assert tokenizer.decode(ids, skip_special_tokens=True) == text
 
 
-def test_a_model_of_absolute_positions_and_no_mark_at_the_beginning_is_trained_too(tmp_path: Path) -> None:
+def test_a_model_of_absolute_positions_and_no_mark_at_the_beginning_is_trained_too(
+    tmp_path: Path,
+) -> None:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     from synthkd.kinds.triple import TripleKind

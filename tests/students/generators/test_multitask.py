@@ -14,14 +14,19 @@ from synthkd.prompts import load_prompt
 from synthkd.students.generators import multitask
 from synthkd.students.generators.examples import Example, ExampleBuilder
 
-ROW = {"question": "Tom has 5 pens. He buys 2 more pens. How many pens does Tom have now?", "answer": "7"}
+ROW = {
+    "question": "Tom has 5 pens. He buys 2 more pens. How many pens does Tom have now?",
+    "answer": "7",
+}
 GOOD = {**ROW, "rationale": "Tom has 5 pens. 5 + 2 = 7."}
 BAD = {**ROW, "rationale": "Tom has 5 pens. 5 - 2 = 3.", "answer": "3"}
 
 
 def examples(tasks: Any, rows: list[Any], negatives: list[Any] | None = None) -> list[Example]:
     kind = RationaleKind(answer="number")
-    writer = ExampleBuilder(kind, load_prompt("rationale/student"), multitask.splitter_of_tasks(tasks, kind))
+    writer = ExampleBuilder(
+        kind, load_prompt("rationale/student"), multitask.splitter_of_tasks(tasks, kind)
+    )
     return writer.examples(rows, negatives or [])[0]
 
 
@@ -39,7 +44,11 @@ def test_a_bare_answer_teaches_no_steps() -> None:
 
 def test_a_negative_has_steps_and_no_answer() -> None:
     found = examples("multitask", [GOOD], [BAD])
-    assert [(e.task, e.good) for e in found] == [("predict", True), ("explain", True), ("explain", False)]
+    assert [(e.task, e.good) for e in found] == [
+        ("predict", True),
+        ("explain", True),
+        ("explain", False),
+    ]
     assert len({e.question for e in found}) == 1
 
 
@@ -81,6 +90,8 @@ def test_the_loss_is_the_sum_of_each_tasks_mean_by_its_share() -> None:
     batch = [Example(messages, "a", task=task) for task in ("predict", "explain", "explain")]
     sums = torch.tensor([3.0, 8.0, 6.0], dtype=torch.float64)
     tokens, weights = torch.tensor([1, 4, 2]), torch.tensor([1.0, 1.0, 3.0], dtype=torch.float64)
-    loss = multitask.TaskMean({"predict": 0.25, "explain": 0.75})(sums, tokens, weights, batch, None)
+    loss = multitask.TaskMean({"predict": 0.25, "explain": 0.75})(
+        sums, tokens, weights, batch, None
+    )
     # 0.25 x 3 + 0.75 x (1 x 2 + 3 x 3) / 4
     assert loss.item() == pytest.approx(0.25 * 3 + 0.75 * 11 / 4)

@@ -9,7 +9,11 @@ import pytest
 pytest.importorskip("torch")
 
 from synthkd.errors import StudentError
-from synthkd.students.generators.qcrd_discriminator import Discriminator, RatedRationale, corrupt_words
+from synthkd.students.generators.qcrd_discriminator import (
+    Discriminator,
+    RatedRationale,
+    corrupt_words,
+)
 
 pytestmark = pytest.mark.slow
 

@@ -36,7 +36,12 @@ NEGATIVES = [row(a, 2, a + 5) for a in range(1, 9)]
 def example(question: int, good: bool = True, quality: float = 1.0, task: str = "") -> Example:
     messages = ({"role": "prompt", "content": f"Question: {question} + 1?"},)
     return Example(
-        messages, f" The answer is {question}.", question=question, good=good, quality=quality, task=task
+        messages,
+        f" The answer is {question}.",
+        question=question,
+        good=good,
+        quality=quality,
+        task=task,
     )
 
 
@@ -50,7 +55,9 @@ def objective(**options: Any) -> QcrdObjective:
 
 
 def trained(objective: str = "qcrd", epochs: int = 2, **options: Any) -> GeneratorStudent:
-    student = GeneratorStudent(BASE, epochs=epochs, batch_size=4, lr=3e-3, objective=objective, **options)
+    student = GeneratorStudent(
+        BASE, epochs=epochs, batch_size=4, lr=3e-3, objective=objective, **options
+    )
     return student.fit_rows(ROWS, KIND, negatives=NEGATIVES if objective == "qcrd" else ())
 
 
@@ -70,7 +77,9 @@ def test_the_loss_of_a_batch_equals_the_formula_worked_by_hand() -> None:
 def test_a_rows_weight_counts_for_its_positive() -> None:
     batch = [example(7), example(7, good=False, quality=0.0)]
     sums, tokens = torch.tensor([1.0, 5.0]), torch.tensor([1, 1])
-    light, heavy = (objective()(sums, tokens, torch.tensor([w, 1.0]), batch, None).item() for w in (1.0, 3.0))
+    light, heavy = (
+        objective()(sums, tokens, torch.tensor([w, 1.0]), batch, None).item() for w in (1.0, 3.0)
+    )
     assert heavy == pytest.approx(3 * light)
 
 
@@ -98,7 +107,9 @@ def test_with_two_tasks_the_answer_is_learnt_beside_the_contrast() -> None:
 def test_a_student_of_two_tasks_is_read_back_with_the_prompt_of_the_first(tmp_path: Path) -> None:
     trained(tasks="multitask").save(tmp_path)
     student = GeneratorStudent.load(tmp_path)
-    assert student.builder.messages(ROWS[0])[0]["content"].startswith("Predict. Question: Tom has 1 pens.")
+    assert student.builder.messages(ROWS[0])[0]["content"].startswith(
+        "Predict. Question: Tom has 1 pens."
+    )
 
 
 def test_a_discriminator_gives_the_quality_and_is_recorded() -> None:
@@ -143,7 +154,8 @@ def test_a_corpus_trains_it_with_its_rejected_rows_as_negatives(tmp_path: Path) 
         "".join(f'{{"id": "{r["id"]}", "question": "{r["question"]}"}}\n' for r in inputs)
     )
     said = [
-        f'{{"input_id": "q{i}", "sample_index": {k}, "text": "{i + 1} + 2 = {c}. The answer is {c}."}}\n'
+        f'{{"input_id": "q{i}", "sample_index": {k}, "text": "{i + 1} + 2 = {c}. The answer is'
+        f' {c}."}}\n'
         for i in range(4)
         for k, c in enumerate((i + 3, i + 3, i + 9))
     ]
@@ -176,7 +188,9 @@ def test_a_weight_that_is_no_number_is_named(weight: object) -> None:
 
 
 def test_an_empty_weight_counts_as_one() -> None:
-    student = GeneratorStudent(BASE, epochs=1).fit_rows([{**one, "weight": ""} for one in ROWS], KIND)
+    student = GeneratorStudent(BASE, epochs=1).fit_rows(
+        [{**one, "weight": ""} for one in ROWS], KIND
+    )
     assert student.record["examples"] == len(ROWS)
 
 
@@ -188,7 +202,9 @@ def test_an_invalid_option_is_refused_by_name(options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("option", ["weight", "quality"])
 def test_a_column_that_no_row_has_is_named(option: str) -> None:
-    with pytest.raises(StudentError, match=r"no row has a column 'agrement'.*did you mean 'agreement'"):
+    with pytest.raises(
+        StudentError, match=r"no row has a column 'agrement'.*did you mean 'agreement'"
+    ):
         GeneratorStudent(BASE, **{option: "agrement"}).fit_rows(ROWS, KIND)
 
 

@@ -76,7 +76,9 @@ def test_a_model_must_be_named() -> None:
 def test_several_addresses_are_refused() -> None:
     with pytest.raises(RecipeError, match="one address"):
         BatchTeacher(
-            part(None, identity="mine").model_copy(update={"base_url": ["http://a/v1", "http://b/v1"]})
+            part(None, identity="mine").model_copy(
+                update={"base_url": ["http://a/v1", "http://b/v1"]}
+            )
         )
 
 
@@ -153,12 +155,21 @@ def test_a_request_that_is_larger_than_a_file_fails_and_the_others_go_on(journal
         )
         answers = run_stage(who, journal, [*asked, large])
     (refused,) = [answer for answer in answers if isinstance(answer, Failure)]
-    assert (refused.request_id, refused.reason, refused.permanent) == (large.request_id, "too_large", False)
+    assert (refused.request_id, refused.reason, refused.permanent) == (
+        large.request_id,
+        "too_large",
+        False,
+    )
     assert len(answers) == 4
 
 
-def test_more_requests_in_a_file_than_the_provider_takes_end_the_run_with_its_words(journal: Journal) -> None:
-    with Server(FakeBatches(limit=4)) as server, pytest.raises(TeacherError, match="more than 4 requests"):
+def test_more_requests_in_a_file_than_the_provider_takes_end_the_run_with_its_words(
+    journal: Journal,
+) -> None:
+    with (
+        Server(FakeBatches(limit=4)) as server,
+        pytest.raises(TeacherError, match="more than 4 requests"),
+    ):
         ask(server, journal, 10)
 
 
@@ -196,7 +207,11 @@ def test_the_providers_share_of_the_price_is_what_an_answer_costs(journal: Journ
     with Server(FakeBatches()) as server:
         (answer,) = completed(ask(server, journal, 1, price=price))
         who = BatchTeacher(part(server.url, price=price))
-    assert (answer.prompt_tokens, answer.completion_tokens, answer.price) == (2, 2, 2 * 1.0 + 2 * 2.0)
+    assert (answer.prompt_tokens, answer.completion_tokens, answer.price) == (
+        2,
+        2,
+        2 * 1.0 + 2 * 2.0,
+    )
     assert who.price is not None
     assert (who.price.input, who.price.output, who.price.cached) == (1e6, 2e6, 0.5e6)
     assert journal.spending(RUN).dollars == pytest.approx(6.0)

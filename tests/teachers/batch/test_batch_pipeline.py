@@ -33,7 +33,9 @@ def batch_recipe(make_recipe: Make, url: str, **parts: Any) -> Recipe:
         "backend": "openai-batch", "model": "fake", "base_url": url, "options": {"poll": 0.01},
         "sampling": {"n": 3}, "max_attempts": 3,
     }  # fmt: skip
-    return make_recipe(heads=parts.pop("heads", 20), teacher=teacher | parts.pop("teacher", {}), **parts)
+    return make_recipe(
+        heads=parts.pop("heads", 20), teacher=teacher | parts.pop("teacher", {}), **parts
+    )
 
 
 def rows_of(result: pipeline.RunResult) -> list[dict[str, Any]]:
@@ -42,9 +44,16 @@ def rows_of(result: pipeline.RunResult) -> list[dict[str, Any]]:
     return pq.read_table(path).to_pylist()
 
 
-def test_a_corpus_is_the_same_whichever_way_its_rows_were_bought(make_recipe: Make, tmp_path: Path) -> None:
+def test_a_corpus_is_the_same_whichever_way_its_rows_were_bought(
+    make_recipe: Make, tmp_path: Path
+) -> None:
     with FakeServer() as server:
-        direct = {"backend": "openai", "model": "fake", "base_url": server.url, "sampling": {"n": 3}}
+        direct = {
+            "backend": "openai",
+            "model": "fake",
+            "base_url": server.url,
+            "sampling": {"n": 3},
+        }
         one = pipeline.run(make_recipe(heads=20, teacher=direct), quiet=True)
         first = rows_of(one)
         for file in tmp_path.glob("journal.sqlite*"):
@@ -59,7 +68,12 @@ def test_a_corpus_is_the_same_whichever_way_its_rows_were_bought(make_recipe: Ma
 def test_what_came_by_batch_is_not_asked_again_the_direct_way(make_recipe: Make) -> None:
     with FakeServer() as server:
         pipeline.generate(batch_recipe(make_recipe, server.url), quiet=True)
-        direct = {"backend": "openai", "model": "fake", "base_url": server.url, "sampling": {"n": 3}}
+        direct = {
+            "backend": "openai",
+            "model": "fake",
+            "base_url": server.url,
+            "sampling": {"n": 3},
+        }
         done = pipeline.generate(make_recipe(heads=20, teacher=direct), quiet=True)
         assert (done.held, done.sent, server.requests) == (60, 0, 0)
 
@@ -115,7 +129,9 @@ def said(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, output
 
 
-def test_ctrl_c_leaves_the_batch_with_the_provider_and_the_verbs_show_and_cancel_it(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_the_batch_with_the_provider_and_the_verbs_show_and_cancel_it(
+    tmp_path: Path,
+) -> None:
     fake = FakeBatches(takes=10**6)
     with FakeServer(batches=fake) as server:
         recipe = str(write_recipe(tmp_path, server.url))
@@ -126,10 +142,19 @@ def test_ctrl_c_leaves_the_batch_with_the_provider_and_the_verbs_show_and_cancel
         process.send_signal(signal.SIGINT)
         status, output = said(process)
         assert (status, "stopped" in output) == (130, True), output
-        assert said(synthkd("batches", "list", recipe)) == (0, "batch-2  in_progress  0 of 12 done\n")
-        assert said(synthkd("batches", "cancel", recipe)) == (0, "batch-2  cancelling  0 of 12 done\n")
+        assert said(synthkd("batches", "list", recipe)) == (
+            0,
+            "batch-2  in_progress  0 of 12 done\n",
+        )
+        assert said(synthkd("batches", "cancel", recipe)) == (
+            0,
+            "batch-2  cancelling  0 of 12 done\n",
+        )
         status, output = said(synthkd("generate", recipe, "--quiet"))
-        assert output == "asked 12, in the journal before 0, completed 6, failed 6 (batch_cancelled 6)\n"
+        assert (
+            output
+            == "asked 12, in the journal before 0, completed 6, failed 6 (batch_cancelled 6)\n"
+        )
         assert said(synthkd("batches", "list", recipe)) == (0, "test: no open batch\n")
     assert len(fake.batches) == 1
 

@@ -50,7 +50,9 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_a_batch_that_was_left_with_the_provider_is_picked_up_by_the_next_run(journal: Journal) -> None:
+def test_a_batch_that_was_left_with_the_provider_is_picked_up_by_the_next_run(
+    journal: Journal,
+) -> None:
     fake = FakeBatches(takes=10**6)
     with Server(fake) as server:
         who = BatchTeacher(part(server.url))
@@ -63,7 +65,9 @@ def test_a_batch_that_was_left_with_the_provider_is_picked_up_by_the_next_run(jo
 
 
 @pytest.mark.slow
-def test_a_batch_that_is_still_under_way_is_not_submitted_again_beside_new_requests(journal: Journal) -> None:
+def test_a_batch_that_is_still_under_way_is_not_submitted_again_beside_new_requests(
+    journal: Journal,
+) -> None:
     fake = FakeBatches(takes=10**6)
     with Server(fake) as server:
         who = BatchTeacher(part(server.url))
@@ -132,12 +136,17 @@ def test_cancelling_forgets_a_batch_that_the_provider_does_not_know(journal: Jou
     batches.record_submission(gone, "batch-nowhere")
     with Server(FakeBatches()) as server:
         found = asyncio.run(cancel_open_batches(part(server.url), journal, RUN))
-    assert {one.batch.token: one.status for one in found} == {gone: "unknown", never: "not submitted"}
+    assert {one.batch.token: one.status for one in found} == {
+        gone: "unknown",
+        never: "not submitted",
+    }
     assert batches.uncollected(RUN) == []
 
 
 @pytest.mark.slow
-def test_what_another_model_left_open_is_collected_and_not_asked_of_this_one(journal: Journal) -> None:
+def test_what_another_model_left_open_is_collected_and_not_asked_of_this_one(
+    journal: Journal,
+) -> None:
     fake = FakeBatches(takes=10**6, ends="expired")
     with Server(fake) as server:
         who = BatchTeacher(part(server.url))
@@ -145,7 +154,9 @@ def test_what_another_model_left_open_is_collected_and_not_asked_of_this_one(jou
             run_some(who, journal, requests_of(who, 4))
         fake._left = dict.fromkeys(fake._left, 1)
         answers = run_stage(BatchTeacher(part(server.url, model="other")), journal, [])
-    assert sorted(type(answer).__name__ for answer in answers) == ["Completion"] * 2 + ["Failure"] * 2
+    assert (
+        sorted(type(answer).__name__ for answer in answers) == ["Completion"] * 2 + ["Failure"] * 2
+    )
     assert len(fake.batches) == 1
 
 
@@ -166,8 +177,10 @@ def test_log_probabilities_are_asked_for_in_later_tries_too(journal: Journal) ->
 STEPS = [
     (owner, name, when)
     for owner, name in (
-        (BatchStore, "record_intent"), (Provider, "upload"), (BatchStore, "record_upload"), (Provider, "create"),
-        (BatchStore, "record_submission"), (Provider, "state"), (Provider, "download"), (Journal, "store_answers"),
+        (BatchStore, "record_intent"), (Provider, "upload"), (BatchStore, "record_upload"),
+        (Provider, "create"),
+        (BatchStore, "record_submission"), (Provider, "state"), (Provider, "download"), (Journal,
+        "store_answers"),
         (BatchStore, "record_collection"),
     )
     for when in ("before", "after")
@@ -179,7 +192,9 @@ class Died(BaseException):
     """Stands for the end of a process."""
 
 
-def dying(owner: type, name: str, when: str, die: Callable[[], None], nth: int = 1) -> Callable[..., Any]:
+def dying(
+    owner: type, name: str, when: str, die: Callable[[], None], nth: int = 1
+) -> Callable[..., Any]:
     """A method that ends the process the nth time."""
     work, calls = getattr(owner, name), [0]
 
@@ -216,9 +231,17 @@ COUNT = 10
 @pytest.mark.parametrize("marks", [True, False], ids=["marks", "no-marks"])
 @pytest.mark.parametrize(("owner", "name", "when"), STEPS, ids=IDS)
 def test_killed_at_any_step_it_neither_submits_twice_nor_forgets(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, owner: type, name: str, when: str, marks: bool, nth: int
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    owner: type,
+    name: str,
+    when: str,
+    marks: bool,
+    nth: int,
 ) -> None:
-    """Three batches, the first of which expires half done; with and without the provider keeping metadata."""
+    """Three batches, the first of which expires half done; with and without the provider keeping
+    metadata.
+    """
     fake = FakeBatches(script=["expired"], marks=marks)
     with Server(fake) as server:
         with monkeypatch.context() as patch, Journal(tmp_path / "journal.sqlite") as journal:

@@ -51,7 +51,9 @@ def test_what_an_unfinished_batch_has_answered_is_kept(journal: Journal, end: st
         answers = ask(server, journal, 10, max_attempts=1)
     assert sum(isinstance(answer, Completion) for answer in answers) == 5
     rest = failed([answer for answer in answers if isinstance(answer, Failure)])
-    assert {(one.reason, one.permanent, one.attempts) for one in rest} == {(f"batch_{end}", False, 1)}
+    assert {(one.reason, one.permanent, one.attempts) for one in rest} == {
+        (f"batch_{end}", False, 1)
+    }
     assert len(rest) == 5
     assert all_collected(journal)
 
@@ -109,13 +111,18 @@ def test_a_row_that_is_refused_for_good_is_not_asked_again(
 
 def test_rows_that_say_the_credit_is_used_up_end_the_run_after_what_came(journal: Journal) -> None:
     error = {"error": {"message": "no credit", "code": "insufficient_quota"}}
-    with Server(FakeBatches(errors=0.5, row_error=(429, error))) as server, pytest.raises(QuotaError):
+    with (
+        Server(FakeBatches(errors=0.5, row_error=(429, error))) as server,
+        pytest.raises(QuotaError),
+    ):
         ask(server, journal, 20)
     assert journal.counts().completions > 0
     assert journal.counts().in_flight == 0
 
 
-def test_a_server_that_gives_fewer_choices_is_asked_for_the_rest_one_by_one(journal: Journal) -> None:
+def test_a_server_that_gives_fewer_choices_is_asked_for_the_rest_one_by_one(
+    journal: Journal,
+) -> None:
     fake = FakeBatches()
     with Server(fake, choices=1) as server:
         answers = completed(ask(server, journal, 2, (0, 1, 2, 3)))
@@ -123,7 +130,9 @@ def test_a_server_that_gives_fewer_choices_is_asked_for_the_rest_one_by_one(jour
     assert [batch["request_counts"]["total"] for batch in fake.batches.values()] == [2, 6]
 
 
-def test_a_body_without_choices_is_asked_again_only_where_there_is_money_for_it(journal: Journal) -> None:
+def test_a_body_without_choices_is_asked_again_only_where_there_is_money_for_it(
+    journal: Journal,
+) -> None:
     fake = FakeBatches()
     asked: list[Request] = []
 
@@ -164,7 +173,9 @@ def test_after_a_batch_that_was_not_valid_the_next_run_submits_anew(journal: Jou
 
 
 @pytest.mark.slow
-def test_a_batch_for_which_the_provider_has_no_room_waits_for_another_to_end(journal: Journal) -> None:
+def test_a_batch_for_which_the_provider_has_no_room_waits_for_another_to_end(
+    journal: Journal,
+) -> None:
     fake = FakeBatches(script=["completed", "full", "full"], takes=20)
     with Server(fake) as server:
         assert len(completed(ask(server, journal, 9, options={"requests": 3}))) == 9
@@ -172,7 +183,10 @@ def test_a_batch_for_which_the_provider_has_no_room_waits_for_another_to_end(jou
 
 
 def test_no_room_for_the_only_batch_ends_the_run_with_the_providers_words(journal: Journal) -> None:
-    with Server(FakeBatches(ends="full")) as server, pytest.raises(TeacherError, match="token limit"):
+    with (
+        Server(FakeBatches(ends="full")) as server,
+        pytest.raises(TeacherError, match="token limit"),
+    ):
         ask(server, journal, 3)
 
 
@@ -181,7 +195,9 @@ def test_no_room_for_the_only_batch_ends_the_run_with_the_providers_words(journa
 
 @pytest.mark.slow
 def test_a_provider_in_trouble_for_a_moment_does_not_end_the_run(journal: Journal) -> None:
-    """At the upload, at the creation (after which it looks whether there is a batch), and at a look at the batch."""
+    """At the upload, at the creation (after which it looks whether there is a batch), and at a look
+    at the batch.
+    """
     with Server(FakeBatches(), faults=[500, 0, 500, 0, 0, 503, 0, 500]) as server:
         completed(ask(server, journal, 2))
         assert server.faults == []
@@ -201,7 +217,10 @@ def test_nothing_at_the_address_is_said_so_with_the_remedy(journal: Journal) -> 
 
 
 def test_a_server_without_a_batch_api_is_said_so(journal: Journal) -> None:
-    with Server(FakeBatches(), faults=[404]) as server, pytest.raises(TeacherError, match="Batch API"):
+    with (
+        Server(FakeBatches(), faults=[404]) as server,
+        pytest.raises(TeacherError, match="Batch API"),
+    ):
         ask(server, journal, 1)
 
 
@@ -264,7 +283,10 @@ def test_a_wrong_key_ends_the_run_naming_the_variable(
     monkeypatch: pytest.MonkeyPatch, journal: Journal
 ) -> None:
     monkeypatch.setenv("MY_KEY", KEY)
-    with Server(FakeBatches(), key="another") as server, pytest.raises(AuthenticationError, match="MY_KEY"):
+    with (
+        Server(FakeBatches(), key="another") as server,
+        pytest.raises(AuthenticationError, match="MY_KEY"),
+    ):
         ask(server, journal, 1, api_key_env="MY_KEY")
 
 

@@ -1,4 +1,6 @@
-"""What a provider of batches says is checked too: results without end, odd rows, ids and states, redirects, full disks."""
+"""What a provider of batches says is checked too: results without end, odd rows, ids and states,
+redirects, full disks.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,17 @@ import pytest
 pytest.importorskip("openai")
 
 from support.ask_teacher import KEY
-from support.batch_api import RUN, Server, all_collected, ask, completed, part, quick, requests_of, run_stage
+from support.batch_api import (
+    RUN,
+    Server,
+    all_collected,
+    ask,
+    completed,
+    part,
+    quick,
+    requests_of,
+    run_stage,
+)
 from support.hostile_server import Hostile, Peer
 
 from synthkd.errors import DiskFullError, QuotaError, SynthKDError, TeacherError
@@ -39,12 +51,22 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answering(**bodies: Any) -> Callable[[Peer], None]:
-    """A provider whose batch has ended at once; what it says is given by name, else as it should be."""
+    """A provider whose batch has ended at once; what it says is given by name, else as it should
+    be.
+    """
     batch = {
-        "id": "b1", "object": "batch", "status": "completed", "output_file_id": "f2", "created_at": 1,
+        "id": "b1", "object": "batch", "status": "completed", "output_file_id": "f2",
+        "created_at": 1,
         "endpoint": "/v1/chat/completions", "input_file_id": "f1", "completion_window": "24h",
     }  # fmt: skip
-    file = {"id": "f1", "object": "file", "bytes": 1, "created_at": 1, "filename": "x", "purpose": "batch"}
+    file = {
+        "id": "f1",
+        "object": "file",
+        "bytes": 1,
+        "created_at": 1,
+        "filename": "x",
+        "purpose": "batch",
+    }
 
     def answer(peer: Peer) -> None:
         path = peer.line.split(" ")[1].partition("?")[0]
@@ -72,7 +94,9 @@ def ended(server: Hostile, journal: Journal, count: int = 1, **more: Any) -> Bas
 
 def bomb(peer: Peer) -> None:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    first, again = (packer.compress(b" " * 1_000_000) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    first, again = (
+        packer.compress(b" " * 1_000_000) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2)
+    )
     peer.reply(first + again * 400, content_encoding="gzip")
 
 
@@ -109,7 +133,8 @@ def test_a_full_disk_under_a_result_is_one_line_and_the_batch_stays(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "state",
-    [{"id": 7}, {"status": None}, {"status": ["x"]}, {"output_file_id": {"a": 1}}, {"output_file_id": "a b\n"}, {"id": "x" * 999},
+    [{"id": 7}, {"status": None}, {"status": ["x"]}, {"output_file_id": {"a": 1}},
+    {"output_file_id": "a b\n"}, {"id": "x" * 999},
      {"errors": 7, "status": 1.5}],
 )  # fmt: skip
 def test_a_batch_that_is_described_in_no_sense_is_waited_for_and_then_told(
@@ -168,7 +193,9 @@ def test_no_redirect_is_followed(
 
 def test_a_batch_that_fails_for_lack_of_credit_says_so(journal: Journal) -> None:
     errors = {"data": [{"code": "billing_hard_limit_reached", "message": "no more"}]}
-    with Hostile(answering(batch={"status": "failed", "output_file_id": None, "errors": errors})) as server:
+    with Hostile(
+        answering(batch={"status": "failed", "output_file_id": None, "errors": errors})
+    ) as server:
         error = ended(server, journal)
     assert isinstance(error, QuotaError)
     assert "no more" in str(error)
@@ -192,12 +219,15 @@ GOOD = {
         ({"response": {"status_code": 200, "body": [1]}}, "bad_response"),
         ({"response": {"status_code": "x", "body": 7}}, "bad_response"),
         ({"response": {"status_code": True, "body": {}}}, "bad_response"),
-        ({"response": 7}, "batch_error"), ({"response": None, "error": {"code": {"a": 1}}}, "batch_error"),
-        ({"error": {"code": "x" * 999, "message": 7}}, "batch_error"), ({"error": [1]}, "batch_error"),
+        ({"response": 7}, "batch_error"), ({"response": None, "error": {"code": {"a": 1}}},
+        "batch_error"),
+        ({"error": {"code": "x" * 999, "message": 7}}, "batch_error"), ({"error": [1]},
+        "batch_error"),
         ({"error": {"code": "mended_elsewhere"}}, "mended_elsewhere"), ({}, "batch_error"),
         ({"response": {"status_code": 504, "body": None}}, "http_504"),
         ({"response": {"status_code": 500, "body": "x" * 10**6}}, "http_500"),
-        ({"response": {"status_code": 200, "body": {"choices": [{"message": {"content": 7}}]}}}, "bad_response"),
+        ({"response": {"status_code": 200, "body": {"choices": [{"message": {"content": 7}}]}}},
+        "bad_response"),
     ],
 )  # fmt: skip
 def test_an_odd_row_is_one_failure_with_its_reason(line: dict[str, Any], reason: str) -> None:
@@ -222,7 +252,10 @@ def test_a_key_in_a_row_is_masked_before_it_is_cut(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("OPENAI_API_KEY", "sk-7Qz9Lm2Xv8Rt4Wp6")
     said = "x" * 490 + "sk-7Qz9Lm2Xv8Rt4Wp6"
     who = BatchTeacher(part("http://h/v1"))
-    for line in ({"error": {"message": said}}, {"response": {"status_code": 500, "body": {"error": said}}}):
+    for line in (
+        {"error": {"message": said}},
+        {"response": {"status_code": 500, "body": {"error": said}}},
+    ):
         found = row_outcome(provider(), requests_of(who, 1)[0], line, 1, None)
         assert "sk-7Qz" not in found.detail
 
@@ -236,7 +269,11 @@ def test_a_key_in_a_row_is_masked_before_it_is_cut(monkeypatch: pytest.MonkeyPat
 )
 def test_a_row_that_only_the_standard_library_reads_is_an_answer(text: str) -> None:
     with tempfile.TemporaryFile() as file:
-        file.write(b'{"custom_id": "a", "response": {"status_code": 200, "body": ' + text.encode() + b"}}\n")
+        file.write(
+            b'{"custom_id": "a", "response": {"status_code": 200, "body": '
+            + text.encode()
+            + b"}}\n"
+        )
         (line,) = result_lines(file, 10**6)
     who = BatchTeacher(part("http://h/v1"))
     (answer,) = completed(row_outcome(provider(), requests_of(who, 1)[0], line, 1, None).answers)
@@ -308,7 +345,9 @@ def test_odd_usage_in_a_result_keeps_the_completion(journal: Journal) -> None:
 
     with Odd(FakeBatches()) as server:
         answers = completed(ask(server, journal, 3))
-    assert {(answer.prompt_tokens, answer.completion_tokens) for answer in answers} == {(None, None)}
+    assert {(answer.prompt_tokens, answer.completion_tokens) for answer in answers} == {
+        (None, None)
+    }
 
 
 @pytest.mark.parametrize("status", [307, 400, 401, 403, 404])
@@ -327,7 +366,12 @@ def test_what_was_never_submitted_is_not_reserved_any_more(journal: Journal, sta
 def test_a_row_refused_for_the_name_of_its_limit_is_asked_again_with_the_other() -> None:
     who, asked = BatchTeacher(part("http://h/v1")), provider()
     message = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
-    line = {"response": {"status_code": 400, "body": {"error": {"message": message, "param": "max_tokens"}}}}
+    line = {
+        "response": {
+            "status_code": 400,
+            "body": {"error": {"message": message, "param": "max_tokens"}},
+        }
+    }
     for request in requests_of(who, 3):
         found = row_outcome(asked, request, line, 1, None)
         assert (found.answers, found.left, found.unknown_cost) == ([], (0,), False)
@@ -336,7 +380,9 @@ def test_a_row_refused_for_the_name_of_its_limit_is_asked_again_with_the_other()
 
 def test_a_row_refused_for_its_choices_is_asked_again_for_each() -> None:
     who, asked = BatchTeacher(part("http://h/v1")), provider()
-    line = {"response": {"status_code": 400, "body": {"error": {"message": "n > 1 is not supported"}}}}
+    line = {
+        "response": {"status_code": 400, "body": {"error": {"message": "n > 1 is not supported"}}}
+    }
     found = row_outcome(asked, requests_of(who, 1, (0, 1))[0], line, 1, None)
     assert (found.left, found.too_few, asked.support.single_choice) == ((0, 1), True, True)
 

@@ -14,7 +14,9 @@ from synthkd.teachers.dispatch.concurrency import INITIAL_LIMIT, ConcurrencyLimi
 def play(
     limit: ConcurrencyLimit, now: float, seconds: float = 0.1, rounds: int = 1, used: float = 1.0
 ) -> float:
-    """Rounds in which so large a share of the limit is in flight, and each answer takes so many seconds."""
+    """Rounds in which so large a share of the limit is in flight, and each answer takes so many
+    seconds.
+    """
     for _ in range(rounds):
         count = int(limit.value)
         width = max(1, math.ceil(used * count))

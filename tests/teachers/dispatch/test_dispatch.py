@@ -1,4 +1,6 @@
-"""What the dispatcher promises, whatever backend sends: all is answered, within the bounds, and nothing is left behind."""
+"""What the dispatcher promises, whatever backend sends: all is answered, within the bounds, and
+nothing is left behind.
+"""
 
 from __future__ import annotations
 

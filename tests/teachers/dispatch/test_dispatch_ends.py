@@ -26,7 +26,9 @@ from synthkd.teachers.dispatch import MAX_UNREACHED, DispatchPolicy, TransientEr
 
 
 def test_a_wrong_key_ends_the_run() -> None:
-    found, error = until_error(several(100), failing(1, lambda: AuthenticationError("refused; check KEY")))
+    found, error = until_error(
+        several(100), failing(1, lambda: AuthenticationError("refused; check KEY"))
+    )
     assert found == []
     assert isinstance(error, AuthenticationError)
 
@@ -72,7 +74,9 @@ def test_an_error_of_the_requests_themselves_is_raised() -> None:
     assert isinstance(error, LookupError)
 
 
-def test_a_server_that_never_answered_ends_the_run_when_the_first_request_used_up_its_tries() -> None:
+def test_a_server_that_never_answered_ends_the_run_when_the_first_request_used_up_its_tries() -> (
+    None
+):
     tries: Counter[str] = Counter()
 
     async def send(asked: Request) -> list[Answer]:

@@ -29,7 +29,9 @@ def test_what_keeps_failing_becomes_a_failure_that_a_later_run_may_try_again() -
 
 
 def test_what_is_refused_for_good_is_tried_once() -> None:
-    failures = only_failures(gather(several(1, n=2), failing(1, lambda: RequestError("http_400", "no"))))
+    failures = only_failures(
+        gather(several(1, n=2), failing(1, lambda: RequestError("http_400", "no")))
+    )
     assert [(f.reason, f.attempts, f.permanent) for f in failures] == [("http_400", 1, True)] * 2
 
 

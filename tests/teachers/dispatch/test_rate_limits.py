@@ -32,12 +32,16 @@ def request(length: int = 100, n: int = 1, max_tokens: int = 50) -> Request:
     empty = Request("test", ({"role": "user", "content": ""},), Sampling(), (0,), "input")
     content = "x" * max(0, length - len(empty.messages_json))
     sampling = Sampling(n=n, max_tokens=max_tokens)
-    return Request("test", ({"role": "user", "content": content},), sampling, tuple(range(n)), "input")
+    return Request(
+        "test", ({"role": "user", "content": content},), sampling, tuple(range(n)), "input"
+    )
 
 
 def completions(asked: Request, read: int | None, written: int | None) -> list[Completion]:
     return [
-        Completion(asked.request_id, index, "text", "stop", prompt_tokens=read, completion_tokens=written)
+        Completion(
+            asked.request_id, index, "text", "stop", prompt_tokens=read, completion_tokens=written
+        )
         for index in asked.sample_indexes
     ]
 
@@ -54,7 +58,9 @@ def sent(
     until: float = float("inf"),
     start: float = 1000.0,
 ) -> Sends:
-    """Send requests that arrive with so many seconds in between, each as soon as the limiter lets it go."""
+    """Send requests that arrive with so many seconds in between, each as soon as the limiter lets
+    it go.
+    """
     arrived = now = start
     sends: Sends = []
     for gap, one in asked:
@@ -72,7 +78,9 @@ def most_in_a_minute(sends: Sends) -> float:
     """The largest sum over any window of 60 seconds, both ends included."""
     times = [at for at, _ in sends]
     sums = [0.0, *accumulate(amount for _, amount in sends)]
-    return max(sums[bisect_right(times, at + MINUTE)] - sums[place] for place, at in enumerate(times))
+    return max(
+        sums[bisect_right(times, at + MINUTE)] - sums[place] for place, at in enumerate(times)
+    )
 
 
 def as_requests(sends: Sends) -> Sends:
@@ -81,7 +89,8 @@ def as_requests(sends: Sends) -> Sends:
 
 # Requests a minute
 
-#: Seconds between arrivals: bursts, and pauses long enough to save up an allowance, if that were possible.
+#: Seconds between arrivals: bursts, and pauses long enough to save up an allowance, if that were
+#: possible.
 gaps = st.lists(
     st.one_of(st.just(0.0), st.floats(0, 0.05), st.floats(0, 5), st.floats(0, 200)),
     min_size=1,
@@ -91,7 +100,9 @@ gaps = st.lists(
 
 @pytest.mark.slow
 @given(limit=st.integers(1, 5000), pattern=gaps, burst=st.integers(1, 20))
-def test_no_minute_holds_more_requests_than_allowed(limit: int, pattern: list[float], burst: int) -> None:
+def test_no_minute_holds_more_requests_than_allowed(
+    limit: int, pattern: list[float], burst: int
+) -> None:
     one = request()
     arrivals = [(gap if place == 0 else 0.0, one) for gap in pattern for place in range(burst)]
     assert most_in_a_minute(as_requests(sent(limiter(limit), arrivals))) <= limit
@@ -138,9 +149,13 @@ sizes = st.one_of(st.integers(60, 200), st.integers(60, 3000))
 @pytest.mark.slow
 @given(
     limit=st.integers(5000, 200_000),
-    pattern=st.lists(st.tuples(st.sampled_from([0.0, 0.0, 0.1, 3.0, 90.0]), sizes), min_size=1, max_size=120),
+    pattern=st.lists(
+        st.tuples(st.sampled_from([0.0, 0.0, 0.1, 3.0, 90.0]), sizes), min_size=1, max_size=120
+    ),
 )
-def test_no_minute_holds_more_tokens_than_allowed(limit: int, pattern: list[tuple[float, int]]) -> None:
+def test_no_minute_holds_more_tokens_than_allowed(
+    limit: int, pattern: list[tuple[float, int]]
+) -> None:
     arrivals = [(gap, request(size, max_tokens=size)) for gap, size in pattern for _ in range(3)]
     assert most_in_a_minute(sent(limiter(tokens=limit), arrivals)) <= limit
 
@@ -169,13 +184,17 @@ def test_nearly_all_tokens_that_are_allowed_are_used_when_there_is_enough_to_ask
     limit: int, size: int
 ) -> None:
     minutes = 10
-    sends = sent(limiter(tokens=limit), repeat((0.0, request(size, max_tokens=size))), until=minutes * MINUTE)
+    sends = sent(
+        limiter(tokens=limit), repeat((0.0, request(size, max_tokens=size))), until=minutes * MINUTE
+    )
     assert sum(amount for _, amount in sends) >= 0.9 * limit * minutes
     assert most_in_a_minute(sends) <= limit
 
 
 def answered(limit: int, latency: float, written: Callable[[], int], until: float) -> Sends:
-    """Unlimited demand of requests that may write 400 tokens each and write fewer: what each came to in truth."""
+    """Unlimited demand of requests that may write 400 tokens each and write fewer: what each came
+    to in truth.
+    """
     limits, one = limiter(tokens=limit), request(100, max_tokens=400)
     now, flying, sends = 1000.0, [], []
     while now < 1000.0 + until:
@@ -194,8 +213,12 @@ def answered(limit: int, latency: float, written: Callable[[], int], until: floa
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("latency", "share"), [(0.2, 0.9), (3.0, 0.9), (30.0, 0.8)])
-def test_short_answers_give_back_what_was_taken_for_longer_ones(latency: float, share: float) -> None:
-    """What is in flight is taken as long as one in twenty is: the longer it flies, the more that keeps free."""
+def test_short_answers_give_back_what_was_taken_for_longer_ones(
+    latency: float, share: float
+) -> None:
+    """What is in flight is taken as long as one in twenty is: the longer it flies, the more that
+    keeps free.
+    """
     limit, minutes = 60_000, 10
     drawn = random.Random(0)
     sends = answered(limit, latency, lambda: drawn.randint(10, 60), minutes * MINUTE)
@@ -223,7 +246,11 @@ def test_what_is_shorter_than_was_thought_is_given_back() -> None:
 
 def test_what_is_given_back_is_never_more_than_was_taken() -> None:
     """In time it would be: a larger request in between makes each token cost more of it."""
-    limits, one, large = limiter(tokens=6000), request(100, max_tokens=500), request(4000, max_tokens=900)
+    limits, one, large = (
+        limiter(tokens=6000),
+        request(100, max_tokens=500),
+        request(4000, max_tokens=900),
+    )
     alone = limiter(tokens=6000)
     for each in (limits, alone):
         each.take(one, 0.0)

@@ -1,4 +1,6 @@
-"""Bodies of answers are read within a bound: bombs, bodies without end, and what is not encoded as it says."""
+"""Bodies of answers are read within a bound: bombs, bodies without end, and what is not encoded as
+it says.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,14 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def bomb(megabytes: int, bits: int = 31) -> bytes:
-    """Spaces, a thousand of them to a byte. The checksum at the end is wrong: nobody should come so far."""
+    """Spaces, a thousand of them to a byte.
+
+    The checksum at the end is wrong: nobody should come so far.
+    """
     packer = zlib.compressobj(9, zlib.DEFLATED, bits)
-    first, again = (packer.compress(b" " * 1_000_000) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    first, again = (
+        packer.compress(b" " * 1_000_000) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2)
+    )
     return first + again * (megabytes - 1) + packer.flush()
 
 
@@ -62,12 +69,24 @@ _CHUNK = b"10000\r\n" + b" " * 65536 + b"\r\n"
         endless(b"200 X\r\ncontent-length: 99999999999999", b" " * 65536),
         endless(b"200 X", b" " * 65536),
         endless(
-            b"200 X\r\n" + CHUNKED + b"\r\ncontent-encoding: gzip", b"1000\r\n" + bomb(5)[:4096] + b"\r\n"
+            b"200 X\r\n" + CHUNKED + b"\r\ncontent-encoding: gzip",
+            b"1000\r\n" + bomb(5)[:4096] + b"\r\n",
         ),
     ],
-    ids=["gzip", "deflate", "raw-deflate", "members", "chunks", "length", "until-closed", "gzip-in-chunks"],
+    ids=[
+        "gzip",
+        "deflate",
+        "raw-deflate",
+        "members",
+        "chunks",
+        "length",
+        "until-closed",
+        "gzip-in-chunks",
+    ],
 )
-def test_a_body_beyond_the_bound_is_a_bad_response_and_is_not_held(answer: Callable[[Peer], None]) -> None:
+def test_a_body_beyond_the_bound_is_a_bad_response_and_is_not_held(
+    answer: Callable[[Peer], None],
+) -> None:
     with Hostile(answer) as server:
         who = teacher(server.url, attempts=1, max_answer_megabytes=2)
         answers = []
@@ -87,7 +106,9 @@ def test_the_bound_is_named_by_its_setting() -> None:
 def test_an_error_is_read_as_far_as_its_bound(status: int) -> None:
     with Hostile(lambda peer: peer.reply(b"no room " + b"x" * 50_000_000, status)) as server:
         answers = []
-        taken = peak_megabytes(lambda: answers.extend(ask(teacher(server.url, attempts=1), request())))
+        taken = peak_megabytes(
+            lambda: answers.extend(ask(teacher(server.url, attempts=1), request()))
+        )
     assert failure(answers).detail.startswith("no room")
     assert taken < _FLAT + 100  # the server, which is in this process too, holds one
 
@@ -114,7 +135,8 @@ def test_an_answer_that_drips_without_end_ends_with_its_time() -> None:
 @pytest.mark.parametrize(
     ("pack", "name"),
     [
-        (gzip.compress, "gzip"), (gzip.compress, "x-gzip"), (gzip.compress, "GZIP"), (zlib.compress, "deflate"),
+        (gzip.compress, "gzip"), (gzip.compress, "x-gzip"), (gzip.compress, "GZIP"), (zlib.compress,
+        "deflate"),
         (lambda data: zlib.compress(data)[2:-4], "deflate"), (lambda data: data, "identity"),
         (lambda data: gzip.compress(data[:9]) + gzip.compress(data[9:]), "gzip"),
     ],
@@ -131,7 +153,8 @@ def test_a_body_is_read_in_each_encoding_that_was_asked_for(
 
 @pytest.mark.parametrize(
     ("data", "name"),
-    [(b"{}", "br"), (b"{}", "gzip, gzip"), (b"{}", "zstd"), (gzip.compress(b"{}", mtime=0)[:-9], "gzip"), (b"\x1f\x8bxx", "gzip"),
+    [(b"{}", "br"), (b"{}", "gzip, gzip"), (b"{}", "zstd"), (gzip.compress(b"{}", mtime=0)[:-9],
+    "gzip"), (b"\x1f\x8bxx", "gzip"),
      (gzip.compress(b"{}", mtime=0) + b"tail", "gzip"), (b"", "gzip")],
 )  # fmt: skip
 def test_a_body_that_does_not_decode_is_a_bad_response(data: bytes, name: str) -> None:

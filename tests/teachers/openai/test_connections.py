@@ -1,4 +1,6 @@
-"""An answer is the answer to what was asked: servers that send too much, too early, or on an idle connection."""
+"""An answer is the answer to what was asked: servers that send too much, too early, or on an idle
+connection.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.ask_teacher import ask, completed, failure, forget_environment, numbered, request, teacher
+from support.ask_teacher import (
+    ask,
+    completed,
+    failure,
+    forget_environment,
+    numbered,
+    request,
+    teacher,
+)
 from support.hostile_server import Hostile, Peer, good, rendered
 from support.http_server import Authority, made
 
@@ -68,7 +78,8 @@ def test_two_answers_in_one_piece_give_the_first_to_the_one_that_asked() -> None
 
 @pytest.mark.parametrize(
     "extra",
-    [rendered(good("SOMEONE ELSE"))[:40], b"\r\n", b"HTTP/1.1 408 Request Time-out\r\n\r\n", b"\x00" * 100_000,
+    [rendered(good("SOMEONE ELSE"))[:40], b"\r\n", b"HTTP/1.1 408 Request"
+        b" Time-out\r\n\r\n", b"\x00" * 100_000,
      rendered({"error": "late"}, 500)],
 )  # fmt: skip
 def test_a_connection_on_which_anything_came_while_it_was_idle_is_not_used_again(
@@ -91,7 +102,9 @@ def test_what_came_and_was_not_read_yet_is_seen_before_a_connection_is_used_agai
     assert server.connections == 3
 
 
-async def one_after_the_other(url: str, count: int, pause: float = 0.0, busy: bool = False) -> list[str]:
+async def one_after_the_other(
+    url: str, count: int, pause: float = 0.0, busy: bool = False
+) -> list[str]:
     part = TeacherPart.model_validate({"backend": "openai", "model": "fake", "base_url": url})
     found = []
     async with open_session(part) as session:
@@ -120,13 +133,17 @@ def test_a_quiet_connection_is_used_again(
     monkeypatch.setattr(connections, "_QUIET_TIME", 0.02)
     context = authority.serving() if secure else None
     part = {"ca_file": authority.file} if secure else {}
-    factory = pytest.importorskip("uvloop").new_event_loop if loop == "uvloop" else asyncio.new_event_loop
+    factory = (
+        pytest.importorskip("uvloop").new_event_loop if loop == "uvloop" else asyncio.new_event_loop
+    )
     with (
         Hostile(lambda peer: peer.reply(own(peer)), tls=context) as server,
         asyncio.Runner(loop_factory=factory) as runner,
     ):
         url = server.url
-        which = TeacherPart.model_validate({"backend": "openai", "model": "fake", "base_url": url} | part)
+        which = TeacherPart.model_validate(
+            {"backend": "openai", "model": "fake", "base_url": url} | part
+        )
 
         async def go() -> None:
             async with open_session(which) as session:

@@ -1,4 +1,6 @@
-"""Several addresses of one model: the load is shared, and one that is gone rests while the others go on."""
+"""Several addresses of one model: the load is shared, and one that is gone rests while the others
+go on.
+"""
 
 from __future__ import annotations
 
@@ -116,7 +118,11 @@ def test_a_dead_endpoint_rests_while_the_other_goes_on() -> None:
 
 
 def test_when_all_are_gone_the_run_ends() -> None:
-    with closed_port() as one, closed_port() as other, pytest.raises(UnreachableError, match=r"127\.0\.0\.1"):
+    with (
+        closed_port() as one,
+        closed_port() as other,
+        pytest.raises(UnreachableError, match=r"127\.0\.0\.1"),
+    ):
         ask(both(one, other), *numbered(100))
 
 
@@ -190,7 +196,9 @@ def test_one_that_comes_back_is_used_again() -> None:
 def test_one_that_answers_everything_with_an_error_does_not_eat_the_requests() -> None:
     """It is the quickest of all, so the one with the most room."""
     with FakeServer(rates={"500": 1.0}) as broken, FakeServer(latency=0.005) as alive:
-        answers = completed(ask(both(broken.url, alive.url, concurrency=8, attempts=6), *numbered(300)))
+        answers = completed(
+            ask(both(broken.url, alive.url, concurrency=8, attempts=6), *numbered(300))
+        )
     assert len(answers) == 300
     assert broken.requests < 100
 

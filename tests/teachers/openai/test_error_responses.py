@@ -1,4 +1,6 @@
-"""What servers say in the place of an answer: accounts without credit, wrong keys, redirects, and who may be billed."""
+"""What servers say in the place of an answer: accounts without credit, wrong keys, redirects, and
+who may be billed.
+"""
 
 from __future__ import annotations
 
@@ -58,20 +60,26 @@ def means(status: int, body: Any, **headers: str) -> TeacherError:
 
 
 NO_CREDIT = [
-    (402, {"error": {"message": "Insufficient Balance", "type": "unknown_error", "code": "invalid_request_error"}}),
+    (402, {"error": {"message": "Insufficient Balance", "type": "unknown_error",
+    "code": "invalid_request_error"}}),
     (402, {"error": {"message": "Insufficient credits. Add more", "code": 402}}),
     (402, b"Payment Required"),
-    (429, {"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": None}}),
+    (429, {"error": {"message": "You exceeded your current quota", "type": "insufficient_quota",
+    "code": None}}),
     (429, {"error": {"message": "quota", "code": "insufficient_quota"}}),
-    (400, {"error": {"message": "Billing hard limit has been reached", "code": "billing_hard_limit_reached"}}),
+    (400, {"error": {"message": "Billing hard limit has been reached",
+    "code": "billing_hard_limit_reached"}}),
     (400, {"error": {"message": "Billing hard limit has been reached"}}),
-    (400, {"type": "error", "error": {"type": "invalid_request_error", "message": "Your credit balance is too low to access"}}),
+    (400, {"type": "error", "error": {"type": "invalid_request_error", "message": "Your credit"
+        " balance is too low to access"}}),
     (403, {"code": 30001, "message": "Sorry, your account balance is insufficient", "data": None}),
-    (403, {"error": "Your team has either used all available credits or reached its monthly spending limit."}),
+    (403, {"error": "Your team has either used all available credits or reached its monthly"
+        " spending limit."}),
     (429, {"error": {"message": "suspended", "type": "exceeded_current_quota_error"}}),
     (429, {"error": {"code": "1113", "message": "余额不足或无可用资源包,请充值。"}}),
     (400, {"error": {"code": "Arrearage", "message": "Access denied"}}),
-    (412, {"error": {"message": "Account is suspended, possibly due to reaching the monthly spending limit or not enough funds"}}),
+    (412, {"error": {"message": "Account is suspended, possibly due to reaching the monthly"
+        " spending limit or not enough funds"}}),
 ]  # fmt: skip
 
 
@@ -87,9 +95,11 @@ def test_an_account_without_credit_is_known_by_each_providers_words(status: int,
 @pytest.mark.parametrize(
     ("status", "body", "reason"),
     [
-        (429, {"error": {"message": "You exceeded your current quota, check your plan and billing details",
+        (429, {"error": {"message": "You exceeded your current quota, check your plan and billing"
+            " details",
                          "status": "RESOURCE_EXHAUSTED"}}, "http_429"),
-        (429, {"error": {"message": "Rate limit reached for requests", "code": "rate_limit_exceeded"}}, "http_429"),
+        (429, {"error": {"message": "Rate limit reached for requests",
+        "code": "rate_limit_exceeded"}}, "http_429"),
         (422, {"detail": [{"input": "insufficient funds is why she left"}]}, "http_422"),
         (403, {"error": {"message": "the text was flagged by moderation"}}, "http_403"),
         (404, {"error": {"message": "not enough credits was the model's name"}}, "http_404"),
@@ -109,7 +119,8 @@ def test_a_limit_a_minute_or_a_prompt_about_money_is_no_account_without_credit(
         (401, b""), (401, {"error": {"message": "no"}}),
         (403, {"error": {"message": "no", "code": "invalid_api_key"}}),
         (403, {"error": {"message": "Incorrect API key provided", "type": "x"}}),
-        (400, {"error": {"code": 400, "message": "API key not valid. Please pass a valid API key.", "status": "INVALID_ARGUMENT"}}),
+        (400, {"error": {"code": 400, "message": "API key not valid. Please pass a valid API key.",
+        "status": "INVALID_ARGUMENT"}}),
     ],
 )  # fmt: skip
 def test_a_wrong_key_ends_the_run_whatever_its_status(status: int, body: Any) -> None:
@@ -119,7 +130,9 @@ def test_a_wrong_key_ends_the_run_whatever_its_status(status: int, body: Any) ->
     assert found.billed is False
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 408, 409, 413, 422, 425, 429, 500, 502, 503, 529])
+@pytest.mark.parametrize(
+    "status", [400, 403, 404, 408, 409, 413, 422, 425, 429, 500, 502, 503, 529]
+)
 def test_what_a_server_refuses_is_not_billed(status: int) -> None:
     assert means(status, {"error": {"message": "no"}}).billed is False
 
@@ -135,7 +148,9 @@ def test_an_error_that_ends_the_run_is_not_billed(error: type[TeacherError]) -> 
 
 
 def test_a_run_without_credit_fails_nothing_for_good() -> None:
-    with Hostile(lambda peer: peer.reply({"error": {"message": "Insufficient Balance"}}, 402)) as server:
+    with Hostile(
+        lambda peer: peer.reply({"error": {"message": "Insufficient Balance"}}, 402)
+    ) as server:
         with pytest.raises(QuotaError, match="Insufficient Balance"):
             ask(teacher(server.url, concurrency=2), *numbered(50))
         assert len(server.seen) <= 4
@@ -153,7 +168,9 @@ def test_no_credit_inside_a_good_status_ends_the_run_too() -> None:
 # Who may be billed
 
 
-def billed(answer: Callable[[Peer], None] | None, url: str | None = None, **part: Any) -> bool | None:
+def billed(
+    answer: Callable[[Peer], None] | None, url: str | None = None, **part: Any
+) -> bool | None:
     """What the first failure of a request says of its bill."""
     made = PART.model_copy(update={"timeout": 0.3} | part)
 
@@ -182,7 +199,9 @@ def test_a_connection_that_never_was_is_not_billed() -> None:
 
 
 @pytest.mark.slow
-def test_a_name_that_is_looked_up_without_end_is_not_billed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_is_looked_up_without_end_is_not_billed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(1) or [])
     assert billed(None, "http://slow.invalid/v1") is False
 
@@ -194,7 +213,8 @@ def test_a_request_that_was_written_may_be_billed_when_nothing_of_use_comes() ->
     assert (
         billed(
             lambda peer: (
-                peer.send(b"HTTP/1.1 200 X\r\ncontent-length: 100\r\n\r\nhalf") or peer.socket.close()
+                peer.send(b"HTTP/1.1 200 X\r\ncontent-length: 100\r\n\r\nhalf")
+                or peer.socket.close()
             )
         )
         is None
@@ -223,7 +243,8 @@ def test_a_request_that_was_not_written_whole_is_not_billed() -> None:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize(
     ("target", "told"),
-    [("https://me:hunter22@elsewhere.example:8443/v1?key=sk-hunter22", "https://elsewhere.example:8443"),
+    [("https://me:hunter22@elsewhere.example:8443/v1?key=sk-hunter22",
+    "https://elsewhere.example:8443"),
      ("/v2/chat", "/v2/chat, which is not followed"), ("", "redirects without a target"),
      ("http://[", "an invalid address")],
 )  # fmt: skip
@@ -247,7 +268,9 @@ def test_the_list_of_models_is_not_asked_for_elsewhere(
     monkeypatch.setenv("TEAM", "team-4711")
     models = {"object": "list", "data": [{"id": "stolen"}]}
     with Hostile(lambda peer: peer.reply(models)) as elsewhere:
-        with Hostile(lambda peer: peer.reply(b"", status, location=f"{elsewhere.url}/models")) as server:
+        with Hostile(
+            lambda peer: peer.reply(b"", status, location=f"{elsewhere.url}/models")
+        ) as server:
             part = PART.model_copy(
                 update={
                     "api_key_env": "OPENAI_API_KEY",
@@ -282,7 +305,9 @@ def test_a_list_of_models_beyond_the_bound_is_none() -> None:
     with Hostile(lambda peer: peer.reply(models)) as server:
         part = PART.model_copy(update={"max_answer_megabytes": 0.2})
         assert asyncio.run(served_models(part, resolve_endpoint(Url(server.url), part))) == []
-        assert asyncio.run(served_models(PART, resolve_endpoint(Url(server.url), PART))) == ["x" * 100]
+        assert asyncio.run(served_models(PART, resolve_endpoint(Url(server.url), PART))) == [
+            "x" * 100
+        ]
 
 
 SECRET = "sk-7Qz9Lm2Xv8Rt4Wp6"
@@ -296,7 +321,8 @@ def parts_of_secret(text: str, longest: int = 4) -> list[str]:
 
 @pytest.mark.slow
 @given(
-    before=st.integers(0, 1200), status=st.sampled_from([200, 301, 400, 402, 403, 404, 422, 429, 500, 504]),
+    before=st.integers(0, 1200), status=st.sampled_from([200, 301, 400, 402, 403, 404, 422, 429,
+    500, 504]),
     form=st.sampled_from(["text", "message", "plain", "list", "code"]), after=st.integers(0, 600),
 )  # fmt: skip
 def test_a_key_at_any_place_of_an_error_is_shown_nowhere(
@@ -304,7 +330,8 @@ def test_a_key_at_any_place_of_an_error_is_shown_nowhere(
 ) -> None:
     said = "x" * before + SECRET + "y" * after
     body = {
-        "text": said, "message": {"error": {"message": said}}, "plain": {"error": said}, "list": [said],
+        "text": said, "message": {"error": {"message": said}}, "plain": {"error": said},
+        "list": [said],
         "code": {"error": {"code": said, "type": said}},
     }[form]  # fmt: skip
     data = said.encode() if form == "text" else json.dumps(body).encode()
@@ -323,11 +350,15 @@ def test_a_key_at_any_place_of_an_error_is_shown_nowhere(
 
 
 @pytest.mark.parametrize("before", [0, 150, 181, 190, 199, 200, 489, 499])
-def test_a_key_in_what_is_no_json_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch, before: int) -> None:
+def test_a_key_in_what_is_no_json_is_shown_nowhere(
+    monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     for status in (200, 400, 500):
         with Hostile(
-            lambda peer, status=status: peer.reply(b"x" * before + SECRET.encode() + b"<html>", status)
+            lambda peer, status=status: peer.reply(
+                b"x" * before + SECRET.encode() + b"<html>", status
+            )
         ) as server:
             found = failure(ask(teacher(server.url, attempts=1), request()))
         assert not parts_of_secret(found.detail)
@@ -335,7 +366,9 @@ def test_a_key_in_what_is_no_json_is_shown_nowhere(monkeypatch: pytest.MonkeyPat
 
 def test_a_key_in_the_words_of_an_answer_is_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    body = good(model=f"m {SECRET}") | {"choices": [{"message": {"content": "x"}, "finish_reason": SECRET}]}
+    body = good(model=f"m {SECRET}") | {
+        "choices": [{"message": {"content": "x"}, "finish_reason": SECRET}]
+    }
     with Hostile(lambda peer: peer.reply(body)) as server:
         (answer,) = completed(ask(teacher(server.url), request()))
     assert not parts_of_secret(repr(answer))
@@ -361,7 +394,9 @@ def test_a_wait_in_milliseconds_is_kept(wait: str) -> None:
 
 def test_an_error_shows_no_secret_of_a_broken_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    with Hostile(lambda peer: peer.send(b"HTTP/1.1 2x0 " + SECRET.encode() + b"\r\n\r\n")) as server:
+    with Hostile(
+        lambda peer: peer.send(b"HTTP/1.1 2x0 " + SECRET.encode() + b"\r\n\r\n")
+    ) as server:
         try:
             text = repr(ask(teacher(server.url, attempts=1), request()))
         except SynthKDError as error:
@@ -370,7 +405,9 @@ def test_an_error_shows_no_secret_of_a_broken_answer(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("said", ["your key is {}", "{}", "Bearer {}\nand more", "a{}b"])
-def test_a_key_that_a_completion_repeats_is_not_kept(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_that_a_completion_repeats_is_not_kept(
+    said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with Hostile(lambda peer: peer.reply(good(said.format(KEY)))) as server:
         (answer,) = completed(ask(teacher(server.url), request()))

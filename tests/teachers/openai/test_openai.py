@@ -7,7 +7,16 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from support.ask_teacher import CHAT, PLAIN, ask, completed, failure, forget_environment, request, teacher
+from support.ask_teacher import (
+    CHAT,
+    PLAIN,
+    ask,
+    completed,
+    failure,
+    forget_environment,
+    request,
+    teacher,
+)
 
 from synthkd.recipe import Recipe
 from synthkd.requests import Completion, Failure
@@ -90,7 +99,9 @@ def test_samples_bought_later_are_sent_with_another_seed(server: FakeServer) -> 
 
 
 def test_a_gap_in_the_samples_is_not_bridged_by_one_seed(server: FakeServer) -> None:
-    """Servers give choice i the seed plus i, so one request over a gap would buy sample 1 again as 5."""
+    """Servers give choice i the seed plus i, so one request over a gap would buy sample 1 again as
+    5.
+    """
     answers = completed(ask(teacher(server.url), request(indexes=(0, 5, 6), seed=7)))
     assert [(body["seed"], body["n"]) for body in server.bodies] == [(7, 1), (12, 2)]
     assert [answer.sample_index for answer in answers] == [0, 5, 6]
@@ -115,7 +126,9 @@ def test_answers_bear_the_sample_indexes_that_were_asked_for(server: FakeServer)
     asked = request(indexes=(4, 5, 6))
     answers = completed(ask(teacher(server.url), asked))
     prompt = "\n".join(message["content"] for message in CHAT)
-    assert [(a.request_id, a.sample_index) for a in answers] == [(asked.request_id, i) for i in (4, 5, 6)]
+    assert [(a.request_id, a.sample_index) for a in answers] == [
+        (asked.request_id, i) for i in (4, 5, 6)
+    ]
     assert [a.text for a in answers] == [two_words(prompt, place, 4) for place in range(3)]
 
 
@@ -130,7 +143,9 @@ def test_log_probabilities_are_summed_over_the_tokens(server: FakeServer, chat: 
 
 
 def test_without_log_probabilities_the_counted_tokens_are_shared_out() -> None:
-    with FakeServer(answer=lambda prompt, index, seed: "one two three four" if index else "one") as server:
+    with FakeServer(
+        answer=lambda prompt, index, seed: "one two three four" if index else "one"
+    ) as server:
         answers = completed(ask(teacher(server.url), request(indexes=(0, 1, 2))))
     assert [answer.completion_tokens for answer in answers] == [3, 3, 3]
     assert {answer.logprob for answer in answers} == {None}

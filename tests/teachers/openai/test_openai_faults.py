@@ -45,7 +45,8 @@ def test_a_request_that_hung_is_tried_again() -> None:
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
-    [("429", "http_429"), ("500", "http_500"), ("reset", "connection"), ("not-json", "bad_response"),
+    [("429", "http_429"), ("500", "http_500"), ("reset", "connection"), ("not-json",
+    "bad_response"),
      ("no-choices", "bad_response"), ("cut", "connection")],
 )  # fmt: skip
 def test_a_fault_that_stays_is_a_failure_to_try_again_later(fault: str, reason: str) -> None:
@@ -56,7 +57,11 @@ def test_a_fault_that_stays_is_a_failure_to_try_again_later(fault: str, reason: 
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
-    [("404", "http_404"), ("400-context", "context_too_long"), ("content-filter", "content_filter")],
+    [
+        ("404", "http_404"),
+        ("400-context", "context_too_long"),
+        ("content-filter", "content_filter"),
+    ],
 )
 def test_a_refusal_for_good_is_not_tried_again(fault: str, reason: str) -> None:
     with FakeServer(rates={fault: 1.0}) as server:
@@ -92,7 +97,10 @@ def test_requests_are_answered_side_by_side_within_the_bound() -> None:
 
 
 def test_a_closed_port_is_named_with_the_remedy() -> None:
-    with closed_port() as url, pytest.raises(UnreachableError, match=r"teacher\.base_url") as caught:
+    with (
+        closed_port() as url,
+        pytest.raises(UnreachableError, match=r"teacher\.base_url") as caught,
+    ):
         ask(teacher(url), request())
     assert url in str(caught.value)
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
-from support.ask_teacher import KEY, ask, closed_port, completed, forget_environment, request, shown, teacher
+from support.ask_teacher import (
+    KEY,
+    ask,
+    closed_port,
+    completed,
+    forget_environment,
+    request,
+    shown,
+    teacher,
+)
 
 from synthkd.errors import AuthenticationError, RecipeError, UnreachableError
 from synthkd.recipe import TeacherPart
@@ -44,7 +53,10 @@ def test_the_key_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_wrong_key_ends_the_run_naming_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", KEY)
-    with FakeServer(key="another") as server, pytest.raises(AuthenticationError, match="MY_KEY") as caught:
+    with (
+        FakeServer(key="another") as server,
+        pytest.raises(AuthenticationError, match="MY_KEY") as caught,
+    ):
         ask(teacher(server.url, api_key_env="MY_KEY"), request())
     assert KEY not in str(caught.value)
 

@@ -1,4 +1,6 @@
-"""What a server's refusals tell of the forms that it takes is learnt once, and remembered for the run."""
+"""What a server's refusals tell of the forms that it takes is learnt once, and remembered for the
+run.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.ask_teacher import ask, completed, failure, forget_environment, numbered, request, teacher
+from support.ask_teacher import (
+    ask,
+    completed,
+    failure,
+    forget_environment,
+    numbered,
+    request,
+    teacher,
+)
 from support.hostile_server import Hostile, Peer, good
 
 from synthkd.errors import TeacherError
@@ -34,7 +44,10 @@ def refusing(
     return Hostile(answer)
 
 
-OLD = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+OLD = (
+    "Unsupported parameter: 'max_tokens' is not supported with this model. Use"
+    " 'max_completion_tokens' instead."
+)
 NEW = "Unrecognized request argument supplied: max_completion_tokens"
 
 
@@ -42,9 +55,13 @@ NEW = "Unrecognized request argument supplied: max_completion_tokens"
     ("message", "refused", "sampling"),
     [(OLD, "max_tokens", {}), (NEW, "max_completion_tokens", {"reasoning_effort": "low"})],
 )
-def test_the_name_of_the_limit_is_learnt_from_one_refusal(message: str, refused: str, sampling: Any) -> None:
+def test_the_name_of_the_limit_is_learnt_from_one_refusal(
+    message: str, refused: str, sampling: Any
+) -> None:
     bodies: list[dict[str, Any]] = []
-    asked = [request(({"role": "user", "content": str(i)},), max_tokens=12, **sampling) for i in range(3)]
+    asked = [
+        request(({"role": "user", "content": str(i)},), max_tokens=12, **sampling) for i in range(3)
+    ]
     with refusing(message, lambda body: refused in body, bodies) as server:
         assert len(completed(ask(teacher(server.url, concurrency=1), *asked))) == 3
     assert [refused in body for body in bodies] == [True, False, False, False]
@@ -115,14 +132,19 @@ def test_a_request_that_fares_no_better_alone_fails_with_the_servers_first_words
 @pytest.mark.parametrize(
     ("message", "param", "told"),
     [
-        ("Unsupported value: 'temperature' does not support 0.7. Only the default (1) value is supported.",
+        ("Unsupported value: 'temperature' does not support 0.7. Only the default (1) value is"
+            " supported.",
          "temperature", "teacher.sampling.temperature: set it to 1"),
-        ("invalid temperature: only 1 is allowed for this model", "", "teacher.sampling.temperature: set it to 1"),
-        ("Unsupported value: 'messages[0].role' does not support 'system' with this model.", "messages[0].role",
+        ("invalid temperature: only 1 is allowed for this model", "",
+        "teacher.sampling.temperature: set it to 1"),
+        ("Unsupported value: 'messages[0].role' does not support 'system' with this"
+            " model.", "messages[0].role",
          "leave `system:` out of the template's head"),
         ("System role not supported", "", "leave `system:` out of the template's head"),
-        ("Developer instruction is not enabled for models/gemma", "", "leave `system:` out of the template's head"),
-        ("Conversation roles must alternate user/assistant", "", "leave `system:` out of the template's head"),
+        ("Developer instruction is not enabled for models/gemma", "", "leave `system:` out of the"
+            " template's head"),
+        ("Conversation roles must alternate user/assistant", "", "leave `system:` out of the"
+            " template's head"),
         ("This response_format type is unavailable now", "", "teacher.structured"),
         ("logprobs are not supported", "", "teacher.sampling.logprobs: set it to false"),
         ("top_p not supported with this model", "", "teacher.sampling.top_p: leave it out"),
@@ -185,7 +207,9 @@ def test_an_error_beside_choices_is_no_completion() -> None:
     assert (found.reason, found.detail) == ("http_400", "upstream closed the stream")
 
 
-@pytest.mark.parametrize("nothing", [None, {}, "", 0, False, {"code": 0, "message": ""}, {"code": "success"}])
+@pytest.mark.parametrize(
+    "nothing", [None, {}, "", 0, False, {"code": 0, "message": ""}, {"code": "success"}]
+)
 def test_a_field_error_that_says_nothing_is_none(nothing: Any) -> None:
     with Hostile(lambda peer: peer.reply(good() | {"error": nothing})) as server:
         assert completed(ask(teacher(server.url), request()))[0].text == "bread"
@@ -194,7 +218,8 @@ def test_a_field_error_that_says_nothing_is_none(nothing: Any) -> None:
 def test_an_error_within_a_choice_keeps_the_code_and_words_of_the_provider() -> None:
     choice = {
         "index": 0, "finish_reason": "error", "message": {"content": "half"},
-        "error": {"code": "overloaded_x", "message": "Provider returned error", "metadata": {"raw": "GPU fell off"}},
+        "error": {"code": "overloaded_x", "message": "Provider returned error",
+        "metadata": {"raw": "GPU fell off"}},
     }  # fmt: skip
     with Hostile(lambda peer: peer.reply(good(choices=[choice]))) as server:
         found = failure(ask(teacher(server.url, attempts=1), request()))
@@ -224,14 +249,19 @@ def test_a_choice_that_is_refused_for_good_fails_alone() -> None:
     assert asked == [3]
 
 
-@pytest.mark.parametrize("reason", ["error", "abort", "network_error", "insufficient_system_resource"])
+@pytest.mark.parametrize(
+    "reason", ["error", "abort", "network_error", "insufficient_system_resource"]
+)
 def test_a_choice_that_was_broken_off_is_asked_again_and_the_others_are_kept(reason: str) -> None:
     asked: list[list[int]] = []
 
     def answer(peer: Peer) -> None:
         first = peer.asked["seed"]
         asked.append(list(range(first, first + peer.asked["n"])))
-        whole = [good(str(index))["choices"][0] | {"index": place} for place, index in enumerate(asked[-1])]
+        whole = [
+            good(str(index))["choices"][0] | {"index": place}
+            for place, index in enumerate(asked[-1])
+        ]
         if len(asked) == 1:
             whole[1]["finish_reason"] = reason
         peer.reply({"choices": whole})
@@ -243,7 +273,9 @@ def test_a_choice_that_was_broken_off_is_asked_again_and_the_others_are_kept(rea
 
 
 @pytest.mark.parametrize(("reason", "name"), [("SAFETY", "content_filter"), ("refusal", "refusal")])
-def test_a_text_that_was_withheld_is_a_failure_in_the_providers_word(reason: str, name: str) -> None:
+def test_a_text_that_was_withheld_is_a_failure_in_the_providers_word(
+    reason: str, name: str
+) -> None:
     choice = good()["choices"][0] | {"finish_reason": reason}
     with Hostile(lambda peer: peer.reply(good(choices=[choice]))) as server:
         found = failure(ask(teacher(server.url), request()))
@@ -251,7 +283,9 @@ def test_a_text_that_was_withheld_is_a_failure_in_the_providers_word(reason: str
     assert reason in found.detail
 
 
-@pytest.mark.parametrize("reason", ["stopped_by_admin", "tool_calls", {"type": "length", "length": 4}])
+@pytest.mark.parametrize(
+    "reason", ["stopped_by_admin", "tool_calls", {"type": "length", "length": 4}]
+)
 def test_a_reason_that_is_not_known_to_mean_whole_is_kept_as_it_is(reason: Any) -> None:
     choice = good()["choices"][0] | {"finish_reason": reason}
     with Hostile(lambda peer: peer.reply(good(choices=[choice]))) as server:

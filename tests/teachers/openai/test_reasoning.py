@@ -1,4 +1,6 @@
-"""Thoughts, in whatever form a server gives them, are no part of a text, its log-probability or its tokens."""
+"""Thoughts, in whatever form a server gives them, are no part of a text, its log-probability or its
+tokens.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +92,8 @@ ANSWER = [("Yes", -0.5), (".", -0.25), ("<|im_end|>", -1.0)]
 
 
 @pytest.mark.parametrize(
-    "message", [{"content": "<think>No</think>\n\nYes."}, {"content": "Yes.", "reasoning_content": "No"}]
+    "message",
+    [{"content": "<think>No</think>\n\nYes."}, {"content": "Yes.", "reasoning_content": "No"}],
 )
 def test_a_log_probability_is_that_of_the_answer_alone(message: Any) -> None:
     answer = read(message, logprobs=scored(*THOUGHTS, *ANSWER))
@@ -100,7 +103,9 @@ def test_a_log_probability_is_that_of_the_answer_alone(message: Any) -> None:
 
 
 def test_where_the_answer_is_not_found_among_the_tokens_its_log_probability_is_unknown() -> None:
-    answer = read({"content": "Yes.", "reasoning_content": "No"}, logprobs=scored(*THOUGHTS, ("Y", -0.5)))
+    answer = read(
+        {"content": "Yes.", "reasoning_content": "No"}, logprobs=scored(*THOUGHTS, ("Y", -0.5))
+    )
     assert isinstance(answer, Completion)
     assert (answer.logprob, answer.first_tokens) == (None, None)
 

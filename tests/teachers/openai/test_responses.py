@@ -1,4 +1,6 @@
-"""The one reader: whatever a server says ends as completions, failures or a refusal, and can be stored."""
+"""The one reader: whatever a server says ends as completions, failures or a refusal, and can be
+stored.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,15 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.ask_teacher import ask, completed, failure, forget_environment, numbered, request, teacher
+from support.ask_teacher import (
+    ask,
+    completed,
+    failure,
+    forget_environment,
+    numbered,
+    request,
+    teacher,
+)
 from support.hostile_server import Hostile, Peer, good
 
 from synthkd import fastjson
@@ -64,9 +74,17 @@ ODD = [
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: str(odd)[:20])
 def test_a_count_that_cannot_be_is_unknown_and_so_is_the_price(odd: Any) -> None:
     body = good(usage={"prompt_tokens": odd, "completion_tokens": 2})
-    assert (one(body).prompt_tokens, one(body).completion_tokens, one(body).price) == (None, 2, None)
+    assert (one(body).prompt_tokens, one(body).completion_tokens, one(body).price) == (
+        None,
+        2,
+        None,
+    )
     body = good(usage={"prompt_tokens": 5, "completion_tokens": odd})
-    assert (one(body).prompt_tokens, one(body).completion_tokens, one(body).price) == (5, None, None)
+    assert (one(body).prompt_tokens, one(body).completion_tokens, one(body).price) == (
+        5,
+        None,
+        None,
+    )
     details = {
         "prompt_tokens_details": {"cached_tokens": odd},
         "completion_tokens_details": {"reasoning_tokens": odd},
@@ -77,7 +95,8 @@ def test_a_count_that_cannot_be_is_unknown_and_so_is_the_price(odd: Any) -> None
 
 
 @pytest.mark.parametrize(
-    "usage", [7, "much", [1, 2], True, {"prompt_tokens_details": 3, "completion_tokens_details": []}]
+    "usage",
+    [7, "much", [1, 2], True, {"prompt_tokens_details": 3, "completion_tokens_details": []}],
 )
 def test_a_usage_of_another_form_leaves_all_counts_unknown(usage: Any) -> None:
     answer = one(good(usage=usage))
@@ -92,7 +111,8 @@ def test_a_usage_of_another_form_leaves_all_counts_unknown(usage: Any) -> None:
         ({"prompt_tokens": 9, "completion_tokens": 1_000}, 9, 1_000),
         ({"prompt_tokens": 9, "completion_tokens": 50_000}, 9, None),
         (
-            {"prompt_tokens": 9, "completion_tokens": 50_000, "completion_tokens_details": {"reasoning_tokens": 49_000}},
+            {"prompt_tokens": 9, "completion_tokens": 50_000,
+            "completion_tokens_details": {"reasoning_tokens": 49_000}},
             9, 50_000,
         ),
     ],
@@ -107,7 +127,8 @@ def test_more_than_a_request_could_come_to_is_unknown(
 def test_a_bound_in_extra_body_counts_too() -> None:
     usage = {"prompt_tokens": 9, "completion_tokens": 50_000}
     assert (
-        one(good(usage=usage), max_tokens=64, extra_body={"max_tokens": 60_000}).completion_tokens == 50_000
+        one(good(usage=usage), max_tokens=64, extra_body={"max_tokens": 60_000}).completion_tokens
+        == 50_000
     )
 
 
@@ -115,9 +136,13 @@ def choice(content: Any, **more: Any) -> dict[str, Any]:
     return {"index": 0, "finish_reason": "stop", "message": {"content": content}} | more
 
 
-@pytest.mark.parametrize("content", [7, True, {"text": "x"}, [["x"]], [{"type": "image"}], [1], 1.5])
+@pytest.mark.parametrize(
+    "content", [7, True, {"text": "x"}, [["x"]], [{"type": "image"}], [1], 1.5]
+)
 def test_a_text_that_is_none_is_one_failure_to_ask_again_later(content: Any) -> None:
-    (found,) = read({"choices": [choice(content)], "usage": {"prompt_tokens": 5, "completion_tokens": 2}})
+    (found,) = read(
+        {"choices": [choice(content)], "usage": {"prompt_tokens": 5, "completion_tokens": 2}}
+    )
     assert isinstance(found, Failure)
     assert (found.reason, found.permanent, found.tokens) == ("bad_response", False, 7)
     assert found.price == pytest.approx((5 * 1.0 + 2 * 2.0) / 1e6)
@@ -130,10 +155,14 @@ def test_one_odd_choice_leaves_the_others() -> None:
 
 @pytest.mark.parametrize(
     ("content", "text"),
-    [([{"type": "text", "text": "br"}, {"type": "text", "text": "ead"}], "bread"), (["br", "ead"], "bread"), ([], ""),
-     ([{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "bread"}], "bread"), ("br\ud83dead", "br�ead")],
+    [([{"type": "text", "text": "br"}, {"type": "text", "text": "ead"}], "bread"), (["br", "ead"],
+    "bread"), ([], ""),
+     ([{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "bread"}], "bread"),
+     ("br\ud83dead", "br�ead")],
 )  # fmt: skip
-def test_a_text_in_parts_is_joined_and_half_a_character_is_replaced(content: Any, text: str) -> None:
+def test_a_text_in_parts_is_joined_and_half_a_character_is_replaced(
+    content: Any, text: str
+) -> None:
     assert one({"choices": [choice(content)]}).text == text
 
 
@@ -194,14 +223,20 @@ def test_thoughts_without_log_probabilities_are_paid_for_in_shares() -> None:
     content = [{"token": "a", "logprob": -0.5}]
     usage = {"prompt_tokens": 1, "completion_tokens": 50}
     assert (
-        one({"choices": [choice("a", logprobs={"content": content})], "usage": usage}).completion_tokens == 50
+        one(
+            {"choices": [choice("a", logprobs={"content": content})], "usage": usage}
+        ).completion_tokens
+        == 50
     )
 
 
 # Whatever comes
 
 _NUMBERS = st.one_of(
-    st.integers(-(10**30), 10**30), st.floats(), st.booleans(), st.sampled_from([0, 1, 2, 2**53, 2**63, -1])
+    st.integers(-(10**30), 10**30),
+    st.floats(),
+    st.booleans(),
+    st.sampled_from([0, 1, 2, 2**53, 2**63, -1]),
 )
 _TEXTS = st.text(st.characters(codec=None, exclude_categories=()), max_size=8)
 _LEAVES = st.one_of(st.none(), _NUMBERS, _TEXTS)
@@ -268,7 +303,9 @@ def test_whatever_a_body_says_its_answers_are_sound_and_can_be_committed(
     journal: Journal, body: Any, count: int, data: Any
 ) -> None:
     text = json.dumps(body, ensure_ascii=data.draw(st.booleans())).encode("utf-8", "surrogatepass")
-    answers, by_standard = (outcome(load, text, count) for load in (fastjson.loads, fastjson._lenient))
+    answers, by_standard = (
+        outcome(load, text, count) for load in (fastjson.loads, fastjson._lenient)
+    )
     assert answers == by_standard
     if isinstance(answers, str):
         return
@@ -280,22 +317,29 @@ def test_whatever_a_body_says_its_answers_are_sound_and_can_be_committed(
         sound(answer)
     asked = request(({"role": "user", "content": str(next(_NUMBER))},), tuple(range(count)))
     journal.reserve([asked], "run", [(0.01, 100)])
-    journal.store_answers([replace(answer, request_id=asked.request_id) for answer in answers], "run")
+    journal.store_answers(
+        [replace(answer, request_id=asked.request_id) for answer in answers], "run"
+    )
     held = journal.cached_indexes([asked.request_id]).get(asked.request_id, set())
     assert held == {answer.sample_index for answer in answers if isinstance(answer, Completion)}
     spent = journal.spending("run")
     assert all(
-        value >= 0 and math.isfinite(value) for value in (spent.dollars, spent.tokens, spent.unknown_dollars)
+        value >= 0 and math.isfinite(value)
+        for value in (spent.dollars, spent.tokens, spent.unknown_dollars)
     )
 
 
 @pytest.mark.parametrize("load", [fastjson.loads, fastjson._lenient])
 @pytest.mark.parametrize(
     "text",
-    [b'{"a": "x"}', b'\xef\xbb\xbf{"a": "x"}', b'{"a": "x", "b": NaN}', b'{"a": "x", "b": [-Infinity, Infinity]}',
-     b'{"b": "\\ud83d", "a": "x"}', b'{"a": "x", "b": "two\nlines"}', b'{"a": "x", "b": 123456789012345678901234567890}'],
+    [b'{"a": "x"}', b'\xef\xbb\xbf{"a": "x"}', b'{"a": "x", "b": NaN}', b'{"a": "x", "b":'
+        b' [-Infinity, Infinity]}',
+     b'{"b": "\\ud83d", "a": "x"}', b'{"a": "x", "b": "two\nlines"}', b'{"a": "x", "b":'
+     b' 123456789012345678901234567890}'],
 )  # fmt: skip
-def test_json_that_is_nearly_json_is_read_alike_with_and_without_orjson(load: Any, text: bytes) -> None:
+def test_json_that_is_nearly_json_is_read_alike_with_and_without_orjson(
+    load: Any, text: bytes
+) -> None:
     assert load(text)["a"] == "x"
 
 
@@ -364,8 +408,10 @@ def test_what_only_the_standard_library_reads_is_one_answer_for_one_request(data
 
 def test_an_odd_answer_among_others_costs_no_other_one(tmp_path: Path) -> None:
     odd = [
-        {"usage": {"prompt_tokens": 2**63 - 1}}, {"model": {"a": [1]}}, {"usage": {"completion_tokens": 1e308}},
-        {"choices": [{"message": {"content": {"a": 1}}}]}, {"choices": [{"message": 7}]}, {"model": "\ud83d"},
+        {"usage": {"prompt_tokens": 2**63 - 1}}, {"model": {"a": [1]}},
+        {"usage": {"completion_tokens": 1e308}},
+        {"choices": [{"message": {"content": {"a": 1}}}]}, {"choices": [{"message": 7}]},
+        {"model": "\ud83d"},
     ]  # fmt: skip
 
     def answer(peer: Peer) -> None:
@@ -401,7 +447,11 @@ def test_an_error_in_the_place_of_an_answer_is_told_in_its_words() -> None:
 @pytest.mark.parametrize(
     ("body", "code", "words"),
     [
-        ({"code": 20012, "message": "Model does not exist", "data": None}, 20012, "Model does not exist"),
+        (
+            {"code": 20012, "message": "Model does not exist", "data": None},
+            20012,
+            "Model does not exist",
+        ),
         ({"object": "error", "message": "too long", "code": 400}, 400, "too long"),
         ({"detail": "Not found"}, None, "Not found"),
         ({"errors": [{"msg": "no such key"}]}, None, '[{"msg":"no such key"}]'),
@@ -415,7 +465,14 @@ def test_a_body_that_is_an_error_without_the_key_error_keeps_code_and_words(
 
 
 @pytest.mark.parametrize(
-    "body", [{"choices": []}, {"choices": [{"message": "bark"}], "message": "ok"}, {"status": "ok"}, [], None]
+    "body",
+    [
+        {"choices": []},
+        {"choices": [{"message": "bark"}], "message": "ok"},
+        {"status": "ok"},
+        [],
+        None,
+    ],
 )
 def test_a_body_without_words_of_an_error_bears_none(body: Any) -> None:
     assert body_error(body) is None

@@ -1,4 +1,6 @@
-"""One request over HTTP: what goes over the wire, and what the answers and errors of servers come to."""
+"""One request over HTTP: what goes over the wire, and what the answers and errors of servers come
+to.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ def test_headers_of_the_recipe_are_sent_with_names_from_the_environment(
     assert (seen.headers["x-team"], seen.headers["x-gateway"]) == ("kd", "token gateway-4711")
 
 
-def test_a_header_of_the_recipe_takes_the_place_of_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_header_of_the_recipe_takes_the_place_of_the_usual_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("TOKEN", "of-the-gateway")
     seen = sent(headers={"authorization": "Token $TOKEN"})
@@ -73,7 +77,9 @@ def test_a_header_whose_variable_is_not_set_is_named_before_anything_is_sent() -
     assert server.seen == []
 
 
-def test_an_api_version_is_sent_with_the_key_in_a_header_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_api_version_is_sent_with_the_key_in_a_header_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     seen = sent("/openai/deployments/gpt", api_version="2024-10-21")
     assert seen.path == "/v1/openai/deployments/gpt/chat/completions?api-version=2024-10-21"
@@ -152,7 +158,8 @@ def answers_to(reply: dict[str, Any], count: int = 1, **part: Any) -> list[Compl
 def test_reasoning_and_cached_tokens_are_read() -> None:
     usage = {
         "prompt_tokens": 100, "completion_tokens": 50,
-        "prompt_tokens_details": {"cached_tokens": 64}, "completion_tokens_details": {"reasoning_tokens": 40},
+        "prompt_tokens_details": {"cached_tokens": 64},
+        "completion_tokens_details": {"reasoning_tokens": 40},
     }  # fmt: skip
     (answer,) = answers_to({**GOOD, "usage": usage})
     assert (answer.prompt_tokens, answer.cached_tokens) == (100, 64)
@@ -160,7 +167,11 @@ def test_reasoning_and_cached_tokens_are_read() -> None:
 
 
 def test_cached_tokens_cost_what_the_recipe_says() -> None:
-    usage = {"prompt_tokens": 100, "completion_tokens": 50, "prompt_tokens_details": {"cached_tokens": 64}}
+    usage = {
+        "prompt_tokens": 100,
+        "completion_tokens": 50,
+        "prompt_tokens_details": {"cached_tokens": 64},
+    }
     price = {"input": 2.0, "cached": 0.5, "output": 10.0}
     (answer,) = answers_to({**GOOD, "usage": usage}, price=price)
     assert answer.price == pytest.approx((36 * 2.0 + 64 * 0.5 + 50 * 10.0) / 1e6)
@@ -175,18 +186,28 @@ def test_a_server_that_counts_nothing_leaves_the_counts_unknown(usage: Any) -> N
 
 def choice(text: str | None, index: int | None, **more: Any) -> dict[str, Any]:
     numbered_ = {} if index is None else {"index": index}
-    return {**numbered_, "finish_reason": "stop", "message": {"role": "assistant", "content": text}, **more}
+    return {
+        **numbered_,
+        "finish_reason": "stop",
+        "message": {"role": "assistant", "content": text},
+        **more,
+    }
 
 
 def test_choices_are_joined_by_their_index_whatever_their_order() -> None:
     reply = {"choices": [choice("two", 2), choice("nought", 0), choice("one", 1)]}
-    assert [(a.sample_index, a.text) for a in answers_to(reply, 3)] == [(0, "nought"), (1, "one"), (2, "two")]
+    assert [(a.sample_index, a.text) for a in answers_to(reply, 3)] == [
+        (0, "nought"),
+        (1, "one"),
+        (2, "two"),
+    ]
 
 
 def test_a_server_that_answers_out_of_order_sells_the_same_texts() -> None:
     with FakeServer() as straight, FakeServer(rates={"out-of-order": 1.0}) as mixed:
         both = [
-            completed(ask(teacher(server.url), request(indexes=(0, 1, 2)))) for server in (straight, mixed)
+            completed(ask(teacher(server.url), request(indexes=(0, 1, 2))))
+            for server in (straight, mixed)
         ]
     assert [answer.text for answer in both[0]] == [answer.text for answer in both[1]]
 
@@ -240,7 +261,10 @@ def test_an_answer_that_is_not_compressed_as_it_says_is_tried_again() -> None:
 def test_a_redirect_is_not_followed(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     """It would drop the body, or take the key to another host."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    with answering() as elsewhere, answering(status, b"moved", location=f"{elsewhere.url}/x") as server:
+    with (
+        answering() as elsewhere,
+        answering(status, b"moved", location=f"{elsewhere.url}/x") as server,
+    ):
         found = failure(ask(teacher(server.url), request()))
     assert (found.reason, found.permanent) == (f"http_{status}", True)
     assert (len(server.seen), len(elsewhere.seen)) == (1, 0)
@@ -272,8 +296,10 @@ def test_a_model_that_the_server_does_not_have_is_told_in_its_words() -> None:
 
 @pytest.mark.parametrize(
     "said",
-    [{"error": "no room"}, {"error": {"message": "no room"}}, {"message": "no room"}, {"detail": "no room"},
-     ["no room"], b"no room", b"<html>no room", {"error": {"message": None, "code": 7, "x": "no room"}}],
+    [{"error": "no room"}, {"error": {"message": "no room"}}, {"message": "no room"},
+    {"detail": "no room"},
+     ["no room"], b"no room", b"<html>no room", {"error": {"message": None, "code": 7,
+     "x": "no room"}}],
 )  # fmt: skip
 def test_what_a_server_says_is_kept_in_whatever_form(said: Any) -> None:
     with answering(422, said) as server:
@@ -308,7 +334,9 @@ def test_no_secret_is_in_an_error_though_the_server_repeats_it(
     monkeypatch.setenv("GATEWAY_TOKEN", "gateway-4711")
     with echo(status) as server:
         who = teacher(
-            f"{server.url}?sig=query-4712%2Fx", attempts=1, headers={"X-Gateway": "token $GATEWAY_TOKEN"}
+            f"{server.url}?sig=query-4712%2Fx",
+            attempts=1,
+            headers={"X-Gateway": "token $GATEWAY_TOKEN"},
         )
         found = failure(ask(who, request()))
     seen = server.seen[0]
@@ -322,7 +350,9 @@ def test_no_secret_is_in_an_error_though_the_server_repeats_it(
 
 
 @pytest.mark.parametrize("status", [400, 500])
-def test_no_password_of_the_address_is_in_an_error_though_the_server_repeats_it(status: int) -> None:
+def test_no_password_of_the_address_is_in_an_error_though_the_server_repeats_it(
+    status: int,
+) -> None:
     with echo(status) as server:
         who = teacher(server.url.replace("http://", "http://me:pass%20word@"), attempts=1)
         found = failure(ask(who, request()))
@@ -335,7 +365,9 @@ def test_no_password_of_the_address_is_in_an_error_though_the_server_repeats_it(
 def test_an_address_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     part = TeacherPart.model_validate({"backend": "openai", "model": "gpt"})
-    address = resolve_endpoint(Url("https://me:password@host/v1?key=query-4712", trusted=True), part)
+    address = resolve_endpoint(
+        Url("https://me:password@host/v1?key=query-4712", trusted=True), part
+    )
     assert address.public == "https://host/v1"
     for secret in (KEY, "password", "query-4712"):
         assert secret not in repr(address)
@@ -349,7 +381,10 @@ def test_a_secret_is_masked_in_each_of_its_forms() -> None:
 
 def test_a_run_without_credit_does_not_show_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    with FakeServer(rates={"429-quota": 1.0}, echo_key=True) as server, pytest.raises(QuotaError) as caught:
+    with (
+        FakeServer(rates={"429-quota": 1.0}, echo_key=True) as server,
+        pytest.raises(QuotaError) as caught,
+    ):
         ask(teacher(server.url), request())
     assert KEY not in shown(caught.value)
 

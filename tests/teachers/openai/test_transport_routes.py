@@ -73,7 +73,10 @@ def test_a_certificate_of_nobody_known_ends_the_run_with_the_remedy(
 def test_a_certificate_of_another_authority_is_not_trusted(
     authority: Authority, make_authority: Make
 ) -> None:
-    with Answering(tls=authority.serving()) as server, pytest.raises(TeacherError, match="not trusted"):
+    with (
+        Answering(tls=authority.serving()) as server,
+        pytest.raises(TeacherError, match="not trusted"),
+    ):
         ask(teacher(server.url, ca_file=make_authority().file), request())
     assert server.seen == []
 
@@ -126,7 +129,9 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch, nam
     assert (len(proxy.seen), server.requests) == (1, 1)
 
 
-def test_a_host_that_the_environment_excepts_is_asked_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_that_the_environment_excepts_is_asked_directly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with FakeServer() as server, Proxy() as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -134,7 +139,9 @@ def test_a_host_that_the_environment_excepts_is_asked_directly(monkeypatch: pyte
     assert (len(proxy.seen), server.requests) == (0, 1)
 
 
-def test_a_proxy_of_the_recipe_comes_before_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_of_the_recipe_comes_before_that_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with FakeServer() as server, Proxy() as proxy, Proxy() as other:
         monkeypatch.setenv("HTTP_PROXY", other.url)
         completed(ask(teacher(server.url, proxy=proxy.url), request()))
@@ -142,7 +149,9 @@ def test_a_proxy_of_the_recipe_comes_before_that_of_the_environment(monkeypatch:
 
 
 @pytest.mark.slow
-def test_tls_goes_through_a_proxy_as_a_tunnel(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tls_goes_through_a_proxy_as_a_tunnel(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with Answering(tls=authority.serving()) as server, Proxy() as proxy:
         who = teacher(server.url, ca_file=authority.file, proxy=proxy.url)

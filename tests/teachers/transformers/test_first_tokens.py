@@ -1,4 +1,6 @@
-"""The likeliest first tokens, which a judge's verdict is read from, come from every backend that has them."""
+"""The likeliest first tokens, which a judge's verdict is read from, come from every backend that
+has them.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,12 @@ LIKELIEST = {"top_logprobs": 5}
 def of_body(logprobs: Any, text: str = "Yes") -> Any:
     """What is kept of a choice with these log-probabilities."""
     asked = Request("who", ({"role": "user", "content": "x"},), Sampling(), (0,), "i")
-    choice = {"index": 0, "message": {"content": text}, "finish_reason": "stop", "logprobs": logprobs}
+    choice = {
+        "index": 0,
+        "message": {"content": text},
+        "finish_reason": "stop",
+        "logprobs": logprobs,
+    }
     (answer,) = parse_answers(asked, {"choices": [choice]}, None, None)
     assert isinstance(answer, Completion)
     return None if answer.first_tokens is None else json.loads(answer.first_tokens)
@@ -34,11 +41,17 @@ def place(token: str, logprob: float | None, **likeliest: float) -> dict[str, An
 
 
 def test_a_chat_has_them_in_its_content_from_the_likeliest_down() -> None:
-    assert of_body({"content": [place("Yes", -0.5, No=-2.0, Yes=-0.5)]}) == [["Yes", -0.5], ["No", -2.0]]
+    assert of_body({"content": [place("Yes", -0.5, No=-2.0, Yes=-0.5)]}) == [
+        ["Yes", -0.5],
+        ["No", -2.0],
+    ]
 
 
 def test_a_drawn_token_that_is_not_among_the_likeliest_is_added() -> None:
-    assert of_body({"content": [place("Well", -9.0, Yes=-0.1)]}, "Well") == [["Yes", -0.1], ["Well", -9.0]]
+    assert of_body({"content": [place("Well", -9.0, Yes=-0.1)]}, "Well") == [
+        ["Yes", -0.1],
+        ["Well", -9.0],
+    ]
 
 
 def test_blank_tokens_are_passed_over() -> None:
@@ -48,7 +61,12 @@ def test_blank_tokens_are_passed_over() -> None:
 
 def test_a_plain_completion_has_them_as_a_mapping() -> None:
     found = of_body(
-        {"tokens": [" No"], "token_logprobs": [-0.4], "top_logprobs": [{" No": -0.4, " Yes": -1.2}]}, "No"
+        {
+            "tokens": [" No"],
+            "token_logprobs": [-0.4],
+            "top_logprobs": [{" No": -0.4, " Yes": -1.2}],
+        },
+        "No",
     )
     assert found == [[" No", -0.4], [" Yes", -1.2]]
 
@@ -93,14 +111,18 @@ class Judging(Engine):
         async for found in super().generate(prompt, params, name):
             for output in found.outputs:
                 output.logprobs = [
-                    {1: SimpleNamespace(logprob=-0.1, decoded_token=" "), 3: SimpleNamespace(logprob=-3, decoded_token="No")},
-                    {3: SimpleNamespace(logprob=-2.0, decoded_token="No"), 2: SimpleNamespace(logprob=-0.2, decoded_token="Yes")},
+                    {1: SimpleNamespace(logprob=-0.1, decoded_token=" "),
+                    3: SimpleNamespace(logprob=-3, decoded_token="No")},
+                    {3: SimpleNamespace(logprob=-2.0, decoded_token="No"),
+                    2: SimpleNamespace(logprob=-0.2, decoded_token="Yes")},
                 ]  # fmt: skip
             yield found
 
 
 def test_vllm_in_this_process_is_asked_for_them_and_gives_the_first_that_is_not_blank() -> None:
     made = Judging()
-    (answer,) = completed(asyncio.run(client(made).send(request(logprobs=True, extra_body=LIKELIEST))))
+    (answer,) = completed(
+        asyncio.run(client(made).send(request(logprobs=True, extra_body=LIKELIEST)))
+    )
     assert made.asked[0][1].logprobs == 5
     assert json.loads(answer.first_tokens or "") == [["Yes", -0.2], ["No", -2.0]]

@@ -33,7 +33,9 @@ def said(folder: Path, prompts: list[str] = PROMPTS, **rest: Any) -> dict[tuple[
 def test_what_else_is_in_a_batch_does_not_change_a_sample(folder: Path) -> None:
     together = said(folder, n=4, max_tokens=12)
     alone = {
-        key: text for prompt in PROMPTS for key, text in said(folder, [prompt], n=4, max_tokens=12).items()
+        key: text
+        for prompt in PROMPTS
+        for key, text in said(folder, [prompt], n=4, max_tokens=12).items()
     }
     assert together == alone
     assert len(set(together.values())) > len(PROMPTS)
@@ -59,7 +61,9 @@ def test_a_samples_log_probability_is_that_of_its_tokens(folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForSeq2SeqLM.from_pretrained(folder).eval()
     part = {"model": str(folder), "device": "cpu"}
-    answer = ask([PROMPTS[0]], n=1, temperature=0.0, max_tokens=6, stop=(), part=part)[PROMPTS[0], 0]
+    answer = ask([PROMPTS[0]], n=1, temperature=0.0, max_tokens=6, stop=(), part=part)[
+        PROMPTS[0], 0
+    ]
     assert isinstance(answer, Completion)
     ids = torch.tensor([tokenizer(PROMPTS[0])["input_ids"]])
     with torch.no_grad():

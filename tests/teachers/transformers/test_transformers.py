@@ -28,7 +28,9 @@ pytestmark = pytest.mark.slow
 def test_every_sample_of_every_prompt_is_answered() -> None:
     found = ask()
     assert set(found) == {(prompt, i) for prompt in PROMPTS for i in range(3)}
-    assert all(isinstance(a, Completion) and a.finish_reason == "stop" and a.text for a in found.values())
+    assert all(
+        isinstance(a, Completion) and a.finish_reason == "stop" and a.text for a in found.values()
+    )
 
 
 def test_one_seed_gives_the_same_samples_and_another_gives_others() -> None:
@@ -90,9 +92,9 @@ def test_samples_are_drawn_as_the_model_says() -> None:
 
 
 def test_a_text_that_is_cut_by_the_limit_says_so() -> None:
-    assert {a.finish_reason for a in ask(max_tokens=1, stop=()).values() if isinstance(a, Completion)} == {
-        "length"
-    }
+    assert {
+        a.finish_reason for a in ask(max_tokens=1, stop=()).values() if isinstance(a, Completion)
+    } == {"length"}
 
 
 def test_a_stop_of_several_characters_ends_a_text_before_it() -> None:
@@ -103,7 +105,8 @@ def test_a_stop_of_several_characters_ends_a_text_before_it() -> None:
 def test_a_prompt_that_does_not_fit_is_a_fate() -> None:
     found = ask(["dog can " * 400], n=2)
     assert all(
-        isinstance(a, Failure) and a.reason == "context_too_long" and a.permanent for a in found.values()
+        isinstance(a, Failure) and a.reason == "context_too_long" and a.permanent
+        for a in found.values()
     )
 
 
@@ -134,12 +137,15 @@ def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
 
 def test_a_hub_name_that_cannot_be_had_is_one_clear_line() -> None:
     code = (
-        "from synthkd.recipe import TeacherPart; from synthkd.teachers.transformers.loading import load_sampler;"
+        "from synthkd.recipe import TeacherPart; from synthkd.teachers.transformers.loading import"
+        " load_sampler;"
         "load_sampler('nobody/nothing', TeacherPart(model='nobody/nothing'))"
     )
     # The hub client reads this variable when it is imported, so a process of its own is needed.
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
     assert "TeacherError: cannot load nobody/nothing" in result.stderr.splitlines()[-1]
 
 

@@ -43,7 +43,8 @@ def test_a_recipe_makes_one() -> None:
 @pytest.mark.slow
 def test_making_one_imports_neither_vllm_nor_torch() -> None:
     code = (
-        "import sys; from synthkd.recipe import TeacherPart; from synthkd.teachers.vllm import VllmTeacher;"
+        "import sys; from synthkd.recipe import TeacherPart; from synthkd.teachers.vllm import"
+        " VllmTeacher;"
         f"VllmTeacher(TeacherPart(model={EMBEDDED!r})).identity;"
         "sys.exit(bool({'vllm', 'torch', 'aiohttp'} & set(sys.modules)))"
     )
@@ -71,8 +72,12 @@ def test_it_is_the_same_teacher_in_process_and_served() -> None:
         ({"dtype": "bfloat16"}, False),
     ],
 )
-def test_arguments_that_change_what_is_said_are_part_of_who_answers(args: dict[str, Any], same: bool) -> None:
-    assert (VllmTeacher(part()).identity == VllmTeacher(part(options={"args": args})).identity) is same
+def test_arguments_that_change_what_is_said_are_part_of_who_answers(
+    args: dict[str, Any], same: bool
+) -> None:
+    assert (
+        VllmTeacher(part()).identity == VllmTeacher(part(options={"args": args})).identity
+    ) is same
 
 
 def test_the_number_type_is_the_checkpoints_own_unless_one_is_named() -> None:
@@ -128,8 +133,15 @@ def test_without_a_seed_a_gap_costs_no_further_request() -> None:
 
 
 def test_tokens_price_and_logprob_are_filled_in() -> None:
-    first, second = completed(asyncio.run(client(Engine()).send(request(indexes=(0, 1), logprobs=True))))
-    assert (first.prompt_tokens, first.completion_tokens, first.tokens, second.tokens) == (3, 2, 5, 2)
+    first, second = completed(
+        asyncio.run(client(Engine()).send(request(indexes=(0, 1), logprobs=True)))
+    )
+    assert (first.prompt_tokens, first.completion_tokens, first.tokens, second.tokens) == (
+        3,
+        2,
+        5,
+        2,
+    )
     assert (first.logprob, first.finish_reason, first.price) == (-1.5, "stop", 0.0)
     (answer,) = completed(asyncio.run(client(Engine(), price={"output": 1e6}).send(request())))
     assert (answer.price, answer.logprob) == (2.0, None)
@@ -150,7 +162,13 @@ def test_parameters_reach_the_engine_by_its_names() -> None:
     )
     asyncio.run(client(made).send(asked))
     assert vars(made.asked[0][1]) == {
-        **{"temperature": 0.5, "top_p": 0.9, "top_k": 4, "presence_penalty": 0.1, "frequency_penalty": 0.2},
+        **{
+            "temperature": 0.5,
+            "top_p": 0.9,
+            "top_k": 4,
+            "presence_penalty": 0.1,
+            "frequency_penalty": 0.2,
+        },
         **{"n": 1, "max_tokens": 12, "stop": ["\n"], "seed": 0, "logprobs": 0, "min_p": 0.05},
         **{"output_kind": "final", "structured_outputs": SimpleNamespace(json=schema)},
     }

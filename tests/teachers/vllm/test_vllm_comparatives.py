@@ -55,9 +55,14 @@ def test_every_answer_of_a_constrained_run_keeps_to_the_sets_and_is_read(
     )
     result = pipeline.run(recipe, quiet=True)
     said = [
-        row["raw"] for split in (result.corpus.accepted, result.corpus.rejected) for row in split.to_pylist()
+        row["raw"]
+        for split in (result.corpus.accepted, result.corpus.rejected)
+        for row in split.to_pylist()
     ]
-    allowed = r" (?:typically|usually|generally|often|normally|always) (?:much )?(?:heavier|lighter|more expensive)\."
+    allowed = (
+        r" (?:typically|usually|generally|often|normally|always) (?:much"
+        r" )?(?:heavier|lighter|more expensive)\."
+    )
     assert len(said) == 4 * PAIRS
     assert all(re.fullmatch(allowed, text) for text in said)
     assert result.counts["malformed"] == 0

@@ -32,7 +32,11 @@ real = [
 ]
 #: A small model likes to write blanks between the parts of an object, without end.
 COMPACT = {"backend": "xgrammar", "disable_any_whitespace": True}
-SMALL: dict[str, Any] = {"max_model_len": 256, "enforce_eager": True, "structured_outputs_config": COMPACT}
+SMALL: dict[str, Any] = {
+    "max_model_len": 256,
+    "enforce_eager": True,
+    "structured_outputs_config": COMPACT,
+}
 #: What a small machine needs, and no network.
 MACHINE = {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2"}
 HEADS = ("dog", "knife", "oak", "lemon", "bread", "car", "river", "cup", "cat", "lamp")
@@ -62,7 +66,10 @@ def machine() -> Iterator[None]:
 def heard(request: pytest.FixtureRequest, machine: None) -> dict[str, list[Answer]]:
     """All that is asked of one engine: it takes long to start."""
     ask_for = globals()["request"]
-    many = [ask_for(({"role": "prompt", "content": p},), (0, 1), logprobs=True, seed=3) for p in prompts(200)]
+    many = [
+        ask_for(({"role": "prompt", "content": p},), (0, 1), logprobs=True, seed=3)
+        for p in prompts(200)
+    ]
     shape = {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}
     shaped = {"stop": (), "max_tokens": 100, "temperature": 0.7, "response_format": shape}
     questions: dict[str, list[Request]] = {
@@ -93,7 +100,9 @@ def texts(answers: list[Answer]) -> dict[str, str]:
 class TestReal:
     pytestmark = real
 
-    def test_every_sample_of_200_requests_is_completed(self, heard: dict[str, list[Answer]]) -> None:
+    def test_every_sample_of_200_requests_is_completed(
+        self, heard: dict[str, list[Answer]]
+    ) -> None:
         answers = completed(heard["many"])
         assert len({answer.key for answer in answers}) == 400
         assert {answer.finish_reason for answer in answers} <= {"stop", "length"}
@@ -101,7 +110,9 @@ class TestReal:
         assert {answer.model for answer in answers} == {EMBEDDED}
 
     def test_the_logprob_is_a_negative_number_of_nats(self, heard: dict[str, list[Answer]]) -> None:
-        assert all(answer.logprob is not None and answer.logprob < 0 for answer in completed(heard["many"]))
+        assert all(
+            answer.logprob is not None and answer.logprob < 0 for answer in completed(heard["many"])
+        )
 
     def test_one_seed_gives_the_same_texts_and_another_gives_others(
         self, heard: dict[str, list[Answer]]
@@ -138,7 +149,9 @@ class TestReal:
         assert (answer.finish_reason, answer.completion_tokens) == ("length", 1)
 
     @pytest.mark.parametrize("served", [False, True])
-    def test_a_recipe_ends_in_a_corpus(self, make_recipe: Make, machine: None, served: bool) -> None:
+    def test_a_recipe_ends_in_a_corpus(
+        self, make_recipe: Make, machine: None, served: bool
+    ) -> None:
         teacher = {
             **{"backend": "vllm", "model": EMBEDDED, "dtype": "float32"},
             "options": {"serve": served, "args": SMALL},
@@ -151,15 +164,21 @@ class TestReal:
 
     def test_an_unknown_engine_argument_is_named(self) -> None:
         with pytest.raises(RecipeError, match=r"max_model_lenght.*did you mean 'max_model_len'"):
-            ask(VllmTeacher(part(options={"args": {"max_model_lenght": 1}})), request(), seconds=120)
+            ask(
+                VllmTeacher(part(options={"args": {"max_model_lenght": 1}})), request(), seconds=120
+            )
 
     @pytest.mark.parametrize("served", [False, True])
-    def test_nothing_is_left_of_an_engine_whose_parent_is_killed(self, machine: None, served: bool) -> None:
+    def test_nothing_is_left_of_an_engine_whose_parent_is_killed(
+        self, machine: None, served: bool
+    ) -> None:
         code = (
             "import asyncio, sys; sys.path[:0] = sys.argv[1:3]; from support import vllm as t\n"
             "async def work():\n"
-            f"    who = t.VllmTeacher(t.part(dtype='float32', options={{'serve': {served}, 'args': {SMALL}}}))\n"
-            "    await t.hear(who, t.request()); print('answered', flush=True); await asyncio.sleep(600)\n"
+            f"    who = t.VllmTeacher(t.part(dtype='float32', options={{'serve': {served}, 'args':"
+            f" {SMALL}}}))\n"
+            "    await t.hear(who, t.request()); print('answered', flush=True); await"
+            " asyncio.sleep(600)\n"
             "if __name__ == '__main__':\n"
             "    asyncio.run(work())"
         )
@@ -177,7 +196,9 @@ class TestReal:
 
 def descendants(pid: int) -> list[int]:
     """All processes that a process has started, and those that these have."""
-    table = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    table = subprocess.run(
+        ["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True
+    ).stdout
     pairs = [tuple(map(int, line.split())) for line in table.splitlines()]
     found = [pid]
     for one in found:

@@ -43,8 +43,18 @@ def test_the_servers_command_line() -> None:
     assert line[:3] == [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     rest = " ".join(line[3:])
     for option in (
-        *("--model who/what", "--revision v2", "--tokenizer-revision v2", "--tensor-parallel-size 2"),
-        *("--max-model-len 256", "--enforce-eager", "--no-enable-prefix-caching", '--hf-overrides {"a": 1}'),
+        *(
+            "--model who/what",
+            "--revision v2",
+            "--tokenizer-revision v2",
+            "--tensor-parallel-size 2",
+        ),
+        *(
+            "--max-model-len 256",
+            "--enforce-eager",
+            "--no-enable-prefix-caching",
+            '--hf-overrides {"a": 1}',
+        ),
         *("--middleware one two", "--host 127.0.0.1", "--port 4321", "--dtype auto"),
         *("--served-model-name who/what", "--generation-config vllm"),
     ):
@@ -75,8 +85,8 @@ def test_another_python_is_a_path_from_the_recipe_or_a_programs_name(tmp_path: P
     assert found("python3.12") == "python3.12"
 
 
-# What stands in for `python -m vllm.entrypoints.openai.api_server`: a child that hears no SIGTERM stands for the
-# engine; {trouble} is code that goes wrong in one way.
+# What stands in for `python -m vllm.entrypoints.openai.api_server`: a child that hears no SIGTERM
+# stands for the engine; {trouble} is code that goes wrong in one way.
 STAND_IN = """#!{python}
 import json, os, signal, subprocess, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -121,7 +131,9 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandI
     def make(trouble: str = "", startup: float = 20, **values: Any) -> VllmTeacher:
         script = tmp_path / "python"
         pids = str(tmp_path / "pids")
-        script.write_text(STAND_IN.format(python=sys.executable, pids=pids, trouble=trouble), "utf-8")
+        script.write_text(
+            STAND_IN.format(python=sys.executable, pids=pids, trouble=trouble), "utf-8"
+        )
         script.chmod(0o755)
         chosen = {"serve": True, "python": str(script), "startup": startup}
         return VllmTeacher(part(vllm=chosen, **values))
@@ -139,7 +151,9 @@ def pids_in(folder: Path) -> list[int]:
 def test_the_server_answers_every_sample(stand_in: StandIn) -> None:
     asked = [request(({"role": "prompt", "content": str(i)},), (0, 1)) for i in range(10)]
     answers = completed(ask(stand_in(), *asked))
-    assert {answer.key for answer in answers} == {f"{one.request_id}-{i}" for one in asked for i in (0, 1)}
+    assert {answer.key for answer in answers} == {
+        f"{one.request_id}-{i}" for one in asked for i in (0, 1)
+    }
 
 
 @pytest.mark.slow
@@ -172,8 +186,12 @@ def test_after_close_no_process_is_left_and_no_log(stand_in: StandIn, tmp_path: 
 
 @pytest.mark.slow
 def test_a_server_that_dies_at_its_start_shows_the_end_of_its_log(stand_in: StandIn) -> None:
-    trouble = "print('\\n'.join(f'line {i}' for i in range(30)), flush=True); sys.exit('no GPU here')"
-    with pytest.raises(TeacherError, match=r"ended while it was starting \(exit status 1\)") as raised:
+    trouble = (
+        "print('\\n'.join(f'line {i}' for i in range(30)), flush=True); sys.exit('no GPU here')"
+    )
+    with pytest.raises(
+        TeacherError, match=r"ended while it was starting \(exit status 1\)"
+    ) as raised:
         ask(stand_in(trouble), request())
     message = str(raised.value)
     assert message.endswith(" | line 29 | no GPU here")
@@ -199,9 +217,13 @@ def test_a_server_that_dies_in_the_run_ends_it_with_its_log(stand_in: StandIn) -
     trouble = "def on_post(body):\n    print('out of memory', flush=True)\n    os._exit(7)"
     start = time.monotonic()
     with pytest.raises(
-        TeacherError, match=r"ended while requests were in flight \(exit status 7\)[\s\S]*out of memory"
+        TeacherError,
+        match=r"ended while requests were in flight \(exit status 7\)[\s\S]*out of memory",
     ):
-        ask(stand_in(trouble), *(request(({"role": "prompt", "content": str(i)},)) for i in range(5)))
+        ask(
+            stand_in(trouble),
+            *(request(({"role": "prompt", "content": str(i)},)) for i in range(5)),
+        )
     assert time.monotonic() - start < 20
 
 
@@ -215,7 +237,8 @@ def test_nothing_is_left_of_a_server_whose_parent_is_killed(
         "import asyncio, sys; sys.path[:0] = sys.argv[1:3]; from support import vllm as t\n"
         "who = t.VllmTeacher(t.part(options={'serve': True, 'python': sys.argv[3]}))\n"
         "async def work():\n"
-        "    await t.hear(who, t.request()); print('answered', flush=True); await asyncio.sleep(600)\n"
+        "    await t.hear(who, t.request()); print('answered', flush=True); await"
+        " asyncio.sleep(600)\n"
         "asyncio.run(work())"
     )
     folders = [str(ROOT / "tests"), str(ROOT / "tests" / "teachers")]
