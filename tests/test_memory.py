@@ -16,7 +16,7 @@ import resource, sys
 from synthkd import Recipe, run
 import synthkd.stages.filter, synthkd.stages.partitions
 synthkd.stages.filter.PARTITION_ROWS = 2000
-synthkd.stages.partitions.HELD_ROWS = 2000
+synthkd.stages.partitions.BUFFERED_ROWS = 2000
 folder = sys.argv[1]
 raw = {"name": "m", "inputs": {"path": "rows.jsonl", "id": "input_id", "columns": ["head", "relation"]},
        "teacher": {"backend": "recorded", "path": "rows.jsonl"}, "corpus": {"path": "corpus"}}
