@@ -94,10 +94,10 @@ def test_scores_and_the_numbers_that_the_critic_reads_are_compared_too(
 def test_the_sample_does_not_depend_on_batches_or_order() -> None:
     whole, parts = ShiftMonitor(KIND.columns), ShiftMonitor(KIND.columns)
     rows = table(0, 3 * SAMPLE)
-    whole.see(rows, [0.5] * rows.num_rows)
+    whole.add(rows, [0.5] * rows.num_rows)
     for start in range(3 * SAMPLE - 7, -7, -7):
         part = rows.slice(max(start, 0), 7 + min(start, 0))
-        parts.see(part, [0.5] * part.num_rows)
+        parts.add(part, [0.5] * part.num_rows)
     assert sorted(whole._lowest, key=lambda x: x[1]) == sorted(parts._lowest, key=lambda x: x[1])
     assert len(whole._lowest) == SAMPLE
 
