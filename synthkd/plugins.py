@@ -1,27 +1,25 @@
-"""The plug-in contract: which groups there are, how options are written, and how a plug-in is
-found.
+"""The plug-in contract: the groups, how options are written, and how a plug-in is found.
 
-    group       a member                                     base class
-    backend     answers requests                             `synthkd.teachers.base.Teacher`
-    kind        a shape of knowledge: parse, verbalize       `synthkd.kinds.base.Kind`
-    rule        rejects rows, each with a reason             `synthkd.filters.base.Filter`
-    critic      gives rows a probability of being valid      `synthkd.critics.base.Critic`
-    student     learns from a corpus                         `synthkd.students.base.Student`
-    loop task   rows, students and prompts of a loop         `synthkd.loops.task.LoopTask`
+    group       a member                                  base class
+    backend     answers requests                          `synthkd.teachers.base.Teacher`
+    kind        a shape of knowledge                      `synthkd.kinds.base.Kind`
+    rule        rejects rows, each with a reason          `synthkd.filters.base.Filter`
+    critic      gives rows a probability of being valid   `synthkd.critics.base.Critic`
+    student     learns from a corpus                      `synthkd.students.base.Student`
+    loop task   rows, students and prompts of a loop      `synthkd.loops.task.LoopTask`
 
 A plug-in is a class with a ``name`` and a nested ``Options`` model. Four doors lead to the same
 contract:
 
-    [project.entry-points."synthkd.rules"]                   an entry point of a package: found by its name
+    [project.entry-points."synthkd.rules"]     an entry point of a package, found by its name
     no_brands = "mypackage.rules:NoBrands"
 
-    rules: [mypackage.rules:NoBrands]                        a dotted path in a recipe, or
-        `./rules.py:NoBrands`
+    rules: [mypackage.rules:NoBrands]          a path in a recipe, or `./rules.py:NoBrands`
 
-    @synthkd.rule                                            a decorator: known by its name in this process
+    @synthkd.rule                              a decorator: known by its name in this process
     def no_brands(row): ...
 
-    synthkd.run(recipe, rules=[no_brands])                   a class or function, given in Python
+    synthkd.run(recipe, rules=[no_brands])     a class or function, given in Python
 
 `docs/extending/` has a tutorial for each group.
 """

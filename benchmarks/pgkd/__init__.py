@@ -5,15 +5,14 @@ are the pool. Ten rounds of 77 rows. The test rows draw the curve and decide not
 the area under the curve of test accuracy (its mean over the rounds), paired by seed, with the 95 %
 interval of Student's t.
 
-    headline    PGKD against random rows, equally many of each class; also with the same rows of the pool for both
-    ablations   without hard negatives, with other allocations, without the report; the effect of each thing alone
+    headline    PGKD against random rows, equally many of each class; also with the same pool rows
+    ablations   without hard negatives, other allocations, without the report; each thing alone
     skewed      a start of 1 to 16 rows a class, which the allocation can even out
-    noise       a teacher whose labels are wrong by 0, 10 and 20 %, with the rule `label_noise` and without
+    noise       a teacher whose labels are wrong by 0, 10 and 20 %, with and without `label_noise`
     tfidf       the headline with a student on TF-IDF
-    allocation  own against uniform allocation on BANKING77 and two other sets, in memory; intervals of a paired
-                bootstrap over test rows and seeds
-    triples     the loop for triples on the everyday world: questions by yield and need against
-        random ones
+    allocation  own against uniform allocation on BANKING77 and two other sets, in memory;
+                intervals of a paired bootstrap over test rows and seeds
+    triples     the loop for triples on the everyday world: by yield and need against random
 
 About half an hour on two cores, the headline seven minutes. `--dev` measures on rows cut from
 train: for choosing.

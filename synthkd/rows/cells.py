@@ -4,18 +4,16 @@ A table's cell may be a number, a date, bytes, a list or an object. Its text is 
 nowhere else, so that Python's way of writing a value (``['a']``, ``b'a'``, ``None``, ``nan``)
 enters no prompt, key, label or corpus.
 
-=====================================
-========================================================================== cell
-text =====================================
-========================================================================== text
-itself; the words ``nan``, ``None`` and ``NA`` are words (Nan is a name) null, NaN (a float), NaT
-none: the cell is empty integer; float                         its digits; a whole float as an
-integer (pandas makes 3.0 of 3 beside a gap) true, false                            ``true``,
-``false``, as Arrow, JSON and YAML write them decimal; date, time; UUID              its digits; ISO
-8601 with a blank before the time; its hex form bytes                                  decoded, if
-they are UTF-8 (Spark and Hive write such columns) list, object, duration, other bytes    refused
-=====================================
-==========================================================================
+    text                   itself; the words ``nan``, ``None`` and ``NA`` are words (Nan is a name)
+    null, NaN, NaT         none: the cell is empty
+    integer, float         the digits; a whole float as an integer, since pandas makes 3.0 of 3
+                           beside a gap
+    true, false            ``true``, ``false``, as Arrow, JSON and YAML write them
+    decimal                the digits
+    date, time             ISO 8601, with a blank before the time
+    UUID                   the hex form
+    bytes                  decoded, if they are UTF-8 (Spark and Hive write such columns)
+    list, object           refused, as are durations and other bytes
 """
 
 from __future__ import annotations

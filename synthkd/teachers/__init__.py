@@ -1,13 +1,11 @@
 """Teachers: the contract of a backend (`base`), the backends, and the dispatch of requests.
 
-backend         class                                       answers come from --------------
-------------------------------------------  -----------------------------------------------------
-`openai`        `synthkd.teachers.openai.OpenAITeacher`     any server of the OpenAI protocol
-`openai-batch`  `synthkd.teachers.batch.BatchTeacher`       a provider's Batch API `vllm`
-`synthkd.teachers.vllm.VllmTeacher`         vLLM, in this process or served `transformers`
-`synthkd.teachers.transformers.TransformersTeacher`  a local checkpoint `recorded`
-`synthkd.teachers.recorded.RecordedTeacher` a file of completions `pool`
-`synthkd.teachers.pool.PoolTeacher`         a file of labelled rows
+`openai`         any server of the OpenAI protocol           `openai.OpenAITeacher`
+`openai-batch`   a provider's Batch API                      `batch.BatchTeacher`
+`vllm`           vLLM, in this process or served             `vllm.VllmTeacher`
+`transformers`   a local checkpoint                          `transformers.TransformersTeacher`
+`recorded`       a file of completions                       `recorded.RecordedTeacher`
+`pool`           a file of labelled rows                     `pool.PoolTeacher`
 """
 
 from synthkd.requests import (

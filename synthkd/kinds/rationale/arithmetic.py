@@ -1,8 +1,10 @@
 """Parse arithmetic expressions into trees (see `trees`).
 
-expression := term (+|- term)*     term := factor (*|/|of factor)*     factor := -factor | atom (^
-[-]integer) atom := [$] number [magnitude] [%|°|$] [unit words] | ( expression ) [unit words] | √
-atom
+expression := term (+|- term)*
+term       := factor (*|/|of factor)*
+factor     := -factor | atom (^ [-]integer)
+atom       := [$] number [magnitude] [%|°|$] [unit words]
+            | ( expression ) [unit words] | √ atom
 """
 
 from __future__ import annotations
