@@ -109,7 +109,7 @@ def verdict_column(kind: Kind) -> str:
 
 
 def read_labels(
-    path: Path,
+    path: str | Path,
     kind: Kind,
     *,
     label: str = "label",
@@ -149,6 +149,7 @@ def read_labels(
         raise CriticError(
             f"a held-out share of {held_out:g} cannot be; it lies between 0 and 1, such as 0.3"
         )
+    path = Path(path)
     read = _read(path, kind, label, columns or {}, group)
     names = sorted({name for said in read.votes.values() for name in said})
     named = {"\0".join(key): said for key, said in read.votes.items() if key not in read.clashes}

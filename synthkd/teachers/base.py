@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from synthkd import plugins
@@ -50,10 +51,6 @@ class Teacher(Plugin, ABC):
         class Parrot(Teacher):
             name = "parrot"
 
-            @classmethod
-            def from_recipe(cls, recipe):
-                return cls()
-
             @property
             def identity(self):
                 return "parrot:1"
@@ -83,10 +80,20 @@ class Teacher(Plugin, ABC):
     #: it.
     account: Account | None = None
 
+    def __init__(self, part: TeacherPart, folder: Path = Path()) -> None:
+        """Keep the recipe's teacher part and check the options.
+
+        Args:
+            part: The teacher of a recipe.
+            folder: The recipe's folder, from which relative paths start.
+        """
+        super().__init__(**part.options)
+        self.part, self.folder = part, folder
+
     @classmethod
-    @abstractmethod
     def from_recipe(cls, recipe: Recipe) -> Teacher:
         """Make the backend of a recipe. Nothing is sent and no model is loaded."""
+        return cls(recipe.teacher, recipe.folder)
 
     @property
     @abstractmethod

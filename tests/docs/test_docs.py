@@ -8,37 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 from support.doc_blocks import blocks
-from support.files import ROOT, write_csv
+from support.files import ROOT
 
-from synthkd import Recipe, run
-from synthkd.testing import FakeServer
+from synthkd import Recipe
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-
-
-@pytest.mark.slow
-def test_the_kind_that_the_page_builds_runs_as_it_is_written(
-    tmp_path: Path,
-) -> None:
-    page = "docs/extending/kind.md"
-    (tmp_path / "definition.py").write_text(blocks(page, "python")[0])
-    (tmp_path / "plain.j2").write_text(blocks(page, "")[0])
-    write_csv(tmp_path / "terms.csv", [{"term": "knife"}, {"term": "fork"}])
-    raw = yaml.safe_load(blocks(page, "yaml")[0])
-    raw["prompt"]["template"] = "plain.j2"
-    raw["kind"]["name"] = "definition.py:DefinitionKind"
-    with FakeServer(
-        answer=lambda prompt, *_: f" something like other {prompt.split()[0]}s.\n"
-    ) as server:
-        raw["teacher"] |= {"backend": "openai", "model": "m", "base_url": server.url}
-        result = run(Recipe.from_dict(raw, tmp_path), quiet=True)
-    rows = {
-        (row["term"], row["meaning"], row["text"]) for row in result.corpus.accepted.to_pylist()
-    }
-    assert rows == {
-        ("knife", "something like other knifes", "knife means something like other knifes"),
-        ("fork", "something like other forks", "fork means something like other forks"),
-    }
 
 
 def test_the_recipe_in_the_readme_is_one() -> None:

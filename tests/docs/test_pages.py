@@ -33,6 +33,9 @@ PAGES = [
     "kinds/event",
     "extending/index",
     "extending/rule",
+    "extending/kind",
+    "extending/backend",
+    "extending/critic",
 ]
 _FENCE = re.compile(
     r"^```(\w*)(?: title=\"([^\"]+)\")?[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE
