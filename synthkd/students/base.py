@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 
 from synthkd.errors import StudentError, nearest
+from synthkd.plugins import Plugin
 from synthkd.students.training_hashes import text_hashes
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def check_option_names(names: Iterable[Any], known: Sequence[str], owner: str) -
             raise StudentError(f"{owner}: no option {name!r}{nearest(str(name), list(known))}")
 
 
-class Student(ABC):
+class Student(Plugin, ABC):
     """A small model that is trained on a corpus.
 
     Options are keyword arguments of the constructor, which refuses a wrong one before anything is
@@ -166,6 +167,7 @@ class Student(ABC):
     """
 
     name: ClassVar[str]
+    options_error = StudentError
     #: Options of `load`, for what a folder does not record.
     load_options: ClassVar[frozenset[str]] = frozenset()
     #: What it learns: labels of texts, or texts.
@@ -203,14 +205,16 @@ class Classifier(Student):
 
     learns = "labels"
 
-    def __init__(self, classes: Sequence[str] = (), seed: int = 0) -> None:
-        """Name the classes.
+    def __init__(self, classes: Sequence[str] = (), seed: int = 0, **options: Any) -> None:
+        """Name the classes and check the options.
 
         Args:
             classes: All classes, also those without a training row; by default those of the
                 training rows, sorted.
             seed: The same rows and seed give the same student.
+            options: Options of the student.
         """
+        super().__init__(**options)
         if isinstance(classes, str) or not all(isinstance(one, str) for one in classes):
             raise StudentError(
                 f"classes: a list of names is needed, not {classes!r}; quote what YAML takes for"

@@ -15,6 +15,7 @@ from synthkd.corpora.read import load_corpus
 from synthkd.corpora.write import MANIFEST
 from synthkd.errors import InputError, StudentError, nearest
 from synthkd.keys import content_hash, file_hash
+from synthkd.options import NoOptions
 from synthkd.recipe.published_values import published_path
 from synthkd.students.base import Student
 
@@ -31,7 +32,12 @@ def make_student(name: str, options: Mapping[str, Any], seed: int = 0) -> Studen
     Raises:
         StudentError: The name or an option is unknown.
     """
-    student_class = plugins.find("students", name)
+    student_class: Any = plugins.find("students", name)
+    if student_class.Options is not NoOptions:
+        student_class.checked(
+            {key: value for key, value in options.items() if key not in ("classes", "seed")},
+            f"student {name!r}",
+        )
     known = inspect.signature(student_class).parameters
     takes_all = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values())
     for option in options:

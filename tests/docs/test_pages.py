@@ -36,6 +36,7 @@ PAGES = [
     "extending/kind",
     "extending/backend",
     "extending/critic",
+    "extending/student",
 ]
 _FENCE = re.compile(
     r"^```(\w*)(?: title=\"([^\"]+)\")?[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE

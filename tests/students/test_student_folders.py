@@ -44,7 +44,7 @@ def test_the_manifest_comes_back(folder: Path) -> None:
 
 def test_saving_again_replaces_the_student_and_leaves_nothing_beside_it(folder: Path) -> None:
     save_student(LinearStudent(features="hashing").fit(ROWS), folder)
-    assert load_student(folder).options()["features"] == "hashing"  # type: ignore[attr-defined]
+    assert load_student(folder).recorded_options()["features"] == "hashing"  # type: ignore[attr-defined]
     assert [path.name for path in folder.parent.iterdir()] == ["student"]
 
 

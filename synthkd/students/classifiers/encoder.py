@@ -189,7 +189,7 @@ class EncoderStudent(Classifier):
             self.model, lambda fields: self.model(**fields), rows, self.device
         )
 
-    def options(self) -> dict[str, Any]:
+    def recorded_options(self) -> dict[str, Any]:
         """Return the keyword arguments of the constructor, with defaults."""
         return {"base": self.base, **asdict(self.settings)}
 
@@ -206,7 +206,7 @@ class EncoderStudent(Classifier):
         settings = {
             "student": self.name, "version": _VERSION, "classes": list(self.classes),
             "seed": self.seed,
-            "options": {**self.options(), "base": public_name(self.base)},
+            "options": {**self.recorded_options(), "base": public_name(self.base)},
             "max_length": self.max_length,
             "temperature": self.temperature, "history": self.history,
         }  # fmt: skip

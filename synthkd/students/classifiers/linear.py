@@ -165,7 +165,7 @@ class LinearStudent(Classifier):
         assert self._head is not None
         return self._head.logits(self._features.transform(texts))
 
-    def options(self) -> dict[str, Any]:
+    def recorded_options(self) -> dict[str, Any]:
         """Return the keyword arguments of the constructor, with defaults; without the device."""
         return {name: getattr(self, name) for name in _OPTIONS}
 
@@ -177,7 +177,7 @@ class LinearStudent(Classifier):
         settings: dict[str, Any] = {
             "student": self.name, "version": _VERSION, "classes": list(self.classes),
             "seed": self.seed,
-            "options": self.options(), "temperature": self.temperature, "rows": self._head.rows,
+            "options": self.recorded_options(), "temperature": self.temperature, "rows": self._head.rows,
         }  # fmt: skip
         if isinstance(self._features, EncoderFeatures):
             reference = self._features.reference(folder)
