@@ -116,7 +116,7 @@ class Table:
 
     @cached_property
     def vocabulary(self) -> dict[str, frozenset[str]]:
-        """relation -> tails that are true of at least one head."""
+        """Return by relation the tails that are true of at least one head."""
         words: dict[str, set[str]] = {relation: set() for relation in RELATIONS}
         for _, relation, tail in self.facts:
             words[relation].add(tail)

@@ -186,7 +186,7 @@ class WithdrawnError(GuaranteeError):
     exit_status = 7
 
 
-class Interrupted(SynthKDError):
+class Interrupted(SynthKDError):  # noqa: N818 (as KeyboardInterrupt)
     """A signal ended the run. All paid completions are in the journal."""
 
     exit_status = 130

@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.banking77 import Rows, draw, some, split
 from benchmarks.base import Figures, Options
-from benchmarks.students.setfit import NotKept, load_or_train, setfit
+from benchmarks.students.setfit import NotKeptError, load_or_train, setfit
 from benchmarks.text_table import table
 from synthkd import plugins
 from synthkd.students import classifiers
@@ -73,7 +73,7 @@ def figures(options: Options) -> Figures:
             for seed in range(seeds):
                 try:
                     predictions, training = method(draw(train, shots, seed), test.texts, seed)
-                except NotKept:
+                except NotKeptError:
                     continue
                 correct.setdefault(name, {})[seed] = np.asarray(predictions) == np.array(
                     test.labels

@@ -28,7 +28,7 @@ from benchmarks.base import Figures, Options
 ITERATIONS = 20
 
 
-class NotKept(LookupError):
+class NotKeptError(LookupError):
     """No prediction of this training was kept."""
 
 
@@ -96,7 +96,7 @@ def load_or_train(
         record = json.loads(path.read_text())
         return np.array(record["labels"]), record["seconds"]
     if only:
-        raise NotKept(name)
+        raise NotKeptError(name)
     labels, seconds = make()
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"labels": list(map(str, labels)), "seconds": seconds}))

@@ -44,7 +44,7 @@ _SHAPES = {
 
 class _Settings(CriticSettings):
     bits: Literal[18]
-    regularisation_C: Weight
+    regularisation_C: Weight  # noqa: N815 (a key of the file)
     bias: Weight
 
 

@@ -186,6 +186,7 @@ def _seeded(value: Hashes, seed: int) -> Hashes:
 
 
 def joined_hashes(left: Hashes, right: Hashes, seed: int) -> Hashes:
+    """Return a hash of each pair (n,)."""
     return _seeded(mixed_bits(left) + right * np.uint64(0xFF51AFD7ED558CCD), seed)
 
 

@@ -90,9 +90,7 @@ class HasProposition(PropositionRule):
 
 
 class SelfContained(TextRule):
-    """Reject propositions that begin with a word that points at something said before: `it`, `he`,
-    `this`, …
-    """
+    """Reject propositions that begin with a word for something said before (`it`, `he`, `this`)."""
 
     name: ClassVar[str] = "self_contained"
 

@@ -222,7 +222,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
         return bounded
 
-    def call(__self, __context: Any, __obj: Any, *args: Any, **named: Any) -> Any:
+    def call(__self, __context: Any, __obj: Any, *args: Any, **named: Any) -> Any:  # noqa: N805
         """Call a method or macro with its arguments and its result counted."""
         RENDERING.meter.tick(64)
         owner = getattr(__obj, "__self__", None)

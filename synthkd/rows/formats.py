@@ -107,7 +107,7 @@ def jsonl_rows(path: Path, columns: list[str] | None) -> Iterator[dict[str, Any]
         yield row
 
 
-class _DuplicateKey(ValueError):
+class _DuplicateKeyError(ValueError):
     pass
 
 
@@ -115,7 +115,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     row = dict(pairs)
     if len(row) != len(pairs):
         name = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        raise _DuplicateKey(f"the key {name!r} stands in one object twice; leave one out")
+        raise _DuplicateKeyError(f"the key {name!r} stands in one object twice; leave one out")
     return row
 
 
@@ -129,7 +129,7 @@ def _parse_json(place: str, line: str) -> Any:
             raise InputError(f"{place}: lists and objects are nested deeper than {_DEEPEST}")
         row = _DECODER.decode(line)
         return _without_lone_surrogates(row) if "\\ud" in line or "\\uD" in line else row
-    except _DuplicateKey as error:
+    except _DuplicateKeyError as error:
         raise InputError(f"{place}: {error}") from None
     except ValueError as error:
         problem = "a number of more than 4,300 digits" if "integer string" in str(error) else error

@@ -60,5 +60,5 @@ def test_what_was_kept_is_read_for_the_same_facts_only(tmp_path: Path) -> None:
         labels, seconds = setfit.load_or_train(tmp_path, "peer", facts, make)
         assert (list(labels), seconds) == (["a", "b"], 2.5)
     assert len(asked) == 2
-    with pytest.raises(setfit.NotKept):
+    with pytest.raises(setfit.NotKeptError):
         setfit.load_or_train(tmp_path, "peer", [b"three"], make, only=True)

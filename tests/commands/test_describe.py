@@ -15,7 +15,7 @@ class Bare(Empty):
 
 
 class Blank(Empty):
-    """ """
+    """ """  # noqa: D419
 
 
 @pytest.mark.parametrize("rule", [Bare, Blank])

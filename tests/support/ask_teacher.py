@@ -48,7 +48,7 @@ def request(
 
 
 def numbered(count: int) -> list[Request]:
-    """Requests whose prompts are 0, 1, 2 …"""
+    """Requests whose prompts count from 0."""
     return [request(({"role": "user", "content": str(number)},)) for number in range(count)]
 
 

@@ -41,7 +41,7 @@ _SHAPES = {
 class _Settings(CriticSettings):
     words: Annotated[int, Field(ge=0, le=1_000_000)]
     bias: Weight
-    regularisation_C: Weight
+    regularisation_C: Weight  # noqa: N815 (a key of the file)
     answers: Columns
     sources: Columns
     categories: dict[Name, Columns]

@@ -22,7 +22,7 @@ from synthkd.kinds.rationale.context_words import (
     REASONS,
 )
 from synthkd.kinds.rationale.tokens import Token
-from synthkd.kinds.rationale.trees import Number, Tree, Unreadable, tree_value
+from synthkd.kinds.rationale.trees import Number, Tree, UnreadableExpressionError, tree_value
 from synthkd.text.normal_forms import word_set
 from synthkd.text.number_words import (
     FOREIGN_MAGNITUDES,
@@ -214,7 +214,7 @@ def _with_second(found: list[Token], place: int, read: Fraction, gap: list[str])
     if gap == ["and"] and read.denominator == 1:
         try:
             part = tree_value(parse(found, place)[0])
-        except Unreadable:
+        except UnreadableExpressionError:
             part = None
         if part is not None and 0 < part < 1:
             return read + part if read >= 0 else read - part

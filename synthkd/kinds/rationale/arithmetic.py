@@ -17,7 +17,7 @@ from synthkd.kinds.rationale.trees import (
     Number,
     Operation,
     Tree,
-    Unreadable,
+    UnreadableExpressionError,
     has_units,
     negated,
     square_root,
@@ -93,14 +93,14 @@ class _Parser:
         while (op := self._operator(place)) in ops and not (op == "of" and has_units(left)):
             try:
                 right, after = below(place + 1, depth)
-            except Unreadable:
+            except UnreadableExpressionError:
                 self._refuse_unknown(place + 1)
                 if self.kind(place + 1) in ("number", "open"):
                     raise
                 break
             self.operations += 1
             if self.operations > _MOST_OPERATIONS:
-                raise Unreadable
+                raise UnreadableExpressionError
             left, place = Operation(op, left, right), after
         return left, place
 
@@ -113,7 +113,7 @@ class _Parser:
     def _factor(self, place: int, depth: int) -> tuple[Tree, int]:
         if self.kind(place) == "op" and self.text(place) == "-":
             if depth > _DEEPEST:
-                raise Unreadable
+                raise UnreadableExpressionError
             inner, place = self._factor(place + 1, depth + 1)
             return negated(inner), place
         tree, place = self._atom(place, depth)
@@ -124,7 +124,7 @@ class _Parser:
                 power = self.found[at].value
                 _, after = self._unit_words(at + 1)
                 return Operation("^", tree, Number(-power if negative else power)), after
-            raise Unreadable
+            raise UnreadableExpressionError
         if self.kind(place) == "open" and self._touches(place):
             inner, after = self._atom(place, depth)
             return Operation("*", tree, inner), after
@@ -139,11 +139,11 @@ class _Parser:
 
     def _atom(self, place: int, depth: int) -> tuple[Tree, int]:
         if depth > _DEEPEST:
-            raise Unreadable
+            raise UnreadableExpressionError
         if self.kind(place) == "open":
             tree, place = self.expression(place + 1, depth + 1)
             if self.kind(place) != "close":
-                raise Unreadable
+                raise UnreadableExpressionError
             self._refuse_unknown(place + 1)
             _, place = self._unit_words(place + 1)
             return tree, place
@@ -161,7 +161,7 @@ class _Parser:
             if self.kind(place) == "open":
                 return self._atom(place, depth + 1)
         if self.kind(place) != "number":
-            raise Unreadable
+            raise UnreadableExpressionError
         return self._number(place, money)
 
     def _number(self, place: int, money: bool) -> tuple[Tree, int]:
@@ -170,7 +170,7 @@ class _Parser:
         scale, place = self._magnitude(place + 1, money)
         if scale is not None and divides:
             # "1/2 million" is not a division by millions.
-            raise Unreadable
+            raise UnreadableExpressionError
         percent = self.kind(place) == "percent" or self.text(place).casefold() in ("percent", "pct")
         place += percent
         if self.kind(place) == "degree":
@@ -198,7 +198,7 @@ class _Parser:
             word = self.text(place)
             low = word.casefold()
             if low in FOREIGN_MAGNITUDES:
-                raise Unreadable
+                raise UnreadableExpressionError
             by = MAGNITUDES.get(low)
             if (
                 by is None
@@ -220,7 +220,7 @@ class _Parser:
         if word[0] in CHARACTER_NUMBERS:
             by = CHARACTER_MAGNITUDES.get(word[0])
             if by is None or any(character in CHARACTER_NUMBERS for character in word[1:]):
-                raise Unreadable
+                raise UnreadableExpressionError
             return by
         return None
 
@@ -236,10 +236,10 @@ class _Parser:
             if not words and word not in _COUNTED:
                 self._refuse_unknown(place)
             if word in _POWERS or _REMAINDER.fullmatch(word):
-                raise Unreadable
+                raise UnreadableExpressionError
             if len(word) == 1 and self.kind(place + 1) == "equals":
                 # "1/3 gives b = 60"
-                raise Unreadable
+                raise UnreadableExpressionError
             words.append(word)
             place += 1
             if self._is_op(place, "^"):
@@ -253,7 +253,7 @@ class _Parser:
         """Return the place after the power of a unit: m^2, s^-1."""
         at = place + 1 + self._is_op(place + 1, "-")
         if self.kind(at) != "number" or self.found[at].value.denominator != 1:
-            raise Unreadable
+            raise UnreadableExpressionError
         return at + 1
 
     def _refuse_unknown(self, place: int) -> None:
@@ -264,4 +264,4 @@ class _Parser:
         # A character of Chinese, Japanese or Korean is a word, not an unknown.
         letter = len(word) == 1 and word < "\u2e80" and word not in _LETTER_UNITS and not article
         if letter or word.casefold() in _UNKNOWN:
-            raise Unreadable
+            raise UnreadableExpressionError

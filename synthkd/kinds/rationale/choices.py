@@ -156,11 +156,12 @@ def _place_of(named: tuple[str, str]) -> tuple[int, str]:
 
 
 def plain_label(label: str) -> str:
+    """Return a label without brackets, points, blanks and case."""
     return unicodedata.normalize("NFKC", label).strip(" ().[]:").casefold()
 
 
 def _in_order(labels: Sequence[str]) -> bool:
-    """Return True if labels are the first of an alphabet, or 1, 2, 3 …"""
+    """Return True if labels are the first of an alphabet, or whole numbers from 1 on."""
     return len(labels) > 1 and any(
         tuple(labels) == tuple(letters[: len(labels)]) for letters in (*_ALPHABETS, _NUMBERED)
     )

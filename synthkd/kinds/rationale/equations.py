@@ -19,7 +19,7 @@ from synthkd.kinds.rationale.trees import (
     Number,
     Operation,
     Tree,
-    Unreadable,
+    UnreadableExpressionError,
     tree_numbers,
     tree_value,
 )
@@ -149,7 +149,7 @@ def _chain(text: str, run: list[Token], place: int) -> tuple[list[_Side], int]:
     while place < len(run) and run[place].kind == "equals":
         try:
             tree, after = parse(run, place + 1)
-        except Unreadable:
+        except UnreadableExpressionError:
             return sides, place + 1
         sides.append((tree, place + 1, after))
         place = after
@@ -169,7 +169,7 @@ def _left_of(text: str, run: list[Token], place: int) -> _Side | None:
             continue
         try:
             tree, end = parse(run[:place], start)
-        except Unreadable:
+        except UnreadableExpressionError:
             continue
         if end == place:
             return tree, start, end

@@ -14,7 +14,7 @@ from synthkd.kinds.rationale.trees import (
     Number,
     Operation,
     Tree,
-    Unreadable,
+    UnreadableExpressionError,
     tree_numbers,
     tree_value,
 )
@@ -44,7 +44,7 @@ def expression_tree(text: str) -> Tree | None:
     found = tokens(plain(text))
     try:
         tree, after = parse(found, 0, units=False)
-    except Unreadable:
+    except UnreadableExpressionError:
         return None
     return tree if after == len(found) and isinstance(tree, Operation) else None
 

@@ -38,7 +38,7 @@ from synthkd.kinds.rationale.number_forms import (
 )
 from synthkd.kinds.rationale.number_in_words import read_number_in_words
 from synthkd.kinds.rationale.tokens import Token, plain, tokens
-from synthkd.kinds.rationale.trees import Number, Unreadable, tree_value
+from synthkd.kinds.rationale.trees import Number, UnreadableExpressionError, tree_value
 from synthkd.text.number_words import MAGNITUDES, read_spelled, spelled_words, take_spelled
 
 #: Equals signs of an answer that are followed.
@@ -107,7 +107,7 @@ def _read(text: str, found: list[Token]) -> Fraction | Malformed | tuple[int, Fr
     first = numerals[0]
     try:
         tree, after = parse(found, start := begin_of(text, found, first))
-    except Unreadable:
+    except UnreadableExpressionError:
         return _not_a_number(text)
     if (behind := _equals(found, after)) is not None:
         if start and found[start - 1].kind == "op":
@@ -206,7 +206,7 @@ def _last_of(text: str, found: list[Token], last: Token) -> Fraction | Malformed
             continue
         try:
             _, after = parse(found, start)
-        except Unreadable:
+        except UnreadableExpressionError:
             continue
         if after > place:
             if not is_apart(found, start):
@@ -238,7 +238,7 @@ def read_exact_number(text: str) -> Fraction | None:
         return read_spelled(words) if words and take_spelled(words, 0) == len(words) else None
     try:
         tree, after = parse(found, 0, units=False)
-    except Unreadable:
+    except UnreadableExpressionError:
         return None
     if (
         after != len(found)

@@ -14,7 +14,7 @@ from math import isqrt
 _HIGHEST_POWER, _MOST_BITS = 64, 4096
 
 
-class Unreadable(Exception):
+class UnreadableExpressionError(Exception):
     """The tokens are no expression, or an expression with an unknown."""
 
 
@@ -117,10 +117,10 @@ def square_root(number: Fraction | None) -> Fraction:
         Unreadable: The number has no rational root.
     """
     if number is None or number < 0 or number.numerator.bit_length() > _MOST_BITS:
-        raise Unreadable
+        raise UnreadableExpressionError
     root = Fraction(isqrt(number.numerator), isqrt(number.denominator))
     if root * root != number:
-        raise Unreadable
+        raise UnreadableExpressionError
     return root
 
 

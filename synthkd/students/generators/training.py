@@ -51,7 +51,7 @@ class TrainingStats:
     tokens: int = 0
 
 
-class _NotFinite(Exception):
+class _NotFiniteError(Exception):
     """A loss or weight that is not finite."""
 
 
@@ -83,7 +83,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
         )
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise _NotFinite(f"{value}")
+            raise _NotFiniteError(f"{value}")
         training.losses.append(value)
         training.stats.tokens += int(inputs["attention_mask"].sum())
         return loss
@@ -178,7 +178,7 @@ class GeneratorTraining:
             start = time.perf_counter()
             try:
                 trainer.train()
-            except _NotFinite as problem:
+            except _NotFiniteError as problem:
                 raise self._training_error(str(problem), trainer.state) from None
             finally:
                 self.stats.seconds = time.perf_counter() - start
@@ -197,7 +197,7 @@ class GeneratorTraining:
         if not all(
             bool(torch.isfinite(v).all()) for v in self.model.parameters() if v.requires_grad
         ):
-            raise _NotFinite("nan")
+            raise _NotFiniteError("nan")
 
     def _use_plain_attention(self) -> str | None:
         """Use plain attention on a CPU in bf16 (twice as fast); return what to restore."""
@@ -243,7 +243,7 @@ class GeneratorTraining:
         """Return minus the validation loss, and record the loss."""
         self.validation_losses.append(round(self.measure(), 6))
         if not math.isfinite(self.validation_losses[-1]):
-            raise _NotFinite(f"{self.validation_losses[-1]} on the validation rows")
+            raise _NotFiniteError(f"{self.validation_losses[-1]} on the validation rows")
         return -self.validation_losses[-1]
 
     def measure(self) -> float:
