@@ -8,6 +8,7 @@ python scripts/docs.py --check    fail where they are not up to date
 
 from __future__ import annotations
 
+import json
 import sys
 import typing
 from collections.abc import Iterator
@@ -123,8 +124,8 @@ def architecture_page() -> str:
 
 
 def option_row(name: str, option: dict[str, Any]) -> str:
-    default = option["default"]
-    shown = f"`{default}`" if default not in ("", "required") else default
+    default = json.dumps(option["default"], ensure_ascii=False)
+    shown = "required" if option["required"] else f"`{default}`"
     return f"| `{name}` | {option['type']} | {shown} | {option['about']} |"
 
 

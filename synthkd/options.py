@@ -279,7 +279,8 @@ def described(model: type[BaseModel]) -> dict[str, dict[str, Any]]:
     return {
         name: {
             "type": type_words(field),
-            "default": default_words(field),
+            "default": None if field.is_required() else json.loads(default_words(field) or "null"),
+            "required": field.is_required(),
             "about": field.description or "",
         }
         for name, field in model.model_fields.items()

@@ -23,6 +23,7 @@ from synthkd.testing import FakeServer
 @pytest.fixture(autouse=True)
 def _nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugins, "_registered", {})
+    monkeypatch.setattr(plugins, "_found_by_path", {})
 
 
 def no_tails_of(

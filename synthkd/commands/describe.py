@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -108,7 +109,8 @@ def _option_lines(options: dict[str, dict[str, Any]]) -> list[str]:
         return ["  no options"]
     lines = ["  options:"]
     for name, option in options.items():
-        default = "required" if option["default"] == "required" else f"default {option['default']}"
+        shown = json.dumps(option["default"], ensure_ascii=False)
+        default = "required" if option["required"] else f"default {shown}"
         lines += [f"    {name}: {option['type']}; {default}", f"      {option['about']}"]
     return lines
 

@@ -105,7 +105,7 @@ def test_describe_is_readable_by_machines() -> None:
     found = json.loads(synthkd("describe", "--json").stdout)
     assert {"kinds", "backends", "rules", "critics", "recipe"} <= set(found)
     assert found["kinds"]["triple"]["columns"] == ["head", "relation", "tail"]
-    assert found["rules"]["too_long"]["options"]["max_words"] == 20
+    assert found["rules"]["too_long"]["options"]["max_words"]["default"] == 20
 
 
 @pytest.mark.slow

@@ -31,7 +31,8 @@ def test_options_are_described_with_type_default_and_meaning() -> None:
     option = describe("rule", "too_long")["rules"]["too_long"]["options"]["max_words"]
     assert option == {
         "type": "a whole number from 1 on",
-        "default": "20",
+        "default": 20,
+        "required": False,
         "about": "Words at most.",
     }
 

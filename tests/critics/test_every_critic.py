@@ -137,7 +137,7 @@ def test_a_critic_of_all_rows_says_that_it_guarantees_nothing(folder: Path, tmp_
     assert "--all" in card
     trained = load_critic(tmp_path / "c", KIND)
     assert trained.facts()["held_out_rows"] == 0
-    with pytest.raises(CriticError, match="trained on all its labelled rows"):
+    with pytest.raises(CriticError, match="trained on all labelled rows"):
         trained.threshold(0.9)
 
 

@@ -21,6 +21,7 @@ import pytest
 from support.command_line import synthkd
 from support.files import ROOT
 
+from synthkd import plugins
 from synthkd.testing import FakeServer
 
 pytestmark = pytest.mark.slow
@@ -61,6 +62,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         monkeypatch.setenv("OPENAI_API_KEY", "of a page")
         monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setattr(plugins, "_registered", {})
+        monkeypatch.setattr(plugins, "_found_by_path", {})
         with contextlib.chdir(tmp_path):
             yield tmp_path
     for name in [

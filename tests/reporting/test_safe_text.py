@@ -193,6 +193,8 @@ def as_read(source: str, allowed: set[str]) -> str:
         else:
             assert token.type in allowed or not token.content, (token.type, token.content)
             assert token.type in allowed, token.type
+            # Cells, rows and headings are apart.
+            joined += "\0" if token.type.endswith("_open") else ""
     assert not LINKED.search(joined), joined
     return "".join(parts)
 

@@ -49,8 +49,8 @@ def test_as_a_process_it_prints_its_address_and_outlives_its_clients(tmp_path: P
             url = process.stdout.readline().strip()
             client = (
                 "import os, sys, urllib.request as u\n"
-                f"u.urlopen(u.Request({url!r} + '/completions', b'{{\"prompt\":"
-                ' "bread"}}\')).read()\n'
+                f"u.urlopen(u.Request({url!r} + '/completions', "
+                """b'{"prompt": "bread"}')).read()\n"""
                 f"os.kill(os.getpid(), {int(signal.SIGKILL)})\n"
             )
             assert (

@@ -60,7 +60,7 @@ def cached_training_set(
 
     ``vectors``: the encoder's, if any.
     """
-    encoder_content = None if vectors is None else vectors.content
+    encoder_content = None if vectors is None else vectors.sha256
     key = content_hash(
         [known, labelled.triples, list(labelled.groups), encoder_content, seed, hard]
     )

@@ -91,9 +91,9 @@ def test_rows_without_a_verdict_have_no_part_in_a_calibration_and_are_counted(
     left = trained.facts()["unscored_left_out"]
     assert 0 < left == sheet.held_out.sum() - trained.held_out.num_rows
     assert trained.curve.auc == 1
-    assert f"cannot be read, left out: {left}" in (tmp_path / "out" / "README.md").read_text(
-        "utf-8"
-    )
+    assert f"without a readable reply of the judge, left out: {left}" in (
+        tmp_path / "out" / "README.md"
+    ).read_text("utf-8")
 
 
 @pytest.mark.slow

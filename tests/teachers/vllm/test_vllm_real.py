@@ -82,7 +82,7 @@ def heard(request: pytest.FixtureRequest, machine: None) -> dict[str, list[Answe
         "cut": [ask_for(PLAIN, max_tokens=1, stop=())],
     }
     chosen = {"serve": request.param == "served", "args": SMALL}
-    who = VllmTeacher(part(dtype="float32", concurrency=128, vllm=chosen))
+    who = VllmTeacher(part(dtype="float32", concurrency=128, options=chosen))
 
     async def work() -> dict[str, list[Answer]]:
         try:

@@ -136,7 +136,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandI
         )
         script.chmod(0o755)
         chosen = {"serve": True, "python": str(script), "startup": startup}
-        return VllmTeacher(part(vllm=chosen, **values))
+        return VllmTeacher(part(options=chosen, **values))
 
     yield make
     if (tmp_path / "pids").exists():
@@ -202,13 +202,15 @@ def test_a_server_that_dies_at_its_start_shows_the_end_of_its_log(stand_in: Stan
 
 @pytest.mark.slow
 def test_a_server_that_is_not_ready_in_time_is_stopped(stand_in: StandIn, tmp_path: Path) -> None:
-    with pytest.raises(TeacherError, match=r"not ready in 1 s; raise teacher\.vllm\.startup"):
+    with pytest.raises(TeacherError, match=r"not ready in 1 s; raise teacher\.options\.startup"):
         ask(stand_in("print('loading', flush=True); time.sleep(600)", startup=1), request())
 
 
 @pytest.mark.slow
 def test_a_python_that_is_not_there_is_named() -> None:
-    with pytest.raises(RecipeError, match=r"teacher\.vllm\.python: /no/such/python cannot be run"):
+    with pytest.raises(
+        RecipeError, match=r"teacher\.options\.python: /no/such/python cannot be run"
+    ):
         ask(VllmTeacher(part(options={"serve": True, "python": "/no/such/python"})), request())
 
 
