@@ -94,6 +94,7 @@ def test_facts_are_about_half_of_what_the_teacher_reads(table: Table) -> None:
     assert 0.4 < sizes["triple"] / sum(sizes.values()) < 0.6
 
 
+@pytest.mark.slow
 def test_the_tokenizer_leaves_sentence_tags_as_plain_text() -> None:
     transformers = pytest.importorskip("transformers")
     tokenizer = transformers.AutoTokenizer.from_pretrained(FOLDER)
