@@ -198,8 +198,16 @@ def name_in_recipe(group: str, plugin: Any) -> str:
     return _name_of(plugin)
 
 
+def own_name(group: str, name: str, folder: Path) -> str:
+    """Return the name by which `find` knows a recipe's plug-in without the recipe's folder.
+
+    A plug-in named by path is loaded and known by its own name from then on.
+    """
+    return str(find(group, name, folder).name) if ":" in name else name
+
+
 def lives_here(group: str, name: str) -> bool:
-    """Whether a plug-in is known in this process alone, so that worker processes cannot find it."""
+    """Return True if a plug-in is known in this process alone, not to worker processes."""
     return (group, name) in _registered
 
 
@@ -299,7 +307,7 @@ def _by_path(group: str, name: str, folder: Path) -> Any:
         raise
     except FileNotFoundError:
         raise known.error(f"{known.word} {name!r}: no file {place}") from None
-    except Exception as problem:  # noqa: BLE001 (whatever the user's module raises is the user's to mend)
+    except (Exception, SystemExit) as problem:  # noqa: BLE001 (a user's module may raise anything)
         raise known.error(
             f"{known.word} {name!r}: {place} cannot be imported: {type(problem).__name__}:"
             f" {problem}"

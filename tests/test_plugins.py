@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import pytest
 from pydantic import Field
+from support.files import write_csv
 from support.recipes import Make
 
 import synthkd
@@ -162,3 +163,51 @@ def test_a_rule_of_a_file_is_named_in_a_recipe(make_recipe: Make, rules_file: Pa
     with FakeServer() as server:
         result = run(make_recipe(server.url, rules=["my_rules.py:everything"]), quiet=True)
     assert result.counts["rejected"]["everything"] == result.counts["candidates"]
+
+
+CRITIC = """
+import json
+import numpy as np
+from synthkd.critics import Critic
+
+class LengthCritic(Critic):
+    name = "length"
+    def fit(self, rows, labels, groups=(), weights=None):
+        self.mean = float(self.lengths(rows)[labels].mean())
+    def score(self, batch):
+        return np.exp(-np.abs(self.lengths(batch) - self.mean))
+    def lengths(self, rows):
+        return np.array([len(text) for text in rows.column("tail").to_pylist()], dtype=float)
+    def save(self, folder):
+        (folder / "length.json").write_text(json.dumps(self.mean))
+    @classmethod
+    def load(cls, folder, kind, /, **options):
+        critic = cls(kind)
+        critic.mean = json.loads((folder / "length.json").read_text())
+        return critic
+"""
+
+
+def test_a_critic_of_a_file_is_trained_in_a_run(make_recipe: Make, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    (tmp_path / "lengths.py").write_text(CRITIC)
+    rows = [
+        {
+            "head": f"thing {i}",
+            "relation": "UsedFor",
+            "tail": "x" * (5 if i % 2 else 30),
+            "label": i % 2,
+        }
+        for i in range(300)
+    ]
+    write_csv(tmp_path / "labels.csv", rows)
+    critic = {"name": "lengths.py:LengthCritic", "labels": "labels.csv", "precision": 0.8}
+    with FakeServer(answer=lambda *_: " xxxxx") as server:
+        result = run(make_recipe(server.url, critic=critic, rules=["empty"]), quiet=True)
+    assert result.counts["accepted"] > 0
+
+
+def test_a_file_that_ends_the_program_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ends.py").write_text("raise SystemExit")
+    with pytest.raises(RecipeError, match=r"ends.py cannot be imported: SystemExit"):
+        plugins.find("rules", "ends.py:Rule", tmp_path)

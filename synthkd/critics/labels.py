@@ -258,7 +258,7 @@ def _blank(kind: Kind, row: dict[str, Any]) -> str | None:
 
 
 def _is_blank(value: Any) -> bool:
-    """Whether a number's cell is empty, in the spelling of any tool."""
+    """Return True if a number's cell is empty, in the spelling of any tool."""
     return is_empty(value) or (isinstance(value, str) and value.strip().casefold() in EMPTY)
 
 

@@ -249,7 +249,7 @@ class StackCritic(Critic):
 
     @property
     def asks(self) -> bool:  # type: ignore[override]
-        """Whether a member asks a language model."""
+        """Return True if a member asks a language model."""
         return any(critic.asks for ensemble in self.members for critic in ensemble.critics)
 
     @classmethod

@@ -101,7 +101,7 @@ class Scales:
 
     @property
     def used(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Whether training rows differ in each number, or in its presence (4,)."""
+        """Return (4,) whether training rows differ in each number, or in its presence."""
         missing = self._missing
         varies: np.ndarray[Any, np.dtype[np.bool_]] = (self.deviation > 0) | (
             (missing > 0) & (missing < 1)

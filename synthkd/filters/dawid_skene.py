@@ -32,7 +32,7 @@ NEEDED = 3
 
 
 def patterns(question: Any, answer: Any, completion: Any, teacher: list[str]) -> Counter[Pattern]:
-    """How often each pattern of votes comes."""
+    """Count the patterns of votes."""
     ask, say, who = codes(question), codes(answer), codes(completion)
     said = {
         (q, a, c): t

@@ -90,7 +90,7 @@ def _other_number(steps: str, answer: Fraction) -> str | None:
 
 
 def _one_away(result: Fraction, number: Fraction) -> set[Fraction]:
-    """What one more operation makes of a result: the step that an answer may leave unsaid."""
+    """Return the results of one more operation: the step that an answer may leave unsaid."""
     made = {result + number, result - number, number - result, result * number}
     return (
         made | ({result / number} if number else set()) | ({number / result} if result else set())

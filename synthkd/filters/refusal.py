@@ -313,7 +313,7 @@ class Refusal(TextRule):
 
 
 def why_no_answer(text: str) -> str | None:
-    """Why a text is no answer; None if nothing says so."""
+    """Return the reason why a text is no answer; None if nothing says so."""
     if not _may_be_none(text):
         return None
     head = text[:_HEAD]
@@ -321,7 +321,7 @@ def why_no_answer(text: str) -> str | None:
 
 
 def _may_be_none(text: str) -> bool:
-    """Whether a text begins with a word with which one begins that is no answer."""
+    """Return True if a text begins with a word that begins non-answers."""
     first = _WORD.search(text, 0, _HEAD)
     if first is not None and first.group().lower() in _ARTICLES:
         first = _WORD.search(text, first.end(), _HEAD)

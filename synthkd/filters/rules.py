@@ -283,13 +283,13 @@ class Echo(TextRule):
 
 @lru_cache(1 << 14)
 def _doubled(text: str) -> bool:
-    """Whether a word comes twice in a row."""
+    """Return True if a word comes twice in a row."""
     words = text.split()
     return any(map(operator.eq, words, words[1:]))
 
 
 def _repeats(text: str, times: int) -> bool:
-    """Whether a word comes so many times in a row, or a small one twice."""
+    """Return True if a word comes so many times in a row, or a small one twice."""
     return any(
         len(list(run)) >= (2 if word in _SMALL else times)
         for word, run in itertools.groupby(text.split())

@@ -36,7 +36,7 @@ class Stopping:
     min_votes: int = 1
 
     def decided(self, counts: Iterable[int], left: int) -> bool:
-        """Whether the votes for each answer decide, with so many samples not asked yet."""
+        """Return True if the votes for each answer decide, with so many samples not asked yet."""
         order = sorted(counts, reverse=True)
         first = order[0] if order else 0
         second = order[1] if len(order) > 1 else 0
@@ -87,15 +87,12 @@ def dirichlet(counts: tuple[int, ...]) -> float:
 
 
 def lengths(first: int, step: int, most: int) -> list[int]:
-    """How many samples a question has after each round."""
+    """Return the number of samples that a question has after each round."""
     return sorted({min(first, most), *range(first, most, step), most})
 
 
 def asked_of(votes: Sequence[str | None], stopping: Stopping, first: int, step: int) -> int:
-    """How many of a question's recorded votes would have been asked for, in their order.
-
-    None is no vote.
-    """
+    """Count a question's recorded votes that would have been asked for, in their order."""
     for length in lengths(first, step, len(votes)):
         counts = Counter(vote for vote in votes[:length] if vote is not None)
         if stopping.decided(counts.values(), len(votes) - length):

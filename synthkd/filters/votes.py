@@ -119,7 +119,7 @@ def codes(values: Any) -> Numbers:
 
 
 def begins(*keys: Numbers) -> Numbers:
-    """Where a sorted row differs from the one before it in any key."""
+    """Return True for each sorted row that differs from the one before it in any key."""
     new = np.ones(len(keys[0]), dtype=bool)
     new[1:] = np.logical_or.reduce([key[1:] != key[:-1] for key in keys])
     return new
@@ -165,7 +165,7 @@ def _lead(of: Numbers, weights: Numbers, questions: int) -> tuple[Numbers, Numbe
 
 
 def _entropy(of: Numbers, weights: Numbers, questions: int) -> Numbers:
-    """Of the answers' shares among all votes that were given."""
+    """Return the entropy of the answers' shares among all votes that were given."""
     order = np.lexsort((weights, of))
     of, weights = of[order], weights[order]
     whole = np.bincount(of, weights=weights, minlength=questions)[of]

@@ -47,7 +47,7 @@ class RoundRun:
 
     @property
     def failed(self) -> bool:
-        """Whether all requests failed."""
+        """True if every request failed."""
         return self.corpus is None and bool(self.counts.get("failed")) and not self.stopped
 
 

@@ -43,9 +43,11 @@ def student_factory(
         if isinstance(chosen.get(name), str) and (path := recipe.resolve(chosen[name])).exists():
             chosen[name] = str(path)
 
+    student = plugins.own_name("students", part.name, recipe.folder)
+
     def make() -> Any:
         try:
-            return make_student(part.name, {**chosen, **options}, recipe.seed)
+            return make_student(student, {**chosen, **options}, recipe.seed)
         except StudentError as error:
             raise RecipeError(str(error)) from None
 

@@ -128,7 +128,7 @@ class Prompt:
 
     @property
     def needs_files(self) -> bool:
-        """Whether the template includes, extends or imports another file."""
+        """True if the template includes, extends or imports another file."""
         references = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
         return any(next(tree.find_all(references), None) is not None for tree in self._trees)
 

@@ -49,7 +49,7 @@ class Components:
 
     @cached_property
     def _rules_take_cut(self) -> bool:
-        """Whether completions that were cut by a limit are left to the rules."""
+        """True if completions that a limit cut are left to the rules."""
         return (
             self.recipe.rules is not None
             or self.kind.several
@@ -110,7 +110,7 @@ def resolve_components(recipe: Recipe) -> Components:
 
 
 def includes_rule(rules: tuple[Filter, ...] | list[Filter], name: str) -> bool:
-    """Whether a rule of this name is among the rules."""
+    """Return True if a rule of this name is among the rules."""
     return any(rule.name == name for rule in rules)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from synthkd import plugins
 from synthkd.critics.shift_monitor import ShiftMonitor
 from synthkd.errors import NotReachableError, RecipeError, nearest
 from synthkd.kinds.base import Kind
@@ -172,7 +173,7 @@ def decide(components: Components) -> Decision:
         trained = train_critic(
             components.kind,
             sheet,
-            part.name,
+            plugins.own_name("critics", part.name, components.recipe.folder),
             components.recipe.work_dir / "critic",
             critic_options(components.recipe),
             _kind_options(components.recipe),

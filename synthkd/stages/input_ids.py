@@ -47,7 +47,7 @@ class SeenIds:
 
 
 def is_in_shard(input_id: str, shard: tuple[int, int]) -> bool:
-    """Whether an input belongs to a shard (number, of how many)."""
+    """Return True if an input belongs to a shard (number, of how many)."""
     return shard[1] == 1 or int(fraction(input_id) * shard[1]) == shard[0]
 
 

@@ -233,7 +233,7 @@ def _with_headings(lines: list[str]) -> list[str]:
 
 
 def _says_another(rest: str, value: str, form: Form) -> bool:
-    """Whether another value follows a value at once: ``yes, no``."""
+    """Return True if another value follows a value at once: ``yes, no``."""
     second = _match(_BETWEEN.sub("", rest), form)
     return bool(
         second

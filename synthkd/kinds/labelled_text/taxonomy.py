@@ -71,7 +71,7 @@ class Taxonomy:
 
     @property
     def labels(self) -> list[str]:
-        """All labels, in order."""
+        """The labels, in order."""
         return list(self.classes)
 
     def find(self, said: str) -> str | None:
