@@ -8,10 +8,10 @@ A teacher overgenerates, rules and critics decide, a Parquet corpus remains.
     result.corpus.accepted
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from synthkd._version import __version__
+from synthkd.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from synthkd.corpora.read import Corpus, load_corpus
@@ -67,12 +67,4 @@ __all__ = [
     "student",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'synthkd' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(__name__, _HOMES, __all__)

@@ -93,6 +93,7 @@ SHORT = {
     "synthkd._version": "read by the build",
     "synthkd.resources": "imported by rooms that share nothing else",
     "synthkd.commands.init": "a verb",
+    "synthkd.lazy_names": "shared by the faces of all packages",
     "synthkd.cli.options": "options that several verbs share",
 }
 

@@ -6,8 +6,9 @@ corpus = load_corpus("corpora/tools")
 corpus.accepted.to_pandas()
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from synthkd.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from synthkd.corpora.diversity import compare_corpora, corpus_diversity
@@ -57,12 +58,4 @@ __all__ = [
     "scorer_named",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"synthkd.corpora.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'synthkd.corpora' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(__name__, _HOMES, __all__)

@@ -1,7 +1,8 @@
 """Rules, votes, order, near-duplicates, label noise."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from synthkd.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from synthkd.filters.base import Filter, GlobalFilter, Reasons
@@ -45,8 +46,4 @@ __all__ = [
     "TextRule", "TooLong", "TooShort", "Unfinished",
 ]  # fmt: skip
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'synthkd.filters' has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(__name__, _HOMES, __all__)

@@ -1,7 +1,8 @@
 """Labels: which rows to label next, label sheets, annotators' agreement, and other tools' files."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from synthkd.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from synthkd.labels.agreement import agreement_report, krippendorff_alpha
@@ -48,8 +49,4 @@ __all__ = [
     "votes_by_row",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'synthkd.labels' has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(__name__, _HOMES, __all__)

@@ -6,8 +6,9 @@ result = distill("recipe.yaml")
 result.figures[result.best], result.student, result.corpus
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from synthkd.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from synthkd.loops.engine import distill
@@ -24,12 +25,4 @@ _HOMES = {
 
 __all__ = ["DistillResult", "LoopTask", "ValidationResult", "distill"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"synthkd.loops.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'synthkd.loops' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(__name__, _HOMES, __all__)

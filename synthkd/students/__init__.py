@@ -9,8 +9,9 @@ a generator is the teacher of the next run.
     evaluate_classifier(student.probabilities(test.texts), test.labels, student.classes)
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from synthkd.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from synthkd.students.base import Classifier, LabelledTexts, Student
@@ -78,12 +79,4 @@ __all__ = [
     "train_student",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"synthkd.students.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'synthkd.students' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(__name__, _HOMES, __all__)

@@ -62,5 +62,6 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ),
     ("finish_reasons", "whether a text is whole, by the words of all large providers"),
     ("fastjson", "JSON of what goes over the wire"),
+    ("lazy_names", "faces of packages, whose names load their modules at first use"),
     ("_version", "the version"),
 )
