@@ -361,46 +361,22 @@ def _kind(name: str, options: Mapping[str, Any]) -> Kind:
     """Make a kind as a recipe with these options asks for it; `relations` and `several` are its own
     keys there.
     """
-    from synthkd.errors import InputError
-    from synthkd.plugins import find
-    from synthkd.recipe import Recipe
+    from synthkd import plugins
+    from synthkd.errors import InputError, RecipeError, nearest
+    from synthkd.kinds.factory import kind_of_part
 
+    known = sorted({*plugins.find("kinds", name).Options.model_fields, "relations", "several"})
+    for key in options:
+        if key not in known:
+            raise InputError(
+                f"--kind-option: kind {name!r}: no option {key!r}{nearest(key, known)}"
+            )
     own = {key: options[key] for key in ("relations", "several") if key in options}
-    part = {
-        "name": name,
-        **own,
-        "options": {key: options[key] for key in options if key not in own},
-    }
-    made = find("kinds", name)
+    others = {key: value for key, value in options.items() if key not in own}
     try:
-        _refuse_unread(made, part["options"])
-        raw = {
-            "name": "critic",
-            "inputs": {"count": 1},
-            "kind": part,
-            "teacher": {},
-            "corpus": {"path": "."},
-        }
-        kind: Kind = made.from_recipe(Recipe.from_dict(raw, Path()))
-    except (TypeError, ValueError) as error:
-        said = (str(error).replace("__init__() ", "").strip().splitlines() or [""])[0]
-        raise InputError(f"--kind-option: kind {name!r}: {said}") from None
-    return kind
-
-
-def _refuse_unread(kind: type[Kind], options: Mapping[str, Any]) -> None:
-    """Refuse options that no constructor of the kind takes; a kind that has none of its own ignores
-    them all.
-    """
-    from inspect import signature
-
-    from synthkd.errors import nearest
-
-    known = [name for name in signature(kind).parameters if name not in ("seed", "resolve")]
-    for name in options:
-        if name not in known:
-            known = sorted({*known, "relations", "several"})
-            raise TypeError(f"unknown option {name!r}{nearest(name, known)}")
+        return kind_of_part({"name": name, **own, "options": others}, Path())
+    except RecipeError as error:
+        raise InputError(f"--kind-option: {error}") from None
 
 
 def _kind_of(critic: Path, name: str | None, options: list[str] | None) -> Kind:

@@ -18,6 +18,7 @@ from synthkd.filters.base import Filter
 from synthkd.filters.refusal import Refusal
 from synthkd.finish_reasons import Finish, meaning_of, why_incomplete
 from synthkd.kinds.base import Kind
+from synthkd.kinds.factory import kind_of_recipe
 from synthkd.kinds.structured_answers import answer_model, response_format
 from synthkd.prompts import Prompt
 from synthkd.recipe import Recipe
@@ -84,7 +85,7 @@ def resolve_components(recipe: Recipe) -> Components:
     Raises:
         UserError: An unknown name, an option that does not fit, or parts that exclude each other.
     """
-    kind = _resolve_kind(recipe)
+    kind = kind_of_recipe(recipe)
     backend: type[Teacher] = plugins.find("backends", recipe.teacher.backend, recipe.folder)
     backend.checked(recipe.teacher.options, f"backend {recipe.teacher.backend!r}: teacher.options")
     teacher = backend.from_recipe(recipe)
@@ -112,17 +113,6 @@ def resolve_components(recipe: Recipe) -> Components:
 def includes_rule(rules: tuple[Filter, ...] | list[Filter], name: str) -> bool:
     """Return True if a rule of this name is among the rules."""
     return any(rule.name == name for rule in rules)
-
-
-def _resolve_kind(recipe: Recipe) -> Kind:
-    part = recipe.kind
-    kind_class = plugins.find("kinds", part.name, recipe.folder)
-    kind_class.checked(part.options, f"kind {part.name!r}")
-    try:
-        kind: Kind = kind_class.from_recipe(recipe)
-    except (TypeError, ValueError) as error:
-        raise RecipeError(f"kind {part.name!r}: {error}") from None
-    return kind
 
 
 def _resolve_rules(recipe: Recipe, kind: Kind, prompt: Prompt | None) -> list[Filter]:

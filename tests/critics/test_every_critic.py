@@ -196,6 +196,26 @@ def test_options_of_the_kind_are_kept_and_used_again(folder: Path, tmp_path: Pat
 
 
 @pytest.mark.slow
+def test_an_option_of_the_kinds_own_model_is_kept_and_used_again(tmp_path: Path) -> None:
+    sheet = [
+        {
+            "left": f"thing {i}", "right": f"other {i}", "attribute": "size",
+            "direction": "more" if i % 2 else "less",
+            "comparative": "larger" if i % 2 else "smaller", "adverb": "typically",
+            "quantifier": "much", "label": i % 2 == 1,
+        }
+        for i in range(200)
+    ]  # fmt: skip
+    write_csv(tmp_path / "l.csv", sheet)
+    asked = ["--kind", "comparative", "--kind-option", "claims=3"]
+    critic("train", tmp_path / "l.csv", tmp_path / "c", *asked)
+    assert read_facts(tmp_path / "c").kind_options == {"claims": 3}
+    assert "200 rows scored" in critic(
+        "score", tmp_path / "c", tmp_path / "l.csv", tmp_path / "s.parquet"
+    )
+
+
+@pytest.mark.slow
 def test_the_kind_of_a_critic_need_not_be_named_again(tmp_path: Path) -> None:
     words = ["bank", "card", "loan", "cash", "fee"]
     sheet = [
@@ -214,7 +234,8 @@ def test_the_kind_of_a_critic_need_not_be_named_again(tmp_path: Path) -> None:
     ("options", "said"),
     [
         (["relations=everyda"], "unknown set of relations 'everyda'"),
-        (["relatons=everyday"], "relatons"),
+        (["relatons=everyday"], "no option 'relatons' (did you mean 'relations'?)"),
+        (["several=perhaps"], "--kind-option: recipe: kind.several"),
         (["several"], "--kind-option several: write key=value"),
     ],
 )

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from synthkd import plugins
 from synthkd.corpora.read import Corpus, load_corpus
 from synthkd.errors import StudentError, SynthKDError
 from synthkd.kinds.base import Kind, Row
+from synthkd.kinds.factory import kind_of_part
 from synthkd.prompts import Prompt, load_prompt
-from synthkd.recipe import Recipe
 from synthkd.students.generators.contrastive_groups import NOT_NEGATIVES
 from synthkd.students.generators.options import GeneratorOptions
 
@@ -27,23 +26,12 @@ def kind_from_record(record: dict[str, Any], where: Path) -> Kind:
     Raises:
         StudentError: The kind cannot be made.
     """
-    made = plugins.find("kinds", record["name"])
     problem: Exception | None = None
     for folder in (Path(), where, where.parent):
-        raw = {
-            "name": "student",
-            "inputs": {"count": 1},
-            "kind": record,
-            "teacher": {},
-            "corpus": {"path": "."},
-        }
         try:
-            recipe = Recipe.from_dict(raw, folder)
-            found: Kind = made.from_recipe(recipe)
-        except (SynthKDError, TypeError, ValueError, OSError) as error:
+            return kind_of_part(record, folder)
+        except (SynthKDError, OSError) as error:
             problem = problem or error
-            continue
-        return found
     raise StudentError(
         f"{where}: its kind {record['name']!r} cannot be made: {problem}; give it as `kind`"
     )
