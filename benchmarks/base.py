@@ -18,7 +18,7 @@ Figures = dict[str, Any]
 
 
 class Options(Namespace):
-    """What the command line says; a benchmark adds options of its own."""
+    """The options of the command line; a benchmark adds its own."""
 
     quick: bool = False
     data: Path | None = None

@@ -170,7 +170,7 @@ def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> dict[str, F
 
 
 def shown_value(value: Any) -> str:
-    """A wrong value as a message may show it: short, without secrets."""
+    """Shorten a wrong value for a message, and hide secrets in it."""
     try:
         text = (
             repr(value)
@@ -184,9 +184,7 @@ def shown_value(value: Any) -> str:
 
 
 def type_words(field: FieldInfo) -> str:
-    """The type and bounds of a field in words: ``a whole number from 1 on``, ``a number above 0 or
-    null``.
-    """
+    """Describe the type and bounds of a field, as in `a number above 0 or null`."""
     return _type(field.annotation, _bounds(field.metadata))
 
 
@@ -259,7 +257,7 @@ def _bounds(metadata: Collection[Any]) -> str:
 
 
 def default_words(field: FieldInfo) -> str:
-    """The default of a field in words."""
+    """Describe the default of a field."""
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True, validated_data={})

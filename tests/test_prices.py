@@ -1,6 +1,4 @@
-"""What a model costs: the recipe's prices first, then a dated table for one host, else nothing is
-known.
-"""
+"""Tests of prices: those of the recipe first, then a dated table for one host, else none."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def cross_fitted(rows: pa.Table, kind: Kind, encoder: str | None) -> dict[str, A
 
 
 def pick_one(items: Any, scores: Any, accepted: Any) -> float:
-    """How often the highest score of an item's five explanations is that of an accepted one."""
+    """Return how often an accepted explanation has the highest score of an item's five."""
     groups = [np.flatnonzero(items == item) for item in sorted(set(items))]
     return float(np.mean([accepted[here[scores[here].argmax()]] for here in groups]))
 

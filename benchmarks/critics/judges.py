@@ -190,7 +190,7 @@ def substring_reasons(rows: list[Row], judge: str, verdicts: list[str | None]) -
 
 
 def llama(rows: list[Row], verdicts: list[str | None], draws: int) -> SelfPreference:
-    """How much more a judge prefers texts of LLaMA-7B at equal verdicts of people.
+    """Measure by how much a judge prefers texts of LLaMA-7B at equal verdicts of people.
 
     PandaLM-7B was made from LLaMA-7B, so these are texts of its family. gpt-3.5 is reported beside
     it. A tie is half an acceptance. Each pair was judged in one order, so rows are compared at
@@ -226,7 +226,7 @@ def preferences(found: SelfPreference) -> dict[str, Any]:
 
 
 def texts_without_verdict(data: Path, quick: bool) -> dict[str, Any]:
-    """How often a parser finds a verdict in texts without one."""
+    """Count how often a parser finds a verdict in texts without one."""
     dev = read(data / "creak" / "dev.parquet")
     texts = {
         "creak_claims": [row["claim"] for row in dev],

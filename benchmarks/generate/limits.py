@@ -68,7 +68,7 @@ PRICE = {"input": 0.5, "output": 1.0}
 
 
 def budget(folder: Path, rows: int, kills: int, seed: int = 0) -> dict[str, Any]:
-    """What the server would bill for every request that it worked on, over a cap in dollars.
+    """Measure the bill of every request that the server worked on, over a cap in dollars.
 
     Once with faults, killed and resumed; once undisturbed, where as much as possible is used.
     """

@@ -38,7 +38,7 @@ for name in sys.argv[1:]:
 
 @dataclass(frozen=True)
 class Client:
-    """How a client is started; without an environment it runs in this one."""
+    """The command of a client; without an environment it runs in this one."""
 
     name: str
     script: str | None = None

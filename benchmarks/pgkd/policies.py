@@ -172,7 +172,7 @@ class Study:
         return {name: value.mean, f"{name}_low": value.low, f"{name}_high": value.high}
 
     def settings(self) -> Figures:
-        """What all figures of the part depend on."""
+        """Return the settings that all figures of the part depend on."""
         return {"student": self.student, "seeds": len(self.seeds), "rounds": self.setting.rounds}
 
     def seconds(self, part: str) -> Figures:

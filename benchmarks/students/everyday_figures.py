@@ -108,7 +108,7 @@ def shares(found: Sequence[Outcome], who: str, part: str) -> tuple[float, float,
 def difference(
     found: Sequence[Outcome], who: str, other: str, part: str, how: int
 ) -> tuple[float, float, float]:
-    """How much more often one is right than the other, with its 95 % interval."""
+    """Return how much more often one is right than the other, with its 95 % interval."""
     return interval(
         [by_head(one.answers[who][how], one.answers[other][how], one.parts[part]) for one in found]
     )

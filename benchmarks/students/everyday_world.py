@@ -115,7 +115,7 @@ def passing_rows(rows: Rows) -> Rows:
 
 
 def accepted_rows(rows: Rows, critic: TrainedCritic, precision: float) -> Rows:
-    """Of the rows that passed the rules, those that the critic keeps at a target precision."""
+    """Return the rows that passed the rules and that the critic keeps at a target precision."""
     left = passing_rows(rows)
     limit = critic.threshold(precision)
     if not hasattr(limit, "threshold"):

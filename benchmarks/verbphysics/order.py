@@ -41,7 +41,7 @@ def claims_of(data: Path, split: str) -> Claims:
 
 
 def plant(claims: Claims, share: float, seed: int, votes: int) -> tuple[Numbers, Numbers, Numbers]:
-    """Which claims are wrong after the votes, their lead, and the attribute."""
+    """Return the claims that are wrong after the votes, their lead, and the attribute."""
     more, less, axis = claims
     rng = np.random.default_rng(seed)
     wrong_votes = rng.random((len(more), votes)) < share

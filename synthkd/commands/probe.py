@@ -46,7 +46,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Probe:
-    """What ``asked`` of ``requests`` open requests say of all of them.
+    """An estimate for all open requests, from those that were asked.
 
     ``accepted`` counts duplicates among the asked ones only: the whole has more of them.
     """

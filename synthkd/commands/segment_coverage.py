@@ -139,7 +139,7 @@ class Coverage:
 
 
 def total(reports: Iterable[DocumentReport]) -> DocumentReport:
-    """All documents together."""
+    """Sum the reports of all documents."""
     whole = DocumentReport("all documents")
     for one in reports:
         whole.sentences += one.sentences

@@ -30,7 +30,7 @@ _SHOWN, _LISTED = 40, 4
 
 @dataclass(frozen=True)
 class Ballot:
-    """How votes are counted and what is kept; without a ``part`` nothing is rejected."""
+    """The way votes are counted, and what they keep; without a `part` nothing is rejected."""
 
     part: VotesPart | None = None
     keep: str = "all"

@@ -30,7 +30,7 @@ class LastFilter(Filter):
 
     @abstractmethod
     def columns(self, kind: Kind) -> list[str]:
-        """The columns that it looks at."""
+        """Return the columns that the rule reads."""
 
     @abstractmethod
     def take(self, batch: pa.RecordBatch, kind: Kind) -> None:
@@ -38,7 +38,8 @@ class LastFilter(Filter):
 
     @abstractmethod
     def settle(self, kind: Kind) -> Iterable[tuple[int, str]]:
-        """The rejected rows, numbered from 0 as they were taken, each with its reason.
+        """Yield the rejected rows, and forget all rows.
 
-        Forgets what was taken.
+        Returns:
+            The number of a row, from 0 in the order of `take`, and the reason.
         """

@@ -1,5 +1,5 @@
-"""How reliable each teacher is, from how teachers agree: Dawid and Skene (1979, Applied Statistics
-28:20-28) with one number for each teacher, since every question has answers of its own.
+"""The reliability of each teacher, from how teachers agree (Dawid and Skene 1979, Applied
+Statistics 28:20-28), with one number for each teacher, since every question has its own answers.
 
 A teacher gives the true answer with probability p; an error falls on any other answer. Questions
 with the same pattern of votes count as one, so memory holds the patterns and not the questions.
@@ -56,10 +56,10 @@ class Reliability:
     answers: int = 2
 
     def weight(self, teacher: str) -> float:
-        """What a vote weighs: the log-odds, with which the leader is the likeliest answer.
+        """Return the weight of a vote: the log-odds, by which the leader is the likeliest answer.
 
-        A teacher that is no better than chance weighs nothing; where none is known, all weigh
-        alike.
+        A teacher that is no better than chance weighs nothing; if no teacher is known, all weigh
+        the same.
         """
         if not self.sure:
             return 1.0

@@ -60,7 +60,7 @@ def find_duplicates(rows: pa.Table, open_rows: Sequence[bool] | np.ndarray[Any, 
 
 
 def _ranks(values: pa.ChunkedArray) -> np.ndarray[Any, Any]:
-    """The place of each value in the order of all distinct ones."""
+    """Return the place of each value in the order of all distinct values."""
     encoded = values.combine_chunks().dictionary_encode()
     order = pa.compute.sort_indices(encoded.dictionary).to_numpy()
     rank = np.empty(len(order), dtype=np.int64)

@@ -50,9 +50,7 @@ def few_rows_each() -> Iterator[None]:
 
 
 class Doubt(NamedTuple):
-    """What the trusted rows say of a label: its own probability, the likeliest class and that
-    one's.
-    """
+    """A label by the trusted rows: its probability, and the likeliest class with its own."""
 
     trust: float
     suggested: str
@@ -105,11 +103,14 @@ Embed = Callable[[Sequence[str]], Any]
 
 @dataclass(frozen=True)
 class LabelNoise:
-    """What became of each row.
+    """The verdict on each row.
 
-    ``wrong``: numbers of the rows to reject, the surest first; ``trust``: how well a label fits,
-    from 0 to 1 (NaN where a row's class is too small to judge); ``suggested`` and ``probability``:
-    the label that fits best; ``small``: the classes that were not judged, and their rows.
+    Attributes:
+        wrong: Numbers of the rows to reject, the surest first.
+        trust: How well each label fits, from 0 to 1; NaN if its class is too small to judge.
+        suggested: The label that fits best.
+        probability: The probability of that label.
+        small: The classes that were not judged, and their rows.
     """
 
     wrong: list[int]

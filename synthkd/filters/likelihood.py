@@ -65,7 +65,7 @@ class WorstNLL(GlobalFilter):
         ]
 
     def cut(self) -> int:
-        """The last bin that is kept: the smallest that holds at least the kept share of all rows."""
+        """Return the last bin that is kept: the first up to which lies the kept share of all rows."""
         total = int(self._counts.sum())
         if not total:
             return _BINS

@@ -154,7 +154,7 @@ class NearDuplicate(LastFilter):
         )
 
     def _begun(self, kind: Kind) -> Spool:
-        """The rows so far; real rows are the first of them."""
+        """Return the rows so far; real rows are the first of them."""
         if self._spool is None:
             self._spool = Spool(self.bands)
             real = kind.real

@@ -98,7 +98,7 @@ class Order:
         return True
 
     def _reach(self, start: int, along: dict[int, list[int]], low: int, high: int) -> set[int]:
-        """The nodes that one leads to, on these places."""
+        """Return the nodes that can be reached from `start` within these places."""
         seen, open_nodes, place = {start}, [start], self.place
         while open_nodes:
             for node in along.get(open_nodes.pop(), ()):
@@ -118,9 +118,13 @@ class Order:
 def path(
     taken: dict[int, dict[int, int]], start: int, goal: int, place: Sequence[int]
 ) -> list[int]:
-    """The edges of a shortest path; empty where there is none.
+    """Return the edges of a shortest path; empty if there is none.
 
-    ``place`` is an order that all edges keep.
+    Args:
+        taken: Edges by their ends.
+        start: The first node.
+        goal: The last node.
+        place: An order of the nodes that all edges keep.
     """
     last = place[goal]
     came: dict[int, tuple[int, int]] = {start: (-1, -1)}
@@ -152,11 +156,13 @@ _LEAST = 0.25
 
 @dataclass(frozen=True)
 class Ordered:
-    """What became of the edges.
+    """The verdict on each edge.
 
-    ``rejected``: by edge. ``tangle``: the number of the knot of cycles that an edge lies in, -1
-    where it lies on none. ``cycles``: for each edge that closes a cycle, the edges of a shortest
-    one, itself first. An edge that is rejected and not among them says the opposite of the ranks.
+    Attributes:
+        rejected: Whether the edge is rejected. A rejected edge that is not in `cycles` contradicts
+            the ranks.
+        tangle: The number of the component of cycles that the edge lies in; -1 for none.
+        cycles: For each edge that closes a cycle, the edges of a shortest one, itself first.
     """
 
     rejected: Numbers
@@ -200,9 +206,9 @@ def put_in_order(
 
 
 def ranks(tail: Numbers, head: Numbers, weight: Numbers) -> Numbers:
-    """A number for each node, larger where it is more: the likeliest strengths under Bradley and
-    Terry's model, drawn to
-    0. By gradient steps that are scaled to each node's edges.
+    """Estimate the strengths of the nodes under Bradley and Terry's model, shrunk towards 0.
+
+    Gradient steps are scaled to each node's edges.
     """
     nodes = int(max(tail.max(), head.max())) + 1 if len(tail) else 0
     share = weight / max(float(weight.mean()), 1e-12) if len(weight) else weight
@@ -228,7 +234,7 @@ def _nodes(more: Numbers, less: Numbers, axis: Any) -> tuple[Numbers, Numbers]:
 
 
 def _on_cycles(tail: Numbers, head: Numbers, tangle: Numbers) -> Numbers:
-    """The edges that lie on a cycle; their tangle is noted."""
+    """Return the edges that lie on a cycle, and set their `tangle`."""
     places = np.arange(len(tail))
     nodes = int(max(tail.max(), head.max())) + 1 if len(tail) else 0
     for _ in range(_PEELS):
@@ -316,9 +322,9 @@ class OrderRule(Filter):
     def strength(
         self, votes: Numbers, agreement: Numbers, margin: Numbers, score: Numbers
     ) -> Numbers:
-        """The weight of each claim.
+        """Return the weight of each claim: its score, or its lead in votes over the next answer.
 
-        The lead is votes for it less votes for the next answer; NaN columns say nothing.
+        A NaN in a column means that nothing is known.
         """
         if self.by == "score":
             return score

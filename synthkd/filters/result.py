@@ -28,11 +28,11 @@ class FilterResult:
         return self.rows.filter(pa.array(self.scores < self.threshold))
 
     def rethreshold(self, threshold: float) -> FilterResult:
-        """The same scores under another threshold."""
+        """Return the result of another threshold on the same scores."""
         return FilterResult(self.rows, self.scores, threshold)
 
     def borderline(self, n: int = 10) -> pa.Table:
-        """The n rows whose scores lie nearest to the threshold."""
+        """Return the n rows whose scores are nearest to the threshold."""
         order = np.argsort(np.abs(self.scores - self.threshold), kind="stable")[:n]
         return self.rows.take(pa.array(order))
 

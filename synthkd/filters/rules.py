@@ -79,8 +79,8 @@ class RowRule(Filter):
         return reasons
 
     def reads(self, batch: pa.RecordBatch) -> bool:
-        """Whether a batch with `row_columns` alone is enough: a rule may judge batches in its own
-        way.
+        """Return True if `row_columns` of a batch are enough; a rule with a `reject` of its own may
+        read more.
         """
         return type(self).reject is RowRule.reject and self.column in (None, *batch.schema.names)
 
@@ -96,16 +96,16 @@ class RowRule(Filter):
         return None
 
     def texts(self, batch: pa.RecordBatch, kind: Kind) -> list[str]:
-        """The checked texts."""
+        """Return the checked text of each row of a batch."""
         return _strings(batch, self.column or kind.rule_column or kind.columns[-1])
 
     def text(self, row: Row, kind: Kind) -> str:
-        """The checked text of a row."""
+        """Return the checked text of a row."""
         return str(row[self.column or kind.rule_column or kind.columns[-1]] or "")
 
     @abstractmethod
     def check(self, row: Row, kind: Kind) -> str | None:
-        """``None``, or why the row is rejected."""
+        """Return why the row is rejected, or None."""
 
 
 class TextRule(RowRule):
@@ -365,8 +365,8 @@ class Unfinished(TextRule):
 
 
 def _whole(text: str, raw: str | None) -> bool:
-    """Whether a text stands whole in an answer that was cut: something stands behind it, be it the
-    end of its line.
+    """Return True if a text is whole in an answer that was cut: something follows it, at least
+    the end of its line.
     """
     said = _letters(text)
     if not said or not raw:

@@ -1,4 +1,4 @@
-"""When to stop asking: the vote of a question is decided before all its samples are in.
+"""Stop asking as soon as the vote of a question is decided.
 
 Two rules, both pure functions of the votes so far.
 
@@ -101,7 +101,7 @@ def asked_of(votes: Sequence[str | None], stopping: Stopping, first: int, step: 
 
 
 def leader(votes: Iterable[str | None]) -> str | None:
-    """The answer with most votes; None where there is none, or where two share the lead."""
+    """Return the answer with most votes; None without votes, or if two share the lead."""
     order = Counter(vote for vote in votes if vote is not None).most_common(2)
     if not order or (len(order) > 1 and order[0][1] == order[1][1]):
         return None

@@ -105,7 +105,7 @@ class _Spread:
 
 
 def codes(values: Any) -> Numbers:
-    """Whole numbers that are equal where the values are; -1 for None."""
+    """Encode values as whole numbers, equal if and only if the values are; -1 for None."""
     if isinstance(values, np.ndarray) and values.dtype.kind == "i":
         return values.astype(np.int64)
     import pyarrow as pa
@@ -139,7 +139,7 @@ def _asked(ask: Numbers, who: Numbers, heavy: Numbers, questions: int) -> tuple[
 def _answers(
     ask: Numbers, say: Numbers, who: Numbers, heavy: Numbers
 ) -> tuple[Numbers, Numbers, Numbers, Numbers]:
-    """The number of each row's answer; and for each answer its question, votes and weight."""
+    """Return the number of each row's answer, and the question, votes and weight of each answer."""
     order = np.lexsort((-heavy, who, say, ask))
     numbers = np.cumsum(begins(ask[order], say[order])) - 1
     group = np.empty(len(ask), dtype=np.int64)

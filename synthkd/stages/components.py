@@ -31,7 +31,7 @@ from synthkd.teachers.schema_support import lint_schema
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """What a recipe names, resolved and checked.
+    """The parts that a recipe names, resolved and checked.
 
     Attributes:
         prompt: The template with its few-shot rows; None for a recorded teacher without one.

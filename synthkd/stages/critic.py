@@ -30,7 +30,7 @@ KEPT, WITHDRAWN, UNREACHABLE = "kept", "withdrawn", "cannot be had"
 
 @dataclass(frozen=True)
 class Decision:
-    """How candidates that passed the rules are decided.
+    """The decision on candidates that passed the rules.
 
     Attributes:
         trained: The critic; None if the recipe has none.

@@ -42,7 +42,7 @@ class FilterReport:
 
 @dataclass
 class ParseCounts:
-    """What one process read in the journal for its inputs.
+    """Counts of what one process read in the journal for its inputs.
 
     Attributes:
         price: In parts of a dollar.

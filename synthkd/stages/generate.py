@@ -32,7 +32,7 @@ _GROUP = 16
 
 @dataclass
 class GenerateReport:
-    """What one call of the stage did.
+    """The result of one call of the stage.
 
     Attributes:
         asked: Samples that the recipe wants.

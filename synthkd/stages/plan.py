@@ -26,7 +26,7 @@ RenderedRequests = dict[tuple[int, str], InputRequest]
 
 @dataclass(frozen=True)
 class Preview:
-    """What a look at the inputs shows before anything is sent.
+    """The first requests, and warnings, before anything is sent.
 
     Attributes:
         rendered: Requests of the first inputs; `RunPlan.batches` takes them from here.
@@ -41,7 +41,7 @@ class Preview:
 
 @dataclass(frozen=True, eq=False)
 class RunPlan:
-    """What a run works with. Made by `plan_run`."""
+    """The parts, inputs and requests of a run, made by `plan_run`."""
 
     components: Components
     inputs: InputReader

@@ -14,7 +14,7 @@ Rows = list[tuple[str, str]]
 def report_rows(
     recipe: Recipe, generated: GenerateReport, counts: dict[str, Any], manifest: dict[str, Any]
 ) -> Rows:
-    """The lines of the table: what, and how many."""
+    """Return the lines of the table, each a name and a figure."""
     rows: Rows = [
         ("asked", f"{counts['asked']:,}"),
         ("completed", f"{counts['completed']:,} ({_bought(generated)})"),
@@ -48,7 +48,7 @@ def report_rows(
 
 
 def vote_rows(votes: dict[str, Any] | None) -> Rows:
-    """What the votes came to, where a recipe has them."""
+    """Return the lines of the votes, if the recipe has votes."""
     if not votes:
         return []
     how = ", ".join(f"{votes.get(name, 0):,} {name}" for name in ("unanimous", "led", "tied"))

@@ -34,7 +34,7 @@ README = "README.md"
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What a student is trained on, and how.
+    """The rows, options and folder of a training.
 
     Attributes:
         source: A corpus, or a file of rows.

@@ -1,4 +1,4 @@
-"""What the benchmark of students on the everyday world keeps out, and how it counts."""
+"""Tests of the benchmark of students on the everyday world: held-out facts and counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a dry run lists of a recipe, before it shows prompts."""
+"""Tests of the files and programs that a dry run lists before it shows prompts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What a terminal gets when servers, models, inputs and journals hold escape sequences: a real
-pseudo-terminal.
+"""Tests of a real pseudo-terminal while servers, models, inputs and journals hold escape
+sequences.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What holds for every critic: another calibration, a training on all rows, options of the kind, a
-told time left.
+"""Tests that hold for every critic: another calibration, a training on all rows, options of the
+kind, a told time left.
 """
 
 from __future__ import annotations

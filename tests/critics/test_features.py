@@ -23,7 +23,7 @@ def table(rows: list[Row]) -> pa.Table:
 
 
 def features(rows: list[Row], columns: tuple[str, ...] = COLUMNS) -> list[Counter[int]]:
-    """Of each row: column -> occurrences."""
+    """Return the features of each row: column -> occurrences."""
     found = hashed_ngrams(table(rows), columns)
     counts: list[Counter[int]] = [Counter() for _ in rows]
     for row, column in zip(found.rows, found.columns, strict=True):

@@ -1,6 +1,4 @@
-"""What a critic learns from and is measured on: sheets of several annotators, with weights, without
-leaks.
-"""
+"""Tests of label sheets of several annotators, with weights, without leaks."""
 
 from __future__ import annotations
 

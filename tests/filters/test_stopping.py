@@ -1,4 +1,4 @@
-"""When a vote is decided before all samples are in."""
+"""Tests of votes that are decided before all samples are in."""
 
 from __future__ import annotations
 

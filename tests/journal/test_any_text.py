@@ -30,7 +30,7 @@ LONG = "x\0\U0001f426" * 400_000
 
 
 def kept(text: str) -> str:
-    """What the journal promises: the text itself, but for halves of surrogate pairs."""
+    """Return the text as the journal keeps it: all but halves of surrogate pairs."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 

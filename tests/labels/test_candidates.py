@@ -1,4 +1,4 @@
-"""Which rows may be labelled."""
+"""Tests of the rows that may be labelled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is labelled next, and with what probability: the weights keep their promise."""
+"""Tests of the rows that are labelled next, and of their probabilities and weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TRUTH = (np.random.default_rng(1).random(60) < SCORES).astype(float)
 
 
 def off_by(estimates: list[float], truth: float) -> float:
-    """How many standard errors the mean of the estimates is from the truth."""
+    """Return the distance of the mean of the estimates from the truth, in standard errors."""
     values = np.array(estimates)
     return float((values.mean() - truth) / (values.std() / np.sqrt(len(values))))
 

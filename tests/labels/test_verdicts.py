@@ -1,4 +1,4 @@
-"""How people and programs spell a verdict."""
+"""Tests of the spellings of a verdict by people and programs."""
 
 from __future__ import annotations
 

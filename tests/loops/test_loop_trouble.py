@@ -1,4 +1,4 @@
-"""What goes wrong in a loop: a clear end, before anything is sent or with the last good round kept."""
+"""Tests of loops that fail: before anything is sent, or with the last good round kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is published holds no absolute path, no name of a user and no private host."""
+"""Tests that published files hold no absolute path, no name of a user and no private host."""
 
 from __future__ import annotations
 

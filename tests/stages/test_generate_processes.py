@@ -77,7 +77,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def gone(pid: int) -> bool:
-    """Whether a process has ended, a zombie that nobody waits for included."""
+    """Return True if a process has ended, or is a zombie that nobody waits for."""
     for _ in range(2000):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -1,6 +1,4 @@
-"""What no provider bills costs nothing: not at the end of the run, and not after a kill at that
-moment.
-"""
+"""Tests that what no provider bills costs nothing, at the end of the run and after a kill."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def requests_of(
 def run_stage(
     who: BatchTeacher, journal: Journal, asked: list[Request], group: int = 4
 ) -> list[Answer]:
-    """What the stage does: what is missing departs, in groups; what comes is committed."""
+    """Run the stage: submit missing samples in groups, commit those that came."""
     journal.settle_in_flight(RUN)
     came: list[Answer] = []
 

@@ -47,7 +47,7 @@ def until_error(
     policy: DispatchPolicy = QUICK,
     reading: float = 0.0,
 ) -> tuple[list[Answer], Exception]:
-    """What was yielded, and the error that ended it."""
+    """Return the yielded items, and the error that ended them."""
 
     async def collect() -> tuple[list[Answer], Exception]:
         found: list[Answer] = []

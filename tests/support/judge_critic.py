@@ -18,7 +18,7 @@ KIND = TripleKind()
 
 
 def belief(prompt: str) -> float:
-    """How sure the judge is: right about four in five, and far too sure of it."""
+    """Return the judge's probability: right in four of five rows, and overconfident."""
     right = fraction(prompt) < 0.8
     return 0.97 if ("good" in prompt) == right else 0.03
 

@@ -1,4 +1,4 @@
-"""What the tests of labels share: a pool of rows, a kind, keys that were typed beforehand."""
+"""A pool of rows, a kind and typed keys for the tests of labels."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class _KindName(Settings):
 
 @dataclass(frozen=True)
 class StoredGenerator:
-    """What a generator's folder holds.
+    """The contents of a generator's folder.
 
     Attributes:
         options: Options of the student.

@@ -9,7 +9,7 @@ from synthkd.requests import Answer, Failure, Request
 
 
 class EarlierSamples:
-    """Which samples earlier batches hold, and what those batches did not give.
+    """The samples that earlier batches hold, and their failures.
 
     A failure of an earlier batch belongs to a request that this run may not have read yet. It is
     kept and passed on with that request, since a run does not ask again for what has failed in it;

@@ -65,7 +65,7 @@ def share_broken(
 
 
 def allowed(confidence: float, rounds: int) -> float:
-    """What chance lets a kept guarantee look like, at three standard deviations."""
+    """Return the largest share of broken guarantees that chance gives, at three standard deviations."""
     alpha = 1 - confidence
     return alpha + 3 * np.sqrt(alpha * confidence / rounds)
 

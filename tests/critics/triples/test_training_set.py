@@ -1,4 +1,4 @@
-"""What a cross-fitting of the knowledge-base critic does once, and that no verdict is told by it."""
+"""Tests that the parts of a cross-fitting are made once, and that no verdict leaks through them."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ WORDS = SAID.split()
 
 
 class Trained:
-    """What an export reads of an encoder student."""
+    """The attributes of an encoder student that an export reads."""
 
     name = "encoder"
     learns, exports_onnx = "labels", True

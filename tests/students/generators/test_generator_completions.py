@@ -35,7 +35,7 @@ def read(kind: Kind, text: str, row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def again(kind: Kind, candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the kind reads in its own completions of these candidates."""
+    """Read candidates from their own completions by the kind."""
     return [
         one
         for row, together in kind.group_by_input(candidates)

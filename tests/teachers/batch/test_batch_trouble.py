@@ -1,4 +1,4 @@
-"""What the Batch API does not give, a provider in trouble, and keys."""
+"""Tests of samples that the Batch API does not give, of failing providers, and of keys."""
 
 from __future__ import annotations
 

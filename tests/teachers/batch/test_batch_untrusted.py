@@ -1,4 +1,4 @@
-"""What a provider of batches says is checked too: results without end, odd rows, ids and states,
+"""Tests of the checks on providers of batches: results without end, odd rows, ids and states,
 redirects, full disks.
 """
 
@@ -83,7 +83,7 @@ def answering(**bodies: Any) -> Callable[[Peer], None]:
 
 
 def ended(server: Hostile, journal: Journal, count: int = 1, **more: Any) -> BaseException | None:
-    """How a run ends."""
+    """Return the error that ends a run."""
     who = BatchTeacher(part(server.url, max_attempts=1, **more), patience=0.2)
     try:
         run_stage(who, journal, requests_of(who, count))

@@ -1,4 +1,4 @@
-"""When a run stops asking: nothing succeeds any more, or too much fails for one reason."""
+"""Tests of the end of a run in which nothing succeeds, or too much fails for one reason."""
 
 from __future__ import annotations
 

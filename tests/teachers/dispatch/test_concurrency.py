@@ -1,4 +1,4 @@
-"""How many requests a server is given at once: found by trying, on a clock of the tests' own."""
+"""Tests of the number of open requests, on a clock of the tests' own."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What the dispatcher promises, whatever backend sends: all is answered, within the bounds, and
-nothing is left behind.
+"""Tests of the dispatcher's promises to any backend: all is answered, within the bounds, and nothing
+is left behind.
 """
 
 from __future__ import annotations

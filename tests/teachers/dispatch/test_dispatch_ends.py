@@ -1,4 +1,4 @@
-"""What ends a run of the dispatcher, and what is yielded before."""
+"""Tests of the errors that end a run of the dispatcher, and of the results before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the dispatcher tries again, when, and what becomes of it."""
+"""Tests of the dispatcher's retries."""
 
 from __future__ import annotations
 

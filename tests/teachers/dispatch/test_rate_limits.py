@@ -216,9 +216,7 @@ def answered(limit: int, latency: float, written: Callable[[], int], until: floa
 def test_short_answers_give_back_what_was_taken_for_longer_ones(
     latency: float, share: float
 ) -> None:
-    """What is in flight is taken as long as one in twenty is: the longer it flies, the more that
-    keeps free.
-    """
+    """A request in flight counts as long as one in twenty answers is: a longer answer reserves more."""
     limit, minutes = 60_000, 10
     drawn = random.Random(0)
     sends = answered(limit, latency, lambda: drawn.randint(10, 60), minutes * MINUTE)

@@ -1,6 +1,4 @@
-"""What servers say in the place of an answer: accounts without credit, wrong keys, redirects, and
-who may be billed.
-"""
+"""Tests of responses that are no answer: accounts without credit, wrong keys, redirects, and bills."""
 
 from __future__ import annotations
 
@@ -171,7 +169,7 @@ def test_no_credit_inside_a_good_status_ends_the_run_too() -> None:
 def billed(
     answer: Callable[[Peer], None] | None, url: str | None = None, **part: Any
 ) -> bool | None:
-    """What the first failure of a request says of its bill."""
+    """Return `billed` of the first failure of a request."""
     made = PART.model_copy(update={"timeout": 0.3} | part)
 
     async def go(where: str) -> bool | None:

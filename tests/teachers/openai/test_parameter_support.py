@@ -1,6 +1,4 @@
-"""What a server's refusals tell of the forms that it takes is learnt once, and remembered for the
-run.
-"""
+"""Tests that the forms a server refuses are learnt once, and remembered for the run."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sent(url_tail: str = "", **part: Any) -> Seen:
-    """What one request looks like to the server."""
+    """Return one request as the server sees it."""
     with answering() as server:
         completed(ask(teacher(server.url + url_tail, **part), request()))
     (seen,) = server.seen

@@ -22,7 +22,7 @@ LIKELIEST = {"top_logprobs": 5}
 
 
 def of_body(logprobs: Any, text: str = "Yes") -> Any:
-    """What is kept of a choice with these log-probabilities."""
+    """Return the first tokens that are kept of a choice with these log-probabilities."""
     asked = Request("who", ({"role": "user", "content": "x"},), Sampling(), (0,), "i")
     choice = {
         "index": 0,
