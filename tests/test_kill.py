@@ -13,9 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
-from support.files import write_csv
-from support.recipes import Make
+from support.recipes import Make, write_triples_recipe
 
 from synthkd import Journal, Recipe, run
 from synthkd.testing import FakeServer
@@ -28,22 +26,8 @@ HEADS = 300
 
 
 def write_recipe(folder: Path, url: str) -> Path:
-    write_csv(
-        folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(HEADS)]
-    )
-    raw = {
-        "name": "kill",
-        "inputs": {"path": "inputs.csv"},
-        "prompt": {"template": "triple/everyday-plain"},
-        "teacher": {
-            "backend": "openai", "model": "fake", "base_url": url, "concurrency": CONCURRENCY,
-            "identity": "fake", "sampling": {"n": 2},
-        },
-        "corpus": {"path": "corpus"},
-    }  # fmt: skip
-    path = folder / "recipe.yaml"
-    path.write_text(yaml.safe_dump(raw))
-    return path
+    teacher = {"concurrency": CONCURRENCY, "identity": "fake", "sampling": {"n": 2}}
+    return write_triples_recipe(folder, url, HEADS, teacher=teacher, name="kill")
 
 
 def start(recipe: Path) -> subprocess.Popen[bytes]:

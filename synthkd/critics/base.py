@@ -18,6 +18,12 @@ Scores = np.ndarray[Any, np.dtype[np.float64]]
 Labels = np.ndarray[Any, np.dtype[np.bool_]]
 
 
+def require_both_verdicts(labels: Labels) -> None:
+    """Raise CriticError if all rows have the same verdict: nothing can be learnt from them."""
+    if len(set(labels.tolist())) < 2:
+        raise CriticError("all verdicts are the same; a critic needs rows of both")
+
+
 class Missing(NamedTuple):
     """Outcome and reason of a row without a score."""
 

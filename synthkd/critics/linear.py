@@ -20,7 +20,7 @@ import pyarrow as pa
 from synthkd.artifacts.arrays import Array, Arrays, check_arrays
 from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import Weight
-from synthkd.critics.base import Critic, Labels, Scores
+from synthkd.critics.base import Critic, Labels, Scores, require_both_verdicts
 from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.logistic import choose_regularisation, row_sums, sigmoid
 from synthkd.critics.ngrams import BITS, Floats, HashedNgrams, hashed_ngrams
@@ -77,6 +77,7 @@ class LinearCritic(Critic):
         weights: Scores | None = None,
     ) -> None:
         """Choose the regularisation by grouped cross-validation, then train on all rows."""
+        require_both_verdicts(labels)
         found, values = hashed_ngrams(rows, self.columns), teacher_numbers(rows, self.columns)
         rarity, scales = _rarity(found, rows.num_rows), Scales.of(values)
         # Features that no row has get no weight; without them the solver's vectors are short.

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from support import command_line as program
 from support.files import write_csv
-from support.recipes import Make
+from support.recipes import Make, write_triples_recipe
 
 from synthkd import Journal, generate, run
 from synthkd.commands.dry_run import dry_run
@@ -33,19 +32,7 @@ def teacher(url: str, **more: Any) -> dict[str, Any]:
 
 
 def write_recipe(folder: Path, url: str) -> Path:
-    write_csv(
-        folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(HEADS)]
-    )
-    raw = {
-        "name": "probed",
-        "inputs": {"path": "inputs.csv"},
-        "prompt": {"template": "triple/everyday-plain"},
-        "teacher": teacher(url),
-        "corpus": {"path": "corpus"},
-    }
-    path = folder / "recipe.yaml"
-    path.write_text(yaml.safe_dump(raw))
-    return path
+    return write_triples_recipe(folder, url, HEADS, teacher=teacher(url), name="probed")
 
 
 def synthkd(*args: str) -> subprocess.CompletedProcess[str]:

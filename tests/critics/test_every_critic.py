@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.files import write_csv
 from support.tiny_encoder import write_bert
 from typer.testing import CliRunner
 
+from synthkd import plugins
 from synthkd.cli.critic import app
 from synthkd.critics.evaluate import recalibrate
 from synthkd.critics.folder import FACTS, load_critic, read_facts, save_critic
@@ -193,6 +195,21 @@ def test_options_of_the_kind_are_kept_and_used_again(folder: Path, tmp_path: Pat
     assert read_facts(out).kind_options == {"relations": "everyday", "several": True}
     assert "--kind-option relations=everyday" in (out / "README.md").read_text()
     assert "120 rows scored" in critic("score", out, folder / "fresh.csv", tmp_path / "s.parquet")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["linear", "text", "tuned", "frozen"])
+def test_verdicts_that_are_all_the_same_are_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    if name in ("tuned", "frozen"):
+        pytest.importorskip("torch")
+    monkeypatch.chdir(folder)
+    group, options = CRITICS[name]
+    table = pa.Table.from_pylist(rows(0, 40))
+    critic = plugins.find("critics", group)(KIND, **options)
+    with pytest.raises(CriticError, match="all verdicts are the same"):
+        critic.fit(table, np.ones(40, dtype=bool), [str(i // 2) for i in range(40)])
 
 
 @pytest.mark.slow

@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
-from support.files import write_csv
+from support.recipes import write_triples_recipe
 
 from synthkd import Journal, Recipe
 from synthkd.testing import FakeServer
@@ -27,22 +26,8 @@ MANY_WORDS = "word " * 400
 
 
 def write_recipe(folder: Path, url: str) -> Path:
-    write_csv(
-        folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(HEADS)]
-    )
-    raw = {
-        "name": "full",
-        "inputs": {"path": "inputs.csv"},
-        "prompt": {"template": "triple/everyday-plain"},
-        "teacher": {
-            "backend": "openai", "model": "fake", "base_url": url, "concurrency": 4,
-            "sampling": {"n": 2},
-        },
-        "corpus": {"path": "corpus"},
-    }  # fmt: skip
-    path = folder / "recipe.yaml"
-    path.write_text(yaml.safe_dump(raw))
-    return path
+    teacher = {"concurrency": 4, "sampling": {"n": 2}}
+    return write_triples_recipe(folder, url, HEADS, teacher=teacher, name="full")
 
 
 def synthkd(recipe: Path, bytes_: int | None, *options: str) -> subprocess.CompletedProcess[str]:

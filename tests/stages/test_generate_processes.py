@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from support.files import write_csv
+from support.recipes import write_triples_recipe
 
 from synthkd import Journal, Recipe, run
 from synthkd.testing import FakeServer
@@ -24,23 +25,8 @@ HEADS = 150
 
 
 def write_recipe(folder: Path, url: str) -> Path:
-    folder.mkdir(exist_ok=True)
-    write_csv(
-        folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(HEADS)]
-    )
-    raw = {
-        "name": "team",
-        "inputs": {"path": "inputs.csv"},
-        "prompt": {"template": "triple/everyday-plain"},
-        "teacher": {
-            "backend": "openai", "model": "fake", "base_url": url, "concurrency": 8,
-            "sampling": {"n": 2},
-        },
-        "corpus": {"path": "corpus"},
-    }  # fmt: skip
-    path = folder / "recipe.yaml"
-    path.write_text(yaml.safe_dump(raw))
-    return path
+    teacher = {"concurrency": 8, "sampling": {"n": 2}}
+    return write_triples_recipe(folder, url, HEADS, teacher=teacher, name="team")
 
 
 def start(recipe: Path, workers: int = 2) -> subprocess.Popen[str]:

@@ -11,9 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from support.files import write_csv
+from support.recipes import write_triples_recipe
 from synthkd import Journal
 from synthkd.journal.ledger import Spending
 
@@ -24,25 +22,15 @@ PRICE = {"input": 1000.0, "output": 1000.0}
 def write_recipe(
     folder: Path, url: str, heads: int = 40, name: str = "money", **parts: Any
 ) -> Path:
-    """A recipe file with a price, eight requests in flight, and few attempts."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_csv(
-        folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(heads)]
-    )
+    """Write a recipe file with a price, eight requests in flight, and few attempts."""
     teacher = {
-        "backend": "openai", "model": "fake", "base_url": url, "identity": "fake", "concurrency": 8,
-        "price": PRICE, "max_attempts": 2, "sampling": {"max_tokens": 8},
+        "identity": "fake", "concurrency": 8, "price": PRICE, "max_attempts": 2,
+        "sampling": {"max_tokens": 8},
     }  # fmt: skip
-    raw = {
-        "name": name,
-        "inputs": {"path": "inputs.csv"},
-        "prompt": {"template": "triple/everyday-plain"},
-        "teacher": teacher | parts.pop("teacher", {}),
-        "corpus": {"path": "corpus"},
-    }
-    path = folder / f"{name}.yaml"
-    path.write_text(yaml.safe_dump(raw | parts))
-    return path
+    teacher |= parts.pop("teacher", {})
+    return write_triples_recipe(
+        folder, url, heads, file=f"{name}.yaml", teacher=teacher, name=name, **parts
+    )
 
 
 def command(recipe: Path, *options: str, verb: str = "generate") -> list[str]:

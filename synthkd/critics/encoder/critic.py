@@ -14,7 +14,7 @@ from pydantic import Field
 from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import Name
-from synthkd.critics.base import Critic, Labels, Scores
+from synthkd.critics.base import Critic, Labels, Scores, require_both_verdicts
 from synthkd.critics.encoder import texts
 from synthkd.critics.encoder.head import LogisticHead, comparison_features
 from synthkd.critics.encoder.training import (
@@ -112,8 +112,7 @@ class EncoderCritic(Critic):
         """
         import torch
 
-        if len(set(labels.tolist())) < 2:
-            raise CriticError("all verdicts are the same; a critic needs rows of both")
+        require_both_verdicts(labels)
         groups = list(groups) or [str(i) for i in range(rows.num_rows)]
         self.grounded = texts.SOURCE in rows.schema.names
         # Head and dropout follow the seed; the caller's random state stays as it was.

@@ -13,7 +13,7 @@ from pydantic import Field
 from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import Columns, Name, Weight
-from synthkd.critics.base import Critic, Labels, Scores
+from synthkd.critics.base import Critic, Labels, Scores, require_both_verdicts
 from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.logistic import choose_regularisation, logistic_regression, row_sums, sigmoid
 from synthkd.critics.teacher_numbers import NUMERIC, number_columns
@@ -85,8 +85,7 @@ class TextCritic(Critic):
         weights: Scores | None = None,
     ) -> None:
         """Choose the regularisation by grouped cross-validation, then train on all rows."""
-        if len(set(labels.tolist())) < 2:
-            raise CriticError("all verdicts are the same; a critic needs rows of both")
+        require_both_verdicts(labels)
         self._features = TextFeatures.of(rows, self.kind, self.words)
         features = self._features.matrix(rows)
         # A feature that is the same in all rows gets no weight.
