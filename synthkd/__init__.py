@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from synthkd.loops.result import DistillResult
     from synthkd.options import BaseOptions
     from synthkd.pipeline import RunResult, filter, generate, publish, run
-    from synthkd.plugins import backend, critic, kind, loop_task, rule, student
+    from synthkd.plugins import backend, critic, kind, loop_task, rule, student, vote
     from synthkd.recipe import Recipe
 
 #: Public name -> its module. Modules load when a name is first used: the import stays fast.
@@ -40,7 +40,7 @@ _HOMES = {
     "publish": "synthkd.pipeline",
     "run": "synthkd.pipeline",
     **dict.fromkeys(
-        ("backend", "critic", "kind", "loop_task", "rule", "student"), "synthkd.plugins"
+        ("backend", "critic", "kind", "loop_task", "rule", "student", "vote"), "synthkd.plugins"
     ),
 }
 
@@ -65,6 +65,7 @@ __all__ = [
     "rule",
     "run",
     "student",
+    "vote",
 ]
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES, __all__)

@@ -234,14 +234,24 @@ def _load_recipe(
 ) -> Recipe:
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     recipe = recipe if rules is None else recipe.with_rules(rules)
-    for rule in (recipe.rules or ()) if workers > 1 else ():
-        if plugins.lives_here("rules", rule.name):
-            raise RecipeError(
-                f"rule {rule.name!r} is known in this process alone, and {workers} workers are"
-                " asked for: put the rule into a"
-                " module and name it by path (`module:name`), or take one worker"
-            )
+    if workers > 1:
+        _check_found_by_workers(recipe, workers)
     return recipe
+
+
+def _check_found_by_workers(recipe: Recipe, workers: int) -> None:
+    """Refuse plug-ins of the filter that worker processes could not find."""
+    named = [("rules", rule.name) for rule in recipe.rules or ()]
+    if recipe.votes is not None:
+        named.append(("votes", recipe.votes.by))
+    for group, name in named:
+        if plugins.lives_here(group, name):
+            word = plugins.GROUPS[group].word
+            raise RecipeError(
+                f"{word} {name!r} is known in this process alone, and {workers} workers are"
+                f" asked for: put the {word} into a module and name it by path (`module:name`), or"
+                " take one worker"
+            )
 
 
 def _generate(plan: RunPlan, quiet: bool, workers: int = 1) -> GenerateReport:

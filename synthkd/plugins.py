@@ -4,6 +4,7 @@
     backend     answers requests                          `synthkd.teachers.base.Teacher`
     kind        a shape of knowledge                      `synthkd.kinds.base.Kind`
     rule        rejects rows, each with a reason          `synthkd.filters.base.Filter`
+    vote        says what a completion's vote weighs      `synthkd.filters.vote_weights.VoteWeight`
     critic      gives rows a probability of being valid   `synthkd.critics.base.Critic`
     student     learns from a corpus                      `synthkd.students.base.Student`
     loop task   rows, students and prompts of a loop      `synthkd.loops.task.LoopTask`
@@ -47,7 +48,7 @@ from synthkd.errors import (
     nearest,
 )
 from synthkd.keys import bytes_hash
-from synthkd.options import BaseOptions, NoOptions, checked_options
+from synthkd.options import BaseOptions, NoOptions, checked_options, options_of_function
 
 __all__ = ["GROUPS", "BaseOptions", "Plugin", "find", "make", "names", "register"]
 
@@ -93,6 +94,56 @@ class Plugin:
         raise TypeError("a class is needed, not a function")
 
 
+class RowFunction(Plugin):
+    """A plug-in made of a function from a row to a value; its keyword-only parameters are the
+    options.
+
+    Attributes:
+        function: The function.
+        word: The group's name in messages.
+        signature: A signature that fits, shown for a function that does not.
+    """
+
+    function: ClassVar[Callable[..., Any]]
+    word: ClassVar[str]
+    signature: ClassVar[str]
+
+    @classmethod
+    def of_function(cls, function: Callable[..., Any], name: str) -> type[Plugin]:
+        positional = [
+            one
+            for one in inspect.signature(function).parameters.values()
+            if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
+        ]
+        if len(positional) != 1:
+            raise TypeError(f"a {cls.word} function takes one row: `{cls.signature}`")
+        members = {
+            "name": name,
+            "Options": options_of_function(function),
+            "function": staticmethod(function),
+            "__doc__": function.__doc__,
+            "__module__": function.__module__,
+        }
+        return type(name, (cls,), members)
+
+    def value_of(self, row: Mapping[str, Any]) -> Any:
+        """Call the function on a row.
+
+        Raises:
+            RecipeError: The function raised; the message has the plug-in's name and the row.
+        """
+        try:
+            return self.function(row, **dict(self.options))
+        except SynthKDError:
+            raise
+        except Exception as problem:
+            shown = {name: value for name, value in row.items() if value is not None}
+            raise RecipeError(
+                f"{self.word} {self.name!r} raised {type(problem).__name__}: {problem}; row"
+                f" {str(shown)[:200]}"
+            ) from problem
+
+
 @dataclass(frozen=True)
 class Group:
     """One sort of plug-in: its name in messages, the error for a wrong one, and its base class as a
@@ -113,6 +164,7 @@ GROUPS: dict[str, Group] = {
     "backends": Group("backend", RecipeError, "synthkd.teachers.base:Teacher"),
     "kinds": Group("kind", KindError, "synthkd.kinds.base:Kind"),
     "rules": Group("rule", RecipeError, "synthkd.filters.base:Filter"),
+    "votes": Group("vote", RecipeError, "synthkd.filters.vote_weights:VoteWeight"),
     "critics": Group("critic", CriticError, "synthkd.critics.base:Critic"),
     "students": Group("student", StudentError, "synthkd.students.base:Student"),
     "loop_tasks": Group("loop task", RecipeError, "synthkd.loops.task:LoopTask"),
@@ -178,6 +230,7 @@ def decorator(group: str) -> Callable[..., Any]:
 
 
 rule, kind, backend = decorator("rules"), decorator("kinds"), decorator("backends")
+vote = decorator("votes")
 critic, student, loop_task = decorator("critics"), decorator("students"), decorator("loop_tasks")
 
 

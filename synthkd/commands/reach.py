@@ -171,6 +171,8 @@ def _code(recipe: Recipe, found: Reach) -> None:
     """Collect the plug-ins of other packages, modules and files that the recipe names."""
     named = [("backends", recipe.teacher.backend), ("kinds", recipe.kind.name)]
     named += [("rules", rule.name) for rule in recipe.rules or ()]
+    if recipe.votes is not None:
+        named.append(("votes", recipe.votes.by))
     if recipe.critic is not None:
         named.append(("critics", recipe.critic.name))
     if recipe.student is not None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
         TooShort,
         Unfinished,
     )
+    from synthkd.filters.vote_weights import VoteWeight
+    from synthkd.filters.votes import Tally, tally
 
 _HOMES = {
     **dict.fromkeys(("Filter", "GlobalFilter", "Reasons"), "synthkd.filters.base"),
@@ -38,12 +40,14 @@ _HOMES = {
         ),
         "synthkd.filters.rules",
     ),
+    "VoteWeight": "synthkd.filters.vote_weights",
+    **dict.fromkeys(("Tally", "tally"), "synthkd.filters.votes"),
 }
 
 __all__ = [
     "Characters", "Echo", "Empty", "Filter", "GlobalFilter", "LastFilter", "Reasons", "RowRule",
     "SelfLoop", "StartsWith",
-    "TextRule", "TooLong", "TooShort", "Unfinished",
+    "Tally", "TextRule", "TooLong", "TooShort", "Unfinished", "VoteWeight", "tally",
 ]  # fmt: skip
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES, __all__)

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from synthkd import plugins
 from synthkd.errors import RecipeError
-from synthkd.filters.dawid_skene import Pattern, Reliability, patterns, reliabilities
+from synthkd.filters.vote_weights import ANSWER, QUESTION, Count, VoteWeight
 from synthkd.filters.votes import SAME, Numbers, Tally, codes, tally
 from synthkd.kinds.base import Kind, Row
+from synthkd.recipe import Recipe
 from synthkd.recipe.parts import VotesPart
 
-#: Columns that stand in partitions only: what a row's completion was asked, and what it says.
-QUESTION, ANSWER = "vote_on", "vote_for"
 FIELDS = [pa.field(QUESTION, pa.string()), pa.field(ANSWER, pa.string())]
 #: Letters of an answer, and how many answers, that a reason shows.
 _SHOWN, _LISTED = 40, 4
@@ -34,15 +34,16 @@ class Ballot:
 
     part: VotesPart | None = None
     keep: str = "all"
-    teachers: Reliability = field(default_factory=Reliability)
+    weight: VoteWeight = field(default_factory=Count)
 
     @classmethod
-    def of(cls, part: VotesPart | None, kind: Kind) -> Ballot:
-        return cls(part, (part.keep if part else None) or kind.keeps)
-
-    @property
-    def by(self) -> str:
-        return self.part.by if self.part else "count"
+    def of(cls, recipe: Recipe, kind: Kind) -> Ballot:
+        """Make the ballot of a recipe; its weight has observed nothing yet."""
+        part = recipe.votes
+        if part is None:
+            return cls(keep=kind.keeps)
+        weight = plugins.make("votes", part.by, part.options, recipe.folder)
+        return cls(part, part.keep or kind.keeps, weight)
 
     def count(
         self, table: pa.Table, is_open: Numbers, scores: Numbers | None = None
@@ -51,54 +52,27 @@ class Ballot:
         who = codes(table.column("completion_key"))
         ask, say = codes(table.column(QUESTION)), codes(table.column(ANSWER))
         say[~is_open] = -1
-        weight = self._weights(table, say, scores)
-        return CountedVotes(self, tally(ask, say, who, weight), table.column(ANSWER))
+        weights = None if self.weight.all_equal else self._weights(table, say >= 0, scores)
+        return CountedVotes(self, tally(ask, say, who, weights), table.column(ANSWER))
 
-    def survey(self, table: pa.Table, is_open: Numbers) -> Counter[Pattern]:
-        """Count the patterns of votes from which the reliability of teachers is estimated."""
-        say = codes(table.column(ANSWER))
-        say[~is_open] = -1
-        names = table.column("teacher").to_pylist()
-        return patterns(
-            codes(table.column(QUESTION)), say, codes(table.column("completion_key")), names
-        )
+    def observe(self, table: pa.Table, is_open: Numbers) -> None:
+        """Let a weight that looks ahead take in the votes of open rows."""
+        self.weight.observe(table, is_open & table.column(ANSWER).is_valid().to_numpy())
 
-    def with_reliabilities(self, found: Counter[Pattern]) -> Ballot:
-        """Return a ballot that weighs each teacher by its reliability."""
-        return Ballot(self.part, self.keep, reliabilities(found))
-
-    def _weights(self, table: pa.Table, say: Numbers, scores: Numbers | None) -> Numbers | None:
-        if self.by == "likelihood":
-            return _likelihoods(table, say >= 0)
-        if self.by == "critic":
-            return np.nan_to_num(np.zeros(len(say)) if scores is None else scores)
-        if self.by == "teacher":
-            weights = self.teachers.weight
-            return np.array([weights(name) for name in table.column("teacher").to_pylist()])
-        return None
-
-
-def _likelihoods(table: pa.Table, says: Numbers) -> Numbers:
-    """Return exp of the mean log-probability of a completion's tokens (Wang et al. 2022).
-
-    Words stand in for tokens if tokens were not counted.
-    """
-    logprobs = table.column("logprob").to_numpy()
-    bare = np.flatnonzero(says & np.isnan(logprobs))
-    if len(bare):
-        key = table.column("completion_key")[int(bare[0])].as_py()
-        raise RecipeError(
-            f"votes.by: the completion {key} has no log-probability to weigh its vote by; ask for"
-            " them with"
-            " `teacher.sampling.logprobs: true` (recorded rows need the column `logprob`), or vote"
-            " by count"
-        )
-    tokens = table.column("tokens").to_numpy().astype(np.float64)
-    for i in np.flatnonzero(np.isnan(tokens)):
-        tokens[i] = len((table.column("raw")[int(i)].as_py() or "").split())
-    return np.where(
-        np.isnan(logprobs), 0.0, np.exp(np.nan_to_num(logprobs) / np.maximum(tokens, 1))
-    )
+    def _weights(self, table: pa.Table, votes: Numbers, scores: Numbers | None) -> Numbers:
+        weights: Numbers = np.asarray(self.weight.weigh(table, votes, scores), dtype=np.float64)
+        if len(weights) != len(votes):
+            raise RecipeError(
+                f"vote {self.weight.name!r}: {len(weights)} weights for {len(votes)} rows"
+            )
+        unfit = np.flatnonzero(votes & ~((weights >= 0) & np.isfinite(weights)))
+        if len(unfit):
+            key = table.column("completion_key")[int(unfit[0])].as_py()
+            raise RecipeError(
+                f"vote {self.weight.name!r}: the completion {key} weighs"
+                f" {float(weights[unfit[0]])}; a weight is a finite number from 0 on"
+            )
+        return weights
 
 
 @dataclass(frozen=True)
@@ -151,12 +125,12 @@ class CountedVotes:
             if t.tied[first]:
                 most = (
                     f"{int(t.votes[first])} of {asked} each"
-                    if self.ballot.by == "count"
+                    if self.ballot.weight.all_equal
                     else self._share(first)
                 )
                 return f"tie between {self._tied[first]}, {most}"
             if not t.leads[i]:
-                shares = "" if self.ballot.by == "count" else self._shares(i, first)
+                shares = "" if self.ballot.weight.all_equal else self._shares(i, first)
                 own, leader = _quoted([self._answers[i], self._answers[first]])
                 return (
                     f"outvoted: {votes} of {asked} for {own}, {int(t.votes[first])} for"
@@ -180,11 +154,13 @@ class CountedVotes:
         return {first: _listed(_quoted(sorted(names))) for first, names in said.items()}
 
     def _share(self, i: int) -> str:
-        return f"share {float(self.tally.agreement[i]):.2f} by {self.ballot.by}"
+        return f"share {float(self.tally.agreement[i]):.2f} by {self.ballot.weight.name}"
 
     def _shares(self, i: int, first: int) -> str:
         shares = _distinct_numbers(self.tally.agreement[i], self.tally.agreement[first])
-        return " ({})".format(", ".join(f"share {share} by {self.ballot.by}" for share in shares))
+        return " ({})".format(
+            ", ".join(f"share {share} by {self.ballot.weight.name}" for share in shares)
+        )
 
     @cached_property
     def _answers(self) -> list[str]:
@@ -245,17 +221,34 @@ def question_of(kind: Kind, row: Row) -> tuple[str, ...] | None:
     return tuple(one) if one == other else None
 
 
-def check_votes(part: VotesPart | None, kind: Kind, critic: bool, logprobs: bool) -> None:
-    """Refuse votes that cannot be counted. Raises `RecipeError`."""
+def check_votes(recipe: Recipe, kind: Kind, logprobs: bool) -> None:
+    """Refuse votes that cannot be counted.
+
+    Args:
+        recipe: The recipe.
+        kind: Its kind.
+        logprobs: True if completions come with log-probabilities.
+
+    Raises:
+        RecipeError: An unknown weight, or one whose numbers the recipe does not get; a wrong option.
+    """
+    part = recipe.votes
     if part is None:
         return
-    if part.by == "critic" and not critic:
+    weight = Ballot.of(recipe, kind).weight
+    if part.adaptive is not None and not weight.all_equal:
         raise RecipeError(
-            "votes.by: `critic` weighs votes by the critic's score, and the recipe has no critic"
+            f"votes: `adaptive` needs votes that are counted; `by: {part.by}` weighs them"
+            " afterwards"
         )
-    if part.by == "likelihood" and not logprobs:
+    if weight.needs_critic and recipe.critic is None:
         raise RecipeError(
-            "votes.by: `likelihood` needs log-probabilities; set `teacher.sampling.logprobs: true`"
+            f"votes.by: `{part.by}` weighs votes by the critic's score, and the recipe has no"
+            " critic"
+        )
+    if weight.needs_logprobs and not logprobs:
+        raise RecipeError(
+            f"votes.by: `{part.by}` needs log-probabilities; set `teacher.sampling.logprobs: true`"
         )
     if part.min_margin and (part.keep or kind.keeps) == "all":
         raise RecipeError(

@@ -7,15 +7,13 @@ A rule is stateless, so batch boundaries carry no meaning; a rule that must see 
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from synthkd.errors import RecipeError, SynthKDError
+from synthkd.errors import RecipeError
 from synthkd.kinds.base import Kind
-from synthkd.options import options_of_function
-from synthkd.plugins import Plugin
+from synthkd.plugins import Plugin, RowFunction
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,46 +49,20 @@ class Filter(Plugin, ABC):
         """Make a rule of a function from a row to ``None`` or a reason; keyword-only parameters are
         its options.
         """
-        parameters = [
-            one
-            for one in inspect.signature(function).parameters.values()
-            if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
-        ]
-        if len(parameters) != 1:
-            raise TypeError(
-                "a rule function takes one row: `def rule(row, *, option: int = 3) -> str | None`"
-            )
-        members = {
-            "name": name, "Options": options_of_function(function),
-            "function": staticmethod(function),
-            "__doc__": function.__doc__, "__module__": function.__module__,
-        }  # fmt: skip
-        return type(name, (FunctionRule,), members)
+        return FunctionRule.of_function(function, name)
 
 
-class FunctionRule(Filter):
+class FunctionRule(RowFunction, Filter):
     """A rule made of a plain function."""
 
-    function: ClassVar[Callable[..., Any]]
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._given = dict(self.options)
+    word = "rule"
+    signature = "def rule(row, *, option: int = 3) -> str | None"
 
     def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         return [self._reason(row) for row in batch.to_pylist()]
 
     def _reason(self, row: dict[str, Any]) -> str | None:
-        try:
-            reason = self.function(row, **self._given)
-        except SynthKDError:
-            raise
-        except Exception as problem:
-            shown = {name: value for name, value in row.items() if value is not None}
-            raise RecipeError(
-                f"rule {self.name!r} raised {type(problem).__name__}: {problem}; row"
-                f" {str(shown)[:200]}"
-            ) from problem
+        reason = self.value_of(row)
         if reason is None or (isinstance(reason, str) and reason):
             return reason
         raise RecipeError(

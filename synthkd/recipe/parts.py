@@ -128,12 +128,12 @@ class AdaptivePart(RecipePart):
 class VotesPart(RecipePart):
     """Votes over the completions of one question, and which candidates are kept."""
 
-    by: Literal["count", "likelihood", "critic", "teacher"] = Field(
+    by: str = Field(
         "count",
-        description="What a vote weighs: 1, the completion's likelihood, the critic's score, or the"
-        " reliability of its"
-        " teacher (Dawid-Skene).",
+        description="What a vote weighs: 1 (`count`), the completion's `likelihood`, the score of"
+        " the `critic`, the reliability of its `teacher` (Dawid-Skene), or a weight of your own.",
     )
+    options: dict[str, Any] = Field(default_factory=dict, description="Options of that weight.")
     keep: Literal["winner", "all"] | None = Field(
         None,
         description="`winner`: only candidates of the leading answer; `all`: every answer that has"
@@ -151,14 +151,6 @@ class VotesPart(RecipePart):
         None,
         description="Ask in rounds, and stop once a vote is decided. Default: all samples at once.",
     )
-
-    @model_validator(mode="after")
-    def _counted(self) -> VotesPart:
-        if self.adaptive is not None and self.by != "count":
-            raise ValueError(
-                f"`adaptive` needs votes that are counted; `by: {self.by}` weighs them afterwards"
-            )
-        return self
 
 
 class CriticPart(RecipePart):

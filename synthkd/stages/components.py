@@ -98,7 +98,7 @@ def resolve_components(recipe: Recipe) -> Components:
 
         # Recorded rows may have log-probabilities that this recipe does not ask for.
         logprobs = recipe.teacher.sampling.logprobs or teacher.has_own_logprobs
-        check_votes(recipe.votes, kind, recipe.critic is not None, logprobs)
+        check_votes(recipe, kind, logprobs)
     sampling = _sampling(recipe, kind, prompt, answer)
     if recipe.critic is not None:
         if recipe.critic.path is not None:

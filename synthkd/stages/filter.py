@@ -20,8 +20,6 @@ from pathlib import Path
 from typing import Protocol
 
 from synthkd.errors import InputError, SynthKDError, TeacherError
-from synthkd.filters.ballot import Ballot
-from synthkd.filters.dawid_skene import Pattern
 from synthkd.filters.duplicates import NAME as DUPLICATE
 from synthkd.filters.votes import NAME as VOTES
 from synthkd.journal import Journal
@@ -83,13 +81,13 @@ class StepRunner(Protocol):
     def parse(self, partitions: int) -> ParseCounts:
         """Deal the rows of all inputs to partitions."""
 
-    def survey(self, ballot: Ballot) -> Counter[Pattern]:
-        """Count the patterns of votes in all partitions."""
+    def observe_votes(self) -> None:
+        """Let the weight of votes take in all partitions."""
 
-    def count(self, ballot: Ballot) -> Iterator[tuple[int, Outcomes, Counter[str]]]:
+    def count(self) -> Iterator[tuple[int, Outcomes, Counter[str]]]:
         """Count votes and duplicates, a partition at a time."""
 
-    def finish(self, ballot: Ballot) -> Iterator[tuple[dict[str, int], Counter[str]]]:
+    def finish(self) -> Iterator[tuple[dict[str, int], Counter[str]]]:
         """Count likewise, and write the partitions."""
 
 
@@ -116,18 +114,16 @@ class InProcess:
     def parse(self, partitions: int) -> ParseCounts:
         return self.steps.parse(self.journal, partitions, self.progress)
 
-    def survey(self, ballot: Ballot) -> Counter[Pattern]:
-        patterns: Counter[Pattern] = Counter()
+    def observe_votes(self) -> None:
         for number in self.steps.partitions():
-            patterns.update(self.steps.survey(number, ballot))
-        return patterns
+            self.steps.observe_votes(number)
 
-    def count(self, ballot: Ballot) -> Iterator[tuple[int, Outcomes, Counter[str]]]:
+    def count(self) -> Iterator[tuple[int, Outcomes, Counter[str]]]:
         for number in self.steps.partitions():
-            yield number, *self.steps.count(number, ballot)
+            yield number, *self.steps.count(number)
 
-    def finish(self, ballot: Ballot) -> Iterator[tuple[dict[str, int], Counter[str]]]:
-        for number, outcomes, votes in self.count(ballot):
+    def finish(self) -> Iterator[tuple[dict[str, int], Counter[str]]]:
+        for number, outcomes, votes in self.count():
             yield self.steps.finish(number, outcomes), votes
 
 
@@ -136,12 +132,12 @@ def _decide_all(
 ) -> FilterReport:
     """Do the second pass; the critic works in this process alone, where it watches for shift."""
     components = steps.plan.components
-    ballot = Ballot.of(components.recipe.votes, components.kind)
-    if ballot.by == "teacher":
-        ballot = ballot.with_reliabilities(runner.survey(ballot))
+    ballot = steps.ballot
+    if ballot.weight.looks_ahead:
+        runner.observe_votes()
     outcomes: Counter[str] = Counter()
     votes: Counter[str] = Counter()
-    for of_partition, votes_of_partition in _finished(steps, runner, ballot, decision):
+    for of_partition, votes_of_partition in _finished(steps, runner, decision):
         outcomes.update(of_partition)
         votes.update(votes_of_partition)
         progress.advance(sum(of_partition.values()))
@@ -162,23 +158,22 @@ def _decide_all(
         report.votes = {
             name: votes[name] for name in ("questions", "unanimous", "led", "tied")
         } | saved
-        if reliabilities := ballot.teachers.sure:
-            report.votes["teachers"] = reliabilities
+        report.votes |= ballot.weight.findings()
     return report
 
 
 def _finished(
-    steps: Steps, runner: StepRunner, ballot: Ballot, decision: Decision
+    steps: Steps, runner: StepRunner, decision: Decision
 ) -> Iterator[tuple[dict[str, int], Counter[str]]]:
     """Yield the numbers of outcomes and of votes of each partition, once it is written."""
     if decision.trained is None:
-        yield from runner.finish(ballot)
-    elif ballot.by == "critic":
+        yield from runner.finish()
+    elif steps.ballot.weight.needs_critic:
         for number in steps.partitions():
-            outcomes, votes = steps.count(number, ballot, decision)
+            outcomes, votes = steps.count(number, decision)
             yield steps.finish(number, outcomes), votes
     else:
-        for number, outcomes, votes in runner.count(ballot):
+        for number, outcomes, votes in runner.count():
             outcomes.apply_critic(decision)
             yield steps.finish(number, outcomes), votes
 

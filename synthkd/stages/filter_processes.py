@@ -15,9 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from synthkd.filters.ballot import Ballot
 from synthkd.filters.base import GlobalFilter
-from synthkd.filters.dawid_skene import Pattern, Reliability
 from synthkd.journal import Journal
 from synthkd.progress import Progress
 from synthkd.stages.filter_report import ParseCounts
@@ -88,40 +86,39 @@ class WorkerTeam:
         if self.steps.globals:
             states = [one["states"] for one in found]
             self.steps.observe(states)
-            told = [
-                self._pool.submit(self._do, w, {"step": "observe", "states": states})
-                for w in self._all
-            ]
-            for job in told:
-                job.result()
+            self._by_all({"step": "observe", "states": states})
         for worker in self._all:
             self._free.put(worker)
         return counts
 
-    def survey(self, ballot: Ballot) -> Counter[Pattern]:
-        found: Counter[Pattern] = Counter()
-        for _, answer in self._each("survey", ballot):
-            for pattern, times in answer:
-                found[tuple(tuple((name, n) for name, n in votes) for votes in pattern)] += times
-        return found
+    def observe_votes(self) -> None:
+        for _ in self._each("observe_votes"):
+            pass
+        states = self._by_all({"step": "vote_state"})
+        self.steps.ballot.weight.merge(states)
+        self._by_all({"step": "merge_votes", "states": states})
 
-    def count(self, ballot: Ballot) -> Iterator[tuple[int, Outcomes, Counter[str]]]:
-        for number, answer in self._each("count", ballot):
-            yield number, self.steps.take_over(number), Counter(answer["held"])
+    def count(self) -> Iterator[tuple[int, Outcomes, Counter[str]]]:
+        for number, answer in self._each("count"):
+            yield number, self.steps.take_over(number), Counter(answer["votes"])
 
-    def finish(self, ballot: Ballot) -> Iterator[tuple[dict[str, int], Counter[str]]]:
-        for _, answer in self._each("finish", ballot):
-            yield answer["outcomes"], Counter(answer["held"])
+    def finish(self) -> Iterator[tuple[dict[str, int], Counter[str]]]:
+        for _, answer in self._each("finish"):
+            yield answer["outcomes"], Counter(answer["votes"])
 
-    def _each(self, step: str, ballot: Ballot) -> Iterator[tuple[int, Any]]:
+    def _each(self, step: str) -> Iterator[tuple[int, Any]]:
         """Have a step done for every partition by free workers; yield results in their order."""
-        message = {"step": step, "sure": ballot.teachers.sure, "answers": ballot.teachers.answers}
         jobs: list[tuple[int, Future[Any]]] = [
-            (number, self._pool.submit(self._by_any, message | {"number": number}))
+            (number, self._pool.submit(self._by_any, {"step": step, "number": number}))
             for number in self.steps.partitions()
         ]
         for number, job in jobs:
             yield number, job.result()
+
+    def _by_all(self, message: dict[str, Any]) -> list[Any]:
+        """Have a step done by every worker."""
+        jobs = [self._pool.submit(self._do, worker, message) for worker in self._all]
+        return [job.result() for job in jobs]
 
     def _do(self, worker: WorkerProcess, step: Message) -> Any:
         return worker.do(step, lambda report: add_report(self.progress, report))
@@ -155,17 +152,18 @@ class _FilterWorker:
             return {"counts": counts.as_dict(), "states": self.steps.observed()}
         if step == "observe":
             return self.steps.observe(message["states"])
-        part = self.plan.recipe.votes
-        keep = Ballot.of(part, self.plan.kind).keep
-        ballot = Ballot(part, keep, Reliability(message["sure"], message["answers"]))
+        if step == "vote_state":
+            return self.steps.ballot.weight.state()
+        if step == "merge_votes":
+            return self.steps.ballot.weight.merge(message["states"])
         number = int(message["number"])
-        if step == "survey":
-            return list(self.steps.survey(number, ballot).items())
-        rows, held = self.steps.count(number, ballot)
+        if step == "observe_votes":
+            return self.steps.observe_votes(number)
+        rows, votes = self.steps.count(number)
         if step == "count":
             self.steps.hand_over(number, rows)
-            return {"held": held}
-        return {"held": held, "outcomes": self.steps.finish(number, rows)}
+            return {"votes": votes}
+        return {"votes": votes, "outcomes": self.steps.finish(number, rows)}
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
-from synthkd.filters.ballot import QUESTION, Ballot
+from synthkd.filters.ballot import Ballot
 from synthkd.filters.base import GlobalFilter
-from synthkd.filters.dawid_skene import Pattern
+from synthkd.filters.vote_weights import QUESTION
 from synthkd.journal import Journal
 from synthkd.progress import Progress
 from synthkd.stages.critic import Decision
@@ -56,6 +56,7 @@ class Steps:
 
     def __init__(self, plan: RunPlan, folder: Path) -> None:
         self.plan, self.folder = plan, folder
+        self.ballot = Ballot.of(plan.recipe, plan.kind)
         self.globals = [rule for rule in plan.components.rules if isinstance(rule, GlobalFilter)]
 
     def parse(
@@ -86,23 +87,21 @@ class Steps:
         paths = sorted(self.folder.glob(f"parsed/*/{partition_name(number)}"))
         return Outcomes.of_parsed(read_partition(paths), self.plan.components)
 
-    def survey(self, number: int, ballot: Ballot) -> Counter[Pattern]:
-        """Count the patterns of votes in a partition."""
+    def observe_votes(self, number: int) -> None:
+        """Let the weight of votes take in a partition."""
         outcomes = self.load(number)
-        return ballot.survey(outcomes.table, outcomes.is_open)
+        self.ballot.observe(outcomes.table, outcomes.is_open)
 
-    def count(
-        self, number: int, ballot: Ballot, decision: Decision | None = None
-    ) -> tuple[Outcomes, Counter[str]]:
+    def count(self, number: int, decision: Decision | None = None) -> tuple[Outcomes, Counter[str]]:
         """Count votes and duplicates of a partition.
 
         Given a decision, votes are weighed by the critic's scores, and its verdicts are applied.
         """
         outcomes = self.load(number)
         if decision is None:
-            return outcomes, outcomes.count_votes(ballot)
+            return outcomes, outcomes.count_votes(self.ballot)
         scores = outcomes.scores(decision)
-        votes = outcomes.count_votes(ballot, scores)
+        votes = outcomes.count_votes(self.ballot, scores)
         outcomes.apply_critic(decision, scores)
         return outcomes, votes
 

@@ -14,10 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synthkd.filters.ballot import FIELDS, QUESTION, Ballot
+from synthkd.filters.ballot import FIELDS, Ballot
 from synthkd.filters.base import GlobalFilter
 from synthkd.filters.duplicates import NAME as DUPLICATE
 from synthkd.filters.duplicates import Duplicates, find_duplicates
+from synthkd.filters.vote_weights import QUESTION
 from synthkd.filters.votes import NAME as VOTES
 from synthkd.filters.votes import Numbers
 from synthkd.stages.components import Components

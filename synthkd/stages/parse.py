@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synthkd.corpora.schema import candidate_schema
-from synthkd.filters.ballot import ANSWER, FIELDS, QUESTION, question_of
+from synthkd.filters.ballot import FIELDS, question_of
 from synthkd.filters.base import Filter, GlobalFilter
 from synthkd.filters.rules import RowRule, row_columns
+from synthkd.filters.vote_weights import ANSWER, QUESTION
 from synthkd.journal import Journal
 from synthkd.journal.read import SampleRecord
 from synthkd.keys import content_hash

@@ -12,17 +12,27 @@ import pytest
 from support.files import write_csv
 from support.recipes import Make
 
-from synthkd import Recipe, run
+import synthkd
+from synthkd import Recipe, plugins, run
 from synthkd.commands.show import show_candidate, show_path
 from synthkd.errors import RecipeError
 from synthkd.filters.ballot import Ballot, question_of
-from synthkd.filters.dawid_skene import Reliability
+from synthkd.filters.vote_weights import VoteWeight
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.event import EventKind
 from synthkd.kinds.rationale.kind import RationaleKind
 from synthkd.kinds.triple import TripleKind
 from synthkd.recipe.parts import VotesPart
 from synthkd.testing import FakeServer
+
+
+class Constant(VoteWeight):
+    """A weight that is no count, though all votes weigh alike."""
+
+    name = "constant"
+
+    def weigh(self, rows: Any, votes: Any, scores: Any) -> Any:
+        return np.full(len(votes), 0.3)
 
 
 def answers(*texts: str) -> Callable[[str, int, int], str]:
@@ -231,6 +241,12 @@ def test_the_card_the_table_and_show_tell_the_votes(make_recipe: Make) -> None:
         ({"by": "critic"}, "no critic"),
         ({"by": "likelihood"}, "logprobs: true"),
         ({"min_margin": 0.1}, "keep: winner"),
+        ({"by": "cont"}, "unknown vote 'cont' \\(did you mean 'count'\\?\\)"),
+        ({"by": "count", "options": {"power": 2}}, "vote 'count': no option 'power'"),
+        (
+            {"by": "likelihood", "keep": "winner", "adaptive": {}},
+            "`adaptive` needs votes that are counted; `by: likelihood` weighs them",
+        ),
     ],
 )
 def test_votes_that_cannot_be_counted_are_refused_before_anything_is_sent(
@@ -240,6 +256,100 @@ def test_votes_that_cannot_be_counted_are_refused_before_anything_is_sent(
     with pytest.raises(RecipeError, match=said):
         run(make_recipe(server.url, votes=votes, teacher=teacher), quiet=True)
     assert server.requests == 0
+
+
+WEIGHTS = """
+from synthkd.filters import VoteWeight
+
+def short_answers(row, *, power: float = 1.0):
+    "Weigh short answers more."
+    return (1 / len(row["tail"])) ** power
+
+class FirstSeen(VoteWeight):
+    "Weigh an answer by the rows of all partitions that give it."
+    name = "by_rows"
+    looks_ahead = True
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.rows = {}
+
+    def observe(self, rows, votes):
+        for tail, counts in zip(rows.column("tail").to_pylist(), votes):
+            if counts:
+                self.rows[tail] = self.rows.get(tail, 0) + 1
+
+    def state(self):
+        return self.rows
+
+    def merge(self, states):
+        self.rows = {}
+        for state in states:
+            for tail, count in state.items():
+                self.rows[tail] = self.rows.get(tail, 0) + count
+
+    def weigh(self, rows, votes, scores):
+        return [1 / self.rows.get(tail, 1) for tail in rows.column("tail").to_pylist()]
+
+    def findings(self):
+        return {"rows": self.rows}
+
+def nothing(row):
+    return float("nan")
+
+def text(row):
+    return "2"
+"""
+
+
+def weighed(make_recipe: Make, by: str, workers: int = 1, **votes: Any) -> Any:
+    with FakeServer(answer=answers("cutting", "cutting", "eating")) as server:
+        teacher = {
+            "backend": "openai", "model": "fake", "base_url": server.url, "concurrency": 4,
+            "sampling": {"n": 3},
+        }  # fmt: skip
+        recipe = make_recipe(
+            server.url, heads=3, teacher=teacher, votes={"by": by, "keep": "winner", **votes}
+        )
+        (recipe.folder / "weights.py").write_text(WEIGHTS)
+        return run(recipe, quiet=True, workers=workers)
+
+
+def test_votes_are_weighed_by_a_function_of_a_file(make_recipe: Make) -> None:
+    result = weighed(make_recipe, "weights.py:short_answers", options={"power": 9})
+    assert "by short_answers" in reasons(result)["cutting"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_weight_that_looks_ahead_sees_all_votes_in_any_number_of_processes(
+    make_recipe: Make, workers: int
+) -> None:
+    result = weighed(make_recipe, "weights.py:FirstSeen", workers)
+    assert result.counts["votes"]["rows"] == {"cutting": 6, "eating": 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nothing", "vote 'nothing': the completion .* weighs nan; a weight is a finite number"),
+        ("text", "vote 'text' returned '2'; a weight is a number from 0 on"),
+    ],
+)
+def test_a_weight_that_is_no_number_from_0_on_is_refused(
+    make_recipe: Make, name: str, message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        weighed(make_recipe, f"weights.py:{name}")
+
+
+def test_a_weight_of_this_process_alone_is_refused_for_several_workers(
+    make_recipe: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugins, "_registered", {})
+    synthkd.vote(name="mine")(lambda row: 1.0)
+    with pytest.raises(RecipeError, match="vote 'mine' is known in this process alone"):
+        weighed(make_recipe, "mine", workers=2)
 
 
 def test_what_a_malformed_completion_was_asked_is_known_where_the_input_alone_says_it() -> None:
@@ -263,9 +373,7 @@ def test_weights_that_are_all_equal_ask_for_no_more_than_counting_does(limit: st
     for votes in range(2, 16):
         for won in range(votes // 2 + 1, votes):
             asked = won / votes if limit == "min_agreement" else (2 * won - votes) / votes
-            ballot = Ballot(
-                VotesPart(by="teacher", **{limit: asked}), "winner", Reliability({"one": 0.8})
-            )
+            ballot = Ballot(VotesPart(**{limit: asked}), "winner", Constant())
             table = pa.table(
                 {
                     "vote_on": ["q"] * votes,
