@@ -177,6 +177,8 @@ def _code(recipe: Recipe, found: Reach) -> None:
         named.append(("critics", recipe.critic.name))
     if recipe.student is not None:
         named.append(("students", recipe.student.name))
+    if recipe.loop is not None and recipe.loop.task is not None:
+        named.append(("loop_tasks", recipe.loop.task))
     for group, name in named:
         word = plugins.GROUPS[group].word
         if ":" in name:

@@ -94,15 +94,20 @@ def distill(recipe: Recipe | str | Path, quiet: bool = False) -> DistillResult:
 
 
 def loop_task(recipe: Recipe) -> LoopTask[Any]:
-    """Return the task of the recipe's kind, with its rows read and checked.
+    """Return the task that the recipe names, or its kind's, with its rows read and checked.
 
     Raises:
-        RecipeError: If the kind has no loop task.
+        RecipeError: If there is no such task, or none for the kind.
     """
-    kind = plugins.find("kinds", recipe.kind.name, recipe.folder).name
-    if kind not in (known := plugins.names("loop_tasks")):
-        raise RecipeError(f"loop: none for the kind {kind!r}{nearest(kind, known)}")
-    task: LoopTask[Any] = plugins.find("loop_tasks", kind)(recipe)
+    name = recipe.loop.task if recipe.loop else None
+    if name is None:
+        name = plugins.find("kinds", recipe.kind.name, recipe.folder).name
+        if name not in (known := plugins.names("loop_tasks")):
+            raise RecipeError(
+                f"loop: no task for the kind {name!r}{nearest(name, known)}; `loop.task` names one"
+                " of your own"
+            )
+    task: LoopTask[Any] = plugins.find("loop_tasks", name, recipe.folder)(recipe)
     return task
 
 
@@ -121,7 +126,7 @@ class Loop:
         self.folder_kind = round_folder_kind(self.task.round_files)
         check_round_folders(recipe, self.folder_kind)
         self.settings = content_hash(self.facts())
-        self.rows: list[Row] = self.task.initial_rows()
+        self.rows: list[Row] = list(self.task.initial_rows())
         self.inputs: list[Row] = []
         self.rounds: list[Round] = []
         #: Folder, student and figures of the last student that this process trained or loaded.
@@ -130,6 +135,8 @@ class Loop:
     def facts(self) -> dict[str, Any]:
         """Return everything that determines the rounds; not their number, nor when to stop."""
         loop = self.part.model_dump(mode="json", exclude={"rounds", "patience"})
+        # Absent from the key unless they are set.
+        loop = {k: v for k, v in loop.items() if v or k not in ("task", "options")}
         student = (
             self.recipe.student.model_dump(mode="json", exclude={"path"})
             if self.recipe.student

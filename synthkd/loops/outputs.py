@@ -62,7 +62,8 @@ def write_results(
     work = recipe.work_dir
     copy_student(rounds[best].student, recipe.student_path)
     corpus = join_corpora(recipe, rounds)
-    write_row_table(work / ROWS, task, rounds, best)
+    kind = plugins.find("kinds", recipe.kind.name, recipe.folder)
+    write_row_table(work / ROWS, task, list(kind.columns), rounds, best)
     write_text(work / CURVE, rounds_curve(rounds, task.metrics, task.lower_is_better, best))
     manifest: dict[str, Any] = {
         "format": _FORMAT,
@@ -147,14 +148,15 @@ def _critic(records: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
     return next(withdrawn, records[-1])
 
 
-def write_row_table(path: Path, task: LoopTask[Any], rounds: Sequence[Round], best: int) -> None:
+def write_row_table(
+    path: Path, task: LoopTask[Any], columns: list[str], rounds: Sequence[Round], best: int
+) -> None:
     """Write the table of the rows of all rounds.
 
-    Its columns: `round`, `origin` (start or teacher), the kind's columns, `id`, `rejected_by` and
-    `reason` (null for accepted rows), and `in_best`: whether the best student was trained on the
-    row.
+    The table has `round`, `origin` (start or teacher), ``columns`` of the kind, `id`, `rejected_by`
+    and `reason` (null for accepted rows), and `in_best`: whether the best student was trained on
+    the row.
     """
-    columns = list(plugins.find("kinds", task.name).columns)
     text = [pa.field(name, pa.string()) for name in (*columns, "id", "rejected_by", "reason")]
     schema = pa.schema(
         [

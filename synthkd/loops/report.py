@@ -104,7 +104,7 @@ def _asked(rounds: Sequence[Round]) -> str:
             _lost(one),
         ]
         for one in rounds
-        if one.record["wanted"]
+        if one.record["told"].get("asked")
     ]
     return (
         "## What was"

@@ -5,9 +5,11 @@
                                         └── read_rows ◄─ [a run] ◄─ prepare_recipe
 
 The loop numbers, records, compares and resumes rounds, and stops; a task knows rows, students and
-prompts. It is found by the name of its kind in the entry-point group `synthkd.loop_tasks`. All that
-a task draws follows from the recipe's seed and the number of the round, so that a loop that was
-killed repeats the same rows.
+prompts. A recipe names one by `loop.task`; by default the one with the name of the kind is taken.
+All that a task draws follows from the recipe's seed and the number of the round, so that a loop
+that was killed repeats the same rows.
+
+`docs/extending/loop-task.md` writes one.
 """
 
 from __future__ import annotations
@@ -18,9 +20,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from synthkd import plugins
+from synthkd.keys import content_hash
+from synthkd.plugins import Plugin
+
 if TYPE_CHECKING:
     from synthkd.corpora.read import Corpus
-    from synthkd.recipe import Recipe
+    from synthkd.recipe import LoopPart, Recipe
 
 #: A training row, or an input row: columns with values that JSON can hold.
 Row = dict[str, Any]
@@ -44,11 +50,16 @@ class ValidationResult:
     evaluation: Any = None
 
 
-class LoopTask(ABC, Generic[S]):
+class LoopTask(Plugin, ABC, Generic[S]):
     """A kind of knowledge in a loop, with students of type S.
 
+    A subclass that reads files in its constructor calls this one first.
+
     Attributes:
-        name: Name of the kind.
+        name: What `loop.task` calls the task. A task with the name of a kind is the kind's own.
+        recipe: The recipe of the loop.
+        loop: Its part `loop`.
+        options: The checked options of `loop.options`.
         metrics: Names of the figures in tables and curves, in order; first those on validation
             rows.
         lower_is_better: Metrics of which a lower value is better.
@@ -57,19 +68,23 @@ class LoopTask(ABC, Generic[S]):
             answered anew.
     """
 
-    name: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
     lower_is_better: ClassVar[frozenset[str]] = frozenset()
     round_files: ClassVar[frozenset[str]] = frozenset()
     resamples: ClassVar[bool] = True
 
-    @abstractmethod
+    recipe: Recipe
+    loop: LoopPart
+
     def __init__(self, recipe: Recipe) -> None:
-        """Read and check the rows of the recipe's loop; nothing is sent.
+        """Read and check the options and rows of the recipe's loop; nothing is sent.
 
         Raises:
             UserError: If a row or an option of the recipe cannot be used.
         """
+        assert recipe.loop is not None
+        self.recipe, self.loop = recipe, recipe.loop
+        self.options = self.checked(recipe.loop.options, f"loop task {self.name!r}")
 
     @property
     def notices(self) -> Sequence[str]:
@@ -82,11 +97,15 @@ class LoopTask(ABC, Generic[S]):
         manifest.
         """
 
+    @staticmethod
+    def facts_of(rows: Sequence[Row]) -> dict[str, Any]:
+        """Return the number and the hash of rows, as `row_facts` has them for each set."""
+        return {"rows": len(rows), "hash": content_hash(list(rows))}
+
     @abstractmethod
     def initial_rows(self) -> list[Row]:
         """Return the training rows before anything is asked."""
 
-    @abstractmethod
     def initial_inputs(
         self, rows: Sequence[Row], attempt: int, earlier: Sequence[Row]
     ) -> list[Row]:
@@ -99,10 +118,11 @@ class LoopTask(ABC, Generic[S]):
             attempt: Number of the call, from 0.
             earlier: Inputs of the earlier calls.
         """
+        return []
 
-    @abstractmethod
     def training_problem(self, rows: Sequence[Row]) -> str:
         """Return why no student can be trained on these rows; "" if one can."""
+        return ""
 
     @abstractmethod
     def train(self, rows: Sequence[Row], folder: Path) -> S:
@@ -155,15 +175,26 @@ class LoopTask(ABC, Generic[S]):
 
     def requested_rows(self, inputs: Sequence[Row]) -> int:
         """Return the number of rows that these inputs request."""
-        return len(inputs)
+        return len(inputs) * self.recipe.teacher.sampling.n
 
-    @abstractmethod
     def prepare_recipe(self, recipe: Recipe, folder: Path, rows: Sequence[Row]) -> Recipe:
-        """Return the recipe of a round's run with this kind's options; may write `round_files`."""
+        """Return the recipe of a round's run with this kind's options; may write `round_files`.
 
-    @abstractmethod
+        Args:
+            recipe: The recipe with the inputs and the folders of the round.
+            folder: Folder of the round.
+            rows: All training rows so far.
+        """
+        return recipe
+
     def read_rows(self, corpus: Corpus) -> list[Row]:
-        """Return the accepted rows of a round, in an order that depends on their content alone."""
+        """Return the accepted rows of a round, in an order that depends on their content alone.
+
+        Default: the kind's columns and the id of each row, in the order of the ids.
+        """
+        kind = plugins.find("kinds", self.recipe.kind.name, self.recipe.folder)
+        rows: list[Row] = corpus.accepted.select(["id", *kind.columns]).to_pylist()
+        return sorted(rows, key=lambda row: str(row["id"]))
 
     def round_facts(self, inputs: Sequence[Row], rows: Sequence[Row]) -> dict[str, Any]:
         """Return what a round asked for and got, as JSON for its record and the report."""

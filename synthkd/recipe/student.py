@@ -97,6 +97,14 @@ class AllocationPart(RecipePart):
 class LoopPart(RecipePart):
     """PGKD (arXiv 2411.05045): the student's errors decide what the teacher writes next."""
 
+    task: str | None = Field(
+        None,
+        description="What a round asks for and how the student learns: a loop task by name or path."
+        " Default: the task of the kind.",
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="Options of a loop task of your own."
+    )
     start: RowsPart | None = Field(
         None,
         description="Real labelled rows to start from. Default: none; the teacher writes the first"

@@ -38,6 +38,7 @@ PAGES = [
     "extending/backend",
     "extending/critic",
     "extending/student",
+    "extending/loop-task",
 ]
 _FENCE = re.compile(
     r"^```(\w*)(?: title=\"([^\"]+)\")?[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE

@@ -49,7 +49,7 @@ def test_a_recipe_without_a_loop_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_kind_without_a_loop_is_refused(tmp_path: Path) -> None:
-    refused(tmp_path, RecipeError, "none for the kind 'rationale'", kind={"name": "rationale"})
+    refused(tmp_path, RecipeError, "no task for the kind 'rationale'", kind={"name": "rationale"})
 
 
 def test_a_class_without_a_validation_row_is_refused(tmp_path: Path) -> None:

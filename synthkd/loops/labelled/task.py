@@ -43,8 +43,7 @@ class LabelledTextTask(LoopTask[Classifier]):
     round_files: ClassVar[frozenset[str]] = frozenset({HAD, HELD})
 
     def __init__(self, recipe: Recipe) -> None:
-        assert recipe.loop is not None
-        self.recipe, self.loop = recipe, recipe.loop
+        super().__init__(recipe)
         self.selection_metric = self.loop.metric or "loss"
         _check(recipe, self.loop, self.selection_metric)
         self.splits = read_splits(recipe)

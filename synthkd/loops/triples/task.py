@@ -71,7 +71,8 @@ class TripleTask(LoopTask["GeneratorStudent"]):
     resamples = False
 
     def __init__(self, recipe: Recipe) -> None:
-        self.recipe, self.loop = recipe, check_loop(recipe)
+        super().__init__(recipe)
+        check_loop(recipe)
         self.make_student = text_student_factory(recipe)
         self.plan = plan_run(recipe)
         check_kind(self.plan.kind)
