@@ -7,6 +7,7 @@ from synthkd.lazy_names import lazy_names
 if TYPE_CHECKING:
     from synthkd.filters.base import Filter, GlobalFilter, Reasons
     from synthkd.filters.corpus_level import LastFilter
+    from synthkd.filters.label_noise import LabelNoise, find_label_noise
     from synthkd.filters.rules import (
         Characters,
         Echo,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _HOMES = {
     **dict.fromkeys(("Filter", "GlobalFilter", "Reasons"), "synthkd.filters.base"),
     "LastFilter": "synthkd.filters.corpus_level",
+    **dict.fromkeys(("LabelNoise", "find_label_noise"), "synthkd.filters.label_noise"),
     **dict.fromkeys(
         (
             "Characters",
@@ -45,9 +47,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "Characters", "Echo", "Empty", "Filter", "GlobalFilter", "LastFilter", "Reasons", "RowRule",
-    "SelfLoop", "StartsWith",
-    "Tally", "TextRule", "TooLong", "TooShort", "Unfinished", "VoteWeight", "tally",
+    "Characters", "Echo", "Empty", "Filter", "GlobalFilter", "LabelNoise", "LastFilter", "Reasons",
+    "RowRule", "SelfLoop", "StartsWith", "Tally", "TextRule", "TooLong", "TooShort", "Unfinished",
+    "VoteWeight", "find_label_noise", "tally",
 ]  # fmt: skip
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES, __all__)
