@@ -92,7 +92,6 @@ SHORT = {
     "synthkd.cli.__main__": "`python -m synthkd.cli`",
     "synthkd._version": "read by the build",
     "synthkd.resources": "imported by rooms that share nothing else",
-    "synthkd.commands.init": "a verb",
     "synthkd.lazy_names": "shared by the faces of all packages",
     "synthkd.cli.options": "options that several verbs share",
 }

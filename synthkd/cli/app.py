@@ -103,12 +103,20 @@ def _root(
 @app.command("init")
 def init_command(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.", show_default=False)],
+    example: Annotated[
+        str,
+        typer.Option(
+            "--example",
+            help="everyday, critic, comparatives, messages, pgkd, pgkd-triples, propositions or rationales.",
+        ),
+    ] = "everyday",
 ) -> None:
-    """Make a folder with a recipe that runs at once, on the embedded teacher."""
+    """Make a folder with an example recipe that runs at once, on the embedded teacher."""
     from synthkd.commands.init import write_starter
 
-    recipe = write_starter(folder)
-    typer.echo(f"wrote {recipe}\nnext: synthkd run {recipe}")
+    recipe = write_starter(folder, example)
+    verb = "distill" if example.startswith("pgkd") else "run"
+    typer.echo(f"wrote {recipe}\nnext: synthkd {verb} {recipe}")
 
 
 @app.command("run")

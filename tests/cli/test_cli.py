@@ -16,6 +16,7 @@ from support.cli import one_line, write
 from support.command_line import synthkd
 from support.files import ROOT
 
+from synthkd.commands.init import EXAMPLES
 from synthkd.testing import FakeServer
 
 
@@ -109,12 +110,14 @@ def test_describe_is_readable_by_machines() -> None:
 
 
 @pytest.mark.slow
-def test_init_makes_a_recipe_that_runs_and_leaves_a_full_folder_alone(tmp_path: Path) -> None:
-    assert synthkd("init", "mine", cwd=tmp_path).returncode == 0
-    assert (
-        "nothing was sent"
-        in synthkd("run", "mine/recipe.yaml", "--dry-run", "--limit", "2", cwd=tmp_path).stdout
-    )
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_init_makes_a_recipe_that_runs_and_leaves_a_full_folder_alone(
+    example: str, tmp_path: Path
+) -> None:
+    assert synthkd("init", "mine", "--example", example, cwd=tmp_path).returncode == 0
+    shown = synthkd("run", "mine/recipe.yaml", "--dry-run", "--limit", "2", cwd=tmp_path).stdout
+    assert "nothing was sent" in shown
+    assert "reads outside   none" in shown
     one_line(synthkd("init", "mine", cwd=tmp_path), 2, "not empty")
 
 

@@ -240,6 +240,7 @@ VERBS: list[tuple[list[str], str, Callable[[Path], None] | None, int, str]] = [
     (["init", "corpus"], "", None, 2, "corpus is not empty"),
     (["generate", "recipe.yaml", "-q", "--set", "journal=inputs.csv/j.sqlite"], "", None, 4,
     "inputs.csv"),
+    (["init", "new", "--example", "nothing"], "", None, 2, "no example 'nothing'; examples:"),
     (["init", "recipe.yaml"], "", None, 4, "recipe.yaml is a file"),
     (["init", "recipe.yaml/x"], "", None, 4, "recipe.yaml/x"),
     (["init", "x" * 5000], "", None, 4, "xxx"),

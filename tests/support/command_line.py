@@ -17,7 +17,11 @@ from synthkd.cli import main
 
 
 def synthkd(
-    *args: str | Path, cwd: Path | None = None, keys: str = "", **environment: str
+    *args: str | Path,
+    cwd: Path | None = None,
+    keys: str = "",
+    one_stream: bool = False,
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run `synthkd ARGS` and return its status and what it wrote.
 
@@ -25,6 +29,7 @@ def synthkd(
         args: The words after the program's name.
         cwd: The working folder.
         keys: What stands on the standard input, which is no terminal.
+        one_stream: Write errors among the output, as on a terminal.
         environment: Changes to the environment.
     """
     words = ["synthkd", *map(str, args)]
@@ -33,6 +38,7 @@ def synthkd(
     out, err = (
         io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)
     )
+    err = out if one_stream else err
     sys.argv, sys.stdin, sys.stdout, sys.stderr = words, io.StringIO(keys), out, err
     os.environ.update(environment)
     status: object = 0
