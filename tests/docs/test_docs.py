@@ -7,12 +7,23 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.doc_blocks import blocks
+from support.doc_blocks import blocks, misplaced_sentences
 from support.files import ROOT
 
 from synthkd import Recipe
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+#: Pages that are written by hand.
+SENTENCES = [
+    *(
+        page
+        for page in PAGES
+        if page.parent.name not in ("reference", "kinds", "students", "extending")
+    ),
+    ROOT / "CHANGELOG.md",
+    ROOT / "benchmarks/RESULTS.md",
+]
 
 
 def test_the_recipe_in_the_readme_is_one() -> None:
@@ -36,3 +47,22 @@ def test_each_sentence_on_security_names_tests_that_exist() -> None:
         assert named, sentence
         for file, test in named:
             assert f"def {test}(" in (ROOT / file).read_text(), (file, test)
+
+
+@pytest.mark.parametrize("page", SENTENCES, ids=lambda p: p.name)
+def test_a_line_of_a_page_is_one_sentence(page: Path) -> None:
+    assert not misplaced_sentences(page.read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "One sentence. Another one.\n",
+        "- A critic scores rows (all of\n  them).\n",
+        "It ends in `code`. `Code` begins.\n",
+        'He said "no." Then he left.\n',
+    ],
+)
+def test_two_sentences_or_half_of_one_on_a_line_are_found(text: str) -> None:
+    assert misplaced_sentences(text)
+    assert not misplaced_sentences(f"```\n{text}```\n")

@@ -56,3 +56,36 @@ def shows(shown: list[str], output: str) -> bool:
     )
     printed = [" ".join(line.split()) for line in output.splitlines() if line.strip()]
     return re.fullmatch(pattern, "".join(f"{line}\n" for line in printed)) is not None
+
+
+_NOT_PROSE = re.compile(r"\s*(\||#|<|!\[|---|title:)")
+_LIST_ITEM = re.compile(r"\s*([-*]|\d+\.) +")
+_RUN_IN_HEADING = re.compile(r"^\s*\*\*[^*]+\.\*\* ")
+_TWO_SENTENCES = re.compile(r"(?<!\b[A-Z])(?<!e\.g)(?<!i\.e)[.!?][\"”)*_]* +[\"“(*_]*[A-Z]")
+_SENTENCE_END = re.compile(r"[.!?:;,…][\"”)*_]*$")
+
+
+def misplaced_sentences(text: str) -> list[str]:
+    """Lines of a Markdown text with two sentences, or with a part of one.
+
+    Code blocks, indented code, tables, headings and HTML are passed over. A line may end in a
+    comma or a colon, as before a list of paths.
+    """
+    text = re.sub(r"^```.*?^```$", "```", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^ *`[^`\n]+`$", "Code.", text, flags=re.MULTILINE)
+    text = re.sub(r"`[^`\n]+`", "Code", text)
+    text = re.sub(r"\]\([^)]*\)", "]", text)
+    found = []
+    before = ""
+    for line in text.splitlines():
+        prose = bool(line.strip()) and not _NOT_PROSE.match(line) and not line.startswith("```")
+        if prose and not (line.startswith("    ") and not before):
+            bare = _RUN_IN_HEADING.sub("", _LIST_ITEM.sub("", line))
+            if _TWO_SENTENCES.search(bare):
+                found.append(line)
+            elif before and not _LIST_ITEM.match(line) and not _SENTENCE_END.search(before):
+                found.append(before)
+            before = line
+        else:
+            before = ""
+    return found
