@@ -15,13 +15,13 @@ from synthkd.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from synthkd.corpora.read import Corpus, load_corpus
+    from synthkd.decorators import backend, critic, kind, loop_task, rule, student, vote
     from synthkd.errors import SynthKDError
     from synthkd.journal import Journal
     from synthkd.loops.engine import distill
     from synthkd.loops.result import DistillResult
     from synthkd.options import BaseOptions
     from synthkd.pipeline import RunResult, filter, generate, publish, run
-    from synthkd.plugins import backend, critic, kind, loop_task, rule, student, vote
     from synthkd.recipe import Recipe
 
 #: Public name -> its module. Modules load when a name is first used: the import stays fast.
@@ -40,7 +40,7 @@ _HOMES = {
     "publish": "synthkd.pipeline",
     "run": "synthkd.pipeline",
     **dict.fromkeys(
-        ("backend", "critic", "kind", "loop_task", "rule", "student", "vote"), "synthkd.plugins"
+        ("backend", "critic", "kind", "loop_task", "rule", "student", "vote"), "synthkd.decorators"
     ),
 }
 

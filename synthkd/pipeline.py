@@ -21,7 +21,7 @@ from synthkd.errors import InputError, RecipeError, StorageError, WithdrawnError
 from synthkd.journal import Journal
 from synthkd.keys import file_hash
 from synthkd.progress import Progress
-from synthkd.recipe import Recipe
+from synthkd.recipe import Recipe, RuleChoice
 from synthkd.rows import text_files
 from synthkd.stages.generate import GenerateReport, generate_completions
 from synthkd.stages.generate_processes import generate_in_processes
@@ -83,7 +83,7 @@ def run(
     quiet: bool = False,
     workers: int = 1,
     measure: bool = True,
-    rules: Sequence[Any] | None = None,
+    rules: Sequence[RuleChoice] | None = None,
 ) -> RunResult:
     """Generate, filter and publish.
 
@@ -230,7 +230,7 @@ def check_guarantee(critic: dict[str, Any] | None, place: Path) -> None:
 
 
 def _load_recipe(
-    recipe: Recipe | str | Path, rules: Sequence[Any] | None = None, workers: int = 1
+    recipe: Recipe | str | Path, rules: Sequence[RuleChoice] | None = None, workers: int = 1
 ) -> Recipe:
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     recipe = recipe if rules is None else recipe.with_rules(rules)

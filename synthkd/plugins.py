@@ -212,28 +212,6 @@ def register(group: str, plugin: T, name: str | None = None) -> T:
     return plugin
 
 
-def decorator(group: str) -> Callable[..., Any]:
-    """Make the decorator of a group, such as `synthkd.rule`, used bare or as
-    ``@synthkd.rule(name="no-brands")``.
-    """
-
-    def decorate(plugin: Any = None, *, name: str | None = None) -> Any:
-        if plugin is None:
-            return lambda given: register(group, given, name)
-        return register(group, plugin, name)
-
-    decorate.__name__ = GROUPS[group].word.replace(" ", "_")
-    decorate.__doc__ = (
-        f"Make a {GROUPS[group].word} known by its name in this process; see `synthkd.plugins`."
-    )
-    return decorate
-
-
-rule, kind, backend = decorator("rules"), decorator("kinds"), decorator("backends")
-vote = decorator("votes")
-critic, student, loop_task = decorator("critics"), decorator("students"), decorator("loop_tasks")
-
-
 def name_in_recipe(group: str, plugin: Any) -> str:
     """Name a class or function as a recipe does: by dotted path if another process can import it.
 

@@ -54,6 +54,13 @@ def test_the_public_names_can_all_be_reached() -> None:
         assert getattr(synthkd, name) is not None
 
 
+def test_the_typing_test_uses_every_public_name() -> None:
+    import synthkd
+
+    uses = (ROOT / "tests/typing/api.py").read_text("utf-8")
+    assert [name for name in synthkd.__all__ if f"synthkd.{name}" not in uses] == []
+
+
 @pytest.mark.slow
 def test_the_command_line_loads_no_torch_to_print_its_help() -> None:
     code = (

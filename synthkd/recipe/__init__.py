@@ -15,7 +15,7 @@ from synthkd.recipe.parts import (
     RulePart,
     VotesPart,
 )
-from synthkd.recipe.recipe import Recipe
+from synthkd.recipe.recipe import Recipe, RuleChoice
 from synthkd.recipe.student import LoopPart, MinePart, RowsPart, StudentPart
 from synthkd.recipe.teacher import (
     LimitsPart,
@@ -38,6 +38,7 @@ __all__ = [
     "Recipe",
     "RecipePart",
     "RowsPart",
+    "RuleChoice",
     "RulePart",
     "SamplingPart",
     "StudentPart",

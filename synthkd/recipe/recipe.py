@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ from synthkd.recipe.published_values import published
 from synthkd.recipe.student import LoopPart, StudentPart
 from synthkd.recipe.teacher import LimitsPart, TeacherPart
 from synthkd.secrets import expand_variables, find_cleartext_secret, mask_tokens
+
+#: A rule as Python gives it: a name, a mapping as in YAML, or a rule class or function.
+RuleChoice = str | dict[str, Any] | Callable[..., Any]
 
 
 class Recipe(RecipePart):
@@ -146,7 +149,7 @@ class Recipe(RecipePart):
         recipe._folder = Path(folder).resolve()
         return recipe
 
-    def with_rules(self, rules: Sequence[Any]) -> Recipe:
+    def with_rules(self, rules: Sequence[RuleChoice]) -> Recipe:
         """Return this recipe with other rules: names, mappings as in YAML, and rule classes or
         functions.
 

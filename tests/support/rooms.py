@@ -43,6 +43,7 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("prices", "what a model costs"),
     ("requests", "requests, completions, failures, and the key of each"),
     ("recipe", "what a user asks for: the models behind the YAML"),
+    ("decorators", "`@synthkd.rule` and the decorators of the other groups"),
     ("plugins", "backends, kinds, rules, critics and students by name"),
     ("options", "options of plug-ins: models, and the words for types, bounds and mistakes"),
     ("rows", "rows of CSV, JSONL, Parquet and text files; cells as text"),
