@@ -8,11 +8,15 @@ python scripts/docs.py --check    fail where they are not up to date
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
+import re
 import sys
 import typing
 from collections.abc import Iterator
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any
 
 from pydantic import BaseModel
@@ -151,6 +155,86 @@ def plugins_page() -> str:
     return "\n".join(parts)
 
 
+#: The packages and modules that users import from, in the order of the reference.
+FACES = (
+    "synthkd",
+    "synthkd.recipe",
+    "synthkd.prompts",
+    "synthkd.kinds",
+    "synthkd.teachers",
+    "synthkd.filters",
+    "synthkd.critics",
+    "synthkd.labels",
+    "synthkd.corpora",
+    "synthkd.students",
+    "synthkd.students.losses",
+    "synthkd.loops",
+    "synthkd.journal",
+    "synthkd.plugins",
+    "synthkd.testing",
+    "synthkd.errors",
+)
+
+
+def api_pages() -> dict[str, str]:
+    """A page with the public names of all faces, and one for each face with their docstrings."""
+    parts = [
+        "# Python\n\nMade from the docstrings by `scripts/docs.py`.\n\n"
+        "Everything that users need is imported from `synthkd` or from the face of a package; other"
+        " modules may change.\n"
+    ]
+    pages = {}
+    for face in FACES:
+        module = importlib.import_module(face)
+        file = f"{face.removeprefix('synthkd.')}.md"
+        names = public_names(module)
+        lines = [
+            f"| [`{name}`](api/{file}#{face}.{name}) | {summary(module, name)} |" for name in names
+        ]
+        parts.append(
+            f"## `{face}`\n\n{first_sentence(module.__doc__)}\n\n| name | meaning |\n|---|---|\n"
+            + "\n".join(lines)
+            + "\n"
+        )
+        blocks = "\n".join(f"::: {face}.{name}\n" for name in names)
+        pages[f"reference/api/{file}"] = f"# `{face}`\n\n{blocks}"
+    return {"reference/api.md": "\n".join(parts), **pages}
+
+
+def public_names(module: ModuleType) -> list[str]:
+    """The names in `__all__`, else what the module defines: errors alone in a module of errors."""
+    wanted = Exception if "errors" in module.__name__ else object
+    names: list[str] = getattr(module, "__all__", None) or [
+        name
+        for name, value in vars(module).items()
+        if name[0] != "_"
+        and getattr(value, "__module__", "") == module.__name__
+        and (wanted is object or (isinstance(value, type) and issubclass(value, wanted)))
+    ]
+    return [name for name in names if not name.startswith("__")]
+
+
+def summary(module: ModuleType, name: str) -> str:
+    """The first sentence on a name: of its docstring, or of the comment above an assignment."""
+    value = inspect.unwrap(getattr(module, name))
+    if isinstance(value, type | FunctionType) and value.__module__.startswith("synthkd"):
+        return first_sentence(value.__doc__)
+    own = Path(str(module.__file__)).parent
+    for path in [*sorted(own.rglob("*.py")), *sorted((ROOT / "synthkd").rglob("*.py"))]:
+        comment = re.search(
+            rf"((?:^#: .*\n)+){name}\b[^\n]*=", path.read_text("utf-8"), re.MULTILINE
+        )
+        if comment:
+            return first_sentence(comment[1].replace("#: ", ""))
+    return ""
+
+
+def first_sentence(doc: str | None) -> str:
+    paragraph = " ".join(inspect.cleandoc(doc or "").partition("\n\n")[0].split())
+    sentence = re.split(r"(?<=[.!?])\s+(?=[A-Z`])", paragraph)[0]
+    return sentence.replace("``", "`").replace("|", "\\|")
+
+
 def cli_page() -> str:
     import os
 
@@ -194,6 +278,7 @@ def main() -> None:
         "reference/cli.md": cli_page(),
         "reference/plugins.md": plugins_page(),
         "internals/architecture.md": architecture_page(),
+        **api_pages(),
     }
     stale = [
         name
@@ -205,6 +290,7 @@ def main() -> None:
             sys.exit(f"docs/{', docs/'.join(stale)}: not up to date; run: python scripts/docs.py")
         return
     for name, text in pages.items():
+        (DOCS / name).parent.mkdir(parents=True, exist_ok=True)
         (DOCS / name).write_text(text)
 
 

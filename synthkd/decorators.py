@@ -94,10 +94,17 @@ def _decorator(group: str) -> Any:
     return decorate
 
 
+#: Decorator: make a backend known by its name in this process.
 backend = cast(ClassDecorator, _decorator("backends"))
+#: Decorator: make a kind known by its name in this process.
 kind = cast(ClassDecorator, _decorator("kinds"))
+#: Decorator: make a rule known by its name in this process.
 rule = cast(RuleDecorator, _decorator("rules"))
+#: Decorator: make a vote known by its name in this process.
 vote = cast(VoteDecorator, _decorator("votes"))
+#: Decorator: make a critic known by its name in this process.
 critic = cast(ClassDecorator, _decorator("critics"))
+#: Decorator: make a student known by its name in this process.
 student = cast(ClassDecorator, _decorator("students"))
+#: Decorator: make a loop task known by its name in this process.
 loop_task = cast(ClassDecorator, _decorator("loop_tasks"))

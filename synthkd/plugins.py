@@ -160,6 +160,7 @@ class Group:
         return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
 
 
+#: The groups of plug-ins by name.
 GROUPS: dict[str, Group] = {
     "backends": Group("backend", RecipeError, "synthkd.teachers.base:Teacher"),
     "kinds": Group("kind", KindError, "synthkd.kinds.base:Kind"),

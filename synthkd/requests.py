@@ -100,6 +100,7 @@ class Sampling:
         )
 
 
+#: A message of a chat: `role` and `content`.
 Message = dict[str, str]
 
 
@@ -258,4 +259,5 @@ class Failure:
         return completion_key(self.request_id, self.sample_index)
 
 
+#: The answer to one sample.
 Answer = Completion | Failure

@@ -5,6 +5,7 @@ cycle is inside a room.
 from __future__ import annotations
 
 import ast
+import importlib
 from functools import cache
 from pathlib import Path
 
@@ -84,6 +85,16 @@ def test_no_public_class_or_function_has_the_name_of_another() -> None:
                 found.setdefault(node.name, []).append(module)
     twice = {name: modules for name, modules in found.items() if len(set(modules)) > 1}
     assert not twice
+
+
+def test_no_name_of_a_face_hides_behind_a_module() -> None:
+    """A submodule that was imported stands before a name that the face loads when it is used."""
+    hidden = []
+    for module, path in MODULES.items():
+        if path.name == "__init__.py" and "lazy_names(" in path.read_text("utf-8"):
+            names = importlib.import_module(module).__all__
+            hidden += [f"{module}.{name}" for name in names if f"{module}.{name}" in MODULES]
+    assert not hidden
 
 
 #: Modules of fewer than 30 lines, and why each is one.

@@ -25,7 +25,7 @@ from benchmarks.nested import flat
 from benchmarks.text_table import table
 from synthkd.critics.base import Critic
 from synthkd.critics.calibration import Curve
-from synthkd.critics.crossfit import crossfit
+from synthkd.critics.cross_fitting import crossfit
 from synthkd.critics.stack import StackCritic
 from synthkd.critics.text.critic import TextCritic
 from synthkd.critics.text.siblings import with_siblings

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.critics import explanations as explanation_parts
 from benchmarks.encoders import default_encoder
-from synthkd.critics.crossfit import crossfit
+from synthkd.critics.cross_fitting import crossfit
 from synthkd.critics.linear import LinearCritic
 from synthkd.critics.text.critic import TextCritic
 from synthkd.critics.text.siblings import with_siblings

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         Unreachable,
         choose_by_group,
     )
-    from synthkd.critics.crossfit import crossfit
+    from synthkd.critics.cross_fitting import crossfit
     from synthkd.critics.encoder.critic import EncoderCritic
     from synthkd.critics.evaluate import compare_critics, evaluate_critic, recalibrate
     from synthkd.critics.folder import load_critic, save_critic
@@ -65,7 +65,7 @@ _HOMES = {
     "choose_by_group": "calibration",
     "compare_critics": "evaluate",
     "corrupt": "triples.negatives",
-    "crossfit": "crossfit",
+    "crossfit": "cross_fitting",
     "detect_shift": "shift",
     "detect_shift_of_numbers": "shift",
     "evaluate_critic": "evaluate",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from synthkd.kinds.relations import Relation
     from synthkd.recipe import Recipe
 
+#: A candidate or an input: values by column.
 Row = Mapping[str, Any]
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from support.files import write_csv
 
-from synthkd.critics.crossfit import crossfit
+from synthkd.critics.cross_fitting import crossfit
 from synthkd.critics.folder import load_critic
 from synthkd.critics.labels import read_labels
 from synthkd.critics.text.critic import TextCritic

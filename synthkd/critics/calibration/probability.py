@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from synthkd.critics.calibration.bounds import Bools, Floats
-from synthkd.critics.crossfit import group_folds
+from synthkd.critics.cross_fitting import group_folds
 from synthkd.critics.logistic import sigmoid
 from synthkd.errors import CriticError
 

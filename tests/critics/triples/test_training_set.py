@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from support.files import write_csv
 
-from synthkd.critics.crossfit import crossfit, group_folds
+from synthkd.critics.cross_fitting import crossfit, group_folds
 from synthkd.critics.stack import StackCritic
 from synthkd.critics.triples import critic as shared
 from synthkd.critics.triples.critic import KnowledgeBaseCritic

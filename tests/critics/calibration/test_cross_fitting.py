@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from synthkd.critics.crossfit import crossfit, group_folds
+from synthkd.critics.cross_fitting import crossfit, group_folds
 from synthkd.errors import CriticError
 
 GROUPS = [f"g{i // 3}" for i in range(90)]
