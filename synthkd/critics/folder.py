@@ -90,7 +90,7 @@ def save_critic(trained: TrainedCritic, folder: Path) -> None:
 
 
 def load_critic(
-    folder: Path, kind: Kind, options: Mapping[str, Any] | None = None, base: Path = Path()
+    folder: str | Path, kind: Kind, options: Mapping[str, Any] | None = None, base: Path = Path()
 ) -> TrainedCritic:
     """Load the folder of a trained critic.
 
@@ -104,6 +104,7 @@ def load_critic(
     Raises:
         CriticError: The folder is damaged, altered or for another kind.
     """
+    folder = Path(folder)
     facts, training = read_facts(folder), read_object(folder / FACTS, CRITIC_ARTIFACT)
     check_hashes(folder, CRITIC_ARTIFACT)
     if facts.kind != kind.name:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -47,7 +47,7 @@ def corpus_diversity(folder: Path, kind: Kind | type[Kind]) -> dict[str, Any]:
     return _diversity(_batches(sorted((folder / "data").glob("*.parquet")), kind), kind)
 
 
-def compare_corpora(folders: list[Path]) -> dict[str, Any]:
+def compare_corpora(folders: Sequence[str | Path]) -> dict[str, Any]:
     """Return the diversity of the accepted texts of corpora, at equal numbers of rows.
 
     ``stages`` of the result is by folder. A corpus without accepted rows has no measures.
