@@ -111,7 +111,10 @@ def init_command(
         ),
     ] = "everyday",
 ) -> None:
-    """Make a folder with an example recipe that runs at once, on the embedded teacher."""
+    """Make a folder with an example recipe that runs at once, on the embedded teacher.
+
+    Output: the path of the recipe, and the command that runs it.
+    """
     from synthkd.commands.init import write_starter
 
     recipe = write_starter(folder, example)
@@ -146,7 +149,11 @@ def run_command(
     workers: Workers = 1,
     quiet: Quiet = False,
 ) -> None:
-    """Generate, filter and publish: the whole way from a recipe to a corpus."""
+    """Generate, filter and publish: the whole way from a recipe to a corpus.
+
+    Output: a table of the run: samples, candidates by outcome, votes, critic, cost, corpus
+    and journal; with --dry-run what would be sent.
+    """
     from synthkd import pipeline
 
     loaded = load_recipe(recipe, limit, teacher, set_, budget, max_tokens, grace)
@@ -191,7 +198,10 @@ def generate_command(
     workers: Workers = 1,
     quiet: Quiet = False,
 ) -> None:
-    """Ask the teacher for what is not in the journal yet."""
+    """Ask the teacher for what is not in the journal yet.
+
+    Output: one line with samples in the journal before, completed and failed.
+    """
     from synthkd import pipeline
 
     loaded = load_recipe(recipe, limit, teacher, set_, budget, max_tokens, grace)
@@ -214,7 +224,11 @@ def filter_command(
     workers: Workers = 1,
     quiet: Quiet = False,
 ) -> None:
-    """Parse what is in the journal and give every candidate an outcome. Sends nothing."""
+    """Parse what is in the journal and give every candidate an outcome. Sends nothing.
+
+    Output: one line with candidates that were parsed, malformed, accepted, and rejected by
+    each rule.
+    """
     from synthkd import pipeline
 
     counts = pipeline.filter(load_recipe(recipe, limit, teacher, set_), quiet, workers=workers)
@@ -236,7 +250,10 @@ def filter_command(
 def publish_command(
     recipe: RecipePath, limit: Limit = None, teacher: Model = None, set_: Set = None
 ) -> None:
-    """Write the corpus from the filtered candidates. Sends nothing."""
+    """Write the corpus from the filtered candidates. Sends nothing.
+
+    Output: one line with the corpus, its accepted rows and its hash.
+    """
     from synthkd import pipeline
 
     loaded = load_recipe(recipe, limit, teacher, set_)
@@ -264,7 +281,11 @@ def show_command(
         ),
     ] = None,
 ) -> None:
-    """Show a corpus, a run, or one candidate with its lineage: prompt, completion, outcome."""
+    """Show a corpus, a run, or one candidate with its lineage: prompt, completion, outcome.
+
+    Output: counts by outcome and the first rows; of a candidate its prompt, completion and
+    outcome.
+    """
     from synthkd.commands.show import show_candidate, show_path
 
     typer.echo(show_path(path) if candidate is None else show_candidate(path, candidate))
@@ -284,6 +305,8 @@ def describe_command(
 ) -> None:
     """Describe plug-ins, templates and relations; of one plug-in the options with types, defaults
     and meanings.
+
+    Output: names with a line on each; with a name the options; with --json the same as JSON.
     """
     from synthkd.commands.describe import describe as description
     from synthkd.commands.describe import description_text

@@ -23,7 +23,10 @@ RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file.", sho
 
 @app.command("list")
 def batches_list(recipe: RecipePath) -> None:
-    """Show the open batches of a run, and how they stand at the provider."""
+    """Show the open batches of a run, and how they stand at the provider.
+
+    Output: a line for each batch: its requests, and how many are done.
+    """
     _show(recipe, cancel=False)
 
 
@@ -32,6 +35,8 @@ def batches_cancel(recipe: RecipePath) -> None:
     """Cancel the open batches of a run.
 
     What is done by then is paid for: the next run collects it.
+
+    Output: a line for each batch: its requests, and how many are done.
     """
     _show(recipe, cancel=True)
 

@@ -125,7 +125,10 @@ def critic_train(
     group: Group = None,
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
 ) -> None:
-    """Train a critic and show what it guarantees."""
+    """Train a critic and show what it guarantees.
+
+    Output: the AUC on held-out labels, and the threshold for the target precision.
+    """
     from synthkd.critics.train import train_critic
     from synthkd.errors import InputError
     from synthkd.progress import Progress
@@ -171,7 +174,10 @@ def critic_negatives(
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
     formulas: Formulas = False,
 ) -> None:
-    """Make a label sheet from true triples alone: a head, relation or tail of each is replaced."""
+    """Make a label sheet from true triples alone: a head, relation or tail of each is replaced.
+
+    Output: one line with the sheet, its true triples and its negatives.
+    """
     from synthkd.critics.triples.negatives import write_negatives
 
     counts = write_negatives(positives, out, each, hard, seed, known, formulas)
@@ -201,6 +207,8 @@ def critic_eval(
     """Evaluate a critic on a label sheet.
 
     Rows of groups that the critic was trained on are left out.
+
+    Output: a table of figures.
     """
     from synthkd.critics.evaluate import evaluate_critic
     from synthkd.critics.folder import load_critic
@@ -230,7 +238,10 @@ def critic_compare(
     journal: JournalFile = None,
     encoder: Encoder = None,
 ) -> None:
-    """Compare critics on the same rows: those of groups that none of them was trained on."""
+    """Compare critics on the same rows: those of groups that none of them was trained on.
+
+    Output: a table with a column for each critic.
+    """
     from synthkd.critics.evaluate import compare_critics as compared
     from synthkd.critics.folder import load_critic
 
@@ -263,6 +274,8 @@ def critic_calibrate(
     """Calibrate a critic on other labelled rows, without training.
 
     Rows of groups that it was trained on are left out.
+
+    Output: one line on the calibration rows, and the threshold for the target precision.
     """
     from synthkd.critics.evaluate import recalibrate
     from synthkd.critics.folder import load_critic, save_critic
@@ -305,6 +318,8 @@ def critic_score(
     """Give each row a probability of being valid.
 
     After an interruption, the same command goes on.
+
+    Output: one line with the number of rows, and the file.
     """
     from synthkd.critics.score import count_unscored, score_file
 

@@ -57,6 +57,9 @@ def distill_command(
 ) -> None:
     """Let a student's errors decide what the teacher writes next, round after round; keep the best
     student.
+
+    Output: a line for each round on standard error; at the end a table of the rounds, and the
+    folders of student, corpus and report.
     """
     from synthkd.recipe import Recipe
 

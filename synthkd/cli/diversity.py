@@ -17,6 +17,8 @@ def diversity(
 ) -> None:
     """Show how different the rows of a corpus are after each stage, and what the critic cost; or
     compare corpora.
+
+    Output: a table with a column for each stage or corpus.
     """
     from synthkd.corpora.diversity import compare_corpora, cost_sentence, diversity_rows
     from synthkd.corpora.read import load_corpus

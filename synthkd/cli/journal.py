@@ -21,6 +21,8 @@ JournalPath = Annotated[
 def journal_info(path: JournalPath) -> None:
     """Count the completions, the failures and the requests that were in flight when a process
     ended.
+
+    Output: requests, completions, failures, samples in flight and cost, one on a line.
     """
     from synthkd.journal import Journal
 
@@ -42,7 +44,10 @@ def journal_list(
     ] = "completions",
     limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 20,
 ) -> None:
-    """Print rows as JSON lines."""
+    """Print rows as JSON lines.
+
+    Output: A JSON line for each row.
+    """
     from itertools import islice
 
     from synthkd.journal import Journal
@@ -58,7 +63,10 @@ def journal_export(
     path: JournalPath,
     out: Annotated[Path, typer.Argument(help="A Parquet file.", show_default=False)],
 ) -> None:
-    """Write all completions, with what was sent, to a Parquet file."""
+    """Write all completions, with what was sent, to a Parquet file.
+
+    Output: one line with the number of completions, and the file.
+    """
     from synthkd.journal.exchange import export_parquet
 
     typer.echo(f"{export_parquet(path, out):,} completions written to {out}")
@@ -73,6 +81,9 @@ def journal_import(
 
     A row whose key does not match what it says was asked, or with an impossible value, is left out
     and counted.
+
+    Output: one line with new completions, and those that were there; rows that were left out
+    on standard error.
     """
     from synthkd.journal.exchange import import_parquet
 
@@ -85,7 +96,10 @@ def journal_import(
 
 @app.command("retry")
 def journal_retry(path: JournalPath) -> None:
-    """Forget recorded failures, so that the next run asks again."""
+    """Forget recorded failures, so that the next run asks again.
+
+    Output: one line with the number of failures that were forgotten.
+    """
     from synthkd.journal import Journal
 
     with Journal(path, must_exist=True) as journal:
@@ -97,7 +111,10 @@ def journal_spending(
     path: JournalPath,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """Show what each run has spent, has reserved, and was charged for attempts of unknown cost."""
+    """Show what each run has spent, has reserved, and was charged for attempts of unknown cost.
+
+    Output: a table with a line for each run; with --json the same as JSON.
+    """
     from dataclasses import asdict
 
     from synthkd.journal import Journal
@@ -141,7 +158,10 @@ def journal_settle(
     ] = 0.0,
     tokens: Annotated[int, typer.Option(min=0, help="Tokens that they did come to.")] = 0,
 ) -> None:
-    """Replace the charge for a run's attempts of unknown cost by their real cost."""
+    """Replace the charge for a run's attempts of unknown cost by their real cost.
+
+    Output: one line with what the run has spent now.
+    """
     from synthkd.journal import Journal
 
     with Journal(path, must_exist=True) as journal:
@@ -161,6 +181,8 @@ def journal_copy(
     """Copy a journal to a new file, also during a run.
 
     (The SQLite file alone may lack what its log holds.)
+
+    Output: one line with the number of completions, and the file.
     """
     from synthkd.journal import Journal
 

@@ -121,6 +121,8 @@ def label_start(
     """Label rows, one key for each verdict.
 
     Ends with `q`; the same command goes on where it ended.
+
+    Output: each row with its verdict, and a summary of the sheet at the end.
     """
     from synthkd.labels import session, terminal
     from synthkd.labels.sheet import Sheet
@@ -186,6 +188,8 @@ def label_export(
 ) -> None:
     """Write rows for Label Studio or Argilla: drawn as a session would draw them, or those of a
     sheet.
+
+    Output: one line with the number of rows, and the files.
     """
     from synthkd.labels.exchange import drawn_rows, format_named, sheet_rows
     from synthkd.labels.sampling_design import SamplingDesign
@@ -224,7 +228,11 @@ def label_import(
     format_: Format = "label-studio",
     formulas: Formulas = False,
 ) -> None:
-    """Take in answers from Label Studio or Argilla, joined by id; what does not match is named."""
+    """Take in answers from Label Studio or Argilla, joined by id; what does not match is named.
+
+    Output: one line with the verdicts that were taken in; those that were not on standard
+    error.
+    """
     from synthkd.errors import InputError
     from synthkd.labels.exchange import add_annotations, format_named, sheet_columns
     from synthkd.labels.sheet import Sheet
@@ -260,7 +268,10 @@ def label_agreement(
         ),
     ] = None,
 ) -> None:
-    """Show how far annotators agree, and what they come to when they are merged."""
+    """Show how far annotators agree, and what they come to when they are merged.
+
+    Output: a table of the agreement of annotators, and of merged verdicts.
+    """
     from collections import Counter
 
     from synthkd.labels.agreement import agreement_report

@@ -52,7 +52,10 @@ def pairs(
     ] = None,
     formulas: Formulas = False,
 ) -> None:
-    """Make pairs to compare from a list of things. No pair comes twice, in either order."""
+    """Make pairs to compare from a list of things. No pair comes twice, in either order.
+
+    Output: the pairs as CSV, unless --out is given; their number on standard error.
+    """
     from synthkd.commands.pairs import make_pairs, read_things
     from synthkd.errors import InputError
     from synthkd.rows import read_rows

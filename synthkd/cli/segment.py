@@ -74,7 +74,11 @@ def segment(
     workers: Annotated[int, typer.Option(min=1, help="Processes that do the work.")] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
 ) -> None:
-    """Cut documents into propositions: one claim each, with the place of its sentence."""
+    """Cut documents into propositions: one claim each, with the place of its sentence.
+
+    Output: a JSON line for each proposition, unless --out is given; a summary on standard
+    error.
+    """
     from synthkd import pipeline
     from synthkd.commands import segment as parts
     from synthkd.errors import RecipeError

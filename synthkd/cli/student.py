@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from synthkd.students.train import TrainedStudent, TrainingRequest
 
 app = typer.Typer(
-    help="Train a student on a corpus; judge, use and export it.", no_args_is_help=True
+    help="Train a student on a corpus; evaluate, use and export it.", no_args_is_help=True
 )
 
 Folder = Annotated[
@@ -86,7 +86,10 @@ def student_train(
         ),
     ] = None,
 ) -> None:
-    """Train a student, evaluate it and write its folder."""
+    """Train a student, evaluate it and write its folder.
+
+    Output: the figures on test or validation rows, and one line on the training.
+    """
     from synthkd.students.train import train_student
 
     asked = _training(source, out, student, _options(option or []), seed)
@@ -144,7 +147,10 @@ def student_eval(
     encoder: Encoder = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """Evaluate a student on labelled rows; a generator by the loss of rows of its kind."""
+    """Evaluate a student on labelled rows; a generator by the loss of rows of its kind.
+
+    Output: a table of figures, or JSON with --json.
+    """
     from synthkd.students.base import TextStudent, check_known_labels
     from synthkd.students.folders import CARD, load_student, read_card
     from synthkd.students.metrics import evaluate_classifier
@@ -205,7 +211,10 @@ def student_predict(
     threads: Threads = None,
     encoder: Encoder = None,
 ) -> None:
-    """Label rows: key, text, label and probability of each."""
+    """Label rows: key, text, label and probability of each.
+
+    Output: one line with the number of rows, and the file.
+    """
     from synthkd.students.serve import open_classifier, predict_file
 
     count = predict_file(
@@ -230,7 +239,10 @@ def student_export(
     ] = False,
     encoder: Encoder = None,
 ) -> None:
-    """Write an encoder student as an ONNX model, to be served without torch."""
+    """Write an encoder student as an ONNX model, to be served without torch.
+
+    Output: one line with the folder, its size, and how far it differs from the student.
+    """
     from synthkd.students.classifiers.onnx import MODEL
     from synthkd.students.classifiers.onnx_export import export_onnx
     from synthkd.students.folders import load_student

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from synthkd.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from synthkd.students.base import Classifier, LabelledTexts, Student
+    from synthkd.students.base import Classifier, LabelledTexts, Student, TextStudent
     from synthkd.students.classifiers.encoder import EncoderStudent
     from synthkd.students.classifiers.linear import LinearStudent
     from synthkd.students.classifiers.onnx import OnnxClassifier
@@ -38,6 +38,7 @@ _HOMES = {
     "LinearStudent": "classifiers.linear",
     "OnnxClassifier": "classifiers.onnx",
     "Student": "base",
+    "TextStudent": "base",
     "TrainedStudent": "train",
     "TrainingRequest": "train",
     "contrastive_pairs": "generators.contrastive_groups",
@@ -63,6 +64,7 @@ __all__ = [
     "LinearStudent",
     "OnnxClassifier",
     "Student",
+    "TextStudent",
     "TrainedStudent",
     "TrainingRequest",
     "contrastive_pairs",

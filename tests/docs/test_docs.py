@@ -16,11 +16,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 
 #: Pages that are written by hand.
 SENTENCES = [
-    *(
-        page
-        for page in PAGES
-        if page.parent.name not in ("reference", "kinds", "students", "extending")
-    ),
+    *(page for page in PAGES if page.parent.name not in ("reference",)),
     ROOT / "CHANGELOG.md",
     ROOT / "benchmarks/RESULTS.md",
 ]
