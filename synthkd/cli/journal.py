@@ -160,7 +160,7 @@ def journal_settle(
 ) -> None:
     """Replace the charge for a run's attempts of unknown cost by their real cost.
 
-    Output: one line with what the run has spent now.
+    Output: one line with the charge before and the real cost.
     """
     from synthkd.journal import Journal
 
