@@ -12,7 +12,7 @@ from pathlib import Path
 OUT = Path(__file__).resolve().parent.parent / "docs" / "flow.svg"
 WIDTH, HEIGHT, GAP, TOP = 118, 58, 34, 28
 ROWS = [
-    [("recipe", "what is asked"), ("inputs", "rows"), ("prompts", "templates"), ("teacher",
+    [("recipe", "what is wanted"), ("inputs", "rows"), ("prompts", "templates"), ("teacher",
     "any model"), ("journal", "every completion")],
     [("parse", "a kind's rows"), ("rules", "fixed checks"), ("votes", "agreement"), ("critic",
     "target precision"), ("corpus", "accepted, rejected")],
@@ -24,10 +24,10 @@ STYLE = """
   .small { font-weight: 400; font-size: 11px; fill: #44546e }
   path { fill: none; stroke: #3b5b92; stroke-width: 1.6 }
   .loop { stroke: #b3541e; stroke-dasharray: 5 4 }
-  .said { fill: #b3541e }
+  .caption { fill: #b3541e }
   @media (prefers-color-scheme: dark) {
     .box { fill: #1f2a3d; stroke: #8fb0ea } .kept { fill: #1d3327; stroke: #7fcf9f }
-    text { fill: #e6edf8 } .small { fill: #b6c3d8 } path { stroke: #8fb0ea } .loop { stroke: #f0a36f } .said { fill: #f0a36f }
+    text { fill: #e6edf8 } .small { fill: #b6c3d8 } path { stroke: #8fb0ea } .loop { stroke: #f0a36f } .caption { fill: #f0a36f }
   }
 """
 
@@ -83,7 +83,7 @@ def drawing() -> str:
         )
     )
     parts.append(
-        f'<text class="small said" x="{left(2) + WIDTH + 6}" y="{top(2) + middle + 4}">distill: the'
+        f'<text class="small caption" x="{left(2) + WIDTH + 6}" y="{top(2) + middle + 4}">distill: the'
         " student&#8217;s errors choose what is asked next</text>"
     )
     width, height = left(4) + WIDTH + 20, top(2) + HEIGHT + 16
