@@ -108,15 +108,11 @@ def pin(command: list[str], core: int | None) -> list[str]:
 
 @contextlib.contextmanager
 def server(options: Options) -> Iterator[str]:
-    """Start a new server for a run.
-
-    An old one would slow down, since it remembers its requests.
-    """
+    """Start a server for a run."""
     if options.base_url:
         yield options.base_url.rstrip("/")
         return
-    command = [sys.executable, "-m", "synthkd.testing", "--port", "0"]
-    command += ["--latency", str(options.latency), "--seconds", "3600"]
+    command = [sys.executable, "-m", "benchmarks.raw_server", "--latency", str(options.latency)]
     process = subprocess.Popen(
         pin(command, options.server_core), cwd=ROOT, stdout=subprocess.PIPE, text=True
     )

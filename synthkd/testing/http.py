@@ -1,118 +1,107 @@
-"""The server side of HTTP/1.1, without a framework: fast enough that a benchmark measures its
-client.
-
-Requests have a Content-Length, and a connection handles one at a time.
-"""
+"""The HTTP side of the test server: aiohttp's server, with replies that are cut, slow or missing."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
+from aiohttp import web
 
-@dataclass
+#: Seconds between the pieces of a slow reply, and the number of the pieces.
+_PAUSE, _PIECES = 0.02, 5
+
+
+@dataclass(frozen=True)
 class IncomingRequest:
-    """A request with its connection."""
+    """A request that has arrived whole, and the ways to reply to it.
+
+    Attributes:
+        method: The method, in capitals.
+        path: Path and query.
+        headers: Headers by their lower-case names.
+        body: The body.
+        http: The request of aiohttp.
+    """
 
     method: str
     path: str
     headers: dict[str, str]
     body: bytes
-    connection: Connection = field(repr=False)
+    http: web.BaseRequest
 
-    def answer(
-        self, status: int, body: Any, headers: dict[str, str] | None = None, cut: bool = False
-    ) -> None:
-        """Send a reply: bytes unchanged, any other value as JSON; ``cut`` sends half of it and
-        closes.
-        """
-        head, data = render_reply(status, body, headers)
-        self.connection.send(head + (data[: len(data) // 2] if cut else data))
-        if cut:
-            self.connection.close()
-        else:
-            self.end()
+    def reply(
+        self, status: int, body: Any, headers: Mapping[str, str] | None = None
+    ) -> web.Response:
+        """Return a whole reply: bytes unchanged, any other value as JSON."""
+        return web.Response(
+            status=status, body=_data(body), headers=headers, content_type="application/json"
+        )
 
-    def end(self) -> None:
-        """End the reply: close the connection if the request asks for that, otherwise read the next
-        request.
-        """
-        if self.headers.get("connection", "").lower() == "close":
-            self.connection.close()
-        else:
-            self.connection.done()
+    async def reply_in_pieces(
+        self, status: int, body: Any, headers: Mapping[str, str] | None = None
+    ) -> web.StreamResponse:
+        """Send the head, then the body in five pieces with a delay before each."""
+        data, response = await self._begin(status, body, headers)
+        step = max(1, -(-len(data) // _PIECES))
+        for start in range(0, len(data), step):
+            await asyncio.sleep(_PAUSE)
+            await response.write(data[start : start + step])
+        return response
 
-    def drop(self) -> None:
+    async def reply_in_part(
+        self, status: int, body: Any, headers: Mapping[str, str] | None = None
+    ) -> web.StreamResponse:
+        """Send half of the announced body and close the connection."""
+        data, response = await self._begin(status, body, headers)
+        await response.write(data[: len(data) // 2])
+        assert self.http.transport is not None
+        self.http.transport.close()
+        return response
+
+    async def drop(self) -> web.Response:
         """Abort the connection, as a server that crashes."""
-        self.connection.abort()
+        assert self.http.transport is not None
+        self.http.transport.abort()
+        return web.Response()
+
+    async def _begin(
+        self, status: int, body: Any, headers: Mapping[str, str] | None
+    ) -> tuple[bytes, web.StreamResponse]:
+        data, response = _data(body), web.StreamResponse(status=status, headers=headers)
+        response.content_type, response.content_length = "application/json", len(data)
+        await response.prepare(self.http)
+        return data, response
 
 
-def render_reply(
-    status: int, body: Any, headers: dict[str, str] | None = None
-) -> tuple[bytes, bytes]:
-    """Return head and body of a reply."""
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [
-        f"HTTP/1.1 {status} X", "content-type: application/json", f"content-length: {len(data)}",
-        *(f"{name}: {value}" for name, value in (headers or {}).items()),
-    ]  # fmt: skip
-    return "\r\n".join(lines).encode() + b"\r\n\r\n", data
+@asynccontextmanager
+async def serving(
+    handle: Callable[[IncomingRequest], Awaitable[web.StreamResponse]], port: int = 0
+) -> AsyncIterator[int]:
+    """Serve on loopback; yields the port, a free one for 0. Leaving ends all connections."""
+
+    async def respond(http: web.BaseRequest) -> web.StreamResponse:
+        headers = {name.lower(): value for name, value in http.headers.items()}
+        body = await http.content.read()
+        return await handle(IncomingRequest(http.method, http.path_qs, headers, body, http))
+
+    connections = web.Server(respond, access_log=None)
+    listener = await asyncio.get_running_loop().create_server(
+        connections, "127.0.0.1", port, backlog=2048
+    )
+    try:
+        yield listener.sockets[0].getsockname()[1]
+    finally:
+        listener.close()
+        for connection in connections.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
+        # Ends handlers that wait; 0 would be no limit.
+        await connections.shutdown(0.001)
 
 
-class Connection(asyncio.Protocol):
-    """Parses requests and passes them on, one at a time."""
-
-    def __init__(self, handle: Callable[[IncomingRequest], None], open_: set[Connection]) -> None:
-        self._handle, self._open = handle, open_
-        self._buffer = bytearray()
-        self._busy = False
-        self._transport: Any = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-        self._open.add(self)
-
-    def connection_lost(self, _: Exception | None) -> None:
-        self._open.discard(self)
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        self._next()
-
-    def _next(self) -> None:
-        if self._busy:
-            return
-        end = self._buffer.find(b"\r\n\r\n")
-        if end < 0:
-            return
-        first, *lines = self._buffer[:end].decode("latin-1").split("\r\n")
-        headers = {
-            name.lower(): value.strip()
-            for name, _, value in (line.partition(":") for line in lines)
-        }
-        length = end + 4 + int(headers.get("content-length", 0))
-        if len(self._buffer) < length:
-            return
-        body = bytes(self._buffer[end + 4 : length])
-        del self._buffer[:length]
-        self._busy = True
-        method, path, *_ = first.split(" ")
-        self._handle(IncomingRequest(method, path, headers, body, self))
-
-    def send(self, data: bytes) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(data)
-
-    def done(self) -> None:
-        """Read the next request, after the end of a reply."""
-        self._busy = False
-        self._next()
-
-    def close(self) -> None:
-        self._transport.close()
-
-    def abort(self) -> None:
-        self._transport.abort()
+def _data(body: Any) -> bytes:
+    return body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from aiohttp import web
+
 from synthkd.testing.batches import FakeBatches
 from synthkd.testing.faults import Faults, fault_reply
-from synthkd.testing.http import Connection, IncomingRequest, render_reply
-from synthkd.testing.texts import AnswerFunction, completion_body, two_words
-
-#: Seconds between the pieces of a reply with the fault `drip`.
-_DRIP = 0.02
+from synthkd.testing.http import IncomingRequest, serving
+from synthkd.testing.texts import AnswerFunction, completion_body, prompt_text, two_words
 
 
 @dataclass
@@ -66,11 +65,10 @@ class FakeServer:
 
     def __post_init__(self) -> None:
         self._faults = Faults(self.script, self.rates)
-        self._loop = _fast_loop()
+        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._ready = threading.Event()
         self._error: OSError | None = None
-        self._connections: set[Connection] = set()
         self._log: TextIO | None = None
 
     @property
@@ -106,86 +104,52 @@ class FakeServer:
     async def _main(self) -> None:
         self._stop = asyncio.Event()
         self._log = self.log.open("a", encoding="utf-8") if self.log else None
-        server = await self._loop.create_server(
-            lambda: Connection(self._handle, self._connections),
-            "127.0.0.1",
-            self.port,
-            backlog=2048,
-        )
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._stop.wait()
-        server.close()
-        for connection in list(self._connections):
-            connection.abort()
+        async with serving(self._handle, self.port) as self.port:
+            self._ready.set()
+            await self._stop.wait()
 
-    def _handle(self, request: IncomingRequest) -> None:
+    async def _handle(self, request: IncomingRequest) -> web.StreamResponse:
         path = request.path.partition("?")[0]
         sent = request.headers.get("authorization", "") or request.headers.get("api-key", "")
         if self.key and sent.removeprefix("Bearer ") != self.key:
-            request.answer(401, {"error": {"message": f"wrong key {sent}"}})
-        elif path.endswith("/models"):
-            request.answer(200, {"object": "list", "data": [{"id": "fake", "object": "model"}]})
-        elif path.endswith("/completions"):
-            self._complete(
+            return request.reply(401, {"error": {"message": f"wrong key {sent}"}})
+        if path.endswith("/models"):
+            return request.reply(
+                200, {"object": "list", "data": [{"id": "fake", "object": "model"}]}
+            )
+        if path.endswith("/completions"):
+            return await self._complete(
                 request, path.endswith("/chat/completions"), sent if self.echo_key else ""
             )
-        else:
-            reply = self.batches.handle(
-                request.method, request.path, request.headers, request.body, self._row
-            )
-            request.answer(*(reply or (404, {"error": {"message": f"nothing at {path}"}})))
+        reply = self.batches.handle(
+            request.method, request.path, request.headers, request.body, self._row
+        )
+        return request.reply(*(reply or (404, {"error": {"message": f"nothing at {path}"}})))
 
-    def _complete(self, request: IncomingRequest, chat: bool, echo: str) -> None:
+    async def _complete(
+        self, request: IncomingRequest, chat: bool, echo: str
+    ) -> web.StreamResponse:
         try:
             body = json.loads(request.body)
-            prompt = _prompt(chat, body)
+            prompt = prompt_text(chat, body)
         except (ValueError, KeyError, TypeError) as error:
-            request.answer(400, {"error": {"message": f"not a request: {error!r}"}})
-            return
+            return request.reply(400, {"error": {"message": f"not a request: {error!r}"}})
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         fault = self._faults.next()
         reply = completion_body(chat, prompt, body, fault, self.answer)
         self._note(prompt, body, request.headers, reply["usage"]["total_tokens"])
         if self.latency:
-            self._loop.call_later(self.latency, self._reply, request, fault, reply, echo)
-        else:
-            self._reply(request, fault, reply, echo)
+            await asyncio.sleep(self.latency)
+        if fault == "hang":
+            await self._stop.wait()
+        self.in_flight -= 1
+        return await _reply(request, fault, reply, echo)
 
     def _row(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Answer a row of a batch like a request."""
         chat = path.endswith("/chat/completions")
-        return 200, completion_body(chat, _prompt(chat, body), body, "", self.answer)
-
-    def _reply(
-        self, request: IncomingRequest, fault: str, reply: dict[str, Any], echo: str
-    ) -> None:
-        self.in_flight -= fault != "hang"
-        if fault == "hang":
-            return
-        if fault == "reset":
-            request.drop()
-            return
-        status, body, headers = fault_reply(fault) or (200, reply, {})
-        if fault == "not-json":
-            body = b"<html>not json"
-        if echo and isinstance(body, dict) and "error" in body:
-            body["error"]["message"] += f" ({echo})"
-        elif echo and isinstance(body, bytes):
-            body += echo.encode()
-        if fault == "drip":
-            self._drip(request, *render_reply(status, body, headers))
-        else:
-            request.answer(status, body, headers, cut=fault == "cut")
-
-    def _drip(self, request: IncomingRequest, head: bytes, data: bytes) -> None:
-        """Send the body in five pieces, with a delay before each."""
-        step = max(1, -(-len(data) // 5))
-        pieces = [head, *(data[i : i + step] for i in range(0, len(data), step))]
-        for place, piece in enumerate(pieces):
-            self._loop.call_later(_DRIP * place, request.connection.send, piece)
-        self._loop.call_later(_DRIP * len(pieces), request.end)
+        return 200, completion_body(chat, prompt_text(chat, body), body, "", self.answer)
 
     def _note(
         self, prompt: str, body: dict[str, Any], headers: dict[str, str], tokens: int
@@ -203,24 +167,20 @@ class FakeServer:
             self._log.flush()
 
 
-def _prompt(chat: bool, body: dict[str, Any]) -> str:
-    if not chat:
-        return str(body["prompt"])
-    return "\n".join(_text(message["content"]) for message in body["messages"])
-
-
-def _text(content: Any) -> str:
-    """Return the text of a message's content, which may be a list of parts."""
-    return (
-        content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
-    )
-
-
-def _fast_loop() -> asyncio.AbstractEventLoop:
-    """Return a uvloop if it is installed: a slow server would distort benchmarks."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
+async def _reply(
+    request: IncomingRequest, fault: str, reply: dict[str, Any], echo: str
+) -> web.StreamResponse:
+    if fault == "reset":
+        return await request.drop()
+    status, body, headers = fault_reply(fault) or (200, reply, {})
+    if fault == "not-json":
+        body = b"<html>not json"
+    if echo and isinstance(body, dict) and "error" in body:
+        body["error"]["message"] += f" ({echo})"
+    elif echo and isinstance(body, bytes):
+        body += echo.encode()
+    if fault == "drip":
+        return await request.reply_in_pieces(status, body, headers)
+    if fault == "cut":
+        return await request.reply_in_part(status, body, headers)
+    return request.reply(status, body, headers)

@@ -49,6 +49,20 @@ def two_words(prompt: str, index: int, seed: int) -> str:
     return f"{_WORDS[drawn % 16]} {_WORDS[drawn // 16 % 16]}"
 
 
+def prompt_text(chat: bool, body: dict[str, Any]) -> str:
+    """Return the text of all messages of a request, or its plain prompt."""
+    if not chat:
+        return str(body["prompt"])
+    return "\n".join(_text(message["content"]) for message in body["messages"])
+
+
+def _text(content: Any) -> str:
+    """Return the text of a message's content, which may be a list of parts."""
+    return (
+        content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+    )
+
+
 def completion_body(
     chat: bool, prompt: str, body: dict[str, Any], fault: str, answer: AnswerFunction
 ) -> dict[str, Any]:

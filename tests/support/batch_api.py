@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("openai")
 
 import openai
+from aiohttp import web
 
 from support.ask_teacher import forget_environment
 from synthkd.journal import Journal
@@ -24,7 +25,7 @@ from synthkd.teachers.batch import BatchTeacher, submission
 from synthkd.teachers.batch import stream as batch_stream
 from synthkd.testing import two_words
 from synthkd.testing.batches import FakeBatches
-from synthkd.testing.http import Connection, IncomingRequest
+from synthkd.testing.http import IncomingRequest, serving
 from synthkd.testing.texts import completion_body
 
 RUN = "run"
@@ -62,18 +63,12 @@ class Server:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        open_: set[Connection] = set()
-        server = await self._loop.create_server(
-            lambda: Connection(self._handle, open_), "127.0.0.1", 0
-        )
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-        self._ready.set()
-        await self._stop.wait()
-        server.close()
-        for connection in list(open_):
-            connection.abort()
+        async with serving(self._handle) as port:
+            self.url = f"http://127.0.0.1:{port}/v1"
+            self._ready.set()
+            await self._stop.wait()
 
-    def _handle(self, request: IncomingRequest) -> None:
+    async def _handle(self, request: IncomingRequest) -> web.Response:
         self.headers.append(request.headers)
         self.paths.append(f"{request.method} {request.path}")
         sent = request.headers.get("authorization", "") or request.headers.get("api-key", "")
@@ -81,13 +76,12 @@ class Server:
         if self.key and sent.removeprefix("Bearer ") != self.key:
             status = 401
         if status:
-            request.answer(status, {"error": {"message": f"planted {status} for {sent}"}})
-            return
+            return request.reply(status, {"error": {"message": f"planted {status} for {sent}"}})
         found = self.fake.handle(
             request.method, request.path, request.headers, request.body, self._complete
         )
         status, body = found or (404, {"error": {"message": "nothing here"}})
-        request.answer(status, body)
+        return request.reply(status, body)
 
     def _complete(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         chat = path.endswith("/chat/completions")

@@ -175,9 +175,7 @@ def test_many_requests_go_over_one_connection(server: FakeServer) -> None:
 @pytest.mark.parametrize("fault", ["", "429", "drip"])
 def test_a_connection_is_closed_after_the_answer_where_the_request_asks_for_it(fault: str) -> None:
     data = json.dumps({"prompt": "bread"}).encode()
-    head = (
-        f"POST /v1/completions HTTP/1.1\r\nConnection: Close\r\nContent-Length: {len(data)}\r\n\r\n"
-    )
+    head = f"POST /v1/completions HTTP/1.1\r\nHost: fake\r\nConnection: Close\r\nContent-Length: {len(data)}\r\n\r\n"
     with (
         FakeServer(script=[fault]) as server,
         socket.create_connection(("127.0.0.1", server.port), timeout=5) as wire,
@@ -192,7 +190,8 @@ def test_a_connection_is_closed_after_the_answer_where_the_request_asks_for_it(f
 def test_requests_sent_before_the_answer_are_answered_in_turn(server: FakeServer) -> None:
     data = [json.dumps({"prompt": prompt}).encode() for prompt in ("bread", "water")]
     sent = b"".join(
-        f"POST /v1/completions HTTP/1.1\r\nContent-Length: {len(d)}\r\n\r\n".encode() + d
+        f"POST /v1/completions HTTP/1.1\r\nHost: fake\r\nContent-Length: {len(d)}\r\n\r\n".encode()
+        + d
         for d in data
     )
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as wire:
