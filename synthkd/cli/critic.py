@@ -466,14 +466,12 @@ def _options(changes: list[str], name: str = "--option") -> dict[str, Any]:
 
 def _show(found: list[CriticEvaluation]) -> None:
     """Print a table with a column for each critic and a line for each figure."""
+    from synthkd.reporting.tables import text_table
+
     figures = [evaluation.figures() for evaluation in found]
-    lines = [["", *(clean(evaluation.name) for evaluation in found)]]
+    lines = [["", *(evaluation.name for evaluation in found)]]
     lines += [[name, *(_cell(each[name]) for each in figures)] for name in figures[0]]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    for line in lines:
-        typer.echo(
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        )
+    typer.echo(text_table(lines, left=len(found) + 1))
 
 
 def _cell(value: Any) -> str:

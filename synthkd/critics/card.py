@@ -14,6 +14,7 @@ from synthkd.critics.calibration.bands import auc_interval
 from synthkd.critics.labels import verdict_column
 from synthkd.critics.splits import BUCKETS
 from synthkd.reporting.safe_text import markdown, markdown_block, markdown_code
+from synthkd.reporting.tables import markdown_table
 
 if TYPE_CHECKING:
     from synthkd.critics.trained_critic import TrainedCritic
@@ -53,8 +54,13 @@ def critic_card(trained: TrainedCritic) -> str:
                 f" error {facts['ece']:.3f}.",
                 "## What it guarantees\n\n" + _guarantees(trained),
                 "## Curves\n\n" + _CURVES,
-                "## Precision at recall\n\n| recall | precision |\n|---|---|\n"
-                + "\n".join(f"| {r} | {p:.3f} |" for r, p in facts["precision_at_recall"].items()),
+                "## Precision at recall\n\n"
+                + markdown_table(
+                    [
+                        ("recall", "precision"),
+                        *((r, f"{p:.3f}") for r, p in facts["precision_at_recall"].items()),
+                    ]
+                ),
                 "## Where it is weakest\n\n" + _weakest(trained),
                 *([f"## Where rows are new\n\n{new}"] if (new := _new(trained)) else []),
                 *([f"## Rows left out or joined\n\n{rows}"] if (rows := _left_out(facts)) else []),
@@ -151,32 +157,32 @@ def _command(facts: dict[str, Any]) -> str:
 
 
 def _guarantees(trained: TrainedCritic) -> str:
-    lines = [
-        "With 95 % confidence each; the last column is the bound at that threshold alone.\n",
-        "| target precision | threshold | keeps | of the valid | held-out precision | at least |",
-        "|---|---|---|---|---|---|",
+    rows = [
+        ["target precision", "threshold", "keeps", "of the valid", "held-out precision", "at least"]
     ]
     effective: dict[float, int] = {}
     for target in (0.8, 0.9, 0.95):
         found = trained.threshold(target, 0.95)
         if isinstance(found, Threshold):
-            lines.append(
-                f"| {target} | {found.threshold:.4f} | {found.kept:.1%} | {found.recall:.1%} |"
-                f" {found.precision:.3f} | {found.lower_bound:.3f} |"
-            )
+            shares = [f"{found.kept:.1%}", f"{found.recall:.1%}"]
+            precisions = [f"{found.precision:.3f}", f"{found.lower_bound:.3f}"]
+            rows.append([str(target), f"{found.threshold:.4f}", *shares, *precisions])
         else:
-            lines.append(
-                f"| {target} | cannot be reached | | | best {found.best_precision:.3f} | |"
-            )
+            best = f"best {found.best_precision:.3f}"
+            rows.append([str(target), "cannot be reached", "", "", best, ""])
         if found.effective is not None:
             effective[target] = found.effective
+    text = (
+        "With 95 % confidence each; the last column is the bound at that threshold alone.\n\n"
+        + markdown_table(rows)
+    )
     if effective:
         counts = ", ".join(f"{count:,} at {target}" for target, count in effective.items())
-        lines.append(
-            "\nRows are clustered in groups: the labels are worth so many independent ones:"
+        text += (
+            "\n\nRows are clustered in groups: the labels are worth so many independent ones:"
             f" {counts}."
         )
-    return "\n".join(lines)
+    return text
 
 
 def _weakest(trained: TrainedCritic) -> str:
@@ -228,11 +234,12 @@ def _by(
 
 
 def _table(name: str, rows: Iterable[tuple[float, str, int, float]]) -> str:
-    lines = [f"| {markdown(name)} | AUC | held-out rows | valid |", "|---|---|---|---|"]
-    return "\n".join(
-        lines
-        + [
-            f"| {markdown(value)} | {auc:.3f} | {count:,} | {valid:.1%} |"
-            for auc, value, count, valid in rows
+    return markdown_table(
+        [
+            (name, "AUC", "held-out rows", "valid"),
+            *(
+                (value, f"{auc:.3f}", f"{count:,}", f"{valid:.1%}")
+                for auc, value, count, valid in rows
+            ),
         ]
     )

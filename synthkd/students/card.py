@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from synthkd.reporting.safe_text import markdown_block, markdown_code
+from synthkd.reporting.tables import markdown_table
 
 
 def student_card(manifest: dict[str, Any], folder: Path) -> str:
@@ -52,12 +53,11 @@ def _figures(figures: dict[str, Any]) -> str:
     head = f"## On the {figures['on']} rows ({figures['rows']:,})"
     if "accuracy" not in figures:
         return f"{head}\n\nLoss {figures['loss']:.3f} nats a token."
-    lines = ["| | value | 95 % interval |", "|---|---|---|"]
+    rows = [["", "value", "95 % interval"]]
     for name in ("accuracy", "macro_f1", "loss", "ece"):
         ends = figures["intervals"].get(name)
-        lines.append(
-            f"| {name} | {figures[name]:.3f} | {f'{ends[0]:.3f} to {ends[1]:.3f}' if ends else ''} |"
-        )
+        interval = f"{ends[0]:.3f} to {ends[1]:.3f}" if ends else ""
+        rows.append([name, f"{figures[name]:.3f}", interval])
     weakest = sorted(
         (one for one in figures["per_class"] if one["f1"] is not None), key=lambda one: one["f1"]
     )[:5]
@@ -68,7 +68,7 @@ def _figures(figures: dict[str, Any]) -> str:
         else "\n\nThese rows also decided when to stop or how to calibrate: figures of a test split"
         " would be a little lower."
     )
-    return f"{head}\n\n" + "\n".join(lines) + f"\n\nWeakest classes by F1: {named}.{note}"
+    return f"{head}\n\n{markdown_table(rows)}\n\nWeakest classes by F1: {named}.{note}"
 
 
 def _use(manifest: dict[str, Any], folder: Path) -> str:
