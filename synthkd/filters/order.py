@@ -35,7 +35,10 @@ Numbers = np.ndarray[Any, Any]
 
 
 def components(tail: Numbers, head: Numbers) -> Numbers:
-    """The number of each node's strongly connected component (Tarjan 1972), without recursion."""
+    """The number of each node's strongly connected component (Tarjan 1972), without recursion.
+
+    The core has no scipy; `scipy.sparse.csgraph` would save under 4 % of `put_in_order`.
+    """
     nodes = int(max(tail.max(), head.max())) + 1 if len(tail) else 0
     by_tail = np.argsort(tail, kind="stable")
     ends = head[by_tail].tolist()
