@@ -12,7 +12,7 @@ from synthkd.corpora.schema import candidate_schema
 from synthkd.errors import UserError, nearest
 from synthkd.kinds.relations import shipped_sets
 from synthkd.options import described
-from synthkd.prompts import load_prompt, shipped_prompts
+from synthkd.prompts import installed_prompts, load_prompt
 from synthkd.recipe import Recipe
 from synthkd.stages.critic_options import shipped_critics
 
@@ -38,7 +38,7 @@ def describe(group: str | None = None, name: str | None = None) -> dict[str, Any
             for known in shipped_critics()
         },
         "templates": lambda: {
-            known: {"about": load_prompt(known).head.about} for known in shipped_prompts()
+            known: {"about": load_prompt(known).head.about} for known in installed_prompts()
         },
         "relations": lambda: {known: {"about": "a set of relations"} for known in shipped_sets()},
         "recipe": Recipe.model_json_schema,

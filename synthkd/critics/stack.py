@@ -7,7 +7,7 @@ critics of the folds stay as an ensemble.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -62,6 +62,8 @@ class StackCritic(Critic):
 
     name: ClassVar[str] = "stack"
     load_options: ClassVar[frozenset[str]] = frozenset({OF_MEMBERS})
+    #: Of its members, when they are loaded.
+    path_options: ClassVar[frozenset[str]] = frozenset({"encoder"})
 
     class Options(BaseOptions):
         critics: Any = Field(description="Names of critics, or `{name: options}`.")
@@ -104,6 +106,16 @@ class StackCritic(Critic):
         #: Out-of-fold logits of the rows of `fit` (n, members); NaN for rows that all members were
         #: trained on.
         self.unseen: Scores | None = None
+
+    @classmethod
+    def located(cls, options: Mapping[str, Any], resolve: Callable[[str], Path]) -> dict[str, Any]:
+        located = super().located(options, resolve)
+        if isinstance(critics := options.get("critics"), list):
+            members = [_spec(entry) for entry in critics]
+            located["critics"] = [
+                {name: plugins.find("critics", name).located(own, resolve)} for name, own in members
+            ]
+        return located
 
     def work(self, rows: int) -> int:
         share = 1 - self.held_out if self.folds == 1 else 1 - 1 / self.folds

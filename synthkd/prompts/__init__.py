@@ -17,7 +17,15 @@ template_errors   place and cause of an error
 
 from synthkd.prompts.few_shot import PromptKind
 from synthkd.prompts.head import Head
-from synthkd.prompts.load import load_prompt, shipped_prompts
+from synthkd.prompts.load import installed_prompts, load_prompt, shipped_prompts
 from synthkd.prompts.prompt import Prompt, lint
 
-__all__ = ["Head", "Prompt", "PromptKind", "lint", "load_prompt", "shipped_prompts"]
+__all__ = [
+    "Head",
+    "Prompt",
+    "PromptKind",
+    "installed_prompts",
+    "lint",
+    "load_prompt",
+    "shipped_prompts",
+]

@@ -1,8 +1,17 @@
-"""Find and load prompt templates: files by path, and those that come with synthkd by name."""
+"""Find and load prompt templates: files by path; by name those of synthkd and other packages.
+
+A package ships templates with an entry point whose value is the package that holds them:
+
+    [project.entry-points."synthkd.prompts"]
+    mypackage = "mypackage.prompts"            `mypackage/definition` is prompts/definition.j2
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from synthkd.errors import PromptError, nearest
@@ -17,13 +26,15 @@ def load_prompt(name: str, folder: Path | None = None) -> Prompt:
     """Load a template.
 
     Args:
-        name: Path of a file, or name of a shipped template, such as ``triple/everyday``.
+        name: Path of a file, or name of an installed template: a shipped one, such as
+            ``triple/everyday``, or `PACKAGE/NAME` of a package with an entry point in
+            ``synthkd.prompts``.
         folder: Start of a relative path.
 
     Raises:
         PromptError: If there is no such template, or it cannot be read.
     """
-    path, root = _find(name, folder)
+    path, root, installed = _find(name, folder)
     try:
         text = read_source(path)
     except LimitError as error:
@@ -32,7 +43,16 @@ def load_prompt(name: str, folder: Path | None = None) -> Prompt:
         raise PromptError(f"{path}: not readable: {error.strerror}") from None
     head, source = split_head(path, text)
     head_lines = text.count("\n") - source.count("\n")
-    return Prompt(name, head, source, root, shots=head.shots, by=head.by, head_lines=head_lines)
+    return Prompt(
+        name,
+        head,
+        source,
+        root,
+        installed=installed,
+        shots=head.shots,
+        by=head.by,
+        head_lines=head_lines,
+    )
 
 
 def shipped_prompts() -> list[str]:
@@ -42,22 +62,82 @@ def shipped_prompts() -> list[str]:
     return sorted(name for name in names if name.count("/") == 1)
 
 
-def _find(name: str, folder: Path | None) -> tuple[Path, Path]:
-    """Return the file of a template, and the folder from which it may include others."""
+@cache
+def _packages() -> dict[str, EntryPoint]:
+    """Entry points of packages with templates, by the first part of a template's name."""
+    return {point.name: point for point in entry_points(group="synthkd.prompts")}
+
+
+@cache
+def _package_folder(name: str) -> Path | None:
+    """Return the folder of a package of templates; None if the package cannot be found."""
+    try:
+        spec = importlib.util.find_spec(_packages()[name].module)
+    except Exception:  # noqa: BLE001 (a package around the folder is imported, and may raise anything)
+        return None
+    return (
+        Path(spec.submodule_search_locations[0])
+        if spec and spec.submodule_search_locations
+        else None
+    )
+
+
+def installed_prompts() -> list[str]:
+    """Return the names of all templates that a recipe may name without a path."""
+    return sorted(
+        [
+            *shipped_prompts(),
+            *(
+                f"{prefix}/{path.relative_to(folder).with_suffix('').as_posix()}"
+                for prefix in _packages()
+                if (folder := _package_folder(prefix)) is not None
+                for path in folder.glob("*.j2")
+            ),
+        ]
+    )
+
+
+def _installed(name: str) -> tuple[Path, Path] | None:
+    """Return the file and the folder of an installed template; None if there is none."""
+    if len(name) >= 255:
+        return None
+    root = resource("prompts")
+    prefix, _, inside = name.partition("/")
+    places = [(root, name)]
+    if prefix in _packages():
+        if (package := _package_folder(prefix)) is None:
+            value = _packages()[prefix].value
+            raise PromptError(
+                f"template {name!r}: no folder {value} in the packages of this installation;"
+                " is the package whole?"
+            )
+        places.append((package, inside))
+    for folder, file in places:
+        path = Path(os.path.normpath(folder / f"{file}.j2"))
+        if path.is_relative_to(folder) and path.is_file():
+            return path, folder
+    return None
+
+
+def _find(name: str, folder: Path | None) -> tuple[Path, Path, bool]:
+    """Find a template.
+
+    Returns:
+        Its file, the folder from which it may include others, and True if it is installed.
+    """
     if "\0" in name:
         raise PromptError(f"no template {name!r}: a path holds no zero byte")
     try:
         local = ((folder or Path()) / name).expanduser()
         for path in (local, local.with_name(local.name + ".j2")):
             if path.is_file():
-                return path, path.parent
+                return path, path.parent, False
     except (OSError, ValueError, RuntimeError):
         pass  # Too long for a path, or without a name.
-    root = resource("prompts")
-    shipped = Path(os.path.normpath(root / f"{name}.j2"))
-    if len(name) < 255 and shipped.is_relative_to(root) and shipped.is_file():
-        return shipped, root
+    if (place := _installed(name)) is not None:
+        return *place, True
     shown = name if len(name) <= 100 else f"{name[:100]} …"
     raise PromptError(
-        f"no template {shown!r}: neither a file nor shipped{nearest(name[:100], shipped_prompts())}"
+        f"no template {shown!r}: neither a file nor installed"
+        f"{nearest(name[:100], installed_prompts())}"
     )

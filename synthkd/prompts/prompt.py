@@ -22,7 +22,6 @@ from synthkd.prompts.limits import LONGEST_FILE, LimitError, NoTextError
 from synthkd.prompts.loader import FolderLoader, read_source
 from synthkd.prompts.sandbox import BoundedEnvironment
 from synthkd.prompts.template_errors import error_cause, error_location
-from synthkd.resources import resource
 from synthkd.rows import CellError, cell_text, is_empty
 
 
@@ -35,6 +34,7 @@ class Prompt:
         head: Its head.
         source: Its text below the head.
         folder: The folder from which it may include other templates.
+        installed: True for a template of a package, whose files an installer may link.
         examples: Few-shot rows.
         shots: Number of few-shot rows to show.
         by: Column whose value the shown rows share with the input.
@@ -46,6 +46,7 @@ class Prompt:
     head: Head
     source: str
     folder: Path
+    installed: bool = False
     examples: Sequence[dict[str, Any]] = ()
     shots: int = 0
     by: str | None = None
@@ -60,7 +61,7 @@ class Prompt:
 
     @cached_property
     def _loader(self) -> FolderLoader:
-        return FolderLoader(self.folder, follow=self.folder == resource("prompts"))
+        return FolderLoader(self.folder, follow=self.installed)
 
     @cached_property
     def _template(self) -> Template:

@@ -100,13 +100,7 @@ def resolve_components(recipe: Recipe) -> Components:
         logprobs = recipe.teacher.sampling.logprobs or teacher.has_own_logprobs
         check_votes(recipe, kind, logprobs)
     sampling = _sampling(recipe, kind, prompt, answer)
-    if recipe.critic is not None:
-        if recipe.critic.path is not None:
-            check_critic_options(recipe)
-        elif recipe.critic.options:
-            name = recipe.critic.name
-            critic = plugins.find("critics", name, recipe.folder)
-            critic.checked(recipe.critic.options, f"critic {name!r}")
+    check_critic_options(recipe)
     return Components(recipe, kind, teacher, prompt, tuple(rules), sampling, answer)
 
 

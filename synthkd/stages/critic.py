@@ -14,7 +14,7 @@ from synthkd.critics.shift_monitor import ShiftMonitor
 from synthkd.errors import NotReachableError, RecipeError, nearest
 from synthkd.kinds.base import Kind
 from synthkd.stages.components import Components
-from synthkd.stages.critic_options import critic_options, shipped_critics
+from synthkd.stages.critic_options import critic_folder, critic_options
 from synthkd.stages.places import claim_work
 
 if TYPE_CHECKING:
@@ -143,16 +143,13 @@ def decide(components: Components) -> Decision:
     from synthkd.critics.folder import load_critic
     from synthkd.critics.labels import read_labels
     from synthkd.critics.train import train_critic
-    from synthkd.resources import resource
 
     if part.path is not None:
-        path = (
-            resource(f"critics/{part.path}")
-            if part.path in shipped_critics()
-            else components.recipe.resolve(part.path)
-        )
         trained = load_critic(
-            path, components.kind, critic_options(components.recipe), components.recipe.folder
+            critic_folder(components.recipe),
+            components.kind,
+            critic_options(components.recipe),
+            components.recipe.folder,
         )
     else:
         sheet = read_labels(

@@ -67,6 +67,7 @@ class EncoderCritic(Critic):
 
     name: ClassVar[str] = "encoder"
     load_options: ClassVar[frozenset[str]] = frozenset({"encoder", "device"})
+    path_options: ClassVar[frozenset[str]] = frozenset({"model", "encoder"})
 
     class Options(FineTuningSchedule):
         model: str = Field(description="Folder or hub name of the encoder.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -272,6 +272,10 @@ class JudgeCritic(Critic):
             **asked,
         }  # fmt: skip
         write_files(folder, self.scale.arrays(), config)
+
+    @classmethod
+    def located(cls, options: Mapping[str, Any], resolve: Callable[[str], Path]) -> dict[str, Any]:
+        return {"folder": str(resolve("."))} | super().located(options, resolve)
 
     @classmethod
     def unnamed(cls, folder: Path, options: Mapping[str, Any]) -> str | None:

@@ -102,6 +102,7 @@ class KnowledgeBaseCritic(Critic):
 
     name: ClassVar[str] = "knowledge-base"
     load_options: ClassVar[frozenset[str]] = frozenset({"encoder"})
+    path_options: ClassVar[frozenset[str]] = frozenset({"reference", "embedder", "encoder"})
 
     class Options(BaseOptions):
         reference: str | Path | None = Field(
