@@ -107,7 +107,8 @@ def init_command(
         str,
         typer.Option(
             "--example",
-            help="everyday, critic, comparatives, messages, pgkd, pgkd-triples, propositions or rationales.",
+            help="everyday, critic, comparatives, messages, pgkd, pgkd-triples, propositions or"
+            " rationales.",
         ),
     ] = "everyday",
 ) -> None:
@@ -170,7 +171,7 @@ def run_command(
 
 
 def _probed(recipe: Recipe, requests: int, yes: bool) -> bool:
-    """Return whether to go on after a probe: asked on a terminal; elsewhere only `--yes` goes on."""
+    """Probe a recipe and return True to go on; without a terminal only `--yes` goes on."""
     from synthkd.commands.probe import probe
 
     found = probe(recipe, requests)
@@ -303,8 +304,9 @@ def describe_command(
     name: Annotated[str | None, typer.Argument(help="One of them, with its options.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """Describe plug-ins, templates and relations; of one plug-in the options with types, defaults
-    and meanings.
+    """Describe plug-ins, templates and relations.
+
+    A single plug-in is described with its options: their types, defaults and meanings.
 
     Output: names with a line on each; with a name the options; with --json the same as JSON.
     """
@@ -352,7 +354,7 @@ app.add_typer(student.app, name="student")
 
 
 def main() -> None:
-    """Run the program: an error made on purpose is one line and an exit status, never a traceback."""
+    """Run the program; print an intended error as one line and exit with its status."""
     from synthkd.stages.interrupt import SIGNALS
     from synthkd.storage import clear_temporary
 
@@ -401,11 +403,10 @@ def main() -> None:
 
 
 def _end_by_signals(numbers: Sequence[int]) -> list[int]:
-    """Let SIGTERM and SIGHUP end any verb as Ctrl-C does, so that temporary files and locks are
-    given back.
+    """Let SIGTERM and SIGHUP end any verb as Ctrl-C does, so that files and locks are released.
 
     Returns:
-        The signals that came, filled in as they come.
+        The signals received so far; the list grows as they arrive.
     """
     received: list[int] = []
 

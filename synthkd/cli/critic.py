@@ -149,8 +149,8 @@ def critic_train(
     if everything:
         typer.echo(
             f"{out}: trained on all {facts['training_rows']:,} labels; none is left to check a"
-            " precision, so none is"
-            f" guaranteed. Label other rows for it: synthkd critic calibrate {out} SHEET"
+            " precision, so none is guaranteed. Label other rows for it: synthkd critic calibrate"
+            f" {out} SHEET"
         )
         return
     typer.echo(f"{out}: AUC {facts['auc']:.3f} on {facts['held_out_rows']:,} held-out labels")
@@ -363,7 +363,7 @@ def _taken(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _group(critic: Path, group: str | None = None) -> str | None:
-    """Choose the group column: the given one, or the one by which the critic's rows were divided."""
+    """Choose the group column: the given one, or the one that divided the critic's rows."""
     from synthkd.critics.folder import read_facts
 
     if group is None:
@@ -373,8 +373,9 @@ def _group(critic: Path, group: str | None = None) -> str | None:
 
 
 def _kind(name: str, options: Mapping[str, Any]) -> Kind:
-    """Make a kind as a recipe with these options asks for it; `relations` and `several` are its own
-    keys there.
+    """Make a kind from options of the command line.
+
+    `relations` and `several` are keys of the recipe's `kind`, all others are options of the kind.
     """
     from synthkd import plugins
     from synthkd.errors import InputError, RecipeError, nearest

@@ -55,8 +55,7 @@ def distill_command(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
-    """Let a student's errors decide what the teacher writes next, round after round; keep the best
-    student.
+    """Train a student in rounds: its errors decide what the teacher writes next; keep the best.
 
     Output: a line for each round on standard error; at the end a table of the rounds, and the
     folders of student, corpus and report.

@@ -1,6 +1,4 @@
-"""`synthkd diversity`: how different the rows of a corpus are, stage by stage, or corpus beside
-corpus.
-"""
+"""`synthkd diversity`: diversity of a corpus stage by stage, or of several corpora."""
 
 from __future__ import annotations
 
@@ -15,8 +13,7 @@ def diversity(
         list[Path], typer.Argument(help="A corpus, or several to compare.", show_default=False)
     ],
 ) -> None:
-    """Show how different the rows of a corpus are after each stage, and what the critic cost; or
-    compare corpora.
+    """Show a corpus's diversity after each stage and the critic's cost, or compare corpora.
 
     Output: a table with a column for each stage or corpus.
     """

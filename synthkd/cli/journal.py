@@ -19,8 +19,7 @@ JournalPath = Annotated[
 
 @app.command("info")
 def journal_info(path: JournalPath) -> None:
-    """Count the completions, the failures and the requests that were in flight when a process
-    ended.
+    """Count completions, failures, and requests left in flight by a process that ended.
 
     Output: requests, completions, failures, samples in flight and cost, one on a line.
     """
@@ -139,8 +138,8 @@ def journal_spending(
     if any(spent.unknown_tokens or spent.unknown_dollars for spent in found.values()):
         typer.echo(
             "unknown cost: attempts that may have been billed (timeouts, broken connections, killed"
-            " processes) count"
-            " in full; compare with the provider's bill, then `synthkd journal settle JOURNAL RUN`"
+            " processes) count in full; compare with the provider's bill, then `synthkd journal"
+            " settle JOURNAL RUN`"
         )
 
 
@@ -168,8 +167,7 @@ def journal_settle(
         before = journal.settle(run, dollars, tokens)
     typer.echo(
         f"{run}: ${before.unknown_dollars:,.4f} and {before.unknown_tokens:,} tokens of unknown"
-        " cost are now"
-        f" ${dollars:,.4f} and {tokens:,} tokens"
+        f" cost are now ${dollars:,.4f} and {tokens:,} tokens"
     )
 
 

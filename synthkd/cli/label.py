@@ -186,8 +186,7 @@ def label_export(
     kind: KindName = None,
     seed: Seed = 0,
 ) -> None:
-    """Write rows for Label Studio or Argilla: drawn as a session would draw them, or those of a
-    sheet.
+    """Write rows for Label Studio or Argilla: a sample as a session draws it, or a sheet's rows.
 
     Output: one line with the number of rows, and the files.
     """

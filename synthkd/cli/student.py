@@ -183,8 +183,7 @@ def _tell_seen(path: Path, rows: list[int], seen: frozenset[int]) -> int:
     if count:
         typer.echo(
             f"{clean(str(path))}: the student was trained on {count:,} of these {len(rows):,} rows;"
-            " they tell nothing of"
-            " new texts",
+            " they tell nothing of new texts",
             err=True,
         )
     return count
@@ -196,7 +195,7 @@ def student_predict(
     rows: Annotated[
         Path,
         typer.Argument(
-            help="Rows with a text: CSV, JSONL, Parquet, a corpus, or a .txt with a text on each line.",
+            help="Rows with a text: CSV, JSONL, Parquet, a corpus, or .txt with a text per line.",
             show_default=False,
         ),
     ],

@@ -25,8 +25,8 @@ def describe(group: str | None = None, name: str | None = None) -> dict[str, Any
         name: A member of the group. Default: all.
 
     Returns:
-        For each group its members by name, each with ``about`` and, for plug-ins, ``options``: by name ``type``,
-        ``default`` and ``about``. With ``name`` the member alone.
+        For each group its members by name, each with ``about`` and, for plug-ins, ``options``: by
+        name ``type``, ``default`` and ``about``. With ``name`` the member alone.
 
     Raises:
         UserError: No such group or member.
@@ -77,7 +77,7 @@ def _plugin(group: str, name: str) -> dict[str, Any]:
 
 
 def description_text(found: dict[str, Any], name: str | None = None) -> str:
-    """Put a description into lines for people: the members of each group, or all about one member."""
+    """Format a description as lines of text: the members of each group, or one member in full."""
     lines: list[str] = []
     for group, members in found.items():
         if group == "recipe":

@@ -53,14 +53,10 @@ class DryRun:
             [
                 f"{self.reach}\n{shown}\n---",
                 f"{self.inputs:,} inputs ({self.repeated:,} repeated rows), {self.samples:,}"
-                " samples wanted,"
-                f" {self.held:,} in the journal",
+                f" samples wanted, {self.held:,} in the journal",
                 f"{'at most ' * self.in_rounds}{self.samples - self.held:,} samples would be asked"
-                " for in"
-                f" {self.requests:,} requests: about"
-                f" {self.tokens:,} prompt tokens (at {_CHARACTERS} characters each), at most"
-                f" {self.written:,} to be"
-                f" written{cost}",
+                f" for in {self.requests:,} requests: about {self.tokens:,} prompt tokens (at"
+                f" {_CHARACTERS} characters each), at most {self.written:,} to be written{cost}",
                 *map(clean, self.warnings),
                 "nothing was sent; `--probe 20` asks a few and gives an interval for the whole",
             ]

@@ -1,8 +1,7 @@
-"""Pairs of things worth comparing, from a list of things: of one category, or near each other in
-meaning.
+"""Pairs of things worth comparing: of one category, or near each other in meaning.
 
 Comparing things that have nothing in common teaches little; the paper pairs sisters of one class
-(Howard et al. 2023). No pair comes twice, in either order, and nothing is paired with itself. Equal
+(Howard et al. 2023). Each unordered pair occurs once, and nothing is paired with itself. Equal
 seeds give equal pairs.
 """
 
@@ -34,7 +33,7 @@ _SPLIT = "|"
 
 @dataclass(frozen=True)
 class Thing:
-    """One thing to compare: its name, its categories, and the text that similarity is measured on."""
+    """A thing to compare: its name, its categories, and the text whose similarity is measured."""
 
     name: str
     categories: tuple[str, ...]
@@ -80,7 +79,7 @@ def read_things(
 
 
 def _said(value: Any) -> str | None:
-    """Return a cell's text, or nothing for a cell without one, since the column may not be meant."""
+    """Return a cell's text; None for a cell without text, since the column may be another's."""
     try:
         return cell_text(value)
     except CellError:
@@ -130,9 +129,7 @@ def _drawn(groups: Sequence[Sequence[int]], n: int, rng: random.Random) -> list[
 def _neighbours(
     things: Sequence[Thing], n: int, rng: random.Random, embedder: str | None
 ) -> list[tuple[int, int]]:
-    """Pair each thing in turn with one of its nearest, round by round, until there are enough
-    pairs.
-    """
+    """Pair each thing in turn with one of its nearest, in rounds, until there are enough pairs."""
     near = [list(row) for row in _nearest(_vectors([thing.text for thing in things], embedder))]
     for row in near:
         rng.shuffle(row)

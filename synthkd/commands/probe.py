@@ -209,10 +209,9 @@ def _interval(values: Any, draws: Any, times: float) -> Interval:
 def _time(
     plan: RunPlan, requests: int, rows: list[dict[str, Any]], draws: Any, seconds: float
 ) -> Interval:
-    """Estimate seconds: latency times requests over requests in flight, but not faster than the
-    limits per minute allow.
+    """Estimate seconds: latency times requests over concurrency, bounded by the rate limits.
 
-    A local model has no latency of its own and is taken to be as fast as in the probe.
+    A local model has no latency of its own; its speed is taken from the probe.
     """
     latencies = np.array([row["latency"] for row in rows], float)
     if not latencies.any():

@@ -28,8 +28,9 @@ _HUB_VARIABLES = ("HF_TOKEN", "HF_ENDPOINT", "HF_HOME")
 
 @dataclass
 class Reach:
-    """Hosts, variables, programs, code and paths that a recipe would use; values of variables are
-    never shown.
+    """Hosts, variables, programs, code and paths that a recipe would use.
+
+    Of variables only the names are shown, never the values.
     """
 
     hosts: list[str] = field(default_factory=list)

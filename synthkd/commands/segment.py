@@ -170,16 +170,15 @@ def make_recipe(
 
 
 def _template(name: str | None) -> str | None:
-    """Give a file by its absolute path, since the recipe stands in another folder; a shipped name
-    stays.
+    """Return a template file by its absolute path, since the recipe is in another folder.
+
+    The name of a shipped template stays.
     """
     return str(Path(name).resolve()) if name and Path(name).is_file() else name
 
 
 def write_rows(dataset: Any, out: Path | None) -> None:
-    """Write accepted rows in the order of documents and sentences, as JSON lines to stdout or to a
-    file.
-    """
+    """Write accepted rows as JSON lines to stdout or a file, ordered by document and sentence."""
     from synthkd.storage import replaced_file
 
     keys = [("document_id", "ascending"), ("start", "ascending"), ("proposition", "ascending")]
@@ -199,9 +198,7 @@ def write_rows(dataset: Any, out: Path | None) -> None:
 
 
 def report(recipe: Recipe, documents: Path, outcomes: Path | None, quiet: bool) -> None:
-    """Report the outcomes of the sentences: a line for each document on stderr, every sentence in a
-    file if asked.
-    """
+    """Report the outcomes: a line per document on stderr, and each sentence in a file if asked."""
     from dataclasses import asdict
 
     from synthkd.commands.segment_coverage import Coverage, total

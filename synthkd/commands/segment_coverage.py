@@ -40,8 +40,9 @@ class Sentence:
 
 @dataclass
 class DocumentReport:
-    """Counts of a document, or of all: sentences = with + without propositions; skipped units are
-    no sentences.
+    """Counts of a document, or of all documents.
+
+    Sentences are those with propositions plus those without; skipped units are no sentences.
     """
 
     document_id: str
@@ -66,8 +67,8 @@ class DocumentReport:
     def __str__(self) -> str:
         line = (
             f"{self.document_id}: {self.sentences:,} sentences in {self.chunks:,} chunks,"
-            f" {self.propositions:,} propositions;"
-            f" {self.with_propositions:,} sentences with some, {self.without.total():,} without"
+            f" {self.propositions:,} propositions; {self.with_propositions:,} sentences with some,"
+            f" {self.without.total():,} without"
         )
         for what, counts in (("", self.without), (" skipped:", self.skipped)):
             if counts:

@@ -27,11 +27,10 @@ from synthkd.storage import read_json
 
 
 def show_path(path: Path) -> str:
-    """Put what stands at a path in words: a corpus, the folder of a run or a loop, or a recipe's
-    latest of them.
+    """Describe a path: a corpus, the folder of a run or a loop, or the latest of a recipe.
 
     Raises:
-        InputError: For anything else, or a recipe that was not run yet.
+        InputError: For anything else, or a recipe without a run.
     """
     if (path / MANIFEST).is_file():
         return _corpus(load_corpus(path))
@@ -92,7 +91,7 @@ def _run(folder: Path) -> str:
 
 
 def _loop_rounds(folder: Path) -> list[Path]:
-    """List the folders of a loop's finished rounds in order; empty for the folder of a plain run."""
+    """List the folders of a loop's finished rounds in order; empty for a plain run."""
     return sorted(path.parent for path in (folder / ROUNDS).glob("*/round.json"))
 
 
@@ -117,8 +116,7 @@ def _loop(folder: Path) -> str:
 
 
 def show_candidate(path: Path, candidate: str) -> str:
-    """Show every row with an id: content, outcome, the completion it was parsed from, and what was
-    asked.
+    """Describe every row with an id: content, outcome, completion and prompt.
 
     Args:
         path: A corpus, the folder of a run or a loop, or a recipe.
@@ -218,10 +216,9 @@ def _lineage(row: dict[str, Any], columns: list[str], journals: list[Path]) -> s
 
 
 def _journals(place: Path | tuple[Path, str], known: Path | None) -> list[Path]:
-    """Name the files that may be a row's journal: the recipe's, or those beside or above where the
-    row lies.
+    """List files that may be a row's journal: the recipe's, or those beside or above the row.
 
-    A corpus knows its journal's name; above the folder of a run any SQLite file may be it.
+    A corpus knows its journal's name; above the folder of a run any SQLite file may be the journal.
     """
     if known is not None:
         return [known]

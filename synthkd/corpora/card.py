@@ -72,10 +72,9 @@ def _description(manifest: dict[str, Any]) -> str:
     )
     return (
         f"Candidates of the kind {markdown_code(manifest['kind']['name'])}, written by"
-        f" {markdown_code(teacher['identity'])} from {template}"
-        f" and filtered by synthkd {manifest['synthkd']}. What was rejected is here too, with its"
-        " reason."
-        f" `manifest.json` says how all of it was made (manifest {manifest['manifest_hash']})."
+        f" {markdown_code(teacher['identity'])} from {template} and filtered by synthkd"
+        f" {manifest['synthkd']}. What was rejected is here too, with its reason. `manifest.json`"
+        f" says how all of it was made (manifest {manifest['manifest_hash']})."
     )
 
 
@@ -104,8 +103,7 @@ def _unread_numbers(critic: dict[str, Any] | None) -> str:
         return ""
     return (
         f"The critic does not read {', '.join(map(markdown_code, names))} of these rows: its label"
-        " sheet lacked them, or had"
-        " one value only."
+        " sheet lacked them, or had one value only."
     )
 
 
@@ -160,8 +158,7 @@ def unguaranteed_cut(critic: dict[str, Any]) -> str:
         return "published without a guarantee, at the best cut of each group"
     return (
         f"published without a guarantee, at the best cut, threshold {critic['threshold']:.4f}"
-        f" ({critic['precision']:.3f} on"
-        " the held-out)"
+        f" ({critic['precision']:.3f} on the held-out)"
     )
 
 
@@ -181,8 +178,8 @@ def _diversity(diversity: dict[str, Any]) -> str:
     rows, cost = diversity_rows(diversity), cost_sentence(diversity)
     note = (
         f"Texts are compared on {diversity['rows_compared']:,} rows of each stage, drawn by hash."
-        " distinct-n, entropy and the"
-        " soft-unique share are higher, self-BLEU and compression lower, where rows differ more."
+        " distinct-n, entropy and the soft-unique share are higher, self-BLEU and compression"
+        " lower, where rows differ more."
     )
     return "\n\n".join(part for part in ("## Diversity", markdown_table(rows), note, cost) if part)
 

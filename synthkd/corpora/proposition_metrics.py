@@ -34,8 +34,7 @@ def entailment_class(labels: Mapping[int, str]) -> int:
     if len(numbers_of_entailment) != 1:
         raise InputError(
             "no class of this checkpoint is named entailment (there are:"
-            f" {', '.join(labels.values())}); set id2label in"
-            " its config.json"
+            f" {', '.join(labels.values())}); set id2label in its config.json"
         )
     return numbers_of_entailment[0]
 
@@ -147,9 +146,7 @@ class PropositionScores:
 def reference_free(
     text: str, sentences: Sequence[str], predicted: Sequence[str], scorer: EntailmentScorer
 ) -> PropositionScores:
-    """Return RF: entailment of each proposition by the text, and of each sentence by all
-    propositions.
-    """
+    """Return RF: entailment of each proposition by the text, and of each sentence by them all."""
     if not predicted or not sentences:
         return PropositionScores("RF", scorer.name, 0.0, 0.0)
     whole = " ".join(predicted)
@@ -167,9 +164,7 @@ def reference_free(
 def reference_based(
     gold: Sequence[str], predicted: Sequence[str], scorer: EntailmentScorer
 ) -> PropositionScores:
-    """Return RB: the share of propositions equivalent to a gold one, and of gold ones to a
-    proposition.
-    """
+    """Return RB: precision and recall of propositions by equivalence to gold ones."""
     if not predicted or not gold:
         return PropositionScores("RB", scorer.name, 0.0, 0.0)
     pairs = [(p, q) for p in gold for q in predicted]

@@ -1,5 +1,4 @@
-"""A snapshot of a corpus: its files stay open, so that a replaced corpus is not mixed with the new
-one.
+"""A snapshot of a corpus: its files stay open, so that versions are never mixed.
 
 All files are opened through one descriptor of the folder, so they belong together and can be read
 as long as needed. On systems without such descriptors, and for corpora of very many files, files
@@ -166,8 +165,7 @@ class CorpusSnapshot:
         ):
             raise StorageError(
                 f"{path}: not of the manifest that was read; the corpus was replaced meanwhile"
-                " (read it again) or"
-                f" altered ({_REMEDY})"
+                f" (read it again) or altered ({_REMEDY})"
             )
         return file
 

@@ -24,12 +24,11 @@ _OWN = ("score", "weight", "novelty", "group_hash")
 #: Fewest rows of a value for an AUC.
 _FEWEST = 20
 _CURVES = (
-    "![precision over what is kept](precision.svg) ![reliability](reliability.svg)\n\n"
+    "![precision over what is kept](precision.svg) ![reliability](reliability.svg)\n"
+    "\n"
     "Left: precision of the best-scored share of the rows, with 90 % intervals for each share alone"
-    " (dark) and for"
-    " all shares at once (light). Right: the share that is valid over the score, with 95 %"
-    " intervals; on the"
-    " diagonal a score of 0.8 is right eight times of ten."
+    " (dark) and for all shares at once (light). Right: the share that is valid over the score,"
+    " with 95 % intervals; on the diagonal a score of 0.8 is right eight times of ten."
 )
 _READ = {"label": "label", "held_out": 0.3, "merge": "majority", "seed": 0}
 
@@ -46,9 +45,8 @@ def critic_card(trained: TrainedCritic) -> str:
                 f"# Critic {markdown_code(facts['critic'])} for the kind"
                 f" {markdown_code(facts['kind'])}",
                 f"Trained on {facts['training_rows']:,} labelled rows of"
-                f" {markdown_code(facts['sheet'])}, evaluated on"
-                f" {facts['held_out_rows']:,} held-out rows of other groups"
-                f" ({trained.curve.labels.mean():.1%} of these"
+                f" {markdown_code(facts['sheet'])}, evaluated on {facts['held_out_rows']:,}"
+                f" held-out rows of other groups ({trained.curve.labels.mean():.1%} of these"
                 " valid)." + _annotators(facts),
                 f"AUC {facts['auc']:.3f} (95 %: {low:.3f} to {high:.3f}), expected calibration"
                 f" error {facts['ece']:.3f}.",
@@ -82,8 +80,7 @@ def _without_guarantee(trained: TrainedCritic, facts: dict[str, Any]) -> str:
         f"Trained on all {facts['training_rows']:,} labelled rows of"
         f" {markdown_code(facts['sheet'])}." + _annotators(facts),
         "**No precision is guaranteed, and there is no threshold**: no labelled row is left to"
-        " check one with."
-        " `synthkd critic calibrate` adds other labelled rows.",
+        " check one with. `synthkd critic calibrate` adds other labelled rows.",
         *([f"## Rows left out or joined\n\n{rows}"] if (rows := _left_out(facts)) else []),
         *([numbers] if (numbers := _numbers(facts)) else []),
         *([trained.critic.note] if trained.critic.note else []),
@@ -100,8 +97,7 @@ def _numbers(facts: dict[str, Any]) -> str:
         return ""
     return (
         f"It does not read {', '.join(map(markdown_code, ignored))}: the sheet's training rows lack"
-        " them, or have one value"
-        " only."
+        " them, or have one value only."
     )
 
 

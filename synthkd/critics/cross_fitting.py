@@ -65,7 +65,8 @@ def crossfit(
         train = ~test
         if labels[train].all() or not labels[train].any():
             raise CriticError(
-                f"without fold {here} all verdicts are the same; label more rows or ask for fewer folds"
+                f"without fold {here} all verdicts are the same; label more rows or reduce the"
+                " folds"
             )
         critic = make_critic()
         critic.prepare(rows, groups)

@@ -84,7 +84,8 @@ def critic_logits(critic: Critic, rows: pa.Table | pa.RecordBatch) -> Scores:
     scores = np.asarray(critic.score(rows), dtype=np.float64)
     if np.isnan(scores).any() and not critic.asks:
         raise CriticError(
-            f"critic 'stack': member {critic.name!r} gave {int(np.isnan(scores).sum())} rows no score"
+            f"critic 'stack': member {critic.name!r} gave {int(np.isnan(scores).sum())} rows no"
+            " score"
         )
     with np.errstate(divide="ignore"):
         found: Scores = (np.log(scores) - np.log1p(-scores)).clip(-_MAX_LOGIT, _MAX_LOGIT)

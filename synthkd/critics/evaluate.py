@@ -103,8 +103,8 @@ def _named_by(trained: TrainedCritic, sheet: LabelSheet) -> list[str]:
         return sheet.groups
     if column not in (*kind.columns, UNGROUPED):
         raise CriticError(
-            f"{sheet.source}: the critic was trained on groups of {column!r}, which this sheet does not"
-            " have, so its training rows cannot be recognised: read the sheet with --group"
+            f"{sheet.source}: the critic was trained on groups of {column!r}, which this sheet does"
+            " not have, so its training rows cannot be recognised: read the sheet with --group"
             f" {column}"
         )
     return group_names(kind, sheet.rows.select(list(kind.columns)).to_pylist(), column)
@@ -120,8 +120,8 @@ def unseen_rows(sheet: LabelSheet, critics: Sequence[TrainedCritic]) -> LabelShe
     if not len(labels) or labels.all() or not labels.any():
         raise CriticError(
             f"{sheet.source}: of {len(sheet.labels):,} labelled rows {len(labels):,} are of groups"
-            " that the critic"
-            " was not trained on, and both verdicts are needed; label rows of other groups"
+            " that the critic was not trained on, and both verdicts are needed; label rows of other"
+            " groups"
         )
     return replace(
         sheet,

@@ -194,8 +194,8 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str], group: str
         if column in kind.columns:
             raise CriticError(
                 f"{path}: {column!r} is a column of the kind {kind.name!r} and cannot hold the"
-                " verdicts too; name theirs"
-                " with --label (critic.label in a recipe), such as `verdict`"
+                " verdicts too; name theirs with --label (critic.label in a recipe), such as"
+                " `verdict`"
             )
         _need(path if number == 1 else Path(place), row, [*kind.columns, column])
         verdict = verdict_of(row[column])
@@ -341,8 +341,7 @@ def _sheet(
     if weighed and share and not known.any():
         raise CriticError(
             f"{path}: no row has a weight yet, so none can check a precision; `synthkd label` on"
-            " the same rows and"
-            " this sheet fills them in"
+            " the same rows and this sheet fills them in"
         )
     kept = np.ones(len(rows), dtype=bool)
     if weighed:

@@ -1,6 +1,4 @@
-"""Options of critics: what of them is published with a folder, and what is given again when it is
-loaded.
-"""
+"""Options of critics: published with a folder, or given again when it is loaded."""
 
 from __future__ import annotations
 
@@ -32,8 +30,9 @@ def make_critic(name: str, kind: Kind, options: Mapping[str, Any], word: str = "
 
 
 def published_options(options: Any) -> Any:
-    """Options as a folder may hold them, at any depth: no teacher part, journal or limits, and of a
-    path its last part.
+    """Return options as a folder may hold them, at any depth.
+
+    Teacher parts, journals and limits are left out; of a path the last part is kept.
     """
     if isinstance(options, Mapping):
         return {
@@ -51,10 +50,12 @@ def published_options(options: Any) -> Any:
 def options_of_load(
     critic: type[Critic], given: Mapping[str, Any], member: str | None = None
 ) -> dict[str, Any]:
-    """Those of the given options that a critic's `load` takes; of a stack's member also those under
-    its name.
+    """Select the options that a critic's `load` takes.
 
-    Raises `CriticError` for one that it does not take, unless it is for another member.
+    Of a stack's member also those under its name.
+
+    Raises:
+        CriticError: An option that the critic does not take, unless it is for another member.
     """
     takes = critic.load_options
     if OF_MEMBERS in takes:

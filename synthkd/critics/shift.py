@@ -58,11 +58,9 @@ class Shift:
         what = {
             "classifier": f"a classifier tells them apart with AUC {self.statistic:.3f}",
             "depth": f"they lie further {'out' if self.statistic < 0.5 else 'in'} (Q"
-            f" {self.statistic:.3f}; 0.5 for"
-            " no shift)",
+            f" {self.statistic:.3f}; 0.5 for no shift)",
             "distribution": f"the distribution of `{self.of}` differs (distance"
-            f" {self.statistic:.3f}; 0 for"
-            " no shift)",
+            f" {self.statistic:.3f}; 0 for no shift)",
             "missing": f"the share of rows that have `{self.of}` differs by {self.statistic:.3f}",
             "none": "nothing was compared",
         }[self.test]
@@ -70,9 +68,8 @@ class Shift:
         if self.shifted:
             return (
                 "the guarantee is withdrawn: the scored rows differ from the calibration rows,"
-                f" {what}"
-                f" (p = {self.p_value:.2g}, {rows}). Label a sample of what is scored and calibrate"
-                " on that."
+                f" {what} (p = {self.p_value:.2g}, {rows}). Label a sample of what is scored and"
+                " calibrate on that."
             )
         return (
             f"no shift was found at level {self.level:g} ({self.test} test, p ="

@@ -1,6 +1,4 @@
-"""Compare the rows that a run scores with the calibration rows of its critic: a shift withdraws the
-guarantee.
-"""
+"""Shift detection: compare scored rows with the calibration rows, and withdraw the guarantee."""
 
 from __future__ import annotations
 
@@ -66,10 +64,10 @@ class ShiftMonitor:
             held_out: The calibration rows.
             kind: Their kind.
             trained_on: Hashes of the groups that the critic was trained on. Its scores of their
-                rows are more confident
-                than others and show nothing of a shift, so such rows are compared by their texts alone.
-            grouped_by: Column of these groups, or `none`. Default: the kind's own. Those of another
-                column are not known here.
+                rows are more confident than others and show nothing of a shift, so such rows are
+                compared by their texts alone.
+            grouped_by: Column of these groups, or `none`. Default: the kind's own. Groups of
+                another column are not known here.
         """
         from synthkd.critics.shift import detect_shift, detect_shift_of_numbers, text_vectors
         from synthkd.critics.splits import UNGROUPED, group_names
@@ -116,9 +114,13 @@ class ShiftMonitor:
         p_value = min(1.0, len(found) * strongest.p_value)
         strongest = replace(strongest, p_value=p_value, level=LEVEL, shifted=p_value <= LEVEL)
         return {
-            "shifted": strongest.shifted, "tested": True, "test": strongest.test, "p_value": round(p_value, 8), "level": LEVEL,
+            "shifted": strongest.shifted,
+            "tested": True,
+            "test": strongest.test,
+            "p_value": round(p_value, 8),
+            "level": LEVEL,
             "sentence": strongest.sentence(),
-        }  # fmt: skip
+        }
 
 
 def _weight(held_out: pa.Table) -> list[str]:
@@ -126,7 +128,7 @@ def _weight(held_out: pa.Table) -> list[str]:
 
 
 def _drawn(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Draw `SAMPLE` rows with chances that grow with their weights (Efraimidis and Spirakis 2006)."""
+    """Draw `SAMPLE` rows with chances that grow with weight (Efraimidis and Spirakis 2006)."""
     keys = [
         fraction(f"shift|{sorted((name, str(value)) for name, value in row.items())}")
         ** (1 / (row.get("weight") or 1.0))

@@ -124,10 +124,8 @@ def straddling_groups(groups: list[str]) -> str:
     count = "1 group is" if len(groups) == 1 else f"{len(groups):,} groups are"
     return (
         f"{count} on both sides of the split, such as {', '.join(map(repr, groups[:_NAMED]))},"
-        " compared in the kind's"
-        " normal form; the held-out figures would be too good: move the rows of each to one side,"
-        " or drop the column"
-        " `split`"
+        " compared in the kind's normal form; the held-out figures would be too good: move the rows"
+        " of each to one side, or drop the column `split`"
     )
 
 

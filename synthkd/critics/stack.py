@@ -71,7 +71,7 @@ class StackCritic(Critic):
             5,
             ge=1,
             description="Trainings of each member for the scores that the combination learns from."
-            " With 1, members are trained once, without a share `held_out` of the groups, from which"
+            " With 1, members are trained once, without a share `held_out` of the groups, of which"
             " the combination learns: for expensive members.",
         )
         held_out: float = Field(
@@ -145,8 +145,7 @@ class StackCritic(Critic):
         if len(set(labels[known])) < 2:
             raise CriticError(
                 "critic 'stack': the rows that every member scores have one verdict only, or there"
-                " are none; label more, or"
-                " correct the member that asks a language model"
+                " are none; label more, or correct the member that asks a language model"
             )
         self.unseen = unseen
         self._combine(unseen[known], labels[known], None if weights is None else weights[known])

@@ -50,8 +50,7 @@ class TrainedCritic:
         if not held_out.num_rows:
             raise CriticError(
                 f"critic {self.critic.name!r}: trained on all labelled rows, so none is left to"
-                " check a precision;"
-                " label other rows and pass them to `synthkd critic calibrate`"
+                " check a precision; label other rows and pass them to `synthkd critic calibrate`"
             )
         weights = (
             held_out.column("weight").to_numpy() if "weight" in held_out.schema.names else None
@@ -134,8 +133,7 @@ def held_out_rows(critic: Critic, sheet: LabelSheet) -> pa.Table:
         if labels.any() and (verdicts.all() or not verdicts.any()):
             raise CriticError(
                 "the held-out rows with a readable verdict of the judge are all valid, all invalid"
-                " or none; label more"
-                " rows, or correct the template"
+                " or none; label more rows, or correct the template"
             )
     return rows
 

@@ -142,9 +142,7 @@ def _inside(found: re.Match[str]) -> str:
 
 
 def answer_lines(text: str, labels: str = LABELS) -> list[str]:
-    """Return the cleaned lines of an answer, without fences, rules and a preface such as `Here it
-    is:`.
-    """
+    """Return the cleaned lines of an answer, without fences, rules and preface (`Here it is:`)."""
     plain = text.strip().rstrip(_STOPS)
     if _PLAIN.fullmatch(plain) and not plain.isdigit():
         return [plain]
@@ -169,10 +167,10 @@ def _says_nothing(line: str, label: re.Pattern[str]) -> bool:
 
 
 def as_line(text: str, *others: str) -> str:
-    """Return a line that `clean_line` reads as a text: the text, the text in quotes, or one of
-    ``others``.
+    """Return a line that `clean_line` reads as a text.
 
-    Without such a line, returns the text itself.
+    The line is the text, plain or in quotes, or one of ``others``. If none of them is read so, the
+    text itself is returned.
     """
     if clean_line(text) == text:
         return text

@@ -118,8 +118,7 @@ class TripleKind(Kind):
         if (asked.event or relation.event) and asked is not relation:
             raise KindError(
                 f"a few-shot example of {relation.name!r} for an input of {asked.name!r}: examples"
-                " about events are of the"
-                " input's own relation; set `prompt.examples.by: relation`"
+                " about events are of the input's own relation; set `prompt.examples.by: relation`"
             )
         x, y = names or ("", "")
         if names:

@@ -29,11 +29,13 @@ class Account(Protocol):
         """Mark a request as on the wire. Called before its first byte is sent."""
 
     def unbilled(self, request: Request) -> None:
-        """Take the mark back: the attempt was refused without a bill, or never left this machine."""
+        """Unmark a request: the attempt was refused without a bill, or never left this machine."""
 
     async def unknown(self, request: Request) -> bool:
-        """Charge an attempt of unknown cost before the next one; return False if the budget is used
-        up.
+        """Charge an attempt of unknown cost before the retry.
+
+        Returns:
+            False if the budget is used up.
         """
         ...
 
@@ -139,15 +141,14 @@ class Teacher(Plugin, ABC):
 
     @classmethod
     def programs(cls, part: TeacherPart) -> dict[str, str]:
-        """Return the command lines that this backend would start, by the field of the recipe that
-        names them.
-        """
+        """Return the command lines that this backend would start, by field of the recipe."""
         return {}
 
 
 def built_in_backend(name: str) -> type[Teacher]:
-    """Return the class of a backend of synthkd; for any other name `Teacher`, so that no foreign
-    code is loaded.
+    """Return a backend that comes with synthkd; for any other name `Teacher`.
+
+    No foreign code is loaded.
     """
     for point in entry_points(group="synthkd.backends", name=name):
         if point.value.startswith("synthkd."):

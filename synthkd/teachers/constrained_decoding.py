@@ -99,8 +99,9 @@ class TokenMatcher:
 
 
 def requested_form(sampling: Sampling) -> tuple[str, Any] | None:
-    """Return the form that completions must have: `regex`, `grammar` or `json_schema`, and its
-    value; or None.
+    """Return the name and value of the form that completions must have; None if free.
+
+    Names are `regex`, `grammar` and `json_schema`.
     """
     given: list[tuple[str, Any]] = [
         (name, value)
@@ -129,9 +130,7 @@ def _schema_of(response_format: dict[str, Any]) -> Any:
 
 
 def _with_stop(regex: str, stop: tuple[str, ...]) -> str:
-    """Return the expression, optionally followed by a stop text: many models end a line, not the
-    text.
-    """
+    """Add an optional stop text to the expression: many models end a line, not the text."""
     if not stop:
         return regex
     return f"(?:{regex})(?:{'|'.join(map(re.escape, stop))})?"

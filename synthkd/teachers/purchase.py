@@ -171,7 +171,7 @@ class Purchase:
                     self.received_early[answer.request_id] += 1
 
     async def _ahead(self, batches: AsyncIterator[list[Request]]) -> AsyncIterator[Request]:
-        """Yield requests, one group ahead: the next is committed while the teacher takes this one."""
+        """Yield requests, one group ahead: commit the next while the teacher takes this one."""
         groups: asyncio.Queue[list[Request] | Exception | None] = asyncio.Queue(1)
 
         async def fill() -> None:
@@ -248,7 +248,7 @@ class Purchase:
             self._others[request.request_id] = request
 
     async def _has_room(self, refused: list[Request]) -> bool:
-        """Wait until an answer gives back of its reservation; False if a cap is reached for good."""
+        """Wait until an answer releases its reservation; False if a cap is final."""
         for request in refused:
             del self.in_flight[request.request_id]
         waits_for_own = bool(self.in_flight)

@@ -121,8 +121,7 @@ class RecordedTeacher(Teacher):
             self._index.execute("PRAGMA synchronous=OFF")
             self._index.execute(
                 "CREATE TABLE rows (input_id TEXT, sample_index INTEGER, text TEXT, logprob REAL,"
-                " model TEXT,"
-                " PRIMARY KEY (input_id, sample_index)) WITHOUT ROWID"
+                " model TEXT, PRIMARY KEY (input_id, sample_index)) WITHOUT ROWID"
             )
             self._fill(self._index)
         return self._index

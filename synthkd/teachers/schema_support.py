@@ -35,9 +35,7 @@ _ANNOTATIONS = {"title", "description", "default", "examples", "$comment"}
 
 
 def lint_schema(schema: dict[str, Any]) -> list[str]:
-    """Return one line for each feature that a server may not enforce, with its place; empty for a
-    safe schema.
-    """
+    """List the features that a server may not enforce, a line each with its place."""
     found = list(_look(schema, "$", schema, ()))
     if not isinstance(schema, dict) or schema.get("type") != "object":
         found.insert(0, "$: the root is not an object, which OpenAI refuses")
@@ -46,7 +44,7 @@ def lint_schema(schema: dict[str, Any]) -> list[str]:
 
 def _look(node: Any, place: str, root: Any, above: tuple[str, ...]) -> Iterator[str]:
     if node is True or (isinstance(node, dict) and not set(node) - _ANNOTATIONS):
-        yield f"{place}: an empty schema allows anything: some servers then write digits without end"
+        yield f"{place}: an empty schema allows anything; some servers then write digits endlessly"
     if not isinstance(node, dict):
         return
     yield from (f"{place}: {name!r} {what}" for name, what in _KEYWORDS.items() if name in node)
@@ -128,9 +126,7 @@ def _kinds(node: dict[str, Any]) -> list[Any]:
 
 
 def _list(node: dict[str, Any], key: str) -> list[Any]:
-    """Return a keyword's list; empty if the schema has another type there, which the server will
-    report.
-    """
+    """Return a keyword's list; empty for another type, which the server will report."""
     found = node.get(key)
     return found if isinstance(found, list) else []
 

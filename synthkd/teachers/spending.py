@@ -41,17 +41,15 @@ class SpendingBounds:
         if limits.dollars is not None and costly:
             raise RecipeError(
                 f"limits.dollars (--budget) with teacher.sampling.extra_body.{costly[0]}: the"
-                " provider charges for that"
-                " beside the tokens, so the cap could not be kept; leave it out, or cap with"
-                " --max-tokens"
+                " provider charges for that beside the tokens, so the cap could not be kept; leave"
+                " it out, or cap with --max-tokens"
             )
         price = teacher.price
         if limits.dollars is not None and price is None:
             raise RecipeError(
                 "limits.dollars (--budget) needs prices, and none is known for"
-                f" {recipe.teacher.model!r}:"
-                " give teacher.price (input and output, dollars per million tokens), or cap with"
-                " --max-tokens"
+                f" {recipe.teacher.model!r}: give teacher.price (input and output, dollars per"
+                " million tokens), or cap with --max-tokens"
             )
         is_capped = limits.dollars is not None or limits.tokens is not None
         caps = Caps(limits.dollars, limits.tokens) if is_capped else None
@@ -93,6 +91,5 @@ class SpendingBounds:
             parts.append(f"{spent.tokens + spent.unknown_tokens:,} of {self.caps.tokens:,} tokens")
         return (
             f"the cap is reached: {' and '.join(parts)} spent over all resumptions{unknown}; the"
-            " next request might"
-            " pass it. What came is kept; a higher cap goes on from here"
+            " next request might pass it. What came is kept; a higher cap goes on from here"
         )

@@ -100,9 +100,7 @@ def _grams(text: Words, n: int) -> Grams:
 
 
 def _two_greatest(all_grams: Iterable[Grams]) -> dict[tuple[str, ...], tuple[int, int, int]]:
-    """Return, for each n-gram, its greatest count, that text, and the greatest count in other
-    texts.
-    """
+    """Return, per n-gram, its greatest count, that text, and the greatest count in other texts."""
     tops: dict[tuple[str, ...], tuple[int, int, int]] = {}
     for place, grams in enumerate(all_grams):
         for gram, count in grams.items():

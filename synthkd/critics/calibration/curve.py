@@ -151,7 +151,6 @@ def _checked_weights(weights: Floats, rows: int) -> Floats:
     if len(wrong):
         raise CriticError(
             f"{len(wrong):,} sampling weights are not above 0, the first in row {wrong[0]}: a"
-            " weight is the"
-            " inverse of the chance with which a row was drawn"
+            " weight is the inverse of the chance with which a row was drawn"
         )
     return weights

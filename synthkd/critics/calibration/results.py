@@ -40,9 +40,8 @@ class Threshold:
         about = "" if self.decided is None else f", in the accepted part of {self.decided:,} rows"
         return (
             f"target precision {self.target_precision:.2f}: threshold {self.threshold:.4f} keeps"
-            f" {self.kept:.1%} of the rows and"
-            f" {self.recall:.1%} of the valid ones; precision {self.precision:.3f} on"
-            f" {self.held_out:,} held-out"
+            f" {self.kept:.1%} of the rows and {self.recall:.1%} of the valid ones; precision"
+            f" {self.precision:.3f} on {self.held_out:,} held-out"
             f" labels{effective_labels_note(self.effective)}, at least {self.target_precision:.2f}"
             f" with {self.confidence:.0%} confidence{about}"
         )
@@ -95,8 +94,7 @@ class Unreachable:
         of = "" if self.effective is None else " of other groups"
         return (
             f"{seen} About {more:,} more held-out labels{of} would make it pass if that figure is"
-            f" true{self._safe()}; or"
-            " choose a lower target."
+            f" true{self._safe()}; or choose a lower target."
         )
 
     def _safe(self) -> str:

@@ -220,8 +220,7 @@ class JudgeCritic(Critic):
             why = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common())
             raise CriticError(
                 f"none of the {len(raw):,} verdicts on the labelled rows can be read as"
-                f" {self.form.name!r}"
-                f" ({why}){_example(verdicts)}; correct the template or"
+                f" {self.form.name!r} ({why}){_example(verdicts)}; correct the template or"
                 " teacher.sampling.max_tokens, or use another model"
             )
         if labels[known].all() or not labels[known].any():

@@ -140,8 +140,7 @@ def preference_margin(
     reference_chosen: Sequence[float],
     reference_rejected: Sequence[float],
 ) -> Floats:
-    """Return how much more a model trained on the labels prefers the chosen text than its
-    reference.
+    """Return the margin by which a trained model prefers the chosen text, against its reference.
 
         m = [log p(chosen | x) - log p(rejected | x)] - [log r(chosen | x) - log r(rejected | x)]
 

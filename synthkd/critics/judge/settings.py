@@ -71,14 +71,14 @@ class JudgeSettings(CriticSettings):
         )
         return (
             f"this critic asks the model {self.model!r}, and its folder does not name the server:"
-            f" {how}, or"
-            " `critic.options.teacher` in a recipe"
+            f" {how}, or `critic.options.teacher` in a recipe"
         )
 
 
 def _is_remote(backend: str) -> bool:
-    """Return True for a backend of synthkd that only asks a server: a saved judge may name it for
-    the user.
+    """Return True for a backend of synthkd that only calls a server.
+
+    The folder of a saved judge may name such a backend for the user.
     """
     return built_in_backend(backend).is_remote
 
@@ -127,8 +127,7 @@ def client_for_saved_judge(
     if not _is_remote(backend) and settings.model is not None and not teacher.get("model"):
         raise CriticError(
             f"this critic asks the model {settings.model!r} of the backend {backend!r}: name the"
-            " model in the option"
-            " `teacher` too, as a folder or hub name of your own"
+            " model in the option `teacher` too, as a folder or hub name of your own"
         )
     part = {"model": settings.model, **teacher, "backend": backend}
     part["sampling"] = {
@@ -140,8 +139,7 @@ def client_for_saved_judge(
     if settings.model is not None and named != settings.model and not teacher.get("identity"):
         raise CriticError(
             f"{path.parent}: calibrated on the answers of the model {settings.model!r}, not"
-            f" {named!r}; ask that one, or"
-            f" {CRITIC_ARTIFACT.remedy}"
+            f" {named!r}; ask that one, or {CRITIC_ARTIFACT.remedy}"
         )
     if not settings.identity.startswith((f"{backend}:", "openai:")):
         part.setdefault("identity", settings.identity)
@@ -157,8 +155,7 @@ def client_for_saved_judge(
     if (found := public_identity(client)) != settings.identity:
         raise CriticError(
             f"{path.parent}: calibrated on the answers of {settings.identity}, and {found} would"
-            " answer now; ask that one,"
-            f" or {CRITIC_ARTIFACT.remedy}"
+            f" answer now; ask that one, or {CRITIC_ARTIFACT.remedy}"
         )
     known, other = saved_sampling(client.recipe.teacher.sampling)
     if (

@@ -75,9 +75,8 @@ def cached_training_set(
 
 _LICENCE_NOTE = (
     "This critic holds hashes, counts and vectors that were made from its reference, and no text of"
-    " it. The"
-    " reference's licence may cover them (share-alike for ConceptNet): settle that before sharing"
-    " the critic."
+    " it. The reference's licence may cover them (share-alike for ConceptNet): settle that before"
+    " sharing the critic."
 )
 #: Rows scored at a time.
 _SLICE = 2048
@@ -118,8 +117,8 @@ class KnowledgeBaseCritic(Critic):
             0.0,
             ge=0,
             le=1,
-            description="Share of the negatives' heads and tails that are drawn from phrases near to"
-            " the true one.",
+            description="Share of the negatives' heads and tails drawn from phrases near the true"
+            " one.",
         )
 
     options: Options

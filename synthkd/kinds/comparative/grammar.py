@@ -31,20 +31,28 @@ _AUX = {
 }
 _ADVERBS = word_set(
     "typically usually generally often normally always commonly mostly frequently sometimes"
-    " probably ordinarily likely "
-    "naturally also overall traditionally certainly clearly definitely actually really"
+    " probably ordinarily likely naturally also overall traditionally certainly clearly definitely"
+    " actually really"
 )
 _QUANTIFIERS = word_set(
     "much far slightly significantly considerably somewhat substantially vastly greatly way even"
-    " marginally noticeably "
-    "notably relatively many dramatically markedly immensely infinitely comparatively"
+    " marginally noticeably notably relatively many dramatically markedly immensely infinitely"
+    " comparatively"
 )
 _SEVERAL = {
-    ("on", "average"): ("adverb", "on average"), ("in", "general"): ("adverb", "in general"), ("as", "a", "rule"): ("adverb", "as a rule"),
-    ("tend", "to", "be"): ("aux", "tend to be"), ("tends", "to", "be"): ("aux", "tend to be"), ("tend", "to", "have"): ("aux", "have"),
-    ("tend", "to"): ("aux", "tend to"), ("a", "lot"): ("quantifier", "a lot"), ("a", "bit"): ("quantifier", "a bit"),
-    ("a", "little"): ("quantifier", "a little"), ("a", "little", "bit"): ("quantifier", "a little bit"), ("quite", "a", "bit"): ("quantifier", "quite a bit"),
-}  # fmt: skip
+    ("on", "average"): ("adverb", "on average"),
+    ("in", "general"): ("adverb", "in general"),
+    ("as", "a", "rule"): ("adverb", "as a rule"),
+    ("tend", "to", "be"): ("aux", "tend to be"),
+    ("tends", "to", "be"): ("aux", "tend to be"),
+    ("tend", "to", "have"): ("aux", "have"),
+    ("tend", "to"): ("aux", "tend to"),
+    ("a", "lot"): ("quantifier", "a lot"),
+    ("a", "bit"): ("quantifier", "a bit"),
+    ("a", "little"): ("quantifier", "a little"),
+    ("a", "little", "bit"): ("quantifier", "a little bit"),
+    ("quite", "a", "bit"): ("quantifier", "quite a bit"),
+}
 NEGATIONS = word_set(
     "not never no nor neither rarely seldom hardly cannot isn't aren't can't don't doesn't won't"
     " barely"
@@ -64,8 +72,8 @@ def small_word(tokens: list[str], at: int) -> tuple[str, str, int] | None:
     """Read a small word.
 
     Returns:
-        Its class (aux, adverb, quantifier, negation), its normal form and its number of tokens; None for
-        another word.
+        Its class (aux, adverb, quantifier, negation), its normal form and its number of tokens;
+        None for another word.
     """
     for length in (3, 2):
         if found := _SEVERAL.get(tuple(tokens[at : at + length])):

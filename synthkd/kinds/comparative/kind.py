@@ -1,9 +1,9 @@
-"""The kind `comparative`: which of two things is more, and on which axis (Howard et al. 2023, arXiv
-2305.04978).
+"""The kind `comparative`: which of two things is more, and on which axis.
 
 The teacher continues *Compared to cats, elephants are*, or answers a question. *Heavier* and
 *lighter* are one axis; equal claims are one claim, whatever their order and words. Completions
-about an unordered pair and an axis vote on which of the two is more.
+about an unordered pair and an axis vote on which of the two is more. Source: Howard et al. 2023,
+arXiv 2305.04978.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class ComparativeKind(Kind):
 
     @property
     def answer_columns(self) -> tuple[str, ...]:
-        """The one text with adverb, quantifier and comparative; the other columns follow from it."""
+        """The text with adverb, quantifier and comparative, from which the other columns follow."""
         return ("comparative",)
 
     @property
@@ -209,9 +209,7 @@ class ComparativeKind(Kind):
         return clause if isinstance(clause, Malformed) else _candidate(clause, left, right)
 
     def question(self, candidate: Row) -> dict[str, Any]:
-        """Return the pair, with an auxiliary other than *are*, and with the comparative of a
-        question.
-        """
+        """Return the pair, with an auxiliary other than *are*, and a question's comparative."""
         asked = super().question(candidate)
         auxiliary = str(candidate.get("auxiliary") or "")
         if auxiliary and auxiliary != "are" and not self.auxiliaries:
@@ -235,16 +233,14 @@ class ComparativeKind(Kind):
         )
 
     def _said(self, candidate: Row, left: str = "") -> list[str]:
-        """Return the words of a claim: auxiliary (with ``left``), adverb, quantifier and
-        comparative.
-        """
+        """Return the words of a claim: auxiliary (with ``left``), adverb, quantifier, adjective."""
         words = [str(candidate.get(name) or "") for name in ("adverb", "quantifier", "comparative")]
         if left:
             words.insert(0, _agreeing(_auxiliary(candidate), left))
         return [word for word in words if word]
 
     def normalize(self, candidate: Row) -> tuple[str, ...]:
-        """Return pair, axis and direction, the pair in alphabetical order: wording does not count."""
+        """Return pair, axis and direction, the pair in alphabetical order; wording is ignored."""
         left, right = (entity_key(str(candidate[side] or "")) for side in ("left", "right"))
         way = str(candidate["direction"] or "")
         if left > right:

@@ -80,14 +80,11 @@ portability: portable |
 #: Plain adjectives graded by -er that have an axis of their own.
 _OTHERS = (
     "bitter bouncy bushy calm chewy cloudy creamy crisp crunchy curly cute dusty elastic fair fancy"
-    " flat fluffy foggy "
-    "fresh funny fuzzy glossy grainy great greasy green grey hungry icy juicy kind leafy loose"
-    " lovely lumpy messy muddy neat "
-    "oily pale proud puffy pure rainy raw red ripe round rusty salty sandy scary shiny silky sleepy"
-    " slimy slippery smelly "
-    "snowy sour spiky spongy starchy steep sticky stormy straight strange stretchy sunny sweet"
-    " tender tidy tight wavy white wild "
-    "windy wise black blue brown yellow busy nice stinky strict thirsty"
+    " flat fluffy foggy fresh funny fuzzy glossy grainy great greasy green grey hungry icy juicy"
+    " kind leafy loose lovely lumpy messy muddy neat oily pale proud puffy pure rainy raw red ripe"
+    " round rusty salty sandy scary shiny silky sleepy slimy slippery smelly snowy sour spiky"
+    " spongy starchy steep sticky stormy straight strange stretchy sunny sweet tender tidy tight"
+    " wavy white wild windy wise black blue brown yellow busy nice stinky strict thirsty"
 )  # fmt: skip
 _IRREGULAR = {
     "better": "good", "worse": "bad", "farther": "far", "further": "far", "elder": "old",
@@ -99,12 +96,10 @@ _ER = word_set("narrow shallow gentle simple clever quiet little tender bitter h
 #: Words in -er that are not comparatives.
 STOP = word_set(
     "other another water after over under ever never rather whether either neither together per her"
-    " their there number "
-    "paper power order matter letter winter summer river finger flower tiger spider weather leather"
-    " rubber silver copper butter "
-    "sugar meter liter former latter inner outer upper lower-case proper super eager somber bitter"
-    " tender clever slender "
-    "sober sinister meager user owner maker leader member master monster mother father brother"
+    " their there number paper power order matter letter winter summer river finger flower tiger"
+    " spider weather leather rubber silver copper butter sugar meter liter former latter inner"
+    " outer upper lower-case proper super eager somber bitter tender clever slender sober sinister"
+    " meager user owner maker leader member master monster mother father brother"
     " sister")  # fmt: skip
 #: Axes of verbs with more, less, longer …
 VERBS = {

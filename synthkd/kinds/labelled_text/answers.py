@@ -125,9 +125,7 @@ def _named(header: re.Match[str], label: str) -> str:
 
 
 def clean_text(text: str, asked: str) -> str:
-    """Return a text without list mark, ``Message:``, label, emphasis and quotes, with single
-    spaces.
-    """
+    """Return a text without list mark, ``Message:``, label, emphasis, quotes and double spaces."""
     text = _spaced(text)
     for _ in range(3):
         before = text

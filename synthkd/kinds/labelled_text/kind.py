@@ -1,8 +1,8 @@
-"""The kind `labelled_text`: texts of a class, to train classifiers (Di Palo et al. 2024, arXiv
-2411.05045).
+"""The kind `labelled_text`: texts of a class, to train classifiers.
 
 The taxonomy gives the classes; a teacher writes texts for each, in styles and lengths that are
-crossed or drawn, with a class that the text must not be mistaken for.
+crossed or drawn, with a class that the text must not be mistaken for. Source: Di Palo et al. 2024,
+arXiv 2411.05045.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class LabelledTextKind(Kind):
         )
         real: Any = Field(
             None,
-            description="Rows that people wrote: few-shot examples, and rows that near-duplicates are"
-            " compared with.",
+            description="Rows that people wrote: few-shot examples, and rows that texts must not"
+            " nearly repeat.",
         )
         evaluation: Any = Field(None, description="Rows that no text may repeat.")
         axes: Any = Field(AXES, description="Names and their values, which are crossed.")
@@ -124,7 +124,7 @@ class LabelledTextKind(Kind):
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> LabelledTextKind:
-        """Return the kind of a recipe; with an evaluation set, its rules must have `contaminated`."""
+        """Make the kind of a recipe; an evaluation set requires the rule `contaminated`."""
         kind = cls(seed=recipe.seed, resolve=recipe.resolve, **cls.options_of(recipe))
         named = recipe.rules is None or any(rule.name == "contaminated" for rule in recipe.rules)
         if kind.evaluation and not named:
@@ -140,9 +140,7 @@ class LabelledTextKind(Kind):
         return ("text",)
 
     def expand(self, row: Row) -> list[dict[str, Any]]:
-        """Expand a class to its combinations of axes and contrast classes; the row's own values
-        stay.
-        """
+        """Expand a class to combinations of axes and contrast classes; the row's values stay."""
         label = str(row.get("label") or "")
         free = [name for name, values in self.axes.items() if values and not row.get(name)]
         # A constant of the draws: another word would give every recipe other combinations.
@@ -208,13 +206,12 @@ class LabelledTextKind(Kind):
             )
             more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
             raise KindError(
-                f"{len(found)} real rows lie in the evaluation set: {shown}{more}; take them out of one"
+                f"{len(found)} real rows lie in the evaluation set: {shown}{more}; take them out of"
+                " one"
             )
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
-        """Add descriptions, all labels, the axes ("" without a value) and real rows of the contrast
-        class.
-        """
+        """Add descriptions, labels, axes ("" without a value) and rows of the contrast class."""
         other = str(row.get(CONTRAST) or "")
         pool = self._pools.get(other, [])
         return {
@@ -244,9 +241,7 @@ class LabelledTextKind(Kind):
         ]
 
     def _label(self, said: str, asked: str) -> str:
-        """Return the teacher's label as the taxonomy writes it; the rule `label_known` rejects
-        others.
-        """
+        """Return the teacher's label in the taxonomy's spelling; `label_known` rejects others."""
         if not said:
             return asked
         return (self.taxonomy.find(said) if self.taxonomy else None) or said
@@ -257,9 +252,7 @@ class LabelledTextKind(Kind):
         return {**super().question(candidate), **axes}
 
     def completion(self, candidates: Sequence[Row], row: Row) -> str:
-        """Write a text per line; as JSON or with a label if `read_text_answers` would change a
-        text.
-        """
+        """Write a text per line; as JSON or with a label if `read_text_answers` would alter one."""
         asked, texts = str(row["label"]), [str(one["text"] or "") for one in candidates]
         plain = " " + "\n".join(texts)
         found = read_text_answers(plain, asked, self.several)
@@ -288,7 +281,7 @@ class LabelledTextKind(Kind):
 
 
 def _axes(given: Any) -> dict[str, list[str]]:
-    """Return the names of axes with their values; a list of names takes the values from the inputs."""
+    """Return the axes with their values; a list of names takes the values from the inputs."""
     if isinstance(given, str) or not isinstance(given, Mapping | Sequence):
         raise ValueError(
             f"axes: a list of names, or names with their values, is needed, not {given!r}"

@@ -75,9 +75,7 @@ class Taxonomy:
         return list(self.classes)
 
     def find(self, said: str) -> str | None:
-        """Return the label as the taxonomy writes it, whatever its case and punctuation; None if
-        unknown.
-        """
+        """Return a label as the taxonomy writes it, ignoring case and punctuation, or None."""
         return said if said in self.classes else self._forms.get(label_form(said))
 
     def hint(self, said: str) -> str:
@@ -90,9 +88,7 @@ class Taxonomy:
         return nearest(said, self.labels)
 
     def others(self, label: str) -> list[str]:
-        """Return the labels of classes to contrast a class with: its ``near`` classes, or all
-        others.
-        """
+        """Return the labels to contrast a class with: its ``near`` classes, or all others."""
         near = self.classes[label].near if label in self.classes else ()
         return [each for each in near or self.labels if each != label]
 
@@ -160,7 +156,8 @@ def _label(value: Any, place: str, column: str) -> str:
     if isinstance(value, bool):
         # YAML reads yes, no, on and off as truth values.
         raise KindError(
-            f"{place}: {column!r} is {'true' if value else 'false'}; quote the word if it is a label"
+            f"{place}: {column!r} is {'true' if value else 'false'}; quote the word if it is a"
+            " label"
         )
     return (text_cell(value, place, column) or "").strip()
 

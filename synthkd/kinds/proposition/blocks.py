@@ -60,7 +60,7 @@ def lines_block(lines: list[DocumentLine], first: int, behind: int, kind: str) -
 
 
 def item_block(lines: list[DocumentLine], first: int, behind: int) -> Iterator[DocumentBlock]:
-    """Yield a block of prose without the marks at its beginning; nothing if no words follow them."""
+    """Yield a block of prose without its leading marks; nothing if no words follow them."""
     block = lines_block(lines, first, behind, PROSE)
     mark = MARK.match(lines[first].text)
     start = block.start + (mark.end() if mark else 0)

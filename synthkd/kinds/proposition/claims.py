@@ -1,4 +1,4 @@
-"""Properties of propositions that need no model: numbers, names, pointers, signs of several claims."""
+"""Properties of propositions by rules: numbers, names, pointers, signs of several claims."""
 
 from __future__ import annotations
 
@@ -126,8 +126,14 @@ SMALL = word_set(
     "as that this it its he she they there who which whose when where"
 )
 
-_VERBS = r"(?:is|are|was|were|am|has|have|had|can|could|will|would|may|might|must|does|did|do|should|shall)"
-_SUBJECT = r"(?:it|he|she|they|this|that|these|those|there|we|I|you|the|an?|his|her|its|their|[A-Z][\w'’-]*)"
+_VERBS = (
+    r"(?:is|are|was|were|am|has|have|had|can|could|will|would|may|might|must|does|did|do|should"
+    r"|shall)"
+)
+_SUBJECT = (
+    r"(?:it|he|she|they|this|that|these|those|there|we|I|you|the|an?|his|her|its|their"
+    r"|[A-Z][\w'’-]*)"
+)
 #: Signs of more than one claim in a proposition, by name.
 SIGNS: dict[str, re.Pattern[str]] = {
     "sentences": re.compile(
@@ -167,5 +173,5 @@ def joined_predicates(doc: Any) -> list[str]:
 
 
 def _finite(token: Any) -> bool:
-    """Return False for an infinitive or a bare participle, which share the predicate before them."""
+    """Return False for an infinitive or a bare participle, which share the preceding predicate."""
     return "Inf" not in token.morph.get("VerbForm") and token.tag_ != "VBG"

@@ -29,9 +29,7 @@ def group_by_chunk(candidates: Iterable[Row]) -> list[Sentences]:
 
 
 def chunk_row(found: Sentences, document: str, context: bool) -> dict[str, Any]:
-    """Return an input row, as the kind's `expand` makes it, of the sentences that have
-    propositions.
-    """
+    """Make the input row, as the kind's `expand` does, of the sentences with propositions."""
     sentences = [sentence for _, sentence in found]
     text = "\n".join(sentences)
     starts = [sum(len(sentence) + 1 for sentence in sentences[:i]) for i in range(len(sentences))]

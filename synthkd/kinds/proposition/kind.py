@@ -1,9 +1,9 @@
-"""The kind `proposition`: self-contained claims of a document's sentences (Hosseini et al. 2024,
-arXiv 2406.19803).
+"""The kind `proposition`: self-contained claims of a document's sentences.
 
 A document is split into sentences and chunks of them; the teacher answers about a chunk, grouped by
 sentence. Every sentence has a row in every completion: its propositions, or a row without one whose
-``flaw`` gives the reason and which the rule `has_proposition` rejects.
+``flaw`` gives the reason and which the rule `has_proposition` rejects. Source: Hosseini et al.
+2024, arXiv 2406.19803.
 """
 
 from __future__ import annotations
@@ -128,8 +128,7 @@ class PropositionKind(Kind):
         if rules is not None and not _NEEDED & {rule.name for rule in rules}:
             raise RecipeError(
                 "rules: put `has_proposition` first: sentences of which the teacher says nothing"
-                " have a row too, and"
-                " without this rule they would be accepted"
+                " have a row too, and without this rule they would be accepted"
             )
         return cls(**cls.options_of(recipe))
 
@@ -193,9 +192,7 @@ class PropositionKind(Kind):
         return problem
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
-        """Add ``sentences`` (one line each), ``before`` (the sentences before them) and ``source``
-        (both).
-        """
+        """Add ``sentences`` (one per line), ``before`` (those before) and ``source`` (both)."""
         chunk = self._chunk(row)
         return {**row, **chunk, "source": self._source(chunk), "examples": list(examples)}
 

@@ -1,6 +1,4 @@
-"""Blocks of a Markdown document: CommonMark with tables, as markdown-it reads them, and front
-matter.
-"""
+"""Blocks of a Markdown document: CommonMark with tables and front matter, read by markdown-it."""
 
 from __future__ import annotations
 

@@ -151,9 +151,7 @@ def _back(lines: list[DocumentLine], end: int) -> int:
 
 
 def _until(lines: list[DocumentLine], place: int, end: re.Pattern[str]) -> int:
-    """Return the place behind the first line from ``place`` on that matches, or behind the last
-    line.
-    """
+    """Return the index after the first matching line from ``place`` on, or after the last line."""
     while place < len(lines):
         place += 1
         if end.match(lines[place - 1].text):

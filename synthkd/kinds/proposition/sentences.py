@@ -74,8 +74,7 @@ class Splitter:
         except OSError:
             raise KindError(
                 f"kind 'proposition': no spaCy model {self.model!r} is installed here; install it,"
-                " or leave the"
-                f" option `sentences` at '{SENTENCIZER}', which needs none"
+                f" or leave the option `sentences` at '{SENTENCIZER}', which needs none"
             ) from None
         if not {"parser", "senter", "sentencizer"} & set(nlp.pipe_names):
             nlp.add_pipe("sentencizer")
@@ -141,9 +140,7 @@ def _limited(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 def cut_place(text: str, start: int, limit: int) -> int:
-    """Return where to cut a text before ``limit``: behind a full stop, a clause or a word, if
-    possible.
-    """
+    """Return where to cut a text before ``limit``: after a full stop, a clause or a word."""
     window = text[start:limit]
     ends = [match.end() for match in _END.finditer(window)]
     if ends and ends[-1] > len(window) // 4:

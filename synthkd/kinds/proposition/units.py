@@ -1,4 +1,4 @@
-"""Units of a document (sentences, pieces and skipped blocks) with their places, and chunks of them."""
+"""Units of a document (sentences, pieces, skipped blocks) with their places, and their chunks."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def number_up_to(
 
 
 def _goes_on(number: Token, point: Token, behind: Token | None, near: bool) -> bool:
-    """Return True if a point goes on with repeating digits: `0.333...`, `0.(3)`, `1.\\overline{3}`."""
+    r"""Return True if repeating digits follow a point: `0.333...`, `0.(3)`, `1.\overline{3}`."""
     if point.text == "…":
         return number.places > 0
     if behind is None or not near:
@@ -152,7 +152,7 @@ def _goes_on(number: Token, point: Token, behind: Token | None, near: bool) -> b
 
 
 def _with_remark(found: list[Token], place: int, read: Fraction, gap: list[str]) -> Fraction | str:
-    """Read a bracket behind a number: a remark, a second result (`or 6`), a scale (`in thousands`)."""
+    """Read a bracket after a number: remark, second result (`or 6`) or scale (`in thousands`)."""
     inside = [token.text.casefold() for token in found[place + 1 : place + 5]]
     if (gap and gap[-1] in JOINS) or inside[:1] == ["or"]:
         return AMBIGUOUS
@@ -190,9 +190,7 @@ def _may_follow(found: list[Token], place: int, touches: bool, gap: list[str]) -
 def _may_operate(
     token: Token, behind: Token | None, touches: bool, near: bool, named: bool
 ) -> bool:
-    """Return True if an operator joins words or is a dash: `t - shirts`, `5/hour`, `5 - that is
-    all`.
-    """
+    """Return True if an operator joins words or is a dash: `t - shirts`, `5/hour`, `5 - so`."""
     if token.text == "^":
         return named
     if behind is None or behind.kind != "word" or token.text in ("+", "√"):
@@ -247,7 +245,7 @@ def _is_compared(gap: list[str]) -> bool:
 def _with_spelled(
     found: list[Token], place: int, tree: Tree, read: Fraction, gap: list[str]
 ) -> Fraction | str:
-    """Combine a number with a number in words: `5 and a half` is one number, `5 and two` are two."""
+    """Combine digits with number words: `5 and a half` is one number, `5 and two` are two."""
     if gap[-1:] == ["a"]:
         place, gap = place - 1, gap[:-1]
     words = spelled_words([token.text for token in found[place:] if token.kind == "word"])

@@ -82,7 +82,7 @@ def _without_echo(text: str, question: str) -> str:
 
 
 def phrases(text: str) -> Iterator[Phrase]:
-    """Yield the answer phrases of a text; adjacent ones (`the answer is Answer: 7`) count as one."""
+    """Yield the answer phrases of a text, adjacent ones (`the answer is Answer: 7`) as one."""
     place = 0
     while found := _PHRASE.search(text, place):
         end = found.end()

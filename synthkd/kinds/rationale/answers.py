@@ -65,9 +65,7 @@ class RationaleAnswer:
 
 
 def type_of(asked: str, question: str, choices: Sequence[str]) -> str:
-    """Return the type of the answer to a question; ``auto`` goes by choices and the question's
-    words.
-    """
+    """Return the type of a question's answer; ``auto`` infers it from choices and words."""
     if asked != "auto":
         return asked
     if choices:

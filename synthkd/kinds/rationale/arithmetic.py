@@ -225,7 +225,7 @@ class _Parser:
         return None
 
     def _unit_words(self, place: int) -> tuple[tuple[str, ...], int]:
-        """Read the words of a unit: `minutes`, `shirts per minute`, `miles / hour`, `t - shirts`."""
+        """Read the words of a unit: `minutes`, `shirts per minute`, `miles / hour`."""
         words: list[str] = []
         while self.units and self.kind(place) == "word" and len(words) < _MOST_UNIT_WORDS:
             word = self.text(place).casefold()

@@ -37,12 +37,15 @@ _LEAD = (
 )
 #: Words that follow a label which could otherwise be an article or a pronoun.
 _AFTER = (
-    r"(?:because|since|as|is|was|would|must|should|due|for\s+the\s+reason|given|which|based|seems|makes|fits|not|rather"
-    r"|instead|and|or|nor|but|therefore)\b"
+    r"(?:because|since|as|is|was|would|must|should|due|for\s+the\s+reason|given|which|based|seems"
+    r"|makes|fits|not|rather|instead|and|or|nor|but|therefore)\b"
 )
 _MARKED = re.compile(r"\s*[).:,;\]}'\"”’»*_`$>\\–—→=!?）】」]|\s*$|\s*[^\w\s(]|\s+-\s|\s*\n")
 _OPENED = frozenset("([{<*_`$\"'“‘«「【（\\")
-_JOIN = r"[^\w,/&+|;]*+(?:(?:(?:and|or|nor|und|oder|et|ou|maybe|perhaps|also|with|plus|vs|versus|no|wait|actually|sorry)(?![^\W_])|[,/&+|;])[\W_]*+)++"
+_JOIN = (
+    r"[^\w,/&+|;]*+(?:(?:(?:and|or|nor|und|oder|et|ou|maybe|perhaps|also|with|plus|vs|versus|no|wait"
+    r"|actually|sorry)(?![^\W_])|[,/&+|;])[\W_]*+)++"
+)
 _NEGATION = re.compile(
     r"(?:\b(?:not|never|neither|nor|except|excluding|without|cannot|than|of)|n['’]t)\W*(?:be\s+|is\s+)?"
     r"(?:(?:the|option|choice|letter|answer)\s+)*[\W_]*$",
@@ -214,7 +217,7 @@ def _is_label(text: str, found: re.Match[str], names: list[str], labels: tuple[s
 
 
 def _bracketed(text: str, labels: tuple[str, ...]) -> list[int]:
-    """Return the places of labels in brackets or behind `option`, each once, without denied ones."""
+    """Return the places of labels in brackets or after `option`, once each, without denied ones."""
     found = []
     for match in _patterns(labels)[2].finditer(text):
         label = match["label"]

@@ -21,21 +21,24 @@ _ENDINGS = ("ing", "ed", "es", "er", "s", "e")
 _SHORT = 8
 #: A denial before the words of a choice, in lower case.
 _DENIED = re.compile(
-    r"(?:\b(?:not|never|neither|nor|no|except|excluding|without|cannot|than|rather than|instead"
-    r" of|(?:everything|anything|all|any|nothing) but)"
-    r"|n't)(?: (?:be|is|a|an|the|in|on|at|to|of|for|really|actually|necessarily|option|choice|answer))* ?$"
+    r"(?:\b(?:not|never|neither|nor|no|except|excluding|without|cannot|than|rather than|instead of"
+    r"|(?:everything|anything|all|any|nothing) but)|n't)"
+    r"(?: (?:be|is|a|an|the|in|on|at|to|of|for|really|actually|necessarily|option|choice|answer))*"
+    r" ?$"
 )
 #: A denial behind a choice.
 DISMISSED = re.compile(
-    r"[\W_]*(?:(?:is|was|are|were|would be|must"
-    r" be|seems|looks)\s+(?:[^\W_]+ly\s+)?(?:not\b|wrong|incorrect|false\b|impossible|ruled\s+out|excluded|eliminated|untrue)"
-    r"|(?:is|was|are|does|do|did|would|could|ca|wo)n['’]t\b|(?:can\s?not|does\s+not|would\s+not|could\s+not)\b)",
+    r"[\W_]*(?:(?:is|was|are|were|would be|must be|seems|looks)\s+(?:[^\W_]+ly\s+)?"
+    r"(?:not\b|wrong|incorrect|false\b|impossible|ruled\s+out|excluded|eliminated|untrue)"
+    r"|(?:is|was|are|does|do|did|would|could|ca|wo)n['’]t\b"
+    r"|(?:can\s?not|does\s+not|would\s+not|could\s+not)\b)",
     re.IGNORECASE,
 )
 #: Characters at the beginning of an answer that may hold a label, and before a label a negation.
 NEAR = 120
 _DROPPED = re.compile(
-    r"(?!(?<!\w)[-+](?=\d)|(?<=[a-z])#(?!\w)|(?<=[a-z])\+(?!\w)|(?<=\+)\+|(?<=\b[a-z])-(?!\w))[^\w'$%.]|(?<!\d)\.|\.(?!\d)"
+    r"(?!(?<!\w)[-+](?=\d)|(?<=[a-z])#(?!\w)|(?<=[a-z])\+(?!\w)|(?<=\+)\+|(?<=\b[a-z])-(?!\w))"
+    r"[^\w'$%.]|(?<!\d)\.|\.(?!\d)"
 )
 
 
@@ -45,7 +48,7 @@ def is_short_answer(text: str) -> bool:
 
 
 def is_joined(text: str, begun: str) -> bool:
-    """Return True if the choice that a text begins with is one of several: `library or bookstore`."""
+    """Return True if a text begins with one of several choices: `library or bookstore`."""
     rest = letters_only(text)[len(letters_only(begun)) :].split()
     if rest and rest[0] in ("not", "rather", "instead", "because", "since"):
         return False

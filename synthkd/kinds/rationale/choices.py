@@ -182,11 +182,10 @@ def _from_text(given: str) -> Choices:
 
 
 def _written(given: str) -> Any:
-    """Read the list or object in a cell of text, written as JSON or as Python does (pandas, into
-    CSV).
+    """Parse the list or object in a cell, written as JSON or as a Python literal (pandas, to CSV).
 
     Raises:
-        CellError: The text begins as a list and is not readable: numpy writes no commas.
+        CellError: The text begins as a list and cannot be parsed: numpy writes no commas.
     """
     try:
         return json.loads(given)
@@ -207,9 +206,7 @@ def _written(given: str) -> Any:
 
 
 def _labelled(text: str, numbered: bool) -> Choices | None:
-    """Read a labelled choice from each line, or `(a) x (b) y`; labels must begin an alphabet, in
-    order.
-    """
+    """Read a labelled choice per line, or `(a) x (b) y`; labels must be an alphabet's first."""
     text = (
         text
         if text.isascii()

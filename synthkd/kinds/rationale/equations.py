@@ -1,5 +1,4 @@
-"""Find the equations of a text and check them: `12 - 5 = 7`, `<<48/2=24>>`, `3 * 4 shirts = 12
-shirts`.
+"""Find and check the equations of a text: `12 - 5 = 7`, `<<48/2=24>>`, `3 * 4 shirts = 12 shirts`.
 
 An equation is checked only if both sides are numbers and operators. Equations with an unknown
 (`some - 8 = 6`) or with a conversion of units (`2 hours = 120 minutes`) are not checked; those with

@@ -26,7 +26,7 @@ _LABEL = re.compile(
 
 
 def read_expression(text: str) -> tuple[str, int] | Malformed:
-    """Return the expression of the last line, left of its equals sign, and where that line begins."""
+    """Return the last line's expression, left of the equals sign, and the line's start."""
     lines = [found for found in re.finditer(r"[^\n]+", text) if found[0].strip()]
     if not lines:
         return Malformed("no_text")
@@ -55,7 +55,7 @@ def given_numbers(text: str) -> list[Fraction]:
 
 
 def objection(text: str, given: list[Fraction], target: Fraction) -> str | None:
-    """Return the reason why an expression is wrong (its numbers or its value); None if it is right."""
+    """Return why an expression is wrong (its numbers or its value); None if it is right."""
     tree = expression_tree(text)
     if tree is None:
         return "no expression"
@@ -76,7 +76,7 @@ def _listed(found: list[Fraction]) -> str:
 
 
 def canonical_expression(text: str) -> str:
-    """Write an expression in one order and with the fewest brackets, so that equal ones are equal."""
+    """Write an expression in canonical order with the fewest brackets."""
     tree = expression_tree(text)
     return " ".join(text.split()) if tree is None else _write(tree)
 
@@ -101,9 +101,7 @@ def _bracket(tree: Tree) -> str:
 
 
 def _flat(tree: Tree, plus: str, minus: str) -> tuple[list[Tree], list[Tree]]:
-    """Return the added and the subtracted (or multiplied and divided) parts of all levels of a
-    kind.
-    """
+    """Flatten an expression to added and subtracted (or multiplied and divided) parts."""
     if isinstance(tree, Number) or tree.op not in (plus, minus):
         return [tree], []
     up, down = _flat(tree.left, plus, minus)

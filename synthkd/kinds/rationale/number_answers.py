@@ -1,22 +1,37 @@
-"""Read numbers as answers: as a whole, compared exactly, written in one way.
+r"""Read numbers as answers: as a whole, compared exactly, written in one way.
 
 Part of a number is never the number: a piece of text gives one number, or it is malformed.
 
-| form | read as |
-|---|---|
-| `5`, `+5`, `-5`, `- 5`, `−5`, `minus five`, `negative 5` | signed number |
-| numerals of `numerals.py`, `1 200`, `9{,}500`, `９`, `٣`, `३` | thousands in every common writing, other scripts' digits |
-| `3/4`, `1 1/2`, `½`, `3½`, `\\frac{3}{4}`, `5 and a half`, `two thirds` | fraction |
-| `1e5`, `1.2 × 10^5`, `10⁵`, `10**5`, `2^{10}`, `√16`, `\\sqrt{16}` | exact value; `√2`, `3√5`, `2π`, `5!`, `3i`, `2x` are malformed |
-| `3 million`, `$2.5m`, `3k`, `2 dozen`, `half a million`, `5 lakh`, `3万` | multiplied, unless the question asks for that unit (`How many dozen …?`); `5m`, `5M` are malformed |
-| `twenty-three`, `two hundred and five`, `five (5)` | number in words, if there are no digits or the same ones |
-| `25%`, `25 percent`, `12°C`, `5 km/h`, `42 m^2`, `5km`, `3 pm`, `3rd` | without sign, unit or ending; `5‰` is malformed |
-| `$5`, `5 €`, `US$5`, `5 dollars`, `50 cents`, `50¢` | the amount in the unit that is written |
-| `~5`, `≈ 5`, `about 5` | 5: the answer that the writer settles on |
-| `x = 5`, `12 - 5 = 7`, `(10 - 6)` | what the equation or the bracket comes to |
-| `> 5`, `at least 5`, `5 or more`, `± 5`, `5+`, `half of 60`, `not 5` | malformed |
-| `3-5`, `3 to 5`, `between 3 and 5`, `3, 4 and 5`, `[3, 4]`, `3:4`, `1 in 4`, `42 of 50` | malformed |
-| `5 feet 6 inches`, `5'6"`, `3:30`, `2024-05-01`, `May 5`, `1.2.3`, `555-1234`, `($5)`, `0x10`, `101₂` | malformed |
+Signed numbers: `5`, `+5`, `-5`, `- 5`, `−5`, `minus five`, `negative 5`.
+
+Thousands in every common writing, and digits of other scripts: the numerals of `numerals.py`,
+`1 200`, `9{,}500`, `９`, `٣`, `३`.
+
+Fractions: `3/4`, `1 1/2`, `½`, `3½`, `\frac{3}{4}`, `5 and a half`, `two thirds`.
+
+Exact values: `1e5`, `1.2 × 10^5`, `10⁵`, `10**5`, `2^{10}`, `√16`, `\sqrt{16}`. Malformed: `√2`,
+`3√5`, `2π`, `5!`, `3i`, `2x`.
+
+Multiplied, unless the question asks for that unit (`How many dozen …?`): `3 million`, `$2.5m`,
+`3k`, `2 dozen`, `half a million`, `5 lakh`, `3万`. Malformed: `5m`, `5M`.
+
+Words, if there are no digits or the same ones: `twenty-three`, `two hundred and five`, `five (5)`.
+
+Without sign, unit or ending: `25%`, `25 percent`, `12°C`, `5 km/h`, `42 m^2`, `5km`, `3 pm`, `3rd`.
+Malformed: `5‰`.
+
+The amount in the unit that is written: `$5`, `5 €`, `US$5`, `5 dollars`, `50 cents`, `50¢`.
+
+The value that the writer settles on: `~5`, `≈ 5`, `about 5` are 5.
+
+The result of an equation or a bracket: `x = 5`, `12 - 5 = 7`, `(10 - 6)`.
+
+Malformed, as no single number:
+
+- `> 5`, `at least 5`, `5 or more`, `± 5`, `5+`, `half of 60`, `not 5`
+- `3-5`, `3 to 5`, `between 3 and 5`, `3, 4 and 5`, `[3, 4]`, `3:4`, `1 in 4`, `42 of 50`
+- `5 feet 6 inches`, `5'6"`, `3:30`, `2024-05-01`, `May 5`, `1.2.3`, `555-1234`, `($5)`
+- `0x10`, `101₂`
 """
 
 from __future__ import annotations
@@ -83,9 +98,7 @@ def read_number(text: str, question: str = "") -> Fraction | Malformed:
 
 
 def _without_asked(text: str, question: str) -> str:
-    """Replace the unit that a question asks for (`How many dozen …?`), so that it multiplies
-    nothing.
-    """
+    """Replace the unit that a question asks for (`How many dozen …?`), so that it is no factor."""
     asked = ("".join(words) for words in _ASKED.findall(question))
     for stem in {word.casefold().removesuffix("s") for word in asked}:
         text = re.sub(rf"\b{stem}s?\b", "units", text, flags=re.IGNORECASE)
@@ -142,7 +155,7 @@ def _named(read: Fraction | str, text: str) -> Fraction | Malformed:
 
 
 def _equals(found: list[Token], after: int) -> int | None:
-    """Return the place behind the equals sign that follows a number and its unit; None without one."""
+    """Return the place after the equals sign that follows a number and its unit, or None."""
     for token in found[after:]:
         low = token.text.casefold()
         if (
@@ -162,9 +175,7 @@ def _not_a_number(text: str) -> Malformed:
 
 
 def last_number(text: str, question: str = "") -> Fraction | Malformed | None:
-    """Read the result of the last equation, or the last number, whichever comes later; None without
-    one.
-    """
+    """Read the last equation's result or the last number, whichever comes later, or None."""
     text = _without_asked(without_notes(plain(text)), question)
     found = tokens(text)
     last = next(
@@ -228,9 +239,7 @@ def write_number(number: Fraction) -> str:
 
 
 def read_exact_number(text: str) -> Fraction | None:
-    """Read a text that is a number and nothing else (`1,200`, `$5`, `3/4`, `seven`); None for
-    others.
-    """
+    """Read a text that is only a number (`1,200`, `$5`, `3/4`, `seven`); None for other texts."""
     text = plain(text).strip().rstrip(".").strip()
     found = _signed(tokens(text), text)
     if not any(token.kind == "number" for token in found):

@@ -2,12 +2,14 @@
 
 | written | read as |
 |---|---|
-| `1234`, `1,234`, `1,234.5`, `12,34,567`, `1'234`, `1_234`, `1 234` (no-break or thin space) | itself |
+| `1234`, `1,234`, `1,234.5`, `12,34,567`, `1'234`, `1_234` | itself |
+| `1 234` (no-break or thin space) | itself |
 | `1.234.567`, `1.234,5`, `1'234,5` | groups by point, decimals by comma |
 | `3,5`, `12,34`, `0,125` | decimals by comma, but uncertain |
 | `1.234` | 1.234; where an equation holds with 1234 only, 1234 |
 | `1e5`, `1.5E-3` | scientific |
-| `0900`, `1,2345`, `1,2,3`, `1.2.3`, `1.5.2024`, `5'6`, `0x10`, `1e500` | unreadable: a code, a list, a date, a length |
+| `0900`, `1,2345`, `1,2,3`, `1.2.3`, `1.5.2024` | unreadable: a code, a list, a date |
+| `5'6`, `0x10`, `1e500` | unreadable: a length, a hexadecimal, out of range |
 """
 
 from __future__ import annotations

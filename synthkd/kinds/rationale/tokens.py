@@ -1,6 +1,4 @@
-"""Split text into tokens of arithmetic: numbers, operators, brackets, words and ends of
-expressions.
-"""
+"""Split text into arithmetic tokens: numbers, operators, brackets, words, ends of expressions."""
 
 from __future__ import annotations
 
@@ -123,9 +121,7 @@ class Token(NamedTuple):
 
 
 def plain(text: str) -> str:
-    """Write typographic signs, other scripts' digits, vulgar fractions and LaTeX as plain
-    arithmetic.
-    """
+    """Normalise typographic signs, other scripts' digits, vulgar fractions and LaTeX."""
     if not text.isascii():
         text = text.translate(_SIGNS)
         text = _OTHER_DIGIT.sub(lambda found: str(unicodedata.decimal(found[0])), text)

@@ -113,8 +113,8 @@ def full_disk_errors(content: str) -> Iterator[None]:
             raise
         raise DiskFullError(
             f"{tempfile.gettempdir()}: the disk is full, and {content} go there; free some space,"
-            " or set TMPDIR to a"
-            " folder elsewhere, and run again: batches at the provider are kept there"
+            " or set TMPDIR to a folder elsewhere, and run again: batches at the provider are kept"
+            " there"
         ) from None
 
 

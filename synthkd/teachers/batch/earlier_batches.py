@@ -1,6 +1,4 @@
-"""Samples in batches that earlier runs submitted: not asked for again until those batches have
-ended.
-"""
+"""Samples in batches of earlier runs, not sent again before those batches have ended."""
 
 from __future__ import annotations
 
@@ -41,11 +39,10 @@ class EarlierSamples:
         return self._tokens.get(request_id, {}).get(index, token) == token
 
     def without_earlier(self, request: Request) -> tuple[Request | None, list[Failure]]:
-        """Return a request without the samples of earlier batches, and the failures to pass on with
-        it.
+        """Remove the samples of earlier batches from a request.
 
         Returns:
-            The request for the other samples, None if there are none; the kept failures.
+            The request for the other samples, None if there are none; failures to pass on with it.
         """
         failures = self._failures.pop(request.request_id, {})
         excluded = {*self._tokens.get(request.request_id, ()), *failures}

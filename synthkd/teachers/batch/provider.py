@@ -113,9 +113,7 @@ class Provider:
         return None
 
     async def look_up(self, batch: Batch) -> ProviderBatch | None:
-        """Return a batch as the provider describes it; None if this address and key do not know its
-        id.
-        """
+        """Return a batch as the provider describes it; None if the account has no such id."""
         try:
             async with self._errors(f"the state of batch {batch.batch_id}"):
                 return parse_batch(await self._client.batches.retrieve(str(batch.batch_id)))
@@ -132,8 +130,8 @@ class Provider:
             return state
         raise TeacherError(
             f"{self.endpoint.public}: the batch {batch.batch_id} of the run {batch.run} is not"
-            " known (404); use the"
-            " address and key that submitted it, or give it up with `synthkd batches cancel`"
+            " known (404); use the address and key that submitted it, or give it up with `synthkd"
+            " batches cancel`"
         )
 
     async def download(self, file_id: str, max_bytes: int) -> IO[bytes]:
@@ -161,9 +159,8 @@ class Provider:
                     if size > max_bytes:
                         raise TeacherError(
                             f"{self.endpoint.public}: the file {file_id} is larger than"
-                            f" {max_bytes / 1e6:,.0f} MB, more"
-                            " than this batch can come to; raise teacher.options.result_megabytes"
-                            " if that is right"
+                            f" {max_bytes / 1e6:,.0f} MB, more than this batch can come to; raise"
+                            " teacher.options.result_megabytes if that is right"
                         )
                     file.write(data)
             # A full disk is noticed here, and not when the file is read.
@@ -181,7 +178,7 @@ class Provider:
 
     @asynccontextmanager
     async def _errors(self, what: str) -> AsyncIterator[None]:
-        """Convert errors of the `openai` package, without the request, whose headers hold the key."""
+        """Convert errors of the `openai` package, without the request and its key."""
         try:
             yield
         except (TeacherError, StorageError):

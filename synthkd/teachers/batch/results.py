@@ -76,9 +76,7 @@ def max_result_bytes(part: TeacherPart, rows: Sequence[BatchRow]) -> int:
 
 
 def result_lines(file: IO[bytes], max_bytes: int) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a result file; a line that is truncated, invalid or longer than the limit
-    is skipped.
-    """
+    """Yield the rows of a result file; skip lines that are truncated, invalid or too long."""
     file.seek(0)
     while line := file.readline(max_bytes):
         if not line.endswith(b"\n") and len(line) == max_bytes:

@@ -1,6 +1,6 @@
 """Requests to batches, and batches to answers.
 
-    requests ──► draft ──► intent (committed) ──► file, batch ──► polled ──► result files ──► answers
+    requests ──► draft ──► intent (committed) ──► file, batch ──► poll ──► result files ──► answers
                    ▲                                                            │
                    └──────── samples without an answer, up to the last attempt ─┘
 
@@ -245,9 +245,7 @@ class BatchStream:
                 await self._close_batch(origin)
 
     def _return_unsubmitted(self) -> None:
-        """After `stop`: return requests that no batch holds as failures, to be asked by the next
-        run.
-        """
+        """Return requests outside any batch, after `stop`, as failures to be retried later."""
         self.drafts.finish_draft()
         for draft in self.drafts.ready:
             for row, origin in zip(draft.rows, draft.origins, strict=True):
@@ -261,7 +259,7 @@ class BatchStream:
     # BatchStore to answers
 
     async def _poll(self) -> AsyncGenerator[list[Answer], None]:
-        """Ask for the states of the open batches, if that is due, and read those that have ended."""
+        """Poll the open batches, if a poll is due, and read those that have ended."""
         if self.loop.time() < self.next_poll:
             return
         for batch in list(self.open.values()):
@@ -313,9 +311,7 @@ class BatchStream:
         return result
 
     def _mark_failed(self, result: BatchResult, state: ProviderBatch) -> None:
-        """Take in a batch that was refused as a whole: there is no room for it now, or its rows are
-        wrong.
-        """
+        """Record a batch that was refused as a whole: no capacity now, or invalid rows."""
         codes = {issue.code for issue in state.issues}
         if _CROWDED in codes and result.batch.token not in self.submitted_alone:
             self.is_crowded = result.is_crowded_out = True
@@ -324,8 +320,7 @@ class BatchStream:
         kind = QuotaError if is_out_of_credit(codes) else TeacherError
         result.fatal = kind(
             f"{self.provider.endpoint.public}: the batch {state.id} failed ({detail}); correct the"
-            " cause and run again:"
-            " nothing of this batch was done"
+            " cause and run again: nothing of this batch was done"
         )
 
     async def _collect(self, result: BatchResult) -> AsyncGenerator[list[Answer], None]:
@@ -395,9 +390,7 @@ class BatchStream:
         return answers, retries
 
     def _is_final_attempt(self, result: BatchResult, row: BatchRow) -> bool:
-        """Return True if a row is not retried; rows of a cancelled batch are not submitted again at
-        once.
-        """
+        """Return True if a row is not retried; rows of a cancelled batch wait for the next run."""
         return (
             result.fatal is not None
             or result.status == "cancelled"
@@ -421,9 +414,7 @@ def _with_sampling(request: Request, sampling: Sampling) -> Request:
 
 
 def _retries(request: Request, outcome: RowOutcome) -> Iterable[Request]:
-    """Return the requests of a further attempt; one per sample if the server gave fewer choices
-    than requested.
-    """
+    """Return the requests of a further attempt, one per sample if choices were missing."""
     if not outcome.too_few:
         return [request]
     return [request.with_samples((index,)) for index in request.sample_indexes]

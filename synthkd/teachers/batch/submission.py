@@ -67,7 +67,7 @@ class Submission:
         return replace(batch, batch_id=batch_id)
 
     async def _create(self, url: str, batch: Batch) -> str:
-        """Create the batch once: after an attempt that may have created it, look before the next."""
+        """Create the batch exactly once: after a doubtful attempt, look for the batch first."""
         attempt = 1
         while True:
             try:

@@ -99,6 +99,5 @@ class CircuitBreaker:
     def _open(self, why: str) -> None:
         self.error = self.error or StalledError(
             f"stopped: {why}. The answers so far are kept; mend the cause, then the same command"
-            " goes on"
-            " (`synthkd journal retry` asks again for what failed)"
+            " goes on (`synthkd journal retry` asks again for what failed)"
         )

@@ -1,5 +1,4 @@
-"""Requests and tokens per minute: never more than allowed in any 60 seconds, and close to it on
-demand.
+"""Rate limits: requests and tokens per minute, never exceeded in any 60 seconds.
 
 Two mechanisms delay a request. `EvenPace` spreads the limit evenly by the generic cell rate
 algorithm (GCRA): ``due`` is the time at which the amount taken so far is earned, and a request may
@@ -69,8 +68,9 @@ class SlidingWindow:
     _amounts: dict[float, float] = field(default_factory=dict)
 
     def delay(self, now: float, amount: float) -> float:
-        """Return the seconds until there is room for an amount; one above the limit waits for an
-        empty window.
+        """Return the seconds until there is room.
+
+        An amount above the limit waits for an empty window.
         """
         self._forget(now)
         excess = self.total + amount - self.limit
@@ -168,9 +168,7 @@ class TokenEstimator:
         return read + self.written.value * len(request.sample_indexes)
 
     def update(self, request: Request, completions: list[Completion]) -> float | None:
-        """Take in the counts of a request; return its tokens, or None if the server does not count
-        them.
-        """
+        """Add the counts of a request; return its tokens, None if the server counts none."""
         written = [c.completion_tokens for c in completions if c.completion_tokens is not None]
         read = completions[0].prompt_tokens if completions else None
         if read is None or len(written) < len(completions):

@@ -58,7 +58,7 @@ class TransientError(TeacherError):
 
 
 class PartialAnswerError(TeacherError):
-    """Only some samples of a request were answered; the server can be asked for the others at once."""
+    """Only some samples of a request were answered; the others can be requested at once."""
 
     def __init__(self, answers: Sequence[Answer]) -> None:
         super().__init__("unfinished")
@@ -93,15 +93,13 @@ class DispatchPolicy:
     rates: RateLimits = field(default_factory=RateLimits)
 
     def delay(self, attempt: int, retry_after: float | None) -> float:
-        """Return the seconds before a retry: full jitter, but never less than the server asks for."""
+        """Return the seconds before a retry: full jitter, at least what the server asks for."""
         bound = min(self.max_delay, self.base_delay * 2 ** (attempt - 1))
         return max(random.uniform(0, bound), min(retry_after or 0.0, MAX_RETRY_AFTER))  # noqa: S311
 
 
 def parse_retry_after(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After header, which holds seconds or a date; None if it holds
-    neither.
-    """
+    """Parse a Retry-After header, in seconds or a date, to seconds; None if it is neither."""
     if not value:
         return None
     with suppress(ValueError):
@@ -122,8 +120,10 @@ def failures_for(
     permanent: bool,
     tokens: int | None = 0,
 ) -> list[Answer]:
-    """Return the same failure for each sample of a request; ``tokens`` is None if they may have
-    been billed.
+    """Return the same failure for each sample of a request.
+
+    Args:
+        tokens: None if tokens may have been billed.
     """
     return [
         Failure(

@@ -7,7 +7,7 @@ memory is flat, and a reader that is slow to commit slows the sending.
                ▲           │
                │           │ an attempt failed, and another may succeed
           due  │           ▼
-             waiting (a heap by time; takes no place) ──► failed, when attempts or deadline are used up
+             waiting (a heap by time; takes no place) ──► failed, after the last attempt or deadline
 
 Ready requests go to the endpoint with the lowest load. `ConcurrencyLimit` (how many requests the
 endpoint can handle) and `RateLimiter` (requests and tokens per minute) delay them.
@@ -165,9 +165,7 @@ class _Scheduler:
         return self.source_ended and not (self.tasks or self.ready or self.waiting or self.answers)
 
     async def next_group(self) -> tuple[list[Answer], int]:
-        """Wait for answers; return all that have arrived, and the number of requests that they
-        finish.
-        """
+        """Wait for answers; return all that have arrived and how many requests they complete."""
         while not self.answers and not self.drained and self.fatal is None:
             self.wake.clear()
             await self.wake.wait()
@@ -180,8 +178,7 @@ class _Scheduler:
             self.room.release()
 
     async def drained_in_time(self) -> bool:
-        """Wait for a request in flight after a fatal error; return False if there is none or the
-        time is over.
+        """Wait for a request in flight after a fatal error; return False at the end or at timeout.
 
         Requests are waited for because one that is cancelled may be billed, and has to be charged.
         """
@@ -392,9 +389,7 @@ class _Scheduler:
             heapq.heappush(self.waiting, (now + wait, next(self._numbers), job))
 
     def _keep_answers(self, job: _Job, error: TransientError) -> None:
-        """Pass on the answers from before an error, so that they are on disk while the other
-        samples wait.
-        """
+        """Pass on the answers that preceded an error, to store them before the retry."""
         if error.reason != "unreachable" or error.answers:
             self._reach()
         if error.answers:

@@ -69,15 +69,14 @@ def openai_client(part: TeacherPart, endpoint: Endpoint) -> openai.AsyncOpenAI:
 
 
 async def _remove_bearer(request: Any) -> None:
-    """Remove the bearer token that the package always sends: the key has another header, or there
-    is none.
-    """
+    """Remove the bearer token that the package always sends; the key has its own header, if any."""
     request.headers.pop("Authorization", None)
 
 
 def _bounded(most: int) -> Callable[[httpx2.Response], Awaitable[None]]:
-    """Return a hook that bounds each body before it is read; readers of a file's content bound that
-    themselves.
+    """Return a hook that bounds each response body before it is read.
+
+    Readers of a file's content bound that themselves.
     """
 
     async def bound(response: httpx2.Response) -> None:

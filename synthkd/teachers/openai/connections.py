@@ -1,11 +1,10 @@
-"""Connections whose answers belong to their requests: an aiohttp connector that checks idle
-connections.
+"""Connections whose answers belong to their requests: an aiohttp connector with checks.
 
 HTTP/1.1 matches answers to requests by their order alone: the surplus answer of a server or gateway
 on a kept-alive connection would be read as the answer to the next request. A connection is closed
 if
 
-    data arrives while it is idle       seen at once, or when its socket is checked before the next use
+    data arrives while it is idle       seen at once, or when its socket is checked before reuse
     a second answer follows the first   both in one piece of data
 
 and an answer from before its request was written is marked (`HttpConnection.is_early`). A server
@@ -82,9 +81,7 @@ class HttpConnection(ResponseHandler):
 
     @property
     def is_doubtful(self) -> bool:
-        """True if the answer may be another request's: early, or beside a second one on a reused
-        connection.
-        """
+        """True if the answer may be another request's: early, or one of two when reused."""
         return self.is_early or (self.has_surplus and self.uses > 1)
 
     def drop_surplus(self, data: bytes) -> None:
@@ -126,9 +123,7 @@ class _Probation:
         self.is_over = False
 
     def keep_idle(self, connection: HttpConnection) -> bool:
-        """Count an answer; return True if its connection is to stay idle, False if it is to be
-        closed.
-        """
+        """Count an answer; return True if its connection is to stay open for reuse."""
         self.answers += 1
         self.idle = [(other, since) for other, since in self.idle if other.is_connected()]
         if len(self.idle) == _IDLE_CONNECTIONS:

@@ -52,9 +52,7 @@ def body_error(body: Any) -> Any:
 
 
 def _bare_error(body: dict[str, Any]) -> Any:
-    """Return the error that a body is (`{"code": 20012, "message": "Model does not exist"}`), or
-    None.
-    """
+    """Return the error that a whole body is (`{"code": 20012, "message": "No model"}`), or None."""
     message = next(
         (body[name] for name in _MESSAGE_FIELDS if not _is_no_error(body.get(name))), None
     )

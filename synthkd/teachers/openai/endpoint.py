@@ -63,8 +63,7 @@ def endpoint_urls(part: TeacherPart) -> list[Url]:
     if len(urls) > 1 and not part.identity:
         raise RecipeError(
             "teacher.base_url names several endpoints: name `teacher.identity` too, so that"
-            " completions are found again"
-            " whichever endpoint answered"
+            " completions are found again whichever endpoint answered"
         )
     return urls
 
@@ -102,9 +101,7 @@ def _proxy_secrets(part: TeacherPart) -> list[str]:
 
 
 def resolve_endpoint(url: Url, part: TeacherPart) -> Endpoint:
-    """Return an address with its headers: the key or user and password, and the recipe's own
-    headers.
-    """
+    """Return an address with its headers: credentials, and the recipe's own headers."""
     parts = url.parts()
     key = _key(part, parts.base)
     query = dict(parts.query)
@@ -127,9 +124,7 @@ def resolve_endpoint(url: Url, part: TeacherPart) -> Endpoint:
 
 
 def _key(part: TeacherPart, base: str) -> str:
-    """Return the key, without the white space that a file or a shell left around it; "" if none is
-    needed.
-    """
+    """Return the key without the white space that files and shells add; "" if not needed."""
     key = os.environ.get(part.api_key_env, "").strip()
     if key and not (key.isascii() and key.isprintable()):
         # The HTTP library would show the whole header in its error.
@@ -140,7 +135,6 @@ def _key(part: TeacherPart, base: str) -> str:
     if not key and base == DEFAULT_URL:
         raise AuthenticationError(
             f"no key: set the environment variable {part.api_key_env}, or teacher.base_url for a"
-            " server"
-            " that needs none"
+            " server that needs none"
         )
     return key

@@ -1,13 +1,13 @@
 """Convert error responses to exceptions, by status and body.
 
-    401, 407, 403 and 400 with the code of a wrong key      AuthenticationError   ends the run
-    402, and any other status with a code of no credit      QuotaError            ends the run; no request fails
-    408, 409, 425, 429, 5xx                                 TransientError        retried
-    3xx, and all others                                     RequestError          this request fails permanently; its
-                                                                                  ``parameter`` is the refused one
+    401, 407, 403, 400 with the code of a wrong key   AuthenticationError   ends the run
+    402, any status with a code of no credit          QuotaError            ends the run
+    408, 409, 425, 429, 5xx                           TransientError        retried
+    3xx, and all others                               RequestError          fails this request alone
 
-``billed`` is None only for a gateway that gave up on the server behind it, which may have done the
-work.
+After a `QuotaError` no request counts as failed. ``parameter`` of a `RequestError` is the refused
+one. ``billed`` is None only for a gateway that gave up on the server behind it, which may have done
+the work.
 """
 
 from __future__ import annotations
@@ -133,9 +133,7 @@ def status_error(
 def error_of_body(
     endpoint: Endpoint, part: TeacherPart, body: dict[str, Any], data: bytes
 ) -> TeacherError:
-    """Return the exception for an error inside a body of status 200, as of a gateway whose server
-    failed midway.
-    """
+    """Return the exception for an error in a body of status 200, as from a gateway."""
     error = body.get("error")
     code = error.get("code") if type(error) is dict else None
     if type(code) is str and re.fullmatch(r"[45]\d\d", code):
@@ -221,8 +219,7 @@ def _redirect_detail(endpoint: Endpoint, headers: Mapping[str, str]) -> str:
     base = re.sub(r"(/chat)?/completions/?$", "", target)
     return (
         f"teacher.base_url: the server redirects to {endpoint.mask(target)[:200]}, which is not"
-        " followed; set"
-        f" teacher.base_url to {endpoint.mask(base)[:200]} if you trust it"
+        f" followed; set teacher.base_url to {endpoint.mask(base)[:200]} if you trust it"
     )
 
 

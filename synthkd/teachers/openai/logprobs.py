@@ -1,6 +1,4 @@
-"""Log-probabilities of a choice: the sum over its answer, and the alternatives of the answer's
-first token.
-"""
+"""Log-probabilities of a choice: the sum over its answer, and alternatives of its first token."""
 
 from __future__ import annotations
 
@@ -92,8 +90,7 @@ def _sum(values: list[Any]) -> float | None:
 
 
 def _first_tokens(logprobs: dict[str, Any], choice: dict[str, Any], start: int) -> str | None:
-    """Return the alternatives of the first token from ``start`` that is not blank, in the journal's
-    form.
+    """Return the alternatives of the first non-blank token from ``start``, in the journal's form.
 
     None if there are none, or if the sampled token does not begin the answer: some servers give the
     log-probabilities of thoughts that they have taken out of the text.
@@ -114,8 +111,9 @@ def _begins_answer(choice: dict[str, Any], token: str) -> bool:
 
 
 def _positions(logprobs: dict[str, Any]) -> Iterator[tuple[Any, Any, Any]]:
-    """Yield token, log-probability and alternatives per position, in the forms of chat and of plain
-    completions.
+    """Yield token, log-probability and alternatives per position, of both protocols.
+
+    Chats and plain completions write them in different forms.
     """
     content = logprobs.get("content")
     if content and type(content) is list:

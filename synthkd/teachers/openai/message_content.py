@@ -1,6 +1,4 @@
-"""The content of a choice: its text, its refusal, its thoughts and its finish reason, in the forms
-of servers.
-"""
+"""The content of a choice as servers send it: text, refusal, thoughts and finish reason."""
 
 from __future__ import annotations
 
@@ -71,9 +69,7 @@ def choice_text(choice: dict[str, Any]) -> Any:
 
 
 def _join_parts(parts: list[Any]) -> Any:
-    """Return the text of a list of parts without thoughts; the list itself if it has parts of an
-    unknown form.
-    """
+    """Join the texts of a list of parts without thoughts; return the list if a part is unknown."""
     texts = []
     for part in parts:
         if type(part) is str:

@@ -40,9 +40,10 @@ _SEVERAL = re.compile(
     re.IGNORECASE,
 )
 _ROLE = re.compile(
-    r"system (role|message|prompt|instruction)s?\b.{0,60}\b(not|un\w+)\b|(not|un)\s?support.{0,40}\bsystem\b"
-    r"|role.{0,40}[`'\"]system[`'\"]|[`'\"]system[`'\"].{0,40}role|(developer|system) instruction"
-    r" is not enabled"
+    r"system (role|message|prompt|instruction)s?\b.{0,60}\b(not|un\w+)\b"
+    r"|(not|un)\s?support.{0,40}\bsystem\b"
+    r"|role.{0,40}[`'\"]system[`'\"]|[`'\"]system[`'\"].{0,40}role"
+    r"|(developer|system) instruction is not enabled"
     r"|roles must alternate|only user and assistant roles",
     re.IGNORECASE | re.DOTALL,
 )
@@ -71,12 +72,14 @@ _NAMED = re.compile(rf"(?<![\w-])({_NAMES})(?![\w-])", re.IGNORECASE)
 
 
 def refused_parameter(message: str, param: str) -> str:
-    """Return the parameter that a refusal is about: a name of `_REMEDIES`, ``n``, ``system``; "" if
-    it names none.
+    """Return the parameter that a refusal is about.
 
     Args:
         message: The message of the server's error.
         param: The field ``param`` of the error.
+
+    Returns:
+        A name of `_REMEDIES`, ``n``, ``system``; "" if the refusal names none.
     """
     text = message[:500]
     last = param.rpartition(".")[2].lower()
@@ -100,8 +103,7 @@ def remedy_for(parameter: str) -> str:
     if parameter == "system":
         return (
             "the model takes no message of the role system: leave `system:` out of the template's"
-            " head, and write it"
-            " into the template's text"
+            " head, and write it into the template's text"
         )
     if parameter not in _REMEDIES:
         return ""

@@ -34,9 +34,7 @@ def is_chat(request: Request, part: TeacherPart) -> bool:
 
 
 def token_limit_field(request: Request, part: TeacherPart, support: ParameterSupport) -> str:
-    """Return the field of the token limit: reasoning models refuse the old name, other servers the
-    new one.
-    """
+    """Return the name of the token limit: new for reasoning models, old for other servers."""
     named = support.token_limit or part.token_limit
     return named or ("max_completion_tokens" if request.sampling.reasoning_effort else "max_tokens")
 
@@ -79,7 +77,7 @@ def build_body(
 
 
 def top_logprobs(chat: bool) -> dict[str, int]:
-    """Return the fields that ask for the most alternatives of each token that the protocol allows."""
+    """Return the fields that request the most alternatives per token that the protocol allows."""
     return {"top_logprobs": MAX_TOP_LOGPROBS} if chat else {"logprobs": _MAX_PLAIN_LOGPROBS}
 
 

@@ -1,25 +1,25 @@
 """Parse a body into completions and failures; each value is checked.
 
-    value                               accepted                                                  otherwise
-    ----------------------------------  --------------------------------------------------------  -------------------------
-    choices                             a list with a dict for a requested sample                 `TransientError`
-    choice.index                        all absent, or all integers below the number of samples   taken in order
-    error, choice.error                 nothing that reports an error (`embedded_errors`)         `TransientError`
-    message.content, choice.text        text, null (empty), a list of parts with text             failure `bad_response`
-    message.refusal                     text, if there is no content                              ignored
-    message.reasoning_content …         text, or parts of it (`message_content`)                  ignored
-    finish_reason                       text of up to 64 characters, or an object with a `type`   "unknown"
-    model                               text of up to 200 characters                              unknown
-    usage.prompt_tokens                 an integer from 0 to a bound (`usage`)                    unknown
-    usage.completion_tokens             an integer from 0 to a bound (`usage`)                    unknown
-    …details.cached_tokens              an integer up to the tokens read                          unknown
-    …details.reasoning_tokens           an integer up to the tokens written                       unknown
-    logprobs                            numbers from -1e6 to 0.01, null left out (`logprobs`)     unknown
-    top_logprobs                        texts of up to 256 characters with such numbers           left out
+    value                            accepted                                       otherwise
+    -------------------------------  ---------------------------------------------  ----------------
+    choices                          a list with a dict for a requested sample      `TransientError`
+    choice.index                     all absent, or all below the sample count      taken in order
+    error, choice.error              nothing that is an error (`embedded_errors`)   `TransientError`
+    message.content, choice.text     text, null (empty), a list of parts with text  `bad_response`
+    message.refusal                  text, if there is no content                   ignored
+    message.reasoning_content …      text, or parts of it (`message_content`)       ignored
+    finish_reason                    text of up to 64 characters, or a `type`       "unknown"
+    model                            text of up to 200 characters                   unknown
+    usage.prompt_tokens              an integer from 0 to a bound (`usage`)         unknown
+    usage.completion_tokens          an integer from 0 to a bound (`usage`)         unknown
+    …details.cached_tokens           an integer up to the tokens read               unknown
+    …details.reasoning_tokens        an integer up to the tokens written            unknown
+    logprobs                         -1e6 to 0.01, null left out (`logprobs`)       unknown
+    top_logprobs                     texts of up to 256 characters with such        left out
 
-A choice whose finish reason reports a failure of the server is retried; a filtered choice is a
-failure. The log-probability is that of the answer's tokens: those of thoughts are left out, or it
-is unknown.
+`bad_response` is a failure of the choice. A choice whose finish reason reports a failure of the
+server is retried; a filtered choice is a failure. The log-probability is that of the answer's
+tokens: those of thoughts are left out, or the value is unknown.
 
 An unknown value is None: the price of such an answer is unknown too, and the ledger charges its
 reservation. Half of a surrogate pair becomes a replacement character. Every accepted value can be

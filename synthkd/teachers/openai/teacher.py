@@ -193,9 +193,7 @@ class _EndpointClient:
         return answers
 
     def _with_remedy(self, error: RequestError) -> TeacherError:
-        """Add to a refusal what to set in the recipe; before the first answer, the refusal ends the
-        run.
-        """
+        """Add the recipe's remedy to a refusal; end the run if nothing was answered before."""
         if not (remedy := remedy_for(error.parameter)):
             return error
         if self.support.has_answered:

@@ -51,9 +51,7 @@ def open_session(part: TeacherPart) -> aiohttp.ClientSession:
 
 
 def tls_context(part: TeacherPart) -> ssl.SSLContext | bool:
-    """Return the certificates to trust: those of `teacher.ca_file`, or True for the system's
-    authorities.
-    """
+    """Return the trusted certificates: those of `teacher.ca_file`, or True for the system's."""
     if part.ca_file is None:
         return True
     try:
@@ -132,9 +130,7 @@ class Transport:
         return body
 
     def embedded_error(self, error: Any, beside_choices: bool = True) -> TeacherError:
-        """Return the exception for an error inside a body; beside a text, its attempt may be
-        billed.
-        """
+        """Return the exception for an error in a body; beside a text, it may be billed."""
         body = {"error": error}
         exception = error_of_body(self.endpoint, self.part, body, dumps(body))
         if beside_choices:
@@ -142,8 +138,9 @@ class Transport:
         return exception
 
     def _connection_error(self, error: Exception) -> TeacherError:
-        """Return the exception for a connection that was not made (`unreachable`), timed out or
-        broke.
+        """Return the exception for a connection that failed, timed out or broke.
+
+        A connection that was never made is marked `unreachable`.
         """
         where = self.endpoint.public
         connection = CURRENT_CONNECTION.get()
@@ -152,8 +149,7 @@ class Transport:
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             return TeacherError(
                 f"{where}: its TLS certificate is not trusted ({_cause(error)}); name the"
-                " authority's file in"
-                " teacher.ca_file"
+                " authority's file in teacher.ca_file"
             )
         if isinstance(error, aiohttp.ClientSSLError):
             # A gateway that restarts breaks connections off like this too.

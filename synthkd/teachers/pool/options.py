@@ -16,8 +16,8 @@ class PoolOptions(BaseOptions):
     choose: Literal["typical", "nearest", "drawn"] = Field(
         "typical",
         description="Which rows of a class come first: those that stand for the rows which the"
-        " student lacks (`typical`), those"
-        " nearest to the hard negatives of the request (`nearest`), or any (`drawn`).",
+        " student lacks (`typical`), those nearest to the hard negatives of the request"
+        " (`nearest`), or any (`drawn`).",
     )
     weight: float = Field(
         1.0,

@@ -53,9 +53,7 @@ class PoolRequest:
     given_need: tuple[tuple[str, float], ...] = ()
 
     def need(self, classes: Sequence[str]) -> list[float] | None:
-        """Return how much each class needs rows: as given, or 1 - F1 of the report; None if both
-        are missing.
-        """
+        """Return the need of each class for rows: as given, or 1 - F1; None without either."""
         if self.given_need:
             need = dict(self.given_need)
             return [max(0.0, need.get(label, 0.0)) for label in classes]
@@ -105,8 +103,7 @@ def parse_pool_request(prompt: str) -> PoolRequest:
         raise PoolRequestError(
             "not_a_pool_request",
             "the prompt is not the JSON that a pool reads; set `prompt.template:"
-            " labelled_text/pool`"
-            f" ({type(error).__name__}: {str(error)[:80]})",
+            f" labelled_text/pool` ({type(error).__name__}: {str(error)[:80]})",
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Similarity of a pool's texts, and the selection of typical rows or of rows near hard negatives."""
+"""Similarity of a pool's texts; selection of typical rows and of rows near hard negatives."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ _MAX_CACHED = 500
 
 
 class TextSimilarity:
-    """Cosines between texts: of TF-IDF vectors of words and character n-grams, or of a frozen
-    encoder.
+    """Cosines between texts, of TF-IDF vectors or of a frozen encoder.
+
+    TF-IDF counts words and character n-grams.
     """
 
     def __init__(self, texts: Sequence[str], encoder: str | None) -> None:
@@ -108,8 +109,7 @@ def select_typical(
 
 
 def select_nearest(hard: Floats, count: int) -> list[int]:
-    """Select rows nearest to hard negatives, in turn: nearest to the first, to the second, and so
-    on.
+    """Select rows nearest to hard negatives, in turn: to the first, to the second, and so on.
 
     Args:
         hard: Cosines (n, h) of rows and hard negatives.
@@ -150,7 +150,5 @@ def _encoder(name: str) -> Any:
 
 @lru_cache(maxsize=2)
 def text_similarity(texts: tuple[str, ...], encoder: str | None) -> TextSimilarity:
-    """Return the similarity of a pool's texts; cached, since each round of a loop makes a new
-    teacher.
-    """
+    """Return the similarity of a pool's texts, cached: each round of a loop makes a new teacher."""
     return TextSimilarity(texts, encoder)

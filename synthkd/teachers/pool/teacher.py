@@ -191,9 +191,7 @@ class PoolTeacher(Teacher):
         return [*selected, *free[_MAX_ROWS:]][:count]
 
     def _seen(self, label: str, wanted: PoolRequest) -> list[str]:
-        """Return the texts of a class that the student has: those in the request, and those of this
-        pool.
-        """
+        """Return the texts of a class that the student has: from the request and from this pool."""
         rows = self.rows
         own = [
             rows.texts[place]

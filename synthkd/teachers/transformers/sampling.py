@@ -60,9 +60,7 @@ class Sampler:
         return int(getattr(self.model.config, "max_position_embeddings", None) or 1 << 30)
 
     def encode(self, messages: tuple[Message, ...]) -> list[int]:
-        """Return the token ids of a plain prompt, or of a chat rendered by the tokenizer's
-        template.
-        """
+        """Return the token ids of a plain prompt, or of a chat in the tokenizer's template."""
         if messages[0]["role"] != "prompt" and self.tokenizer.chat_template:
             text = self.tokenizer.apply_chat_template(
                 list(messages), tokenize=False, add_generation_prompt=True
@@ -103,7 +101,8 @@ class Sampler:
         """Run prompts, padded on the left.
 
         Returns:
-            Logits (prompts, vocabulary) of the next token, key-value cache, attention mask (prompts, length).
+            Logits (prompts, vocabulary) of the next token, key-value cache, attention mask
+            (prompts, length).
         """
         width = max(len(ids) for ids in prompts)
         ids = torch.tensor([[self.pad] * (width - len(p)) + p for p in prompts], device=self.device)
@@ -130,8 +129,7 @@ class Sampler:
         return out.logits[:, -1].float()
 
     def _choose(self, logits: torch.Tensor, rows: list[SampleRow], step: int) -> torch.Tensor:
-        """Draw one token per row by inverting the cumulative distribution at the row's own random
-        number.
+        """Draw one token per row by inverse transform sampling, with the row's own random number.
 
         Args:
             logits: (rows, vocabulary).
@@ -139,7 +137,8 @@ class Sampler:
             step: Number of the token.
 
         Returns:
-            Token ids (rows,). Log-probabilities are those of the unconstrained model at temperature 1.
+            Token ids (rows,). Log-probabilities are those of the unconstrained model at temperature
+            1.
         """
         likelihood = logits.log_softmax(-1)
         logits = _masked(logits, rows)
@@ -163,9 +162,7 @@ class Sampler:
     def _note_first(
         self, rows: list[SampleRow], likelihood: torch.Tensor, chosen: torch.Tensor
     ) -> None:
-        """Keep the most likely first tokens of answers whose request asks for them; blank tokens do
-        not count.
-        """
+        """Keep the most likely first non-blank tokens of answers whose request asks for them."""
         for place, row in enumerate(rows):
             sampling = row.request.sampling
             wanted = int(sampling.extra_body.get("top_logprobs", 0)) if sampling.logprobs else 0
@@ -179,9 +176,7 @@ class Sampler:
             row.first_tokens = json.dumps(pairs, ensure_ascii=False)
 
     def _is_first(self, row: SampleRow) -> bool:
-        """Return True if all text so far is closed thoughts, so that the next token begins the
-        answer.
-        """
+        """Return True if all text so far is closed thoughts: the next token begins the answer."""
         before = split_thoughts(self._decode(row.tokens))
         return bool(before.thoughts) and not before.unclosed and not before.text.strip()
 
@@ -209,8 +204,9 @@ class Sampler:
         return False
 
     def _may_end(self, stop: tuple[str, ...]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Mark the tokens (vocabulary,) with the last character of a stop text: a sample is decoded
-        after these only.
+        """Mark the tokens (vocabulary,) that contain the last character of a stop text.
+
+        A sample is decoded after these alone.
         """
         if stop not in self._endings:
             last = {text[-1] for text in stop if text}
@@ -261,7 +257,7 @@ class Sampler:
         )
 
     def _answer_logprob(self, row: SampleRow, text: str) -> tuple[float | None, int | None]:
-        """Return the log-probability of a sample's answer and the number of tokens of its thoughts."""
+        """Return the log-probability of a sample's answer, and its number of thought tokens."""
         answer = split_thoughts(text)
         if not answer.thoughts:
             return _sum(row.logprobs), None
@@ -285,9 +281,7 @@ def _sum(values: list[float]) -> float:
 
 
 def _masked(logits: torch.Tensor, rows: list[SampleRow]) -> torch.Tensor:
-    """Return logits (rows, vocabulary) with the tokens that a row's grammar forbids at minus
-    infinity.
-    """
+    """Set the logits (rows, vocabulary) of tokens outside a row's grammar to minus infinity."""
     constrained = [
         (place, row.matcher) for place, row in enumerate(rows) if row.matcher is not None
     ]
@@ -327,9 +321,7 @@ def _by_sampling(rows: list[SampleRow]) -> dict[tuple[float, float | None, int |
 
 
 def _truncate(logits: torch.Tensor, top_p: float | None, top_k: int | None) -> torch.Tensor:
-    """Return logits (rows, vocabulary) with the tokens outside of top-k and top-p at minus
-    infinity.
-    """
+    """Set the logits (rows, vocabulary) of tokens outside of top-k and top-p to minus infinity."""
     if top_k and top_k < logits.shape[-1]:
         floor = logits.topk(top_k).values[:, -1:]
         logits = logits.masked_fill(logits < floor, float("-inf"))

@@ -17,7 +17,7 @@ from synthkd.teachers.transformers.sampling import Sampler
 
 @dataclass
 class EncodedPrompts:
-    """The state of generation, by sample: the encoder's states and mask, and the decoder's cache."""
+    """State of generation, by sample: the encoder's states and mask, and the decoder's cache."""
 
     states: torch.Tensor
     mask: torch.Tensor
@@ -46,7 +46,8 @@ class Seq2SeqSampler(Sampler):
         """Encode prompts, padded on the right.
 
         Returns:
-            Logits (prompts, vocabulary) of the first token, the state, and the decoder's mask (prompts, 1).
+            Logits (prompts, vocabulary) of the first token, the state, and the decoder's mask
+            (prompts, 1).
         """
         width = max(len(ids) for ids in prompts)
         ids = torch.tensor([p + [self.pad] * (width - len(p)) for p in prompts], device=self.device)

@@ -52,7 +52,7 @@ class TransformersTeacher(Teacher):
 
     @property
     def identity(self) -> str:
-        """The model with the hash of its files (a hub name: with its revision) and its number type."""
+        """Model, hash of its files (for a hub name its revision) and number type."""
         if self._identity is None:
             version = model_version(self.model, self.part.revision)
             self._identity = f"transformers:{self.part.model}@{version}:{self.part.dtype}"
@@ -94,9 +94,7 @@ class TransformersTeacher(Teacher):
 async def _windows(
     requests: AsyncIterator[Request], size: int
 ) -> AsyncGenerator[list[Request], None]:
-    """Yield ``size`` requests at a time, and fewer after a silence: the source may wait for
-    answers.
-    """
+    """Yield ``size`` requests at a time, fewer after a pause: the source may wait for answers."""
     window: list[Request] = []
     pending: asyncio.Future[Request | None] | None = None
     try:

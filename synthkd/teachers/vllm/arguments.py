@@ -1,6 +1,4 @@
-"""Arguments of the vLLM engine: those of a recipe, and which of them are part of a teacher's
-identity.
-"""
+"""Arguments of the vLLM engine: a recipe's, and those that belong to a teacher's identity."""
 
 from __future__ import annotations
 
@@ -78,8 +76,9 @@ def identity_args(args: dict[str, Any]) -> dict[str, Any]:
 
 
 def python_of(part: TeacherPart, folder: Path) -> str | None:
-    """Return `teacher.options.python` as a path from the recipe's folder or a program's name; None
-    if not given.
+    """Return `teacher.options.python` as a path or a program's name; None if not given.
+
+    A relative path starts at the recipe's folder.
     """
     named = vllm_options(part).python
     if named is None:

@@ -72,9 +72,8 @@ class VllmApi:
         except ImportError as error:
             raise TeacherError(
                 f"vllm is installed but cannot be imported ({error}); install a vllm that fits this"
-                " machine, or set"
-                " teacher.options.serve and teacher.options.python to run it in an environment of"
-                " its own"
+                " machine, or set teacher.options.serve and teacher.options.python to run it in an"
+                " environment of its own"
             ) from None
         return cls(
             AsyncEngineArgs,
@@ -132,9 +131,8 @@ class InProcessEngine:
         except Exception as error:
             raise TeacherError(
                 f"vLLM cannot load {self.part.model}: {_first_line(error)}; see the lines above."
-                " Correct"
-                " teacher.model or teacher.options.args; in a script of your own, call synthkd under"
-                " `if __name__ == '__main__':`"
+                " Correct teacher.model or teacher.options.args; in a script of your own, call"
+                " synthkd under `if __name__ == '__main__':`"
             ) from error
         tokenizer = self._engine.get_tokenizer()
         if asyncio.iscoroutine(tokenizer):
@@ -192,9 +190,8 @@ class EngineClient:
         except self.vllm.dead:
             raise TeacherError(
                 f"the vLLM engine of {self.part.model} has died; the lines above say why (often"
-                " memory: lower"
-                " teacher.concurrency, or teacher.options.args.gpu_memory_utilization). The answers"
-                " so far are kept"
+                " memory: lower teacher.concurrency, or"
+                " teacher.options.args.gpu_memory_utilization). The answers so far are kept"
             ) from None
         except self.vllm.failed as error:
             raise TransientError("engine", _first_line(error.__cause__ or error)) from None
@@ -206,9 +203,7 @@ class EngineClient:
         return self._answers(request, result, time.perf_counter() - start, opened)
 
     def _encode(self, request: Request) -> tuple[list[int], str]:
-        """Return the token ids of a request's prompt, and the tag with which it opens the model's
-        thoughts.
-        """
+        """Return the token ids of a prompt, and the tag that opens the model's thoughts."""
         if not is_chat(request, self.part):
             return list(self.tokenizer(request.prompt)["input_ids"]), opened_by(request.prompt)
         messages = [{**m, "role": "user"} if m["role"] == "prompt" else m for m in request.messages]
@@ -227,8 +222,7 @@ class EngineClient:
             # says so itself.
             raise TeacherError(
                 f"{self.part.model}: its chat template does not take these messages"
-                f" ({_first_line(error)}); use a plain prompt"
-                " template, or teacher.chat: false"
+                f" ({_first_line(error)}); use a plain prompt template, or teacher.chat: false"
             ) from None
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"]), opened_by(text)
 
@@ -264,9 +258,8 @@ class EngineClient:
             if name not in known:
                 raise TeacherError(
                     f"teacher.sampling.extra_body.{name}: vLLM's SamplingParams has no such field;"
-                    " in-process, only"
-                    " these and chat_template_kwargs can be passed on (teacher.options.serve passes"
-                    " on all)"
+                    " in-process, only these and chat_template_kwargs can be passed on"
+                    " (teacher.options.serve passes on all)"
                 )
         return extra
 
@@ -320,7 +313,8 @@ def _answer_span(output: Any, text: str) -> tuple[int | None, float | None, int 
     """Find the answer behind a sample's thoughts.
 
     Returns:
-        Index of its first token, its log-probability, and the number of tokens of the thoughts; None if unknown.
+        Index of its first token, its log-probability, and the number of tokens of the thoughts;
+        None if unknown.
     """
     answer = split_thoughts(text)
     if not answer.thoughts:
@@ -341,9 +335,7 @@ def _answer_span(output: Any, text: str) -> tuple[int | None, float | None, int 
 
 
 def _first_tokens(output: Any, start: int | None) -> str | None:
-    """Return the alternatives of the answer's first token that is not blank, as JSON; most likely
-    first.
-    """
+    """Return the alternatives of the answer's first non-blank token as JSON, most likely first."""
     if start is None:
         return None
     for sampled, position in list(zip(output.token_ids, output.logprobs or (), strict=False))[

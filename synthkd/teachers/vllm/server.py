@@ -1,4 +1,4 @@
-"""vLLM's own server: started for a run, asked through the backend `openai`, and stopped after it."""
+"""vLLM's own server: started for a run, reached by the backend `openai`, stopped afterwards."""
 
 from __future__ import annotations
 
@@ -140,16 +140,15 @@ class VllmServer:
                 await asyncio.sleep(_POLL)
         raise TeacherError(
             f"the vLLM server was not ready in {seconds:g} s; raise teacher.options.startup, or see"
-            f" its log {self.log}, which"
-            f" ends: {self._end_of_log()}"
+            f" its log {self.log}, which ends: {self._end_of_log()}"
         )
 
     def ended_error(self, when: str) -> TeacherError:
         """Return the error for a server that has ended."""
         return TeacherError(
             f"the vLLM server ended {when} (exit status {self.process.poll()}); mend the cause that"
-            f" its log {self.log} names,"
-            f" then the same command goes on. The log ends: {self._end_of_log()}"
+            f" its log {self.log} names, then the same command goes on. The log ends:"
+            f" {self._end_of_log()}"
         )
 
     def _end_of_log(self) -> str:
@@ -178,7 +177,7 @@ class VllmServer:
             self.log.unlink(missing_ok=True)
 
     def _signal(self, number: signal.Signals) -> None:
-        """Signal the whole group, even if its first process has ended: its children may still run."""
+        """Signal the whole process group, whose children may outlive its first process."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, number)
 
@@ -211,9 +210,7 @@ def _option(name: str, value: Any) -> list[str]:
 
 
 def server_environment() -> dict[str, str]:
-    """Return the server's environment: ours, without telemetry and without a key that requests
-    would need.
-    """
+    """Return the server's environment: ours without telemetry, and without a key for requests."""
     return {
         name: value for name, value in os.environ.items() if name != "VLLM_API_KEY"
     } | NO_TELEMETRY
@@ -255,8 +252,9 @@ def _free_port() -> int:
 async def _while_alive(
     groups: AsyncGenerator[list[Answer], None], server: VllmServer
 ) -> AsyncGenerator[list[Answer], None]:
-    """Yield the groups as long as the server runs; otherwise each request would use up its attempts
-    on a dead one.
+    """Yield the groups while the server runs.
+
+    Without a server, each request would use up its attempts.
     """
     while True:
         pending = asyncio.ensure_future(anext(groups, None))
