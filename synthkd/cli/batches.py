@@ -42,25 +42,25 @@ def batches_cancel(recipe: RecipePath) -> None:
 
 
 def _show(path: Path, cancel: bool) -> None:
+    from synthkd import plugins
     from synthkd.errors import RecipeError
     from synthkd.journal import Journal
     from synthkd.recipe import Recipe
     from synthkd.teachers.batch.open_batches import cancel_open_batches, open_batch_states
 
     recipe = Recipe.load(path)
-    if recipe.teacher.backend != "openai-batch":
-        raise RecipeError(
-            f"{path}: teacher.backend is {recipe.teacher.backend!r}; only openai-batch has batches"
-        )
+    backend = recipe.teacher.backend
+    if not plugins.find("backends", backend, recipe.folder).keeps_batches:
+        raise RecipeError(f"{path}: teacher.backend is {backend!r}, which submits no batches")
     with Journal(recipe.journal_path, must_exist=True) as journal:
-        found = asyncio.run(
+        states = asyncio.run(
             (cancel_open_batches if cancel else open_batch_states)(
                 recipe.teacher, journal, recipe.name
             )
         )
-    for state in found:
+    for state in states:
         typer.echo(_line(state))
-    if not found:
+    if not states:
         typer.echo(f"{recipe.name}: no open batch")
 
 

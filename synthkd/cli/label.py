@@ -312,6 +312,7 @@ def _pool(
         import pyarrow as pa
 
         from synthkd.cli.critic import load_options
+        from synthkd.critics.calibration.results import Threshold
         from synthkd.critics.folder import load_critic
 
         trained = load_critic(critic, kind, load_options(critic_option))
@@ -320,10 +321,9 @@ def _pool(
         ):
             # A judge has no verdict on some rows: nothing speaks for them.
             row["score"] = 0.0 if score != score else float(score)
-        # The corpus's threshold is one of other scores. What this critic cannot reach gives no
-        # threshold.
-        found = trained.threshold(_PRECISION)
-        pool = replace(pool, threshold=getattr(found, "threshold", None))
+        # The corpus's threshold is one of other scores.
+        result = trained.threshold(_PRECISION)
+        pool = replace(pool, threshold=result.threshold if isinstance(result, Threshold) else None)
     return pool
 
 

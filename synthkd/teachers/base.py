@@ -73,13 +73,14 @@ class Teacher(Plugin, ABC):
     needs_template: ClassVar[bool] = True
     #: Whether completions may have log-probabilities although the request does not ask for them.
     has_own_logprobs: ClassVar[bool] = False
+    #: Whether requests become batches at a provider that outlive the run (`synthkd batches`).
+    keeps_batches: ClassVar[bool] = False
 
     #: Dollars per million tokens; None if unknown, so that no budget in dollars can be kept.
     price: PricePart | None = PricePart()
     #: Addresses that requests are sent to.
     base_urls: Sequence[Url] = ()
-    #: Set before `stream`, if the run keeps a budget. Backends whose requests are billed report to
-    #: it.
+    #: Set before `stream` if the run has a budget; backends whose requests are billed report here.
     account: Account | None = None
 
     def __init__(self, part: TeacherPart, folder: Path = Path()) -> None:
@@ -100,7 +101,7 @@ class Teacher(Plugin, ABC):
     @property
     @abstractmethod
     def identity(self) -> str:
-        """Who answers: part of every request's key. Never holds a secret."""
+        """Name of the model that answers, part of every request's key; holds no secret."""
 
     @abstractmethod
     def stream(self, requests: AsyncIterator[Request]) -> AsyncIterator[list[Answer]]:
@@ -128,6 +129,14 @@ class Teacher(Plugin, ABC):
     def top_logprobs(self, chat: bool) -> dict[str, int]:
         """Return the `extra_body` that asks for the most likely first tokens of an answer."""
         return {"top_logprobs": MAX_TOP_LOGPROBS}
+
+    @classmethod
+    def served_identity(cls, model: str | None) -> str | None:
+        """Return the identity of a model at a server, without the address; None if local.
+
+        Published files of judges have this identity instead of `identity`.
+        """
+        return None
 
     @classmethod
     def of_function(cls, function: Callable[..., Any], name: str) -> type[Teacher]:

@@ -96,8 +96,9 @@ def public_identity(client: JudgeClient) -> str:
     part = client.recipe.teacher
     if part.identity is not None:
         return part.identity
-    if _is_remote(part.backend):
-        return f"openai:{part.model}"
+    served = client.teacher.served_identity(part.model)
+    if served is not None:
+        return served
     identity = client.identity
     return identity.replace(part.model, public_name(part.model)) if part.model else identity
 
@@ -141,7 +142,8 @@ def client_for_saved_judge(
             f"{path.parent}: calibrated on the answers of the model {settings.model!r}, not"
             f" {named!r}; ask that one, or {CRITIC_ARTIFACT.remedy}"
         )
-    if not settings.identity.startswith((f"{backend}:", "openai:")):
+    served = built_in_backend(settings.backend).served_identity(settings.model)
+    if settings.identity != served and not settings.identity.startswith(f"{backend}:"):
         part.setdefault("identity", settings.identity)
     client = JudgeClient(
         part,

@@ -36,6 +36,7 @@ class BatchTeacher(Teacher):
     Options = BatchOptions
     options: BatchOptions
     is_remote = True
+    keeps_batches = True
 
     def __init__(self, part: TeacherPart, patience: float = 300.0) -> None:
         if not part.model:
@@ -63,6 +64,10 @@ class BatchTeacher(Teacher):
     def identity(self) -> str:
         """That of the backend `openai`, so that each finds the completions of the other."""
         return self.part.identity or f"openai:{public_url(self.base_urls[0])}:{self.part.model}"
+
+    @classmethod
+    def served_identity(cls, model: str | None) -> str:
+        return f"openai:{model}"
 
     def top_logprobs(self, chat: bool) -> dict[str, int]:
         return top_logprobs(chat)

@@ -85,6 +85,10 @@ class OpenAITeacher(Teacher):
         """Address and model; never a key, nor a password in the address."""
         return self.part.identity or f"openai:{public_url(self.base_urls[0])}:{self.part.model}"
 
+    @classmethod
+    def served_identity(cls, model: str | None) -> str:
+        return f"openai:{model}"
+
     def top_logprobs(self, chat: bool) -> dict[str, int]:
         return top_logprobs(chat)
 
