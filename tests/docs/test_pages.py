@@ -57,7 +57,9 @@ PAGES = [
     "extending/backend",
     "extending/critic",
     "extending/student",
+    "extending/vote",
     "extending/loop-task",
+    "extending/prompts",
 ]
 
 
