@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def listing() -> str:
-    """Every benchmark with its summary and its parts."""
+    """Return every benchmark with its summary and its parts."""
     lines = []
     for name in NAMES:
         benchmark = load(name)
@@ -70,7 +70,7 @@ def run(benchmark: Benchmark, arguments: Sequence[str]) -> None:
 
 
 def verdict(benchmark: Benchmark, name: str, value: Any) -> str:
-    """Say if a figure keeps its bound; nothing if it has none or was not measured."""
+    """Return whether a figure keeps its bound, in words; "" without a bound or a measurement."""
     bound = benchmark.wanted.get(name)
     if bound is None or value is None:
         return ""
@@ -94,7 +94,7 @@ def write_record(
 
 
 def _commit() -> str | None:
-    """The commit of the working tree, marked if the tree has changes; None outside a repository."""
+    """Return the commit of the working tree, marked if the tree has changes; None without one."""
     command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
     try:
         result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
@@ -104,7 +104,7 @@ def _commit() -> str | None:
 
 
 def _short(value: Any) -> Any:
-    """Numbers as they are; the beginning of anything longer, which the JSON file has in full."""
+    """Return a number as it is, and the beginning of any longer value."""
     if value is None:
         return "not measured"
     return value if isinstance(value, int | float) else str(value)[:60]

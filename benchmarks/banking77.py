@@ -41,7 +41,7 @@ def draw(train: Rows, shots: int, seed: int) -> Rows:
 
 
 def some(rows: Rows, each: int) -> Rows:
-    """The first rows of each class, for a small test split."""
+    """Return the first rows of each class, for a small test split."""
     seen: dict[str, int] = {}
     places = []
     for place, label in enumerate(rows.labels):

@@ -72,9 +72,9 @@ class Benchmark:
         name: its folder in `benchmarks/`.
         description: the folder's docstring; the first line is its summary.
         parts: name of each part, and `module:function` that measures it. The function takes
-            `Options` and returns
-            `Figures`. Neighbouring parts with the same function are measured by one call, which finds the chosen
-            parts in `Options.only`. A module is imported when its part runs.
+            `Options` and returns `Figures`. Neighbouring parts with the same function are measured
+            by one call, which finds the chosen parts in `Options.only`. A module is imported when
+            its part runs.
         wanted: bounds by the name of a figure.
         named_only: parts that run only if `--only` names them.
         quick_parts: parts of a run with `--quick`; default: the same as without it.

@@ -10,7 +10,7 @@ import numpy as np
 
 
 def students_t(values: Sequence[float] | np.ndarray[Any, Any]) -> tuple[float, float]:
-    """The mean and half of its 95 % interval by Student's t; half is NaN for a single value."""
+    """Return the mean and half of its 95 % interval by Student's t; half is NaN for one value."""
     from scipy.stats import t
 
     mean = float(np.mean(values))

@@ -68,7 +68,7 @@ class Results:
         return f"{text}\n{self._origin(table)}\n"
 
     def _origin(self, table: Mapping[str, Any]) -> str:
-        """The dates and commits of the figures in a table."""
+        """Return the dates and commits of the figures in a table."""
         names = {
             found[1] for row in table["rows"] for cell in row for found in _CELL.finditer(cell)
         }

@@ -65,7 +65,7 @@ class Comparatives:
         return "more" if a > b else "less"
 
     def valid(self, row: Mapping[str, Any]) -> bool:
-        """Return True if a row (left, right, attribute, direction) is true, in singular or plural."""
+        """Return True if (left, right, attribute, direction) is true, in singular or plural."""
         left, right = (
             self._by_form.get(normal_phrase(str(row[side])), str(row[side]))
             for side in ("left", "right")

@@ -1,4 +1,4 @@
-"""Training data of the embedded teacher: a pass over the facts, and fresh text of every other kind."""
+"""Training data of the embedded teacher: a pass over the facts, and fresh text of other kinds."""
 
 from __future__ import annotations
 

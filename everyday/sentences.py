@@ -3,7 +3,8 @@
 A proposition is supported if it is one of the facts of its sentence, whatever the table has.
 Sentences are parsed for that, so that any sentence of this grammar can be checked:
 
-    subject, then predicates joined by "and", a comma, "that", ", which" or ", and it"; two subjects by ", while".
+    subject, then predicates joined by "and", a comma, "that", ", which" or ", and it";
+    two subjects by ", while".
 
 A predicate begins with *is*, *has* or *can*. A part without one of these words repeats the words
 before it ("has a tail and a trunk", "can swim and jump"); right after a subject, it is an
@@ -26,7 +27,10 @@ from synthkd.text.normal_forms import normal_phrase
 #: Share of the subjects whose sentences are kept out of the training data.
 KEPT_OUT = 0.2
 
-_ON = frozenset({"beach", "desk", "farm", "mountain", "playground", "road", "street", "wall", "railway", "construction site"})  # fmt: skip
+_ON = frozenset({
+    "beach", "construction site", "desk", "farm", "mountain", "playground", "railway", "road",
+    "street", "wall",
+})  # fmt: skip
 #: Relations of sentences, and the weights with which they are drawn.
 _WEIGHTS = {"HasA": 4, "CapableOf": 4, "HasProperty": 3, "UsedFor": 1, "AtLocation": 2, "MadeOf": 1}
 #: Beginnings of predicates, longest first.
@@ -133,8 +137,9 @@ class Sentences:
         return with_article(rng.choice(self._pools[name]["IsA"])[2])
 
     def documents(self, seed: int, count: int = 700, shots: int = 1) -> Iterator[Document]:
-        """Yield blocks of chunks (one or two sentences) with their propositions, without kept-out
-        subjects.
+        """Yield blocks of chunks with their propositions, without kept-out subjects.
+
+        A chunk is one or two sentences.
         """
         rng = random.Random(seed)  # noqa: S311
         names = [name for name in self.names if subject_seen(name)]
@@ -220,6 +225,7 @@ def _while(self: Sentences, name: str, rng: random.Random) -> str:
 
 
 _SHAPES: tuple[Callable[[Sentences, str, random.Random], str], ...] = (
-    _relative, _short_relative, _apposition, _plain_apposition, _which, _pronoun, _list, _same_verb, _while,
+    _relative, _short_relative, _apposition, _plain_apposition, _which, _pronoun, _list,
+    _same_verb, _while,
 )  # fmt: skip
 _SHAPE_WEIGHTS = (3, 1, 2, 1, 2, 2, 2, 2, 2)

@@ -52,7 +52,7 @@ def documents(
 
 
 def few_shot(kind: TripleKind, relation: str, facts: list[Triple]) -> Document:
-    """Return facts of a relation under its question, in the form of `prompts/triple/everyday.j2`."""
+    """Return facts of a relation under its question, as `prompts/triple/everyday.j2` has them."""
     return [
         (f"{kind.relations[relation].question}\n", ""),
         *(_sentence(kind, fact) for fact in facts),

@@ -1,5 +1,6 @@
-"""Check rows against the everyday table, exactly: every triple that cannot be derived from it is
-false.
+"""Exact checks of rows against the everyday table.
+
+Every triple that cannot be derived from the table is false.
 """
 
 from __future__ import annotations

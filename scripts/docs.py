@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Write the pages of docs/ that come from the code: recipe, command line, plug-ins, and the list of
-rooms.
+"""Write the pages of docs/ that come from the code.
+
+The pages are the recipe, the command line, the plug-ins, and the list of rooms.
 
 python scripts/docs.py            write them
 python scripts/docs.py --check    fail where they are not up to date
@@ -111,7 +112,7 @@ def model_section(path: str, model: type[BaseModel]) -> str:
 
 
 def all_verbs(command: Any, path: list[str]) -> Iterator[list[str]]:
-    """The words of every command, groups before their verbs."""
+    """Yield the words of every command, groups before their verbs."""
     yield path
     for name, inner in getattr(command, "commands", {}).items():
         if not inner.hidden:
@@ -119,7 +120,7 @@ def all_verbs(command: Any, path: list[str]) -> Iterator[list[str]]:
 
 
 def architecture_page() -> str:
-    """The page with its list of rooms written again."""
+    """Return the page with its list of rooms written again."""
     text = (DOCS / "internals/architecture.md").read_text("utf-8")
     begin, end = "<!-- rooms: written by scripts/docs.py -->\n", "<!-- end -->"
     rooms = "\n".join(f"    {name:15} {holds}" for name, holds in ROOMS)
@@ -134,7 +135,7 @@ def option_row(name: str, option: dict[str, Any]) -> str:
 
 
 def plugins_page() -> str:
-    """Every plug-in of the installation that comes with synthkd, with its options."""
+    """Return every plug-in of the installation that comes with synthkd, with its options."""
     parts = [
         "# Plug-ins and their options\n\nMade from the models of the plug-ins by `scripts/docs.py`;"
         " `synthkd describe GROUP NAME` shows"

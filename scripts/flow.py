@@ -27,7 +27,8 @@ STYLE = """
   .caption { fill: #b3541e }
   @media (prefers-color-scheme: dark) {
     .box { fill: #1f2a3d; stroke: #8fb0ea } .kept { fill: #1d3327; stroke: #7fcf9f }
-    text { fill: #e6edf8 } .small { fill: #b6c3d8 } path { stroke: #8fb0ea } .loop { stroke: #f0a36f } .caption { fill: #f0a36f }
+    text { fill: #e6edf8 } .small { fill: #b6c3d8 } path { stroke: #8fb0ea }
+    .loop { stroke: #f0a36f } .caption { fill: #f0a36f }
   }
 """
 

@@ -74,7 +74,7 @@ def pairs(table: Table) -> None:
 
 
 def _example(world: comparatives.Comparatives, left: str, right: str, said: str) -> dict[str, str]:
-    """A comparative with all its columns, as `prompts/comparative/everyday.j2` needs it."""
+    """Return a comparative with all its columns, as `prompts/comparative/everyday.j2` needs it."""
     singular = {plural(name): name for name in world.names}
     adverb, _, rest = said.partition(" ")
     quantifier, _, word = rest.partition(" ")
@@ -165,8 +165,10 @@ def shop_messages() -> None:
 
 
 def labelled_messages() -> None:
-    """Rows that a loop begins with: a few with the first phrase of each intent only, so that the
-    others are still to learn; and rows to judge by, with all phrases.
+    """Write the messages that a loop begins with, and messages to evaluate by.
+
+    Some classes begin with the first phrase of each intent only, so that the others are still to
+    learn; rows for evaluation have all phrases.
     """
     shown = (ROOT / "prompts/labelled_text/everyday-examples.jsonl").read_text("utf-8").splitlines()
     rng, used = random.Random(SEED + 1), {json.loads(line)["text"] for line in shown}

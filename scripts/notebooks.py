@@ -18,7 +18,7 @@ PATIENCE = 600
 
 
 def run_notebook(path: Path, folder: Path) -> nbformat.NotebookNode:
-    """The notebook with its outputs; it runs in ``folder``. An error in a cell is raised."""
+    """Run a notebook in ``folder`` and return it with its outputs; raise an error in a cell."""
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
         notebook,

@@ -40,8 +40,7 @@ def make_model(vocabulary: int, args: argparse.Namespace) -> LlamaForCausalLM:
 
 
 class Batches:
-    """Endless blocks (rows, length) of token ids and of what is to be said; each pass has its own
-    order.
+    """Endless blocks (rows, length) of token ids and of answers; each pass has its own order.
 
     Which head or question comes next cannot be known, so of what is given only a random tenth
     counts in the loss, and of what is to be said after it all: the model's few parameters go to the
@@ -102,9 +101,7 @@ class Batches:
 def loss_of(
     model, ids: torch.Tensor, said: torch.Tensor, args, generator
 ) -> tuple[torch.Tensor, float]:
-    """Cross-entropy of the next token where it counts; and its mean over what is to be said, for
-    the log.
-    """
+    """Return the weighted cross-entropy of the next token, and its mean over answers."""
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.bf16):
         states = model.model(input_ids=ids).last_hidden_state[:, :-1]
         said, after = said[:, 1:], ids[:, 1:]
@@ -116,7 +113,7 @@ def loss_of(
 
 
 def make_optimizers(model, args: argparse.Namespace) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the layers, AdamW for embeddings and norms."""
+    """Return Muon for the matrices of the layers, AdamW for embeddings and norms."""
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     return [
@@ -141,7 +138,7 @@ def share_gradients(model, processes: int) -> None:
 
 
 def rate(step: int, args: argparse.Namespace) -> float:
-    """Linear warm-up, then a cosine down to a twentieth."""
+    """Return the learning rate: linear warm-up, then a cosine down to a twentieth."""
     if step < args.warmup:
         return args.lr * (step + 1) / args.warmup
     share = min(1.0, (step - args.warmup) / max(1, args.steps - args.warmup))

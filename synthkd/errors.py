@@ -7,22 +7,22 @@
     │   ├── PromptError           a template is missing, does not parse or names an unknown variable
     │   ├── KindError             an unknown kind, relation or column
     │   ├── CriticError           a critic or label sheet does not fit its use, or was altered
-    │   ├── StudentError          a student, its rows or its checkpoint does not fit its use, or was altered
+    │   ├── StudentError          a student, its rows or its checkpoint does not fit, or was altered
     │   └── MissingExtraError     an optional package is not installed
-    ├── TeacherError              the teacher cannot be reached, or refuses every request (exit status 3)
+    ├── TeacherError              the teacher cannot be reached, or refuses all (exit status 3)
     │   ├── AuthenticationError   a key is missing or wrong
     │   ├── QuotaError            the account at the provider has no credit left
     │   ├── UnreachableError      nothing answers at that address
     │   ├── StalledError          no request succeeds any more, or too many fail for one reason
-    │   └── RequestError          one request failed for good; it becomes an outcome, not an exception
-    ├── StorageError              the journal, a run or a corpus cannot be read or written (exit status 4)
+    │   └── RequestError          one request failed for good: an outcome, not an exception
+    ├── StorageError              journal, run or corpus cannot be read or written (exit status 4)
     │   ├── JournalError          the journal is locked, altered or of another version
     │   └── DiskFullError         no space is left; committed data are kept
-    ├── TrainingError             a student's training failed; earlier results are kept (exit status 6)
+    ├── TrainingError             training failed; earlier results are kept (exit status 6)
     ├── GuaranteeError            the target precision is not guaranteed
     │   ├── NotReachableError     no threshold reaches it; nothing is published (exit status 5)
-    │   └── WithdrawnError        distribution shift; the corpus is published without the guarantee (exit status 7)
-    └── Interrupted               Ctrl-C, SIGTERM, SIGHUP; paid completions are in the journal (130, 143, 129)
+    │   └── WithdrawnError        shift; the corpus is published without it (exit status 7)
+    └── Interrupted               Ctrl-C, SIGTERM, SIGHUP; the journal is kept (130, 143, 129)
 
 Each message is one line: what happened, where, and what to do.
 

@@ -73,9 +73,7 @@ _PREFIX = re.compile(r"^(finish|stop)[\s_-]?reason[\s._:-]+", re.IGNORECASE)
 
 @lru_cache(1024)
 def meaning_of(reason: str | None) -> Finish:
-    """Return the meaning of a finish reason; `Finish.UNKNOWN` if it is missing or no provider's
-    word.
-    """
+    """Return the meaning of a finish reason: `Finish.UNKNOWN` if missing or no provider's word."""
     word = _PREFIX.sub("", (reason or "").strip())
     return _KNOWN.get(re.sub(r"[\s_.-]", "", word).lower(), Finish.UNKNOWN)
 

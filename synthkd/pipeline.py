@@ -1,5 +1,4 @@
-"""The pipeline: recipe → inputs → prompts → teacher → journal → parse → rules → votes → critic →
-corpus.
+"""The pipeline: inputs, prompts, teacher, journal, parse, rules, votes, critic, corpus.
 
 `run` does all of it; `generate`, `filter` and `publish` are its stages. A stage reads what the
 stage before it wrote, so each can be run again, and only `generate` calls the teacher.

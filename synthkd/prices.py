@@ -107,9 +107,7 @@ class PromptTokenBound:
                 self.add(answer.prompt_tokens, *sizes)
 
     def add(self, read: int, size: int, fine: int) -> None:
-        """Take in one prompt: its tokens by the server's count, its bytes, and its finely split
-        bytes.
-        """
+        """Take in a prompt: tokens by the server's count, its bytes, its finely split bytes."""
         self._counted += 1
         self._density = max(self._density, read / max(size, 1))
         self._fine_share = max(self._fine_share, fine / max(size, 1))
@@ -124,7 +122,5 @@ def _sizes(request: Request) -> tuple[int, int]:
 
 
 def max_dollars(price: PricePart, read: int, written: int) -> float:
-    """Return the dollars that so many tokens cost at most: without the discount of a provider's
-    cache.
-    """
+    """Return the most that so many tokens cost, in dollars, without a provider's cache discount."""
     return (read * price.input + written * price.output) / 1e6

@@ -82,10 +82,10 @@ class Sampling:
 
     @cached_property
     def key_parts(self) -> tuple[bytes, bytes, bytes]:
-        """Canonical JSON of a request's key before, between and after the values of `identity` and
-        `messages`.
+        """Canonical JSON of a request's key around the values of `identity` and `messages`.
 
-        Computed once: these parts are the same for all requests of a run.
+        The parts before, between and after the two values are computed once: all requests of a run
+        share them.
         """
         values: dict[str, Any] = {**self.key_parameters(), "version": KEY_VERSION}
 
@@ -160,9 +160,7 @@ def _identity(identity: str) -> bytes:
 
 
 def _messages(messages: tuple[Message, ...]) -> bytes:
-    """Return the canonical JSON of messages: `canonical`, in a third of the time for the usual two
-    fields.
-    """
+    """Return `canonical` of messages, in a third of the time for the usual two fields."""
     if any(len(message) != 2 or "role" not in message for message in messages):
         return canonical(list(messages))
     parts = [
@@ -194,13 +192,12 @@ class Completion:
         reasoning_tokens: Tokens of thoughts.
         cached_tokens: Tokens read that the provider had in its cache.
         first_tokens: JSON list of [token, log-probability]: alternatives of the answer's first
-            token that is not
-            blank, if the request asks for them (``top_logprobs`` in `extra_body`). Judges read verdicts from them.
+            token that is not blank, if the request asks for them (``top_logprobs`` in
+            `extra_body`). Judges read verdicts from them.
         reasoning: Thoughts that the server gives apart from the text. No kind and no judge reads
             them.
         counts_prompt: The tokens of the prompt count for this completion: the first of its answer,
-            since the prompt is
-            read once for all.
+            since the prompt is read once for all.
     """
 
     request_id: str
@@ -222,9 +219,7 @@ class Completion:
 
     @property
     def tokens(self) -> int:
-        """Tokens read and written that count for this completion, as far as the server counted
-        them.
-        """
+        """Tokens read and written for this completion, as far as the server counted them."""
         return (self.prompt_tokens or 0) * self.counts_prompt + (self.completion_tokens or 0)
 
     @property

@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _refuse_slow(event: str, arguments: tuple[Any, ...]) -> None:
-    """With `--fast` torch is as if it were not there, and a test that starts a process fails."""
+    """Hide torch with `--fast`, and fail a test that starts a process."""
     if event == "import" and arguments[0] == "torch":
         raise ModuleNotFoundError("no torch with --fast: mark the test as slow", name="torch")
     if _in_fast_test and event in _SLOW_EVENTS:
@@ -66,8 +66,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out slow tests with `--fast`; else put their files first, so that no process ends with
-    one of them.
+    """Leave out slow tests with `--fast`; else put files of slow tests first.
+
+    No process ends with a slow test in that order.
     """
     if config.getoption("--fast"):
         slow = [item for item in items if item.get_closest_marker("slow")]
@@ -80,7 +81,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """The folder of real rows."""
+    """Return the folder of real rows."""
     for folder in (os.environ.get("SYNTHKD_DATA"), ROOT.parent / "shared" / "data"):
         if folder and Path(folder).is_dir():
             return Path(folder)
@@ -111,7 +112,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 @pytest.fixture
 def make_recipe(tmp_path: Path) -> Make:
-    """A recipe over a few heads against a server; keyword arguments replace whole parts."""
+    """Return a maker of recipes over a few heads; keyword arguments replace whole parts."""
 
     def make(url: str = "http://127.0.0.1:9/v1", heads: int = 5, **parts: Any) -> Recipe:
         rows = [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(heads)]

@@ -1,6 +1,4 @@
-"""The import rule of docs/internals/architecture.md: a room imports from the rooms below it, and no
-cycle is inside a room.
-"""
+"""Tests of the import rule: rooms import from rooms below, and no room has a cycle."""
 
 from __future__ import annotations
 
@@ -36,7 +34,7 @@ def tree_of(path: Path) -> ast.Module:
 
 @cache
 def imported(module: str) -> frozenset[str]:
-    """Modules of the package that a module imports anywhere, for type checking too."""
+    """Return modules of the package that a module imports anywhere, for type checking too."""
     found = set()
     for node in ast.walk(tree_of(MODULES[module])):
         if isinstance(node, ast.Import):

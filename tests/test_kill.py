@@ -1,6 +1,4 @@
-"""SIGKILL at random moments: nothing committed is lost, nothing is bought twice but what was in
-flight.
-"""
+"""Tests of SIGKILL at random moments: no commit is lost, only requests in flight repeat."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Each verb, killed once and asked to end once: the same command then comes to the files of a calm
-start.
-"""
+"""Tests of each verb, killed and asked to end: the same command then reaches the same files."""
 
 from __future__ import annotations
 
@@ -41,7 +39,7 @@ def killing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killing]:
 
 
 def killed(killing: Killing, job: Job, name: str) -> Kill:
-    """A kill that came before the job had ended."""
+    """Return a kill that came before the job had ended."""
     for _ in range(5):
         kill = killing.kill(job, name)
         if not kill.ended_before:

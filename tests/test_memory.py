@@ -18,7 +18,8 @@ import synthkd.stages.filter, synthkd.stages.partitions
 synthkd.stages.filter.PARTITION_ROWS = 2000
 synthkd.stages.partitions.BUFFERED_ROWS = 2000
 folder = sys.argv[1]
-raw = {"name": "m", "inputs": {"path": "rows.jsonl", "id": "input_id", "columns": ["head", "relation"]},
+raw = {"name": "m",
+       "inputs": {"path": "rows.jsonl", "id": "input_id", "columns": ["head", "relation"]},
        "teacher": {"backend": "recorded", "path": "rows.jsonl"}, "corpus": {"path": "corpus"}}
 result = run(Recipe.from_dict(raw, folder), quiet=True)
 print(result.counts["accepted"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -233,8 +233,9 @@ def test_two_inputs_with_equal_prompts_share_one_request(
 
 
 def label_sheet(path: Path, valid: float, rows: int = 600) -> None:
-    """Verdicts that the words decide: "good" tails are valid with the given chance, "bad" ones
-    never.
+    """Write verdicts that the words decide.
+
+    "good" tails are valid with the given chance, "bad" ones never.
     """
     rng = np.random.default_rng(0)
     sheet = []

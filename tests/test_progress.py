@@ -45,7 +45,7 @@ def test_a_duration_has_the_unit_that_fits(seconds: float, text: str) -> None:
 
 
 def line_of(progress: Progress, seconds: float, capsys: pytest.CaptureFixture[str]) -> str:
-    """The line in a log, so many seconds after the start."""
+    """Return the line in a log, so many seconds after the start."""
     progress._start = time.monotonic() - seconds
     capsys.readouterr()
     progress._print_line()

@@ -48,7 +48,7 @@ def recipe(folder: Path, url: str = "http://127.0.0.1:9/v1", **teacher: Any) -> 
 
 
 def shown(made: Recipe) -> str:
-    """All ways in which a recipe may be put into words."""
+    """Return all ways in which a recipe may be put into words."""
     ways = [
         repr(made), str(made), f"{made.teacher!r}", f"{made.teacher.base_url}"
             f" {made.teacher.proxy!s:>5} {made.teacher.headers}",
@@ -382,9 +382,7 @@ def test_no_error_of_a_set_repeats_a_secret(
 def test_no_secret_reaches_a_byte_that_a_run_writes_though_the_server_repeats_all(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """One request fails with all that it was sent in the message; the run ends, and what it left is
-    read byte by byte.
-    """
+    # One request fails with all that it was sent in the message.
     from support.http_server import GOOD, Answering, Seen
 
     secrets = {"GATE": "gate-4711-secret", "PASS": "pass-4712-secret", "QUERY": "query-4713-secret"}

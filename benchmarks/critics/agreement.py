@@ -45,7 +45,7 @@ FORMATS = ("parquet", "csv", "jsonl")
 
 
 def critics(encoder: str | None, reference: Path) -> dict[str, dict[str, Any]]:
-    """Every critic that needs no teacher, as the `critic` part of a recipe, by name."""
+    """Return every critic that needs no teacher, as the `critic` part of a recipe, by name."""
     knowledge_base = {"name": "knowledge-base", "options": {"reference": str(reference)}}
     by_name: dict[str, dict[str, Any]] = {
         "linear": {"name": "linear"},

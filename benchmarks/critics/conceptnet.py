@@ -51,7 +51,7 @@ def triples(rows: pa.Table) -> list[Triple]:
 
 
 def novelty(known: list[Triple], candidates: list[Triple]) -> list[str]:
-    """Say which of a candidate's pairs are in the reference: both, one or none.
+    """Return which of a candidate's pairs are in the reference: both, one or none.
 
     The pairs are (relation, head) and (relation, tail).
     """

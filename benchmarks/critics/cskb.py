@@ -39,7 +39,7 @@ _FEWEST = 10
 
 
 def critics(encoder: str | None, quick: bool) -> list[Any]:
-    """The members of the stack."""
+    """Return the members of the stack."""
     if encoder is None:
         return ["linear"]
     frozen = {"encoder": {"model": encoder, "frozen": True, "max_length": TUNED["max_length"]}}
@@ -90,7 +90,7 @@ def one_fold(task: tuple[Any, str | None, bool, int]) -> tuple[Any, dict[str, An
 
 
 def divisions(rows: Any) -> list[tuple[Any, Any]]:
-    """Training and test rows of each fold; no head is in both."""
+    """Return training and test rows of each fold; no head is in both."""
     from sklearn.model_selection import GroupKFold
 
     labels, heads = labels_of(rows), np.array(rows.column("head").to_pylist())
@@ -118,7 +118,7 @@ def with_source(rows: Any, train: Any, test: Any, stack: StackCritic) -> Any:
 
 
 def priors(rows: Any, known: Any) -> Any:
-    """Logits (n, 2) of the share of valid rows by relation, and by relation and source.
+    """Return logits (n, 2) of the share of valid rows by relation, and by relation and source.
 
     Shares are smoothed: a relation's with 5 rows at the overall share, a source's with 10 rows at
     the relation's share.
@@ -146,18 +146,18 @@ def priors(rows: Any, known: Any) -> Any:
 
 
 def logit(shares: Any) -> Any:
-    """Log-odds, cut at 12, which is a share of 1 in 160,000."""
+    """Return log-odds, cut at 12, which is a share of 1 in 160,000."""
     with np.errstate(divide="ignore"):
         return (np.log(shares) - np.log1p(-shares)).clip(-12, 12)
 
 
 def labels_of(rows: Any) -> Any:
-    """The majority verdict of people, (n,)."""
+    """Return the majority verdict of people, (n,)."""
     return rows.column("valid").to_numpy(zero_copy_only=False).astype(bool)
 
 
 def relation_prior(rows: Any) -> Any:
-    """The share of valid rows of each row's relation in the other folds, (n,)."""
+    """Return the share of valid rows of each row's relation in the other folds, (n,)."""
     labels, relations = labels_of(rows), np.array(rows.column("relation").to_pylist())
     prior = np.zeros(len(labels))
     for train, test in divisions(rows):
@@ -167,7 +167,7 @@ def relation_prior(rows: Any) -> Any:
 
 
 def aucs_by(values: Any, scores: Any, labels: Any) -> dict[str, tuple[int, float]]:
-    """Rows and AUC within each value of a column that has enough rows of both verdicts."""
+    """Return rows and AUC within each value of a column that has enough rows of both verdicts."""
     found = {}
     for value in sorted(set(values)):
         here = values == value
@@ -177,7 +177,7 @@ def aucs_by(values: Any, scores: Any, labels: Any) -> dict[str, tuple[int, float
 
 
 def within(found: dict[str, tuple[int, float]]) -> float:
-    """The mean of AUCs, weighted by rows."""
+    """Return the mean of AUCs, weighted by rows."""
     return sum(rows * auc for rows, auc in found.values()) / sum(rows for rows, _ in found.values())
 
 
@@ -229,7 +229,7 @@ def report(rows: Any, scores: dict[str, Any]) -> dict[str, Any]:
 
 
 def interval(scores: Any, rows: Any, draws: int = 1000) -> list[float]:
-    """95 % bootstrap interval of the AUC; heads are drawn with all their rows."""
+    """Return the 95 % bootstrap interval of the AUC; heads are drawn with all their rows."""
     labels, heads = (
         labels_of(rows),
         np.unique(rows.column("head").to_pylist(), return_inverse=True)[1],

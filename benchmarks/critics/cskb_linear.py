@@ -106,7 +106,10 @@ def figures(options: Options) -> Figures:
 def gap(
     one: Any, other: Any, labels: Any, heads: list[str], draws: int = 1000
 ) -> tuple[float, float]:
-    """95 % bootstrap interval of a difference of AUCs; heads are drawn with all their rows."""
+    """Return the 95 % bootstrap interval of a difference of AUCs.
+
+    Heads are drawn with all their rows.
+    """
     of_head = np.unique(heads, return_inverse=True)[1]
     order = np.argsort(of_head, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(of_head[order])) + 1)

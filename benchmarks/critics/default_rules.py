@@ -47,7 +47,7 @@ _FEWEST = 10
 
 
 def sets(data: Path, quick: bool) -> dict[str, Set]:
-    """The sets by name."""
+    """Return the sets by name."""
     concept = TripleKind(load_relations("conceptnet"))
     names = ("head", "relation", "tail", "valid")
     dev = pa.concat_tables(
@@ -64,7 +64,8 @@ def sets(data: Path, quick: bool) -> dict[str, Set]:
         False),
         "carb dev": (TripleKind(), _openie(data), False),
         "atomic events": (
-            EventKind(), pa.table({"event": pq.read_table(data / "atomic_v4" / "dev_events.parquet")["event"]}), False,
+            EventKind(),
+            pq.read_table(data / "atomic_v4" / "dev_events.parquet").select(["event"]), False,
         ),
         "verbphysics dev": (ComparativeKind(), _comparisons(data), True),
         "creak dev": (PropositionKind(), _claims(data), True),
@@ -83,7 +84,10 @@ def _valid(head: Any, relation: Any, tail: Any) -> pa.Table:
 
 
 def _names(data: Path) -> pa.Table:
-    """Names of entities in five languages as tails; a name that was judged both ways is left out."""
+    """Return names of entities in five languages as tails.
+
+    Names that were judged both ways are left out.
+    """
     rows = []
     for one in pq.read_table(data / "wikikge" / "gold.parquet").to_pylist():
         right, wrong = set(one["correct_names"]), set(one["incorrect_names"])
@@ -101,7 +105,7 @@ def _openie(data: Path) -> pa.Table:
 
 
 def _comparisons(data: Path) -> pa.Table:
-    """Each labelled comparison, and the same with its sides exchanged."""
+    """Return each labelled comparison, and the same comparison with its sides exchanged."""
     rows = []
     for one in pq.read_table(data / "verbphysics" / "object_pairs.parquet").to_pylist():
         if (
@@ -142,7 +146,7 @@ def _claims(data: Path) -> pa.Table:
 
 
 def _facts(data: Path) -> pa.Table:
-    """Facts that people checked against Wikipedia, without irrelevant ones."""
+    """Return facts that people checked against Wikipedia, without irrelevant ones."""
     folder = data / "factscore"
     sentences = {
         one["id"]: one["text"] for one in pq.read_table(folder / "sentences.parquet").to_pylist()
@@ -162,7 +166,7 @@ def _facts(data: Path) -> pa.Table:
 
 
 def effects(kind: Kind, rows: pa.Table, judged: bool) -> dict[str, dict[str, float | int | None]]:
-    """Measure what each default rule of a kind rejects; rules over the whole corpus are left out."""
+    """Measure what each default rule of a kind rejects, without rules over the whole corpus."""
     for name in ("flaw", "finish_reason", "raw"):
         rows = rows.append_column(name, pa.nulls(rows.num_rows, pa.string()))
     (batch,) = rows.combine_chunks().to_batches()

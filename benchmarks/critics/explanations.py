@@ -88,7 +88,7 @@ def read(data: Path, part: str, quick: bool) -> pa.Table:
 
 
 def vectors(texts: list[str], encoder: str) -> Any:
-    """Unit vectors (n, d) of a frozen encoder."""
+    """Return unit vectors (n, d) of a frozen encoder."""
     from synthkd.encoders.frozen import FrozenEncoder
 
     return FrozenEncoder.load(encoder, 128, "cpu").embed(texts)

@@ -78,7 +78,7 @@ def divisions(
 def _one(
     curve: Curve, test: Curve, target: float, delta: float, for_corpus: bool
 ) -> tuple[bool, bool, float, float]:
-    """(reached, broken, share kept, share that an oracle would keep) of one division."""
+    """Return (reached, broken, share kept, share that an oracle would keep) of one division."""
     answer = curve.threshold(target, 1 - delta, decided=len(test.scores) if for_corpus else None)
     oracle = test.oracle_yield(target)
     if not isinstance(answer, Threshold):
@@ -104,13 +104,13 @@ def _summary(rows: list[tuple[bool, bool, float, float]], calibration_rows: int)
 
 
 def _ranks(scores: Floats) -> Floats:
-    """Ranks over the number of rows, which do not depend on the scale of the scores."""
+    """Return ranks over the number of rows, which do not depend on the scale of the scores."""
     ranks: Floats = np.argsort(np.argsort(scores)) / max(len(scores) - 1, 1)
     return ranks
 
 
 def worst(figures: dict[str, dict[float, dict[str, Any]]]) -> float:
-    """The largest share over sets, ways and targets: `promise_broken_share_max`.
+    """Return the largest share over sets, ways and targets: `promise_broken_share_max`.
 
     Ways that ignore the groups are left out.
     """
@@ -125,7 +125,7 @@ def worst(figures: dict[str, dict[float, dict[str, Any]]]) -> float:
 def sets(
     data: Path, seed: int = 0, *, quick: bool = False
 ) -> dict[str, tuple[Floats, Any, list[str]]]:
-    """Scores, labels and groups of the sets."""
+    """Return scores, labels and groups of the sets."""
     makers = {"cskb_population": guarantee_scores.cskb}
     if not quick:
         makers |= {
@@ -139,7 +139,7 @@ def sets(
 def by_set(
     data: Path, seed: int = 0, *, quick: bool = False
 ) -> dict[str, dict[float, dict[str, Any]]]:
-    """Figures of the divisions by set and way of labelling, then by target precision."""
+    """Return figures of the divisions by set and way of labelling, then by target precision."""
     return {
         f"{name}, {way}": divisions(
             scores, labels, groups, divisions=20 if quick else 200, seed=seed, **chosen
@@ -150,7 +150,7 @@ def by_set(
 
 
 def figures(options: Options) -> Figures:
-    """Measure the largest share of broken guarantees, and each set's share of the oracle's yield."""
+    """Measure the largest share of broken guarantees, and each set's share of the best yield."""
     found = by_set(options.data_folder, options.seed, quick=options.quick)
     keys = ("reached_share", "broken_share", "broken_low", "broken_high")
     keys += ("kept_mean", "oracle_kept_mean", "yield_of_oracle")

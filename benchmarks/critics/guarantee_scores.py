@@ -24,7 +24,7 @@ _COLUMNS = ["head", "relation", "tail"]
 
 
 def cskb(data: Path, seed: int) -> Rows:
-    """CSKB-Population: the linear critic in five folds by head."""
+    """Score CSKB-Population: the linear critic in five folds by head."""
     rows = pq.read_table(data / "cskb_population" / "dev.parquet")
     labels, groups = np.array(rows["valid"].to_pylist()), rows["head"].to_pylist()
     return (
@@ -37,7 +37,7 @@ def cskb(data: Path, seed: int) -> Rows:
 
 
 def conceptnet(data: Path, seed: int) -> Rows:
-    """CN-100K: the knowledge-base critic with train as its reference.
+    """Score CN-100K: the knowledge-base critic with train as its reference.
 
     The scores of dev1 and dev2 are cross-fitted together.
     """
@@ -55,7 +55,7 @@ def conceptnet(data: Path, seed: int) -> Rows:
 
 
 def explanations(data: Path, seed: int, part: str) -> Rows:
-    """GPT-3 explanations: the text critic with siblings in five folds by item."""
+    """Score GPT-3 explanations: the text critic with siblings in five folds by item."""
     rows = explanation_parts.read(data, part, quick=False)
     kind = explanation_parts.PARTS[part]
     labels, items = np.array(rows["accepted"].to_pylist(), bool), rows["item_id"].to_pylist()

@@ -8,7 +8,8 @@ of lognormal size (the largest of 20 has about a quarter of the rows). In each w
 all thresholds lie just below the target, or the precision crosses it:
 
 - *flat*: the score says nothing; any threshold breaks the guarantee.
-- *sharp*: above 0.45 the precision lies just below the target, beneath it at 0.03: a good critic with wrong groups.
+- *sharp*: above 0.45 the precision lies just below the target, beneath it at 0.03: a
+  good critic with wrong groups.
 - *slow*: precision falls with the score and crosses the target.
 
 *top* is reported apart (`guarantee_broken_share_top`), since the method cannot see it: as *sharp*,
@@ -86,7 +87,7 @@ class Cell:
 
 
 def grid() -> list[Cell]:
-    """All cells: a target of 0.8 only in the sharp world."""
+    """Return all cells of the grid; a target of 0.8 only in the sharp world."""
     cells = itertools.product(GROUPS, (False, True), CORRELATIONS, (0.0, 0.5), WORLDS, (0.8, 0.9))
     return [
         Cell(*groups, skewed, correlation, alike, world, asked)
@@ -129,7 +130,7 @@ def broken(cell: Cell, draws: int, seed: int) -> int:
 
 
 def largest_share(draws: int, seed: int) -> dict[str, Any]:
-    """The largest share of broken guarantees over the grid, with its interval and its cell."""
+    """Return the largest share of broken guarantees, with its interval and its cell."""
     cells = grid()
     first, again = (10, 40) if draws < 100 else (draws, 8 * draws)
     shares = {cell: broken(cell, first, seed) for cell in cells}
@@ -154,7 +155,7 @@ def largest_share(draws: int, seed: int) -> dict[str, Any]:
 def perfect(
     seed: int, *, noise: float = 0.0, groups: int = 20, rows: int = 200
 ) -> tuple[bool, int]:
-    """Say if 0.9 can be guaranteed for a critic of AUC 0.99.
+    """Return whether 0.9 can be guaranteed for a critic of AUC 0.99.
 
     The second value is the number of independent labels that its rows are worth.
     """

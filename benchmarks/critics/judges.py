@@ -100,7 +100,10 @@ def llmbar(data: Path, draws: int) -> dict[str, Any]:
 def llmbar_judges(
     replies: list[Row], readings: list[Reading], gold: dict[str, str], draws: int
 ) -> dict[str, dict[str, Any]]:
-    """JudgeAgreement and order effects of each judge and prompt, over the last round of each pair."""
+    """Measure agreement and order effects of each judge and prompt.
+
+    The last round of each pair counts.
+    """
     found = {}
     names = sorted({(row["judge"], row["prompt"]) for row in replies})
     for judge, prompt in names:
@@ -307,7 +310,7 @@ def span(pair: tuple[float, float] | None) -> str:
 
 
 def brief(value: Any) -> str:
-    """A list as its length and its beginning."""
+    """Return a list as its length and its beginning."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {brief(item)}" for key, item in value.items())
     if isinstance(value, float):

@@ -27,7 +27,7 @@ Rows = list[dict[str, Any]]
 
 
 def rows(folder: Path) -> Rows:
-    """Distinct triples with a human verdict."""
+    """Return distinct triples with a human verdict."""
     found: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in pq.read_table(folder / "cskb_population" / "dev.parquet").to_pylist():
         found.setdefault((row["head"], row["relation"], row["tail"]), row)
@@ -35,7 +35,7 @@ def rows(folder: Path) -> Rows:
 
 
 def cross_fitted_scores(found: Rows) -> np.ndarray[Any, Any]:
-    """Scores from folds without a common head."""
+    """Return scores from folds without a common head."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GroupKFold, cross_val_predict
@@ -54,7 +54,7 @@ def texts(found: Rows) -> list[str]:
 
 
 def threshold_for(scores: np.ndarray[Any, Any], valid: np.ndarray[Any, Any], asked: float) -> float:
-    """The lowest threshold above which the precision over all rows is the target."""
+    """Return the lowest threshold above which the precision over all rows is the target."""
     order = np.argsort(-scores)
     precision = np.cumsum(valid[order]) / np.arange(1, len(order) + 1)
     return float(scores[order][np.flatnonzero(precision >= asked)[-1]])
@@ -63,7 +63,7 @@ def threshold_for(scores: np.ndarray[Any, Any], valid: np.ndarray[Any, Any], ask
 def measure(
     found: Rows, scores: np.ndarray[Any, Any], true: float, draws: int, **options: Any
 ) -> tuple[float, float]:
-    """(root mean squared error of the estimated precision, mean effective number of labels)."""
+    """Return the RMSE of the estimated precision, and the mean effective number of labels."""
     valid = np.array([row["valid"] for row in found], dtype=float)
     errors, effective = [], []
     for seed in range(draws):
@@ -132,7 +132,7 @@ def training_figures(options: Options) -> Figures:
 
 
 def _rounds(found: Rows, matrix: Any, strategy: str, seed: int) -> list[float]:
-    """AUC after each round of 300 labels."""
+    """Return AUC after each round of 300 labels."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
 

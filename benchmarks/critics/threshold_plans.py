@@ -41,7 +41,7 @@ STARTS = {
 
 
 def by_ranks(scores: Floats, precision: float, starts: tuple[float, ...]) -> ThresholdPlan:
-    """`ThresholdPlan.by_ranks` with other starts and equal shares of the error."""
+    """Return `ThresholdPlan.by_ranks` with other starts and equal shares of the error."""
     n = len(scores)
     fewest = min(fewest_rows(precision, ALPHA / len(starts)) / n, 1.0)
     at = [max(start, fewest) for start in starts]
@@ -57,7 +57,7 @@ def by_ranks(scores: Floats, precision: float, starts: tuple[float, ...]) -> Thr
 def plans(
     scores: Floats, planned: ThresholdPlan, misled: ThresholdPlan, precision: float
 ) -> dict[str, ThresholdPlan]:
-    """Each order of tests by name."""
+    """Return each order of tests by name."""
     found = {f"ranks from {name}": by_ranks(scores, precision, at) for name, at in STARTS.items()}
     ranks = ThresholdPlan.by_ranks(scores, precision, ALPHA)
     return found | {

@@ -72,7 +72,7 @@ def filtered_rows(kind: str, folder: Path, quick: bool) -> list[Mapping[str, Any
 def after_each(
     kind: str, rows: list[Mapping[str, Any]]
 ) -> tuple[list[tuple[Any, ...]], dict[str, Any]]:
-    """A line for each stage of the recipe, and the figures by name.
+    """Return a line for each stage of the recipe, and the figures by name.
 
     Precision is over rows, repeats included. The next column is the share of the distinct true
     things that the teacher wrote which are still there.

@@ -32,7 +32,7 @@ def recipe(folder: Path, critic: str, quick: bool) -> Recipe:
 
 
 def label_sheet_ids() -> set[str]:
-    """Ids of the rows that the shipped critic was trained or calibrated on."""
+    """Return ids of the rows that the shipped critic was trained or calibrated on."""
     kind = TripleKind()
     with (ROOT / "critics/everyday-labels.csv").open(encoding="utf-8") as file:
         return {kind.identity(row) for row in csv.DictReader(file)}

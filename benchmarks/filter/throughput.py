@@ -66,7 +66,7 @@ class Teacher:
             self.tails.setdefault(relation, []).append(tail)
 
     def answers(self, row: dict[str, str]) -> list[str]:
-        """The samples of one input."""
+        """Return the samples of one input."""
         known = self.rng.sample(
             self.tails[row["relation"]], min(6, len(self.tails[row["relation"]]))
         )

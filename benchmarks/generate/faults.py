@@ -19,7 +19,7 @@ RATES = {"429": 0.05, "500": 0.02, "reset": 0.01, "hang": 0.005, "off-schema": 0
 
 
 def shares(folder: Path, rows: int, repeats: int) -> dict[str, Any]:
-    """Share of prompts that is completed under faults, and the wall time over that of a clean run."""
+    """Measure the share of prompts completed under faults, and the wall time over a clean run's."""
     completed, walls, counted = [], [], []
     for number in range(repeats):
         seconds = {}

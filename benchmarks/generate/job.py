@@ -87,7 +87,7 @@ def run(recipe: Path, verb: str = "generate", *more: str) -> Ended:
 
 
 def peak(usage: resource.struct_rusage) -> float:
-    """Megabytes: from kibibytes on Linux, from bytes on macOS."""
+    """Return megabytes: from kibibytes on Linux, from bytes on macOS."""
     return usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 

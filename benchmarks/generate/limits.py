@@ -14,7 +14,7 @@ from synthkd.testing import FakeServer
 
 
 def a_minute(folder: Path, seconds: float) -> dict[str, Any]:
-    """Most requests and tokens in any 60 s, and the used share of the limit.
+    """Return the most requests and tokens in any 60 s, and the used share of the limit.
 
     The limits are 600 requests and 20,000 tokens a minute.
     """
@@ -53,7 +53,7 @@ def _paced(folder: Path, name: str, limits: dict[str, Any], seconds: float) -> d
 
 
 def most(seen: list[tuple[float, int]], window: float) -> int:
-    """The largest sum over any window."""
+    """Return the largest sum over any window."""
     times = [at for at, _ in seen]
     sums = [0]
     for _, amount in seen:
@@ -112,5 +112,5 @@ def _under_cap(
 
 
 def _bill(prompt: str) -> float:
-    """Dollars of one request, answered or not: the test server counts words, and answers with two."""
+    """Return the dollars of one request: the test server counts words, and answers with two."""
     return (len(prompt.split()) * PRICE["input"] + 2 * PRICE["output"]) / 1e6

@@ -21,66 +21,66 @@ def _folder() -> Iterator[Path]:
 
 
 def speed(options: Options) -> Figures:
-    """Rows a second and processor time beside a bare aiohttp loop."""
+    """Measure rows a second and processor time beside a bare aiohttp loop."""
     rows, repeats = (5_000, 3) if options.quick else (20_000, 5)
     with _folder() as folder:
         return speed_parts.ratios(rows, repeats, _two_cores(options.cores), folder)
 
 
 def workers(options: Options) -> Figures:
-    """Two worker processes beside one."""
+    """Measure two worker processes beside one."""
     rows, repeats = (20_000, 1) if options.quick else (100_000, 3)
     with _folder() as folder:
         return speed_parts.workers(folder, rows, repeats)
 
 
 def memory(options: Options) -> Figures:
-    """Peak memory of ten times the rows."""
+    """Measure the peak memory of ten times the rows."""
     small, large = (2_000, 20_000) if options.quick else (20_000, 200_000)
     with _folder() as folder:
         return speed_parts.memory(folder, small, large)
 
 
 def first(options: Options) -> Figures:
-    """Seconds of a run of ten rows."""
+    """Measure the seconds of a run of ten rows."""
     with _folder() as folder:
         return speed_parts.first(folder, 3 if options.quick else 5)
 
 
 def faults(options: Options) -> Figures:
-    """Completed share and wall time under faults."""
+    """Measure the completed share and the wall time under faults."""
     rows, repeats = (1_000, 1) if options.quick else (5_000, 3)
     with _folder() as folder:
         return fault_parts.shares(folder, rows, repeats)
 
 
 def kills(options: Options) -> Figures:
-    """SIGKILL at random moments of one run."""
+    """Kill one run at random moments by SIGKILL."""
     rows, times = (1_000, 5) if options.quick else (6_000, 50)
     with _folder() as folder:
         return fault_parts.kills(folder, rows, times)
 
 
 def disk(_options: Options) -> Figures:
-    """A disk that fills up during a run."""
+    """Fill up the disk during a run."""
     return fault_parts.full_disk(20_000)
 
 
 def limits(options: Options) -> Figures:
-    """Limits on requests and tokens a minute."""
+    """Measure a run under limits on requests and tokens a minute."""
     with _folder() as folder:
         return limit_parts.a_minute(folder, 20 if options.quick else 150)
 
 
 def budget(options: Options) -> Figures:
-    """A spending cap, with faults and kills and without."""
+    """Measure a spending cap, with faults and kills and without."""
     rows, kills = (1_500, 3) if options.quick else (6_000, 10)
     with _folder() as folder:
         return limit_parts.budget(folder, rows, kills)
 
 
 def _two_cores(option: str | None) -> tuple[int, int] | None:
-    """A core for the client and one for the server; None on a machine with one core."""
+    """Return a core for the client and one for the server; None on a machine with one core."""
     if option:
         client, _, server = option.partition(",")
         return int(client), int(server)

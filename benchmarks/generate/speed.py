@@ -59,7 +59,7 @@ def workers(folder: Path, rows: int, repeats: int) -> dict[str, Any]:
 
 
 def memory(folder: Path, small: int, large: int) -> dict[str, Any]:
-    """Peak memory of ten times the rows over that of the rows."""
+    """Measure the peak memory of ten times the rows over that of the rows."""
     megabytes = []
     for rows in (small, large):
         with server(latency=0.01) as url:
@@ -74,7 +74,7 @@ def memory(folder: Path, small: int, large: int) -> dict[str, Any]:
 
 
 def first(folder: Path, repeats: int) -> dict[str, Any]:
-    """Seconds from the command to its end, for ten rows and a server without latency."""
+    """Measure seconds from the command to its end, for ten rows and a server without latency."""
     seconds = []
     for number in range(repeats):
         with server(latency=0) as url:

@@ -122,7 +122,7 @@ class Started:
 
 
 def _caught(pid: int) -> int | None:
-    """Signals that a process handles, as the bits of a number."""
+    """Return signals that a process handles, as the bits of a number."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -132,7 +132,7 @@ def _caught(pid: int) -> int | None:
 
 
 def children(mark: str) -> list[int]:
-    """Processes that have this mark in their environment."""
+    """Return processes that have this mark in their environment."""
     wanted = f"{MARK}={mark}".encode()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):

@@ -78,7 +78,10 @@ def _recipe(folder: Path, raw: dict[str, Any]) -> Recipe:
 
 
 def _triples(folder: Path, url: str, heads: int, samples: int = 2, **parts: Any) -> Recipe:
-    """A recipe of triples with near-duplicate search, which keeps its rows in a temporary folder."""
+    """Return a recipe of triples with near-duplicate search.
+
+    The search keeps its rows in a temporary folder.
+    """
     _table(
         folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(heads)]
     )

@@ -170,7 +170,7 @@ class Killing:
         return kill
 
     def _twin(self, job: Job) -> _Twin:
-        """The undisturbed run of a job, made at its first kill."""
+        """Return the undisturbed run of a job, made at its first kill."""
         if job.name not in self._twins:
             prepared = self._prepared / job.name
             shutil.rmtree(prepared, ignore_errors=True)
@@ -245,7 +245,7 @@ class Killing:
         kill.left_over += self._alive()
 
     def _alive(self) -> list[str]:
-        """Children of the last start that did not end with it; they are killed."""
+        """Kill and return the children of the last start that did not end with it."""
         end = time.monotonic() + 20
         while (left := children(self._mark)) and time.monotonic() < end:
             time.sleep(0.02)
@@ -353,7 +353,7 @@ def _committed(folder: Path) -> dict[tuple[str, Any], str]:
 
 
 def _sheet(path: Path) -> list[dict[str, str]]:
-    """Whole rows of a label sheet."""
+    """Return the whole rows of a label sheet."""
     text = path.read_text("utf-8")
     with_end = text[: text.rfind("\n") + 1]
     return list(csv.DictReader(with_end.splitlines()))
@@ -369,7 +369,7 @@ def _rows(path: Path, query: str) -> list[Any]:
 
 
 def _left(temporary: Path, folder: Path) -> list[str]:
-    """Paths in the temporary folder, and locks of runs."""
+    """Return paths in the temporary folder, and locks of runs."""
     return sorted(
         [f"$TMPDIR/{path.name}" for path in temporary.iterdir()]
         + [path.relative_to(folder).as_posix() for path in folder.rglob("*-run-*")]

@@ -29,9 +29,10 @@ ANY_VERSION = {"certifi"}
 REQUIREMENTS = """
 import sys
 from importlib.metadata import requires
+own = tuple(f"{name}==" for name in sys.argv[1:])
 for name in sys.argv[1:]:
     for line in requires(name) or []:
-        if "extra ==" not in line and not line.startswith(tuple(f"{other}==" for other in sys.argv[1:])):
+        if "extra ==" not in line and not line.startswith(own):
             print(line)
 """
 
@@ -46,7 +47,7 @@ class Client:
     more: tuple[str, ...] = ()
 
     def python(self, envs: Path | None) -> Path | None:
-        """Its interpreter, or None if it is missing."""
+        """Return the environment's interpreter; None if it is missing."""
         if self.environment is None:
             return Path(sys.executable)
         python = envs / self.environment / "bin" / "python" if envs else None

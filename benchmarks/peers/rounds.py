@@ -68,7 +68,7 @@ def figures(options: Options) -> Figures:
 
 
 def available(options: Options, envs: Path | None) -> dict[Client, Path]:
-    """The available clients and their interpreters; a client without one is reported."""
+    """Return the available clients and their interpreters; report clients without one."""
     found = {}
     for client in CLIENTS:
         if client.name not in options.only:

@@ -128,7 +128,7 @@ def server(options: Options) -> Iterator[str]:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Environment variables of a client, without proxies and with a home of its own."""
+    """Return the environment variables of a client, without proxies and with a home of its own."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -159,7 +159,7 @@ sys.exit(status & 255)
 def time_process(
     command: list[str], env: dict[str, str], cwd: Path, log: IO[str], timeout: float
 ) -> tuple[int, float, float, int]:
-    """Exit status, seconds, CPU seconds and peak memory of a process and its children.
+    """Return exit status, seconds, CPU seconds and peak memory of a process and its children.
 
     Memory is in the system's unit. Linux counts the memory of the forking process towards a child's
     peak, so a small process is put in between.

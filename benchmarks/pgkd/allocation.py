@@ -1,9 +1,13 @@
 """Allocation of rows to classes: allocations of the loop on three sets in four shapes.
 
-    banking77   messages to a bank, 77 intents                 even     5 rows of each class at the start
-    names       names by type (CrossNER), of unequal supply    uneven   1 to 16 rows of each class
-    pairs       pairs of names by relation (ParaRel)           scarce   5 rows; half of the classes have 6 in the pool
-                                                               judged   5 rows, and 20 for validation instead of 5
+    banking77   messages to a bank, 77 intents
+    names       names by type (CrossNER), of unequal supply
+    pairs       pairs of names by relation (ParaRel)
+
+    even        5 rows of each class at the start
+    uneven      1 to 16 rows of each class
+    scarce      5 rows; half of the classes have 6 in the pool
+    judged      5 rows, and 20 for validation instead of 5
 
 A round is made in memory with the loop's own parts: `RoundInputs.allocation`, the pool's typical
 rows, the linear student on the vectors of a frozen encoder, calibrated on the validation rows.
@@ -102,7 +106,7 @@ class Curve:
 
 
 def _compared(better: Sequence[Curve], base: Sequence[Curve], dev: bool) -> tuple[float, ...]:
-    """Area, gain with its interval, accuracy and rows at the end."""
+    """Return the area, the gain with its interval, and accuracy and rows at the end."""
     sides = [[one.by_row for one in side] for side in (better, base)]
     if dev:
         interval = tuple(gain(*([float(row.mean()) for row in side] for side in sides)))
@@ -182,7 +186,7 @@ class World:
         )
 
     def _typical(self, free: Sequence[str], seen: Sequence[str], most: int) -> list[str]:
-        """Typical rows of a class that the student does not have."""
+        """Return typical rows of a class that the student does not have."""
         if not free:
             return []
         a, b = (
@@ -229,7 +233,7 @@ def _read(file: Path) -> LabelledTexts:
 
 
 def _vectors(texts: Sequence[str], encoder: str | None) -> Any:
-    """Unit vectors (n, d) of the encoder, or of hashed words without one."""
+    """Return unit vectors (n, d) of the encoder, or of hashed words without one."""
     if encoder:
         from synthkd.encoders.frozen import load_frozen_encoder
 

@@ -40,7 +40,7 @@ def recipe(
     rule: bool = False,
     rounds: int = ROUNDS,
 ) -> Recipe:
-    """The recipe of an arm on a cut.
+    """Return the recipe of an arm on a cut.
 
     The student is `minilm` or `tfidf`; ``rule`` adds `label_noise`.
     """

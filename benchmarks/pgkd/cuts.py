@@ -90,7 +90,7 @@ def cut(
 
 
 def _banking(data: Path) -> tuple[Lot, Lot]:
-    """Intents of messages to a bank: 77 classes, with a test split of its own."""
+    """Read intents of messages to a bank: 77 classes, with a test split of its own."""
     train, test = (
         pq.read_table(data / "banking77" / f"{name}.parquet") for name in ("train", "test")
     )
@@ -98,7 +98,7 @@ def _banking(data: Path) -> tuple[Lot, Lot]:
 
 
 def _names(data: Path) -> tuple[Lot, Lot]:
-    """Names in sentences on AI, music and science (CrossNER), by type.
+    """Read names in sentences on AI, music and science (CrossNER), by type.
 
     The classes are of very unequal sizes.
     """
@@ -107,7 +107,7 @@ def _names(data: Path) -> tuple[Lot, Lot]:
 
 
 def _pairs(data: Path) -> tuple[Lot, Lot]:
-    """Pairs of names, by the Wikidata relation between them (ParaRel).
+    """Read pairs of names, by the Wikidata relation between them (ParaRel).
 
     40 classes, some of them nearly the same.
     """

@@ -95,7 +95,7 @@ def run_all(tasks: Sequence[Task], setting: Setting) -> dict[Task, Outcome]:
 
 
 def _kept(setting: Setting) -> dict[Task, Outcome]:
-    """Outcomes of an earlier call, of as many rounds on the same rows."""
+    """Return the outcomes of an earlier call, of as many rounds on the same rows."""
     if setting.keep is None or not setting.keep.is_file():
         return {}
     rows = [json.loads(line) for line in setting.keep.read_text().splitlines()]
@@ -123,7 +123,7 @@ def gain(better: Sequence[float], base: Sequence[float]) -> Gain:
 def comparison(
     found: dict[Task, Outcome], base: Task, others: dict[str, Task], seeds: Sequence[int]
 ) -> list[tuple[Any, ...]]:
-    """Lines of a table of the arms, with their gains over the base."""
+    """Return the lines of a table of the arms, with their gains over the base."""
 
     def of(task: Task) -> list[Outcome]:
         return [found[task._replace(seed=seed)] for seed in seeds]

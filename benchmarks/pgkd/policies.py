@@ -13,7 +13,7 @@ _DONE: dict[Task, Outcome] = {}
 
 
 def headline(options: Options) -> Figures:
-    """PGKD against random rows and the same choice of the pool, from 5 and 10 rows."""
+    """Compare PGKD with random rows and the same choice of the pool, from 5 and 10 rows."""
     study = Study(options)
     figures = study.settings()
     for shots in (5,) if options.quick else (5, 10):
@@ -32,7 +32,7 @@ def headline(options: Options) -> Figures:
 
 
 def ablations(options: Options) -> Figures:
-    """PGKD against itself without one thing each, and against one thing alone."""
+    """Compare PGKD with itself without one thing each, and with one thing alone."""
     from benchmarks.pgkd.arms import ARMS
 
     study = Study(options)
@@ -48,7 +48,7 @@ def ablations(options: Options) -> Figures:
 
 
 def skewed(options: Options) -> Figures:
-    """Policies from a start of 1 to 16 rows a class."""
+    """Compare policies from a start of 1 to 16 rows a class."""
     study = Study(options)
     names = (
         "uniform",
@@ -74,7 +74,7 @@ def skewed(options: Options) -> Figures:
 
 
 def noise(options: Options) -> Figures:
-    """PGKD with wrong labels from the teacher, with the rule `label_noise` and without."""
+    """Run PGKD with wrong labels from the teacher, with the rule `label_noise` and without."""
     study = Study(options)
     arms = {
         f"{arm}, {round(100 * share)} % wrong{', label_noise' * rule}": Task(
@@ -108,7 +108,7 @@ def noise(options: Options) -> Figures:
 
 
 def tfidf(options: Options) -> Figures:
-    """The headline with a student on TF-IDF, from 5 rows a class."""
+    """Repeat the headline with a student on TF-IDF, from 5 rows a class."""
     study = Study(options)
     arms = {name: Task(name, 0, 5, "tfidf") for name in ("uniform", "typical rows alone", "pgkd")}
     study.run(arms)
@@ -136,7 +136,7 @@ def allocation(options: Options) -> Figures:
 
 
 def triples(options: Options) -> Figures:
-    """The loop for triples on the everyday world."""
+    """Run the loop for triples on the everyday world."""
     from benchmarks.pgkd.triples import run
 
     study = Study(options)
@@ -164,7 +164,7 @@ class Study:
         print(f"\n{title} (gains over: {base})\n{table(lines)}", flush=True)
 
     def gain(self, name: str, better: Task, base: Task) -> Figures:
-        """The gain of an arm over another, with its interval."""
+        """Return the gain of an arm over another, with its interval."""
         areas = (
             [_DONE[task._replace(seed=seed)].area for seed in self.seeds] for task in (better, base)
         )
@@ -176,5 +176,5 @@ class Study:
         return {"student": self.student, "seeds": len(self.seeds), "rounds": self.setting.rounds}
 
     def seconds(self, part: str) -> Figures:
-        """Seconds since the beginning of the part."""
+        """Return seconds since the beginning of the part."""
         return {f"{part}_seconds": round(time.perf_counter() - self._start, 1)}

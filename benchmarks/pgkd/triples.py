@@ -113,7 +113,7 @@ def measure_round(task: Any, truth: Any, file: Path) -> Round:
 
 
 def roc(true: Any, scores: Any) -> float:
-    """Area under the ROC curve; NaN if all are true, or none."""
+    """Return the area under the ROC curve; NaN if all are true, or none."""
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(true, scores)) if 0 < true.sum() < len(true) else float("nan")

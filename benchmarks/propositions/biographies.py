@@ -85,7 +85,7 @@ def verdicts(read: Biographies, facts: Facts, rule: str) -> dict[str, list[str |
 
 
 def passing_facts(read: Biographies, facts: Facts, rules: tuple[str, ...]) -> Facts:
-    """The facts that all these rules let pass."""
+    """Return the facts that all these rules accept."""
     found = [verdicts(read, facts, rule) for rule in rules]
     return {
         name: [
@@ -186,7 +186,7 @@ def rule_effects(options: Options) -> Figures:
 
 
 def alignment(options: Options) -> Figures:
-    """Align the facts of five sentences in one list: the share at the right sentence, and at none."""
+    """Align the facts of five sentences in one list: the shares at the right one, and at none."""
     read = Biographies(options.data_folder)
     chunks: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in read.sentences:

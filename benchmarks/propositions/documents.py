@@ -64,7 +64,7 @@ def segmented(options: Options) -> Figures:
 
 
 def recorded(options: Options) -> Figures:
-    """Run a recorded teacher that copies sentences as propositions, in whole and in broken forms."""
+    """Run a recorded teacher that copies sentences as propositions, whole and in broken forms."""
     rng, rows = random.Random(0), documents(options.data_folder, options.quick)
     with TemporaryDirectory() as name:
         out = Path(name)
@@ -80,10 +80,10 @@ def recorded(options: Options) -> Figures:
 
 
 def embedded(options: Options) -> Figures:
-    """Some documents with the embedded teacher.
+    """Segment some documents with the embedded teacher.
 
-    It never read such text, so its propositions are worth nothing, but every sentence must have its
-    outcome.
+    The teacher never read such text, so its propositions are worth nothing, but every sentence must
+    have an outcome.
     """
     by_length = sorted(documents(options.data_folder, False), key=lambda row: len(row["text"]))
     rows = by_length[: 4 if options.quick else 20]
@@ -168,7 +168,9 @@ def _run(recipe: Recipe) -> Figures:
         "rejected": sum(counts["rejected"].values()),
         "sentences": whole.sentences, "with propositions": whole.with_propositions,
         **{f"without: {name}": count for name, count in sorted(whole.without.items())},
-        "sentences without a fate": whole.sentences - whole.with_propositions - whole.without.total(),
+        "sentences without a fate": whole.sentences
+        - whole.with_propositions
+        - whole.without.total(),
         "places that do not map back": wrong,
         "seconds per MB": seconds / size, "most MB of memory": _memory(),
     }  # fmt: skip

@@ -57,7 +57,7 @@ Method = Callable[[Rows, list[str], int], tuple[Any, float]]
 
 
 def figures(options: Options) -> Figures:
-    """Accuracy of each method at each number of rows, and the differences with their intervals."""
+    """Measure the accuracy of each method at each number of rows, and the differences."""
     train, test = split(options.data_folder, "train"), split(options.data_folder, "test")
     seeds = 1 if options.quick else options.seeds
     if options.quick:
@@ -101,7 +101,7 @@ def figures(options: Options) -> Figures:
 
 
 def methods(options: Options) -> dict[str, Method]:
-    """The methods that are compared; without an encoder, those that need none."""
+    """Return the methods that are compared; without an encoder, those that need none."""
     # A small run takes the value that the large one finds.
     strengths = STRENGTHS[2:3] if options.quick else STRENGTHS
     found: dict[str, Method] = {
@@ -148,7 +148,7 @@ def methods(options: Options) -> dict[str, Method]:
 def sklearn_tfidf(
     train: Rows, texts: list[str], seed: int, strengths: Sequence[float] = STRENGTHS
 ) -> tuple[Any, float]:
-    """TF-IDF with logistic regression, C chosen by cross-validation."""
+    """Train TF-IDF with logistic regression, C chosen by cross-validation."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     began = time.process_time()
@@ -160,7 +160,7 @@ def sklearn_tfidf(
 def sklearn_vectors(
     encoder: str, train: Rows, texts: list[str], seed: int, strengths: Sequence[float] = STRENGTHS
 ) -> tuple[Any, float]:
-    """Logistic regression on the vectors of sentence-transformers, C chosen by cross-validation."""
+    """Train logistic regression on sentence-transformers' vectors, C by cross-validation."""
     asked = sentence_vectors(encoder, tuple(texts))
     began = time.process_time()
     model = sklearn_head(
@@ -173,7 +173,7 @@ def sklearn_vectors(
 def sklearn_head(
     features: Any, labels: list[str], seed: int, strengths: Sequence[float] = STRENGTHS
 ) -> Any:
-    """Logistic regression with the C that is best in cross-validation.
+    """Fit logistic regression with the C that is best in cross-validation.
 
     Folds are stratified draws of the training rows.
     """
@@ -193,9 +193,9 @@ def sklearn_head(
 
 @cache
 def sentence_vectors(encoder: str, texts: tuple[str, ...]) -> Any:
-    """Vectors (n, d), normalised by the encoder's own settings.
+    """Return vectors (n, d), normalised by the encoder's own settings.
 
-    Those of the test texts are computed once.
+    Vectors of the test texts are computed once.
     """
     return sentence_model(encoder).encode(list(texts), show_progress_bar=False)
 
@@ -210,7 +210,7 @@ def sentence_model(encoder: str) -> Any:
 def _ours(
     student: str, keep: Path | None = None, only: bool = False, **student_options: Any
 ) -> Method:
-    """A student of ours; with ``keep``, predictions of the same code are reused."""
+    """Train a student of ours; with ``keep``, reuse predictions of the same code."""
 
     def method(train: Rows, texts: list[str], seed: int) -> tuple[Any, float]:
         made: Classifier = plugins.find("students", student)(seed=seed, **student_options)
@@ -230,14 +230,14 @@ def _ours(
 
 
 def _code() -> list[bytes]:
-    """The code of the encoder student, which kept predictions depend on."""
+    """Return the code of the encoder student, which kept predictions depend on."""
     folder = Path(classifiers.__file__).parent
     others = {"linear.py", "words.py", "vectors.py", "onnx.py", "onnx_export.py"}
     return [path.read_bytes() for path in sorted(folder.glob("*.py")) if path.name not in others]
 
 
 def differences(correct: dict[str, dict[int, Any]], shots: int) -> dict[str, Any]:
-    """The peer's accuracy minus ours on the same draws, with its interval.
+    """Return the peer's accuracy minus ours on the same draws, with its interval.
 
     Above 0 the peer is better.
     """
@@ -269,6 +269,6 @@ def full(train: Rows, test: Rows) -> dict[str, Any]:
 
 
 def short(name: str) -> str:
-    """A method's name as part of a figure's name."""
+    """Return a method's name as part of a figure's name."""
     kept = "".join(letter if letter.isalnum() else " " for letter in name.lower())
     return "_".join(kept.split())

@@ -4,16 +4,16 @@ As in symbolic knowledge distillation (West et al. 2022, arXiv 2110.07178), wher
 pretrained on much text is trained on the critic's choice of a teacher's triples and measured on
 heads that are not among them:
 
-1. the example recipe asks the teacher every question, three times 10 samples at its temperature of
-0.9; 2. a base is trained from nothing on all of it, right and wrong, of every head: the counterpart
-of a pretrained
-   language model, which knows no more than the teacher wrote, unfiltered;
-3. heads (animals, things, people; no kinds, parts or materials, which are answers), and single
-questions of the others,
-   are held out; the critic is trained on the label sheet without any row that names them, and the students on the rows
-   without them: all rows (raw), or those that the critic keeps at a target precision;
-4. teacher and students are asked the held-out questions by the same recipe with the same sampling
-and rules.
+1. The example recipe asks the teacher every question, three times 10 samples at its temperature of
+   0.9.
+2. A base is trained from nothing on all rows, right and wrong, of every head: the counterpart of a
+   pretrained language model, which knows no more than the teacher wrote, unfiltered.
+3. Heads (animals, things, people; no kinds, parts or materials, which are answers), and single
+   questions of other heads, are held out. The critic is trained on the label sheet without any row
+   that names them, and the students on the rows without them: all rows (raw), or rows that the
+   critic keeps at a target precision.
+4. Teacher and students are asked the held-out questions by the same recipe with the same sampling
+   and rules.
 
 The teacher is also asked at a lower temperature, and greedily, which makes it right more often: a
 student that is better than its teacher is so for the sampling that made its corpus, and not for
@@ -103,7 +103,7 @@ def _print_shares(seed: int, name: str, found: Outcome) -> None:
 
 
 def corpora_of(world: World, runs: list[Any], found: Outcome) -> dict[Any, list[Mapping[str, Any]]]:
-    """The rows of each student, as often as the teacher wrote them.
+    """Return the rows of each student, as often as the teacher wrote them.
 
     The corpora are described in ``found``.
     """

@@ -17,7 +17,7 @@ SEED = 20261121
 
 
 def word_problems(train: int, held: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Distinct questions with their right answers; no question is in both lists."""
+    """Return distinct questions with their right answers; no question is in both lists."""
     rng, found = random.Random(SEED + 1), dict[str, problems.Problem]()
     while len(found) < train + held:
         problem = problems.make(rng)
@@ -30,7 +30,7 @@ def word_problems(train: int, held: int) -> tuple[list[dict[str, Any]], list[dic
 
 
 def documents(train: int, held: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Documents of four sentences; no sentence of the held-out ones is in the others."""
+    """Return documents of four sentences; no sentence of the held-out ones is in the others."""
     rng, world = random.Random(SEED + 2), sentences.Sentences(Table.load())
     said: set[str] = set()
     rows = []

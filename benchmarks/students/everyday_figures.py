@@ -49,7 +49,7 @@ class Outcome:
 
     @property
     def parts(self) -> dict[str, tuple[Question, ...]]:
-        """Held-out questions: of whole heads, or single ones of heads that are known from others."""
+        """Held-out questions: of whole heads, and single ones of heads known from others."""
         return {"heads": self.split.of_heads, "questions": self.split.questions}
 
     def note_kept(self, arm: float, rows: Iterable[Row], valid: Callable[[Row], bool]) -> None:
@@ -68,7 +68,7 @@ class Outcome:
 
 
 def lines_of(found: Sequence[Outcome], part: str) -> list[tuple[Any, ...]]:
-    """A table of one part: means over the seeds."""
+    """Return a table of one part: means over the seeds."""
     lines: list[tuple[Any, ...]] = [
         (
             "who",
@@ -95,7 +95,7 @@ def lines_of(found: Sequence[Outcome], part: str) -> list[tuple[Any, ...]]:
 
 
 def shares(found: Sequence[Outcome], who: str, part: str) -> tuple[float, float, float]:
-    """Right when sampled, different right tails of a question, right when greedy.
+    """Return three shares of answers: right when sampled, different right tails, right when greedy.
 
     Means over all questions of all seeds.
     """
@@ -115,7 +115,7 @@ def difference(
 
 
 def differences(found: Sequence[Outcome]) -> tuple[list[tuple[Any, ...]], dict[str, Any]]:
-    """A table of the differences, and their figures.
+    """Return a table of the differences, and their figures.
 
     Sampled answers on whole heads have the plain names.
     """
@@ -139,7 +139,7 @@ def differences(found: Sequence[Outcome]) -> tuple[list[tuple[Any, ...]], dict[s
 
 
 def levels(found: Sequence[Outcome]) -> dict[str, Any]:
-    """Every cell of the tables by name."""
+    """Return every cell of the tables by name."""
     figures: dict[str, Any] = {}
     for part in ("heads", "questions"):
         for who in WHO:

@@ -50,7 +50,7 @@ def right(
 
 
 def by_head(right: Right, other: Right, questions: Sequence[Question]) -> dict[str, list[float]]:
-    """Differences of shares, of the questions of each head."""
+    """Return differences of shares, of the questions of each head."""
     found: dict[str, list[float]] = {}
     for one in questions:
         found.setdefault(one[0], []).append(right.share[one] - other.share[one])

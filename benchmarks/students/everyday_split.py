@@ -33,7 +33,7 @@ class Split:
         return self.of_heads + self.questions
 
     def learnt(self, rows: Iterable[Row]) -> list[Row]:
-        """The rows without held-out facts: neither as their head nor as their tail."""
+        """Return the rows without held-out facts: neither as their head nor as their tail."""
         single = frozenset(self.questions)
         return [
             row

@@ -42,12 +42,12 @@ class Settings:
 
     @classmethod
     def quick(cls) -> Settings:
-        """Settings that run in a minute, and show nothing."""
+        """Return settings that run in a minute, and show nothing."""
         return cls(base_steps=150, steps=30, unmet_steps=30)
 
 
 def name_of(arm: Any) -> str:
-    """`raw`, or `filtered 0.9`."""
+    """Return the name of a corpus: `raw`, or `filtered 0.9`."""
     return "raw" if arm == "raw" else f"filtered {arm}"
 
 

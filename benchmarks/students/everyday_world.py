@@ -33,18 +33,18 @@ Rows = list[dict[str, Any]]
 
 
 def kind() -> TripleKind:
-    """Triples of the everyday relations."""
+    """Return the kind: triples of the everyday relations."""
     return TripleKind(load_relations("everyday"))
 
 
 def every_question() -> list[Question]:
-    """The recipe's inputs."""
+    """Return the recipe's inputs."""
     with INPUTS.open(encoding="utf-8") as file:
         return sorted({(row["head"], row["relation"]) for row in csv.DictReader(file)})
 
 
 def answers() -> frozenset[str]:
-    """Names that are answers: kinds, parts, materials, places.
+    """Return names that are answers: kinds, parts, materials, places.
 
     A whole is an answer of its parts only.
     """
@@ -52,7 +52,7 @@ def answers() -> frozenset[str]:
 
 
 def by_student(student: Path) -> list[str]:
-    """Changes of a recipe that put a student in the teacher's place."""
+    """Return the changes of a recipe that put a student in the teacher's place."""
     return [f"teacher.model={student}", "prompt.template=triple/student"]
 
 
@@ -65,7 +65,7 @@ class World:
         self._held_out = self._inputs("held", split.held_out)
 
     def runs(self, questions: Sequence[Question], count: int) -> list[Rows]:
-        """The teacher's rows of a number of runs, each with its own seed of sampling."""
+        """Return the teacher's rows of a number of runs, each with its own seed of sampling."""
         every = self._inputs("every", questions)
         seeds = range(count * self.seed, count * (self.seed + 1))
         return [
@@ -73,7 +73,7 @@ class World:
         ]
 
     def answers(self, changes: Sequence[str], sampled: Rows | None = None) -> tuple[Right, Right]:
-        """Share of right answers to the held-out questions: sampled, and greedy."""
+        """Return the right answers to the held-out questions: sampled, and greedy."""
         if sampled is None:
             sampled = self._rows("sampled", [self._held_out, *changes])
         greedy = self._rows("greedy", [self._held_out, *changes, *GREEDY])
@@ -81,7 +81,7 @@ class World:
         return right(sampled, asked, N, self.valid), right(greedy, asked, 1, self.valid)
 
     def _rows(self, name: str, changes: Iterable[str]) -> Rows:
-        """All rows of a run, rejected ones too."""
+        """Return all rows of a run, rejected ones too."""
         given = [
             f"journal={self.folder}/journal.sqlite", f"work={self.folder}/{name}-run",
             "teacher.threads=1",
@@ -91,7 +91,7 @@ class World:
         return [*corpus.accepted.to_pylist(), *corpus.rejected.to_pylist()]
 
     def _inputs(self, name: str, questions: Sequence[Question]) -> str:
-        """The change of a recipe that asks these questions only."""
+        """Return the change of a recipe that asks these questions only."""
         path = self.folder / f"{name}.csv"
         with path.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows([("head", "relation"), *questions])
@@ -110,7 +110,7 @@ class World:
 
 
 def passing_rows(rows: Rows) -> Rows:
-    """The distinct rows of a run that passed the rules."""
+    """Return the distinct rows of a run that passed the rules."""
     return [row for row in rows if row["rejected_by"] is None]
 
 
@@ -125,5 +125,5 @@ def accepted_rows(rows: Rows, critic: TrainedCritic, precision: float) -> Rows:
 
 
 def as_often(rows: Iterable[Row]) -> list[Row]:
-    """Each row as often as the teacher wrote it."""
+    """Return each row as often as the teacher wrote it."""
     return [row for row in rows for _ in range(row["recurrence"])]

@@ -21,7 +21,7 @@ ROWS, BATCH, TURNS = 8000, 64, 3
 
 
 def figures(options: Options) -> Figures:
-    """Tokens a second of processor time, medians of turns that alternate."""
+    """Measure tokens a second of processor time, medians of turns that alternate."""
     import torch
 
     from everyday.table import Table
@@ -53,14 +53,14 @@ def figures(options: Options) -> Figures:
 
 
 def cpu_time(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Processor seconds of a call, and its result."""
+    """Return the processor seconds of a call, and its result."""
     start = time.process_time()
     found = work()
     return time.process_time() - start, found
 
 
 def _ours(base: Path, examples: list[Any]) -> tuple[float, float]:
-    """Tokens a second of training, and seconds of coding."""
+    """Return tokens a second of training, and seconds of coding."""
     from synthkd.students.generators.checkpoint import load_checkpoint
     from synthkd.students.generators.options import GeneratorOptions
     from synthkd.students.generators.tokens import ExampleTokenizer
@@ -81,7 +81,7 @@ def _ours(base: Path, examples: list[Any]) -> tuple[float, float]:
 
 
 def _bare(base: Path, examples: list[Any]) -> float:
-    """Tokens a second of a bare loop."""
+    """Return tokens a second of a bare loop."""
     import numpy as np
     import torch
 

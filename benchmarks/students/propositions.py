@@ -100,7 +100,7 @@ def _measure(options: Options, folder: Path) -> Figures:
 
 
 def raw(accepted: Rows, rejected: Rows) -> Rows:
-    """The first segmentation of each sentence, before rules and votes."""
+    """Return the first segmentation of each sentence, before rules and votes."""
     found: dict[str, Rows] = {}
     for row in [*accepted, *rejected]:
         if row["rejected_by"] != "malformed" and row["proposition"] and row["sample_index"] == 0:
@@ -115,7 +115,7 @@ def raw(accepted: Rows, rejected: Rows) -> Rows:
 
 
 def first_sources(rows: Rows, count: int) -> Rows:
-    """The rows of a number of sentences, in the order of their documents."""
+    """Return the rows of a number of sentences, in the order of their documents."""
     kept = set(sorted({(row["document_id"], row["source"]) for row in rows})[:count])
     return [row for row in rows if (row["document_id"], row["source"]) in kept]
 
@@ -123,7 +123,7 @@ def first_sources(rows: Rows, count: int) -> Rows:
 def of_student(
     student: GeneratorStudent, asked: Sequence[Mapping[str, Any]], gold: Sequence[list[str]]
 ) -> Floats:
-    """Scores (n, 4) of each sentence; greedy."""
+    """Return the scores (n, 4) of each sentence; greedy."""
     found = []
     for (answer,), right in zip(student.answers(asked), gold, strict=True):
         rows = [] if isinstance(answer, Malformed) else answer
@@ -132,7 +132,7 @@ def of_student(
 
 
 def score(propositions: Sequence[str], gold: list[str]) -> list[float]:
-    """Precision, recall and F1 (RB, exact match), and 1 if all are there and right."""
+    """Return precision, recall and F1 (RB, exact match), and 1 if all are there and right."""
     found = reference_based(gold, list(dict.fromkeys(propositions)), ExactScorer())
     return [found.precision, found.recall, found.f1, float(found.precision == found.recall == 1.0)]
 
@@ -140,7 +140,7 @@ def score(propositions: Sequence[str], gold: list[str]) -> list[float]:
 def of_teacher(
     accepted: Rows, rejected: Rows, asked: Sequence[Mapping[str, Any]], gold: Sequence[list[str]]
 ) -> dict[str, Floats]:
-    """The teacher on the same sentences, (1, n, 4): mean sample and accepted rows."""
+    """Score the teacher on the same sentences, (1, n, 4): mean sample and accepted rows."""
     samples: dict[str, dict[int, list[str]]] = {}
     kept: dict[str, list[str]] = {}
     for row in [*accepted, *rejected]:

@@ -61,7 +61,7 @@ def _vectors(texts: list[str], encoder: str, kept: Path | None) -> Any:
 
 
 def labels(data: Path, items: Items) -> tuple[list[Label], list[Label]]:
-    """The answer of each chain, and the winner of each vote of three (two at least).
+    """Return the answer of each chain, and the winner of each vote of three (two at least).
 
     Each is (question, choice, agreement).
     """
@@ -95,7 +95,7 @@ class Ranker:
         self.question, self.choice = (torch.eye(width, requires_grad=True) for _ in range(2))
 
     def scores(self, question: Any, choice: Any) -> Any:
-        """(B, d) and (B, 5, d) to (B, 5)."""
+        """Map (B, d) and (B, 5, d) to scores (B, 5)."""
         import torch
 
         return SCALE * torch.einsum("bd,bkd->bk", question @ self.question, choice @ self.choice)
@@ -135,7 +135,7 @@ def train(
 
 
 def right(items: Items, ranker: Ranker, part: Any) -> Floats:
-    """1 for each question whose highest score is the gold choice, (n,).
+    """Return 1 for each question whose highest score is the gold choice, (n,).
 
     Equal texts are one choice.
     """

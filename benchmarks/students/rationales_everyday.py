@@ -109,7 +109,7 @@ class Sets:
         )
 
     def all(self) -> dict[str, tuple[Rows, Rows, dict[str, Any]]]:
-        """Rows, negatives and settings by name."""
+        """Return rows, negatives and settings by name."""
         contrast = {"objective": "qcrd", "objective_options": {"quality": "agreement"}}
         return {
             "raw, as many rows": (self.raw(len(self.voted)), [], {}),
@@ -121,7 +121,7 @@ class Sets:
         }
 
     def raw(self, count: int) -> Rows:
-        """One sample of each question, then others, up to a number of rows."""
+        """Return one sample of each question, then others, up to a number of rows."""
         rng = random.Random(0)
         rows = sorted(self.said, key=lambda row: (row["completion_key"], row["id"]))
         rng.shuffle(rows)
@@ -137,7 +137,7 @@ class Sets:
         return order[:count]
 
     def share(self, rows: Rows) -> float:
-        """Epochs over which rows take as many steps as one epoch of the voted ones."""
+        """Return the epochs over which rows take as many steps as one epoch of the voted ones."""
         return len(self.voted) / len(rows)
 
 
@@ -149,9 +149,9 @@ def load_or_train(
     seed: int,
     held: Sequence[Mapping[str, Any]],
 ) -> tuple[Floats, float]:
-    """Right answers of a student and the seconds of its training.
+    """Return right answers of a student and the seconds of its training.
 
-    They are read from ``path`` if they were kept.
+    Both are read from ``path`` if they were kept.
     """
     if path.is_file():
         with np.load(path) as was:
@@ -163,7 +163,7 @@ def load_or_train(
 
 
 def right(student: GeneratorStudent, held: Sequence[Mapping[str, Any]]) -> Floats:
-    """1 for each right answer, (n,); greedy."""
+    """Return 1 for each right answer, (n,); greedy."""
     answers = [found for (found,) in student.answers(held)]
     return np.array(
         [
@@ -178,7 +178,7 @@ def right(student: GeneratorStudent, held: Sequence[Mapping[str, Any]]) -> Float
 def of_teacher(
     accepted: Rows, rejected: Rows, held: Sequence[Mapping[str, Any]]
 ) -> dict[str, Floats]:
-    """The teacher on the same questions, (1, n): mean sample and winner of its vote.
+    """Score the teacher on the same questions, (1, n): mean sample and winner of its vote.
 
     A question without a winner counts as wrong.
     """

@@ -44,7 +44,7 @@ KIND = RationaleKind(answer="text")
 
 
 def corpus(data: Path, folder: Path) -> tuple[Rows, Rows, dict[str, dict[str, Any]]]:
-    """Accepted and rejected rows of the recorded chains, and the stories by id."""
+    """Return accepted and rejected rows of the recorded chains, and the stories by id."""
     items = {
         row["id"]: row
         for row in pq.read_table(data / "rationales_palm/svamp_train_items.parquet").to_pylist()
@@ -91,10 +91,7 @@ class Story:
         return _NUMBER.sub(lambda found: names.get(float(found[0]), found[0]), text)
 
     def value(self, equation: str) -> float | None:
-        """The value of an equation such as `n0 - n1`.
-
-        None for any other text.
-        """
+        """Return the value of an equation such as `n0 - n1`; None for any other text."""
         found = _EQUATION.fullmatch(equation.strip())
         places = [int(found[i][1:]) for i in (1, 3)] if found else [99]
         if found is None or max(places) >= len(self.numbers):
@@ -102,12 +99,12 @@ class Story:
         return _value(self.numbers[places[0]], found[2], self.numbers[places[1]])
 
     def is_right(self, equation: str) -> bool:
-        """True if the value of an equation is the gold answer."""
+        """Return True if the value of an equation is the gold answer."""
         value = self.value(equation)
         return value is not None and abs(value - self.gold) < 1e-6
 
     def row(self, said: Mapping[str, Any]) -> dict[str, Any] | None:
-        """A chain with names for the story's numbers, and its equation.
+        """Return a chain with names for the story's numbers, and its equation.
 
         None if no two numbers give its answer.
         """
@@ -123,9 +120,9 @@ class Story:
         }
 
     def _equation(self, chain: str, answer: float | None) -> str | None:
-        """The equation of two numbers with the chain's answer.
+        """Return the equation of two numbers with the chain's answer.
 
-        One that the chain writes, else the first possible one.
+        An equation that the chain writes comes before the first possible one.
         """
         if answer is None:
             return None
@@ -255,7 +252,7 @@ def _measure(options: Options, stories: dict[str, Story], voted: Rows, said: Row
 
 
 def _linear(rows: Rows, seed: int, asked: list[str]) -> list[str]:
-    """TF-IDF and logistic regression with equations as classes."""
+    """Train TF-IDF and logistic regression with equations as classes."""
     texts = LabelledTexts(
         tuple(row["question"] for row in rows), tuple(row["answer"] for row in rows)
     )
@@ -263,7 +260,7 @@ def _linear(rows: Rows, seed: int, asked: list[str]) -> list[str]:
 
 
 def _generator(rows: Rows, seed: int, asked: list[str], seen: int) -> list[str]:
-    """A decoder made from nothing that writes the equation; all see the same number of rows."""
+    """Train a decoder from nothing that writes the equation; all see the same number of rows."""
     student = GeneratorStudent(
         STUDENT, seed, **TRAINING, tasks="answer", epochs=seen / len(rows)
     ).fit_rows(rows, KIND)

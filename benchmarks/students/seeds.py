@@ -11,10 +11,11 @@ DRAWS = 2000
 
 
 def interval(scores: Floats, other: Floats | None = None) -> tuple[float, float, float]:
-    """Mean of scores (S, n) of S seeds on n rows, or of their difference to others.
+    """Return the mean of scores (S, n) of S seeds on n rows, or of their difference to others.
 
     Returns:
-        The mean and the ends of its 95 % interval; rows and seeds are drawn again, each side its own seeds.
+        The mean and the ends of its 95 % interval. Rows and seeds are drawn again, each side with
+        seeds of its own.
     """
     rng = np.random.default_rng(0)
     found = np.empty(DRAWS)
@@ -37,5 +38,5 @@ def format_interval(found: tuple[float, float, float]) -> str:
 
 
 def interval_figures(name: str, found: tuple[float, float, float]) -> dict[str, float]:
-    """A figure with the ends of its interval, by name."""
+    """Return a figure with the ends of its interval, by name."""
     return {name: found[0], f"{name}_low": found[1], f"{name}_high": found[2]}

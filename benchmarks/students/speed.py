@@ -35,7 +35,7 @@ Run = Callable[[list[str]], Any]
 
 
 def figures(options: Options) -> Figures:
-    """Rows a second, latency of one row, cost of a million rows, and the two ratios."""
+    """Measure rows a second, latency of one row, cost of a million rows, and the two ratios."""
     import torch
 
     torch.set_num_threads(1)
@@ -74,7 +74,7 @@ def figures(options: Options) -> Figures:
 def students(
     options: Options, folder: Path
 ) -> tuple[dict[str, Run], dict[str, Run], dict[str, float]]:
-    """Our students, the bare loops, and the sizes of the models in MB."""
+    """Return our students, the bare loops, and the sizes of the models in MB."""
     few = draw(split(options.data_folder, "train"), SHOTS, 0)
     rows = LabelledTexts(tuple(few.texts), tuple(few.labels))
     runs: dict[str, Run] = {"linear tfidf": LinearStudent().fit(rows).probabilities}
@@ -152,7 +152,7 @@ class Bare:
 def time_runs(
     runs: dict[str, Run], texts: list[str], turns: int
 ) -> tuple[dict[str, float], dict[str, Any]]:
-    """Rows a second (median over the turns) and probabilities of each."""
+    """Measure rows a second (median over the turns) and probabilities of each."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     said = {name: one(texts[:64]) for name, one in runs.items()}  # warm
     for _ in range(turns):
@@ -166,7 +166,7 @@ def time_runs(
 def against_bare(
     rates: dict[str, float], said: dict[str, Any], bare: dict[str, Run]
 ) -> dict[str, Any]:
-    """Our share of the fastest bare loop, after a check that all compute the same."""
+    """Return our share of the fastest bare loop, after a check that all compute the same."""
     fastest = max(bare, key=lambda name: rates[name])
     ours, torch_said = said["encoder onnx"], said["encoder torch"]
     assert np.abs(ours - said[fastest]).max() < 1e-4, "the two loops must compute the same"
@@ -190,7 +190,7 @@ def against_bare(
 
 
 def latency(one: Run, texts: list[str]) -> tuple[float, float]:
-    """Processor milliseconds of a single row: the median and the 95th percentile."""
+    """Measure processor milliseconds of a single row: the median and the 95th percentile."""
     took = []
     for text in texts:
         began = time.process_time()
@@ -200,12 +200,12 @@ def latency(one: Run, texts: list[str]) -> tuple[float, float]:
 
 
 def dollars(rows_per_second: float) -> float:
-    """Cost of a million rows."""
+    """Return the cost of a million rows."""
     return 1e6 / rows_per_second / 3600 * PRICE
 
 
 def teacher(options: Options, folder: Path) -> Figures:
-    """Accepted rows a second of the embedded teacher on one thread, from prompt to corpus."""
+    """Measure accepted rows a second of the embedded teacher on one thread, prompt to corpus."""
     from synthkd import pipeline
     from synthkd.corpora.read import load_corpus
     from synthkd.recipe import Recipe

@@ -5,8 +5,8 @@ least two of three people, greater or less. Each comparison is a claim. Errors a
 exchanging the sides of claims:
 
 - `one vote`: a share of the claims is wrong; only cycles can tell.
-- `three votes`: each claim has three votes, each wrong with that chance; the winner is the claim, and its lead is its
-  strength.
+- `three votes`: each claim has three votes, each wrong with that chance; the winner is the claim,
+  and its lead is its strength.
 
 `cycles` rejects the weakest claims of cycles; `against` also those on a cycle that the ranks
 contradict by more than 0.5. `no ranks` breaks ties at random, as a cycle breaker does that looks at

@@ -24,7 +24,7 @@ Claims = tuple[Numbers, Numbers, Numbers]
 
 
 def claims_of(data: Path, split: str) -> Claims:
-    """The greater and the lesser thing and the attribute of each comparison, as integers."""
+    """Return the greater and the lesser thing and the attribute of each comparison, as integers."""
     rows = pq.read_table(data / "verbphysics" / "object_pairs.parquet")
     clear = pc.is_in(rows["relation"], value_set=pa.array(["greater", "less"]))
     wanted = pc.and_(pc.greater_equal(rows["agreement"], 2), clear)
@@ -59,7 +59,7 @@ def plant(claims: Claims, share: float, seed: int, votes: int) -> tuple[Numbers,
 
 
 def shares(claims: Claims, wrong: Numbers, found: Ordered) -> dict[str, float]:
-    """Shares of wrong claims found and left, and of true ones lost."""
+    """Return shares of wrong claims found and left, and of true ones lost."""
     kept, on = ~found.rejected, found.tangle >= 0
     rejected = max(int(found.rejected.sum()), 1)
     return {
@@ -73,7 +73,7 @@ def shares(claims: Claims, wrong: Numbers, found: Ordered) -> dict[str, float]:
 
 
 def without_ranks(more: Numbers, less: Numbers, weight: Numbers, axis: Numbers) -> Ordered:
-    """The same cycle breaker with ties broken at random.
+    """Break cycles in the same way with ties broken at random.
 
     Things, whose order decides then, are renumbered.
     """

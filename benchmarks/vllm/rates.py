@@ -27,7 +27,7 @@ RELATIONS = ("can", "is a kind of", "is used for", "is often", "has")
 
 
 def requests(count: int, shared: bool, start: int) -> list[Request]:
-    """Distinct prompts of one line, or of seventy-two lines that all share and one that differs."""
+    """Return distinct prompts: one line, or seventy-two shared lines and one that differs."""
     made = []
     for number in range(start, start + count):
         line = f"{HEADS[number % 10]} {RELATIONS[number // 10 % 5]}"
@@ -56,7 +56,7 @@ def figures(options: Options) -> Figures:
 
 
 def teachers(options: Options) -> dict[str, Any]:
-    """Each way of asking the same checkpoint."""
+    """Return each way of asking the same checkpoint."""
     extra = {"max_model_len": 512, **json.loads(options.args)}
     part = {
         "model": options.model,
@@ -80,7 +80,7 @@ def teachers(options: Options) -> dict[str, Any]:
 
 
 async def time_samples(teacher: Any, asked: list[Request], journal: Journal) -> float:
-    """Seconds until every sample is committed."""
+    """Return the seconds until every sample is committed."""
 
     async def departed() -> AsyncIterator[Request]:
         for start in range(0, len(asked), 64):

@@ -16,10 +16,10 @@ Weigh = Callable[[Question, Vote], float]
 
 
 def scores(questions: Sequence[Question], weigh: Weigh | None = None) -> np.ndarray[Any, Any]:
-    """Accuracy of each question: mean sample, majority, expected majority.
+    """Return the accuracy of each question: mean sample, majority, expected majority.
 
     A tie is wrong in the second and drawn in the third. A question without any answer counts as
-    wrong. A question without any answer counts as wrong.
+    wrong.
     """
     rows = [(i, vote) for i, question in enumerate(questions) for vote in question.votes]
     weights = None if weigh is None else [weigh(questions[i], vote) for i, vote in rows]
@@ -45,7 +45,7 @@ def scores(questions: Sequence[Question], weigh: Weigh | None = None) -> np.ndar
 def by_reliability(
     questions: Sequence[Question], voter: Callable[[Vote], str]
 ) -> tuple[Weigh, dict[str, float]]:
-    """Weights from the agreement of voters (Dawid-Skene), without gold.
+    """Return weights from the agreement of voters (Dawid-Skene), without gold.
 
     ``voter`` may divide a teacher by its checks.
     """
@@ -65,7 +65,7 @@ def by_reliability(
 
 
 def interval(values: np.ndarray[Any, Any], seed: int = 0) -> list[float]:
-    """95 % bootstrap interval of the mean over questions."""
+    """Return the 95 % bootstrap interval of the mean over questions."""
     rng = np.random.default_rng(seed)
     draws = rng.integers(0, len(values), (RESAMPLES, len(values)))
     return [round(float(q), 4) for q in np.quantile(values[draws].mean(axis=1), [0.025, 0.975])]

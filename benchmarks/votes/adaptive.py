@@ -22,7 +22,7 @@ RULES: list[tuple[str, Stopping]] = [
 def curve(
     questions: Sequence[Question], first: int = 3, step: int = 2, orders: int = 20
 ) -> dict[str, Any]:
-    """Samples and kept answers of each rule.
+    """Measure samples and kept answers of each rule.
 
     Shares of the samples that are asked for and of questions whose answer stays (a shared lead is
     an answer of its own: none), and the accuracy lost. Samples are drawn in ``orders`` random

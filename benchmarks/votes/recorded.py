@@ -63,7 +63,7 @@ def figures(options: Options) -> Figures:
 
 
 def parsing(questions: list[Question]) -> dict[str, Any]:
-    """Shares of texts with an answer and without, by voter; each text without one is listed."""
+    """Measure shares of texts with an answer and without, by voter; list each text without one."""
     votes = [(question.id, vote) for question in questions for vote in question.votes]
     by_voter: dict[str, Counter[str]] = {}
     for _, vote in votes:
@@ -100,7 +100,7 @@ def _by_way(votes: list[tuple[str, Vote]]) -> dict[str, list[float]]:
 
 
 def voting(questions: list[Question]) -> dict[str, Any]:
-    """Single, majority and weighted votes.
+    """Measure single, majority and weighted votes.
 
     ``weighted``: reliability of each model, from agreement alone, as `votes.by: teacher`;
     ``weighted_run``: of each run as if it were a model; ``weighted_checked``: of each run, divided
@@ -145,7 +145,7 @@ def _ways(questions: list[Question]) -> Iterator[tuple[str, Weigh, dict[str, flo
 
 
 def _model(vote: Vote) -> str:
-    """The model of a run, since runs of one model err together."""
+    """Return the model of a run, since runs of one model err together."""
     return vote.voter.partition("_")[0]
 
 
@@ -189,7 +189,7 @@ def _best(found: dict[str, Any]) -> str:
 
 
 def checks(questions: list[Question]) -> dict[str, Any]:
-    """Accuracy of chains whose steps pass the checks, and of those whose steps do not."""
+    """Measure accuracy of chains whose steps pass the checks, and of those whose steps do not."""
     votes = [vote for question in questions for vote in question.votes if vote.answer is not None]
     passed = [vote.right for vote in votes if vote.checks]
     failed = [vote.right for vote in votes if not vote.checks]
@@ -201,7 +201,7 @@ def checks(questions: list[Question]) -> dict[str, Any]:
 
 
 def game24(questions: list[Question]) -> dict[str, Any]:
-    """Single samples, majority, majority of checked expressions, best of n."""
+    """Compare single samples, majority, majority of checked expressions, best of n."""
     plain = scores(questions)
     held = scores(questions, lambda _, vote: float(vote.checks))
     most = max(len(question.votes) for question in questions)
@@ -225,7 +225,7 @@ def game24(questions: list[Question]) -> dict[str, Any]:
 
 
 def _best_of(n: int, right: int, most: int) -> float:
-    """Chance that n of the samples, drawn without replacement, include a right one."""
+    """Return the chance that n of the samples, drawn without replacement, include a right one."""
     miss = 1.0
     for i in range(n):
         miss *= max(0, most - right - i) / (most - i)
@@ -233,7 +233,7 @@ def _best_of(n: int, right: int, most: int) -> float:
 
 
 def summary(figures: Figures) -> Figures:
-    """The two figures of adaptive sampling by set and rule.
+    """Return the two figures of adaptive sampling by set and rule.
 
     ``game24`` is the mean of both ways of asking.
     """

@@ -40,7 +40,7 @@ class Question:
 
 
 def read_cqa(data: Path) -> list[Question]:
-    """CommonsenseQA (train): PaLM once, Llama-3 twice."""
+    """Read CommonsenseQA (train): PaLM once, Llama-3 twice."""
     items = {row["id"]: row for row in _rows(data / "rationales_palm/cqa_train_items.parquet")}
     kind = RationaleKind(answer="choice")
     inputs = {
@@ -56,7 +56,7 @@ def read_cqa(data: Path) -> list[Question]:
 
 
 def read_svamp(data: Path) -> list[Question]:
-    """SVAMP (train): PaLM once, Llama-3 three times."""
+    """Read SVAMP (train): PaLM once, Llama-3 three times."""
     inputs = {
         row["id"]: {"question": f"{row['body']} {row['question']}", "gold": str(row["gold_answer"])}
         for row in _rows(data / "rationales_palm/svamp_train_items.parquet")
@@ -67,7 +67,7 @@ def read_svamp(data: Path) -> list[Question]:
 
 
 def read_gsm8k(data: Path, method: str) -> list[Question]:
-    """GSM8K (test): one solution of each of two models.
+    """Read GSM8K (test): one solution of each of two models.
 
     `verification` rows are the best of 100 by a trained verifier, so they are no single samples and
     are never counted together with those.
@@ -83,7 +83,7 @@ def read_gsm8k(data: Path, method: str) -> list[Question]:
 
 
 def read_game24(data: Path, method: str) -> list[Question]:
-    """Game of 24: 100 samples of GPT-4 for each of 50 puzzles.
+    """Read Game of 24: 100 samples of GPT-4 for each of 50 puzzles.
 
     An answer is an expression in canonical form.
     """
@@ -105,7 +105,7 @@ def read_game24(data: Path, method: str) -> list[Question]:
 
 
 def read_everyday(model: str, folder: Path, questions: int) -> list[Question]:
-    """Word problems of the everyday world: 20 samples of a checkpoint for each."""
+    """Read word problems of the everyday world: 20 samples of a checkpoint for each."""
     changes = [
         f"teacher.model={model}", "teacher.threads=1", f"inputs.limit={questions}",
         "votes.adaptive=null",
@@ -127,7 +127,7 @@ def read_everyday(model: str, folder: Path, questions: int) -> list[Question]:
 
 
 def passed_only(questions: list[Question]) -> list[Question]:
-    """The same questions without the votes of chains that fail the checks.
+    """Return the same questions without the votes of chains that fail the checks.
 
     A run with these rules counts so.
     """

@@ -130,7 +130,7 @@ def load_referenced_encoder(
 
 
 def _file_times(folder: Path) -> tuple[Any, ...]:
-    """Names and times of a folder's weights: an encoder that was trained again is another one."""
+    """Return names and times of a folder's weights, which training the encoder again changes."""
     if not folder.is_dir():
         return ()
     return tuple(

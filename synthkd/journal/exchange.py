@@ -216,11 +216,11 @@ def _checked_columns(source: Path, schema: pa.Schema) -> list[str]:
         type_ = schema.field(column.name).type
         if pa.types.is_dictionary(type_):
             type_ = type_.value_type
-        fits = (
-            pa.types.is_string(type_) or pa.types.is_large_string(type_)
-            if pa.types.is_string(column.type)
-            else pa.types.is_integer(type_) or (pa.types.is_floating(type_) and pa.types.is_floating(column.type))
-        )  # fmt: skip
+        if pa.types.is_string(column.type):
+            fits = pa.types.is_string(type_) or pa.types.is_large_string(type_)
+        else:
+            floating = pa.types.is_floating(type_) and pa.types.is_floating(column.type)
+            fits = floating or pa.types.is_integer(type_)
         if not fits and not pa.types.is_null(type_):
             raise InputError(
                 f"{source}: not an export of a journal: column {column.name!r} holds {type_}, not"

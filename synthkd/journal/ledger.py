@@ -109,8 +109,9 @@ def settle_answers(db: sqlite3.Connection, answers: Sequence[Answer], run: str) 
             dollars, tokens = dollars + (answer.price or 0.0), tokens + count
     if dollars or tokens:
         db.execute(
-            "INSERT INTO spending (run, dollars, tokens) VALUES (?,?,?) ON CONFLICT (run) DO UPDATE SET"
-            " dollars = dollars + excluded.dollars, tokens = tokens + excluded.tokens",
+            "INSERT INTO spending (run, dollars, tokens) VALUES (?,?,?)"
+            " ON CONFLICT (run) DO UPDATE SET dollars = dollars + excluded.dollars,"
+            " tokens = tokens + excluded.tokens",
             (run, dollars, tokens),
         )
 

@@ -19,16 +19,19 @@ VERSION = 4
 _FIRST = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE requests (
-    request_id TEXT PRIMARY KEY, identity TEXT NOT NULL, messages TEXT NOT NULL, sampling TEXT NOT NULL
+    request_id TEXT PRIMARY KEY, identity TEXT NOT NULL, messages TEXT NOT NULL,
+    sampling TEXT NOT NULL
 );
 CREATE TABLE completions (
-    request_id TEXT NOT NULL, sample_index INTEGER NOT NULL, text TEXT NOT NULL, finish_reason TEXT NOT NULL,
-    prompt_tokens INTEGER, completion_tokens INTEGER, logprob REAL, latency REAL, price REAL, model TEXT,
-    seed INTEGER, created REAL NOT NULL, PRIMARY KEY (request_id, sample_index)
+    request_id TEXT NOT NULL, sample_index INTEGER NOT NULL, text TEXT NOT NULL,
+    finish_reason TEXT NOT NULL, prompt_tokens INTEGER, completion_tokens INTEGER, logprob REAL,
+    latency REAL, price REAL, model TEXT, seed INTEGER, created REAL NOT NULL,
+    PRIMARY KEY (request_id, sample_index)
 );
 CREATE TABLE failures (
-    request_id TEXT NOT NULL, sample_index INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
-    attempts INTEGER NOT NULL, permanent INTEGER NOT NULL, created REAL NOT NULL,
+    request_id TEXT NOT NULL, sample_index INTEGER NOT NULL, reason TEXT NOT NULL,
+    detail TEXT NOT NULL, attempts INTEGER NOT NULL, permanent INTEGER NOT NULL,
+    created REAL NOT NULL,
     PRIMARY KEY (request_id, sample_index)
 ) WITHOUT ROWID;
 CREATE TABLE flights (
@@ -55,8 +58,8 @@ CREATE TABLE batches (
     created REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE batch_rows (
-    token TEXT NOT NULL, custom_id TEXT NOT NULL, request_id TEXT NOT NULL, sample_indexes TEXT NOT NULL,
-    PRIMARY KEY (token, custom_id)
+    token TEXT NOT NULL, custom_id TEXT NOT NULL, request_id TEXT NOT NULL,
+    sample_indexes TEXT NOT NULL, PRIMARY KEY (token, custom_id)
 ) WITHOUT ROWID;
 """,
     3: "ALTER TABLE completions ADD COLUMN first_tokens TEXT;",

@@ -1,6 +1,6 @@
 """One thread that commits for all callers: what comes during a commit is the next group.
 
-    loop ──► reserve / store_answers / unknown ──► queue ──► one transaction ──► futures resolved in the loop
+    loop ──► reserve / store_answers / unknown ──► queue ──► one transaction ──► futures of the loop
 
 A caller goes on only once its part is on disk, so a slow disk slows the sending and nothing piles
 up.

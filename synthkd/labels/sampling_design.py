@@ -2,12 +2,14 @@
 
 Two lists of the same N rows take turns in a fixed proportion (``share``):
 
-- The *uniform* list has the rows by the hash of their id. Its first k rows are a simple random sample of
-  all rows, independent of the other list: p = k / N. Calibration may count them without weights.
-- In the *chosen* list near-identical rows form a unit, represented by one of its c rows (by hash). Units
-  are ordered by v / s, with v a hash in (0, 1) and s the unit's size (`unit_sizes`): priority sampling
-  (Duffield, Lund and Thorup, J. ACM 2007). Given all other units, a unit is among the first m exactly if
-  v < s·t, where t is the m-th smallest v / s of the others, so q = min(1, s·t) / c for each of its rows.
+- The *uniform* list has the rows by the hash of their id. Its first k rows are a simple random
+  sample of all rows, independent of the other list: p = k / N. Calibration may count them without
+  weights.
+- In the *chosen* list near-identical rows form a unit, represented by one of its c rows (by hash).
+  Units are ordered by v / s, with v a hash in (0, 1) and s the unit's size (`unit_sizes`): priority
+  sampling (Duffield, Lund and Thorup, J. ACM 2007). Given all other units, a unit is among the
+  first m exactly if v < s·t, where t is the m-th smallest v / s of the others, so q = min(1, s·t) /
+  c for each of its rows.
 
 The lists are independent, so a row is labelled with probability π = 1 - (1 - p)(1 - q), and its
 weight is 1 / π: the Horvitz-Thompson total Σ y / π over the labelled rows is unbiased for the total
@@ -201,8 +203,9 @@ class SamplingDesign:
         unit[~old] = place[unit[~old]]
         one = _one_of_each(unit, _draws(seed, salt + " one", ids), len(names))
         return cls(
-            uniform=uniform, start=start, unit=unit, representative=one, rank=rank[order], size=mean[order],
-            members=members[order], share=1.0 if strategy == "uniform" else share, strategy=strategy, scale=scale,
+            uniform=uniform, start=start, unit=unit, representative=one, rank=rank[order],
+            size=mean[order], members=members[order], strategy=strategy, scale=scale,
+            share=1.0 if strategy == "uniform" else share,
         )  # fmt: skip
 
     @cached_property

@@ -106,8 +106,9 @@ class TerminalKeys:
         return self._stream.read(1).encode("utf-8")
 
     def _skip_sequence(self) -> None:
-        """Skip the bytes of an arrow or function key after Escape: `[` or `O`, up to a letter or
-        `~`.
+        """Skip the bytes of an arrow or function key after Escape.
+
+        The sequence is `[` or `O`, up to a letter or `~`.
         """
         import select
 

@@ -1,20 +1,20 @@
-"""Allocate the rows of a round to classes, and its questions to relations: functions of counts and
-figures.
+"""Allocation of a round's rows to classes, and of its questions to relations.
 
 Classes of labelled text (`even_rows`, `rows_by_need`)
-    `rows_by_need` brings the classes to equally many training rows. From there it favours classes of
-    high validation loss as far as the losses are evidence: the weight of need is the share of the
-    losses' variance that the noise of few validation rows does not explain, which is 0 for most sets of
-    five rows a class. A class's loss is modelled as a power law of its rows, L (h / n)^b for n rows
-    where it has h, and the sum of the losses is minimised: n is proportional to (L h^b)^(1 / (1 +
-        b)).
-    No class loses rows, and no class gets more than ``most`` times the rows of an even allocation.
+    `rows_by_need` brings the classes to equally many training rows. From there the function favours
+    classes of high validation loss as far as the losses are evidence: the weight of need is the
+    share of the losses' variance that the noise of few validation rows does not explain, which is 0
+    for most sets of five rows a class. The loss of a class with h rows is modelled as a power law,
+    L (h / n)^b for n rows, and the sum of the losses is minimised: n is proportional to
+    (L h^b)^(1 / (1 + b)). No class loses rows, and no class gets more than ``most`` times the rows
+    of an even allocation.
 
 Relations of triples (`proportional_questions`, `questions_by_yield`)
-    `questions_by_yield` minimises the sum of the relations' errors, each modelled as a power law of the
-    accepted rows that the relation's questions yield. A share of the questions is drawn from all.
+    `questions_by_yield` minimises the sum of the relations' errors, each modelled as a power law of
+    the accepted rows that the relation's questions yield. A share of the questions is drawn from
+    all.
 
-No group gets more than its room: what one cannot take goes to the others.
+No group gets more than its room: an excess goes to the other groups.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def shrink_losses(
         counts: (C,) validation rows.
 
     Returns:
-        (C,) losses, unknown ones at the mean; and the share, from 0 to 1, of the variance beyond noise.
+        (C,) losses, unknown ones at the mean; and the share of the variance beyond noise, 0 to 1.
     """
     values, rows = np.asarray(losses, dtype=float), np.asarray(counts, dtype=float)
     known = np.isfinite(values) & (values >= 0) & (rows > 0)
@@ -303,7 +303,7 @@ def questions_by_yield(
 
 
 def proportional_questions(left: Ints, questions: int) -> Ints:
-    """Return (R,) questions for each relation, each question that is left having the same chance."""
+    """Return (R,) questions for each relation; each remaining question has the same chance."""
     questions = min(questions, int(left.sum()))
     return round_to_total(_spread(left.astype(np.float64), questions), questions, left)
 

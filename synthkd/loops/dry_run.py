@@ -30,7 +30,7 @@ class FirstRound:
 
 @contextmanager
 def first_round(recipe: Recipe) -> Iterator[FirstRound]:
-    """Prepare round 0 if it requests something; else train the first student and prepare round 1."""
+    """Prepare round 0 if it has requests; else train the first student and prepare round 1."""
     loop = Loop(recipe, quiet=True)
     task = loop.task
     lines = list(task.notices)

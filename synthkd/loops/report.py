@@ -1,4 +1,4 @@
-"""The report of a loop in Markdown: curve, rounds, classes, requests, hard negatives, cost, hashes."""
+"""The report of a loop in Markdown: curve, rounds, classes, requests, errors, cost, hashes."""
 
 from __future__ import annotations
 
@@ -170,10 +170,8 @@ def _hard(rounds: Sequence[Round]) -> str:
     ]
     if not lines:
         return ""
-    return (
-        "## Hard negatives that the teacher was"
-        f" shown\n\n{markdown_table([['round', 'text', 'label', 'the student said'], *lines], left=4)}"
-    )
+    table = markdown_table([["round", "text", "label", "the student said"], *lines], left=4)
+    return f"## Hard negatives that the teacher was shown\n\n{table}"
 
 
 def _cost(rounds: Sequence[Round]) -> str:

@@ -106,7 +106,7 @@ def loop_result(
 def rounds_curve(
     rounds: Sequence[Round], metrics: Sequence[str], lower_is_better: frozenset[str], best: int
 ) -> str:
-    """Return the learning curve as SVG, with a panel for metrics of which a lower value is better."""
+    """Return the learning curve as SVG, with a panel for metrics for which less is better."""
     panels: list[dict[str, Any]] = [
         {
             METRIC_NAMES.get(name, name): [

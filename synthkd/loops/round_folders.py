@@ -77,8 +77,9 @@ def check_round_folders(recipe: Recipe, kind: FolderKind) -> None:
 
 
 def begin_round(folder: Path, kind: FolderKind) -> None:
-    """Remove the remains of a killed process or of another recipe, and create the folder of a
-    round.
+    """Create the folder of a round.
+
+    Remains of a killed process or of another recipe are removed first.
     """
     clear_leftovers(folder)
     remove_folder(folder, kind)

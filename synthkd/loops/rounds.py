@@ -1,7 +1,9 @@
 """Rounds of a loop and their records.
 
-    rounds/003/inputs.jsonl   the inputs of the round     rounds/003/run/       working folder of its run
-    rounds/003/corpus/        the rows of the run         rounds/003/student/   student of all rows so far
+    rounds/003/inputs.jsonl   the inputs of the round
+    rounds/003/run/           working folder of its run
+    rounds/003/corpus/        the rows of the run
+    rounds/003/student/       student of all rows so far
     rounds/003/round.json     the record, written last
 
 The key of a round is a hash of the recipe, the loop's rows and all earlier rounds, so a round that

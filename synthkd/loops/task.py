@@ -93,9 +93,7 @@ class LoopTask(Plugin, ABC, Generic[S]):
 
     @abstractmethod
     def row_facts(self) -> dict[str, Any]:
-        """Return numbers and hashes of the rows, as JSON: part of a round's key and of the
-        manifest.
-        """
+        """Return numbers and hashes of the rows as JSON, for a round's key and the manifest."""
 
     @staticmethod
     def facts_of(rows: Sequence[Row]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""Values as a published file may hold them: no absolute path, no name of a user, a folder or a
-private machine.
+"""Values as a published file may hold them.
+
+Published values have no absolute path, and no name of a user, a folder or a private machine.
 """
 
 from __future__ import annotations
@@ -63,8 +64,7 @@ def published(value: Any, folder: Path, key: str = "") -> Any:
 
 
 def published_path(text: str, folder: Path) -> str:
-    """Return a path from the recipe's folder if the path lies within; of another absolute path the
-    name.
+    """Return a path relative to the recipe's folder; the name of an absolute path outside.
 
     Relative paths, and paths that begin with `~/` or a variable, stay as they were written.
     """

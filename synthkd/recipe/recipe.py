@@ -33,9 +33,7 @@ RuleChoice = str | dict[str, Any] | Callable[..., Any]
 
 
 class Recipe(RecipePart):
-    """A whole run: inputs, kind, prompt, teacher, rules, critic and corpus, with a student and the
-    loop of both.
-    """
+    """A whole run: inputs, kind, prompt, teacher, rules, critic, corpus, student and loop."""
 
     name: str = Field(description="Name of the run.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     inputs: InputsPart
@@ -150,8 +148,10 @@ class Recipe(RecipePart):
         return recipe
 
     def with_rules(self, rules: Sequence[RuleChoice]) -> Recipe:
-        """Return this recipe with other rules: names, mappings as in YAML, and rule classes or
-        functions.
+        """Return this recipe with other rules.
+
+        Args:
+            rules: Names, mappings as in YAML, and rule classes or functions.
 
         Raises:
             RecipeError: An item is none of these.
@@ -228,8 +228,9 @@ class Recipe(RecipePart):
         return record
 
     def published(self, value: Any, key: str = "") -> Any:
-        """Return a value as a published file may hold it: paths from the recipe's folder or by
-        name, no private hosts.
+        """Return a value as a published file may hold it.
+
+        Paths are relative to the recipe's folder or names, and private hosts are left out.
         """
         return published(value, self._folder, key)
 
@@ -244,9 +245,7 @@ class Recipe(RecipePart):
         return str(self.published(identity))
 
     def for_worker(self) -> dict[str, Any]:
-        """Return the recipe with its addresses and headers as they were written, for a worker
-        process of this run alone.
-        """
+        """Return the recipe for a worker process, with addresses and headers as written."""
         return self.model_dump(mode="json", context={"reveal": True})
 
 
@@ -280,13 +279,16 @@ def _without_typed(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _remedy(place: str) -> str:
-    """Say where a secret belongs instead."""
+    """Describe where a secret belongs instead."""
     if place.startswith("teacher.options"):
         return (
             "put it into the environment variable that the backend reads for it (such as HF_TOKEN)"
         )
     if place.startswith("teacher.sampling"):
-        return "put it into an environment variable, and send it as a header: teacher.headers with $NAME"
+        return (
+            "put it into an environment variable, and send it as a header: teacher.headers with"
+            " $NAME"
+        )
     return (
         "keep it in an environment variable: teacher.api_key_env names one, and $NAME stands for"
         " one in addresses and headers"
@@ -294,8 +296,9 @@ def _remedy(place: str) -> str:
 
 
 def _one_key_rule(rule: Any) -> Any:
-    """Read ``{too_long: {max_words: 8}}`` as short for ``{name: too_long, options: {max_words:
-    8}}``.
+    """Read a rule of one key as its name and options.
+
+    ``{too_long: {max_words: 8}}`` is short for ``{name: too_long, options: {max_words: 8}}``.
     """
     if isinstance(rule, dict) and len(rule) == 1 and "name" not in rule:
         ((name, options),) = rule.items()

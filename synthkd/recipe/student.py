@@ -1,4 +1,4 @@
-"""The parts of a recipe that say which student is trained, and how the student steers the teacher."""
+"""Recipe parts of students: which one is trained, and how the student steers the teacher."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ class RowsPart(RecipePart):
 
 
 class MinePart(RecipePart):
-    """Examples of the student's right and wrong answers that the teacher is shown; numbers are for
-    one prompt.
-    """
+    """Right and wrong answers of the student, shown to the teacher; numbers are for one prompt."""
 
     by: Literal["oof", "train", "pool"] = Field(
         "oof",

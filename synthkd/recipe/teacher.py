@@ -35,7 +35,8 @@ class SamplingPart(RecipePart):
     )
     reasoning_effort: str | None = Field(
         None,
-        description="For reasoning models, such as `low`; `max_tokens` then counts their thoughts too.",
+        description="For reasoning models, such as `low`; `max_tokens` then counts their thoughts"
+        " too.",
     )
     regex: str | None = Field(
         None,
@@ -245,7 +246,8 @@ class LimitsPart(RecipePart):
     dollars: float | None = Field(
         None,
         gt=0,
-        description="What the run may cost, over all its resumptions. `--budget` on the command line.",
+        description="What the run may cost, over all its resumptions. `--budget` on the command"
+        " line.",
     )
     tokens: int | None = Field(
         None,

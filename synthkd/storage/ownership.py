@@ -48,7 +48,8 @@ def check_folder(path: Path, kind: FolderKind | None = None, shown: Path | None 
     if foreign is not None:
         article = "an" if noun[0] in "aeiou" else "a"
         raise StorageError(
-            f"{shown}: not {article} {noun}: it {foreign}. It is not replaced; {remedy}, or move it away"
+            f"{shown}: not {article} {noun}: it {foreign}. It is not replaced; {remedy}, or move"
+            " it away"
         )
 
 

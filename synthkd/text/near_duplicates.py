@@ -96,7 +96,7 @@ class NearCopyIndex:
 
 
 def near_copy_groups(texts: Sequence[str], threshold: float = 0.8) -> list[int]:
-    """Return a group number for each text; near copies, and texts connected by them, share a group."""
+    """Return a group number for each text, shared by near copies and texts connected by them."""
     root = list(range(len(texts)))
 
     def top(place: int) -> int:
@@ -117,8 +117,7 @@ def near_copy_groups(texts: Sequence[str], threshold: float = 0.8) -> list[int]:
     return [top(place) for place in range(len(texts))]
 
 
-# --- twins
-# ------------------------------------------------------------------------------------------------------------
+# --- twins ---
 
 #: Similarity of twins, and their least length in characters: in short texts such as triples, one
 #: word of another meaning is a small change too.

@@ -2,8 +2,8 @@
 
 | function | purpose |
 |---|---|
-| `stored` | A text as a corpus stores it: NFC, no controls, joiners if a script or an emoji needs them. |
-| `normal_phrase` | Equality of short phrases (heads, tails, names): edges and a leading article do not count. |
+| `stored` | A text as a corpus stores it: NFC, no controls, joiners only if needed. |
+| `normal_phrase` | Equality of short phrases: edges and a leading article do not count. |
 | `normal_text` | Equality of longer texts: sentence punctuation does not count. |
 | `shingles` | Character runs of a `normal_text`, for near-duplicate search. |
 | `word_pattern` | Pattern of words of every script, with their combining marks. |
@@ -26,8 +26,7 @@ from functools import cache, lru_cache
 #: Characters of a shingle.
 SHINGLE = 4
 
-# --- stored
-# -----------------------------------------------------------------------------------------------------------
+# --- stored ---
 
 _ASCII_CONTROLS = dict.fromkeys((*range(32), 127), " ")
 _JOINERS = "\u200c\u200d"
@@ -79,9 +78,7 @@ def _mended(found: re.Match[str]) -> str:
 
 
 def _shapes(found: re.Match[str]) -> bool:
-    """Return True if a joiner shapes the text around it: after a virama, or between joining
-    characters.
-    """
+    """Return True if a joiner shapes its text: after a virama, or between joining characters."""
     before, after = (
         found.string[found.start() - 1 : found.start()],
         found.string[found.end() : found.end() + 1],
@@ -93,8 +90,7 @@ def _shapes(found: re.Match[str]) -> bool:
     ) and bool(before and after)
 
 
-# --- equality
-# ---------------------------------------------------------------------------------------------------------
+# --- equality ---
 
 _QUOTES = {**dict.fromkeys(map(ord, "’‘‛ʼ´`′"), "'"), **dict.fromkeys(map(ord, "“”„‟«»″"), '"')}
 _FOLDED = {
@@ -201,7 +197,7 @@ def normal_text(text: str) -> str:
 
 @lru_cache(1 << 12)
 def _speaks(ch: str) -> bool:
-    """Return True for characters that always count: letters, marks, numbers, joiners and symbols."""
+    """Return True for characters that always count: letters, marks, numbers, joiners, symbols."""
     group = unicodedata.category(ch)
     return (
         group[0] in "LMN"
@@ -212,8 +208,7 @@ def _speaks(ch: str) -> bool:
     )
 
 
-# --- tokens
-# -----------------------------------------------------------------------------------------------------------
+# --- tokens ---
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -225,10 +220,10 @@ _CLOSED = dict.fromkeys(map(ord, "'" + _JOINERS))
 
 
 def shingles(text: str, size: int = SHINGLE) -> frozenset[str]:
-    """Return the runs of ``size`` characters of a `normal_text`, its ends marked; a shorter text is
-    one run.
+    """Return the runs of ``size`` characters of a `normal_text`, with marked ends.
 
-    Apostrophes and joiners close up, so that *can't* and *cant* are near.
+    A shorter text is one run. Apostrophes and joiners close up, so that *can't* and *cant* are
+    near.
     """
     if "'" in text or not text.isascii():
         text = text.translate(_CLOSED)
@@ -238,7 +233,7 @@ def shingles(text: str, size: int = SHINGLE) -> frozenset[str]:
 
 @cache
 def marks() -> str:
-    """Return all combining marks and joiners, which `\\w` leaves out, as part of a character class."""
+    """Return combining marks and joiners, which `\\w` leaves out, for a character class."""
     found, start = list[str](), None
     # Blocks without ideographs and Hangul, which have no marks.
     for block in (

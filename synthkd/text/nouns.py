@@ -113,8 +113,9 @@ def noun_words(text: str) -> list[str]:
 
 
 def _counted(noun: str) -> tuple[list[str], int]:
-    """Return the words, and the place of the word that takes the plural: before *of*, *in* …, or
-    the last.
+    """Return the words, and the place of the word that takes the plural.
+
+    That word stands before *of*, *in* …, or is the last.
     """
     words = noun.split()
     for at, word in enumerate(words[1:], 1):

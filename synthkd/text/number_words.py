@@ -60,13 +60,12 @@ MAGNITUDES = {
 }
 #: Magnitudes in other languages. Some are false friends of one another, so none is read.
 FOREIGN_MAGNITUDES = word_set(
-    "millionen millones millón milhões milhão milioni milione miljoen miljoner miljon milliard"
-    " milliards "
-    "milliarde milliarden miliardi miljard billones bilhões mille tausend hundert millier milliers mil "
-    "mila dutzend douzaine douzaines docena docenas dúzia duzia тысяча тысячи тысяч миллион"
-    " миллиона "
-    "миллионов миллиард миллиарда миллиардов млн млрд тыс हज़ार हजार लाख करोड़ करोड़ करोड अरब ألف آلاف "
-    "مليون مليار nghìn ngàn triệu tỷ ribu juta milyon milyar"
+    "millionen millones millón milhões milhão milioni milione miljoen miljoner miljon "
+    "milliard milliards milliarde milliarden miliardi miljard billones bilhões mille tausend "
+    "hundert millier milliers mil mila dutzend douzaine douzaines docena docenas dúzia duzia "
+    "тысяча тысячи тысяч миллион миллиона миллионов миллиард миллиарда миллиардов млн млрд "
+    "тыс हज़ार हजार लाख करोड़ करोड़ करोड अरब ألف آلاف مليون مليار nghìn ngàn triệu tỷ ribu "
+    "juta milyon milyar"
 )
 #: Characters that multiply the number before them, without a blank between: 3万円.
 CHARACTER_MAGNITUDES = {
@@ -111,7 +110,7 @@ def spelled_words(words: Sequence[str]) -> list[str]:
 
 
 def take_spelled(words: Sequence[str], start: int) -> int:
-    """Return the place after the number in words that begins at ``start``; ``start`` if none does."""
+    """Return the place after the number in words that begins at ``start``; ``start`` if none."""
     place, last = start, start
     while place < len(words):
         word = words[place]

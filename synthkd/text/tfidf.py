@@ -23,7 +23,7 @@ def fit_tfidf(
         **options: Further options of `TfidfVectorizer`.
 
     Returns:
-        A function from n texts to an (n, features) CSR matrix; words and pieces have a norm of 1 each.
+        A function from n texts to an (n, features) CSR matrix; words and pieces each have norm 1.
     """
     from scipy.sparse import hstack
     from sklearn.feature_extraction.text import TfidfVectorizer

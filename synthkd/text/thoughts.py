@@ -1,11 +1,11 @@
 """Split a reply into a model's thoughts and its answer.
 
     form                                          models
-    --------------------------------------------  --------------------------------------------------------------
-    <think>…</think>, and the names of `NAMES`    DeepSeek-R1, Qwen3, GLM, MiniMax, Nemotron, EXAONE, Claude, …
+    --------------------------------------------  -------------------------------------------------
+    <think>…</think>, and the names of `NAMES`    DeepSeek-R1, Qwen3, GLM, MiniMax, EXAONE, Claude
     [THINK]…[/THINK]                              Magistral
     ◁think▷…◁/think▷                              Kimi-VL
-    <|channel|>analysis<|message|>…               gpt-oss (harmony); also with its special tokens left out
+    <|channel|>analysis<|message|>…               gpt-oss (harmony), even without special tokens
     <|channel>thought…<channel|>                  Gemma
     <|START_THINKING|>…<|END_THINKING|>           Command A
     <|begin_of_thought|>…<|end_of_thought|>       Sky-T1, OpenThinker

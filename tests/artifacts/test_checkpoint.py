@@ -23,7 +23,7 @@ FILES = sorted((ROOT / "synthkd").rglob("*.py"))
 
 
 def test_every_loader_refuses_code_and_pickled_weights_by_name() -> None:
-    """`from_pretrained` calls say so themselves: a default of another version may be another one."""
+    # `from_pretrained` calls say so themselves: a default of another version may be another one.
     calls = 0
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):

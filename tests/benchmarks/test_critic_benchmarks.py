@@ -35,7 +35,7 @@ ROWS = {"cskb_population": 700, "conceptnet_cn100k": 600, "gpt3_explanations": 6
 
 @pytest.fixture(scope="module")
 def slices(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sets with rows drawn from the whole of each file, in their order."""
+    """Return sets with rows drawn from the whole of each file, in their order."""
     folder = tmp_path_factory.mktemp("slices")
     for name, count in ROWS.items():
         if not (data / name).is_dir():
@@ -51,7 +51,7 @@ def slices(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def options(data: Path | None = None, *arguments: str) -> Options:
-    """Options of a quick run on a slice, without an encoder unless one is named."""
+    """Return options of a quick run on a slice, without an encoder unless one is named."""
     parsed = BENCHMARK.options(["--quick", "--encoder", "none", *arguments])
     parsed.data = data
     return parsed

@@ -47,7 +47,7 @@ def test_a_cut_shares_no_row_and_its_pool_copies_no_test_row(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("source", ["names", "pairs"])
-def test_sets_without_a_test_split_have_the_same_test_rows_in_each_draw_and_share_none_with_the_rest(
+def test_sets_without_a_test_split_have_the_same_test_rows_in_each_draw_and_share_none(
     data: Path, tmp_path: Path, source: str
 ) -> None:
     tests = []

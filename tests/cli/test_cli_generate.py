@@ -21,7 +21,7 @@ def teacher(url: str, **more: Any) -> dict[str, Any]:
 
 
 def priced(folder: Path, url: str, **more: Any) -> str:
-    """A recipe of four requests that cost a dollar a token."""
+    """Return a recipe of four requests that cost a dollar a token."""
     price = {"input": 1e6, "output": 1e6}
     sampling = {"max_tokens": 4}
     return str(write(folder, teacher=teacher(url, price=price, sampling=sampling, **more)))

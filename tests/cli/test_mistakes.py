@@ -1,5 +1,7 @@
-"""Ordinary mistakes, verb by verb: one line on stderr that names the place, the documented exit
-status, no traceback.
+"""Tests of ordinary mistakes, verb by verb.
+
+A mistake is one line on stderr that names the place, with the documented exit status and no
+traceback.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ RECORD = {"id": "1", "fields": {"candidate": "a"}, "metadata": {"head": "a"}, "r
 
 @pytest.fixture(scope="session")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all that a run leaves."""
+    """Return a folder with all that a run leaves."""
     folder = tmp_path_factory.mktemp("mistakes")
     write_csv(folder / "inputs.csv", HEADS)
     write_csv(folder / "sheet.csv", SHEET)
@@ -82,7 +84,7 @@ def here(done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def ran(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *args: str
 ) -> tuple[int, str]:
-    """Exit status and stderr of a call of the program. What it does not catch fails the test."""
+    """Return exit status and stderr of a call of the program; let other exceptions pass."""
     monkeypatch.setattr(sys, "argv", ["synthkd", *args])
     capsys.readouterr()
     status: Any = 0

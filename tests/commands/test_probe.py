@@ -135,7 +135,7 @@ def test_failed_requests_of_a_probe_are_counted(make_recipe: Make) -> None:
 
 
 def various(prompt: str, index: int, seed: int) -> str:
-    """Answers of one to eight words, of which about a third is rejected."""
+    """Return answers of one to eight words, of which about a third is rejected."""
     drawn = seed_from(prompt, index)
     head = "The" if drawn % 3 == 0 else "to"
     return " ".join([head, *["word"] * (drawn // 3 % 8), f"end{drawn % 1000}"])
@@ -148,7 +148,7 @@ def contains(interval: Interval, true: float) -> bool:
 
 @pytest.mark.slow
 def test_intervals_contain_what_the_whole_comes_to_nearly_always(make_recipe: Make) -> None:
-    """Draws are fixed by the inputs' ids, so this holds or fails alike wherever it runs."""
+    # Draws are fixed by the inputs' ids, so this holds or fails alike wherever it runs.
     heads, trials, hits = 40, 20, {"read": 0, "written": 0, "cost": 0, "accepted": 0}
     with FakeServer(answer=various) as server:
         for trial in range(trials):

@@ -1,6 +1,4 @@
-"""`synthkd segment` and what it reports: text files in, propositions out, every sentence with its
-outcome.
-"""
+"""Tests of `synthkd segment`: text files in, propositions out, an outcome for every sentence."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ MARKDOWN = "# Title\n\nA cat can run\nand jump.\n\n```\nx = 1\n```\n\nIt rains.\
 
 
 def answer(prompt: str, index: int, seed: int) -> str:
-    """Two propositions of the first sentence, none of the second."""
+    """Answer with two propositions of the first sentence, and none of the second."""
     return (
         "<s>\n- A cat can run.\n- A cat can jump.\n</s>"
         if "cat can run and jump." in prompt.rpartition("Sentences:")[2]

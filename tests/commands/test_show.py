@@ -1,6 +1,4 @@
-"""Tests of a real pseudo-terminal while servers, models, inputs and journals hold escape
-sequences.
-"""
+"""Tests on a pseudo-terminal with escape sequences in servers, models, inputs and journals."""
 
 from __future__ import annotations
 
@@ -69,7 +67,7 @@ def on_terminal(*arguments: str, cwd: Path, keys: bytes = b"", code: int | None 
 
 
 def clean_on_terminal(*arguments: str, cwd: Path, **options: Any) -> str:
-    """The same; fails for a raw byte of `EVIL`."""
+    """Return the output of a terminal, and fail for a raw byte of `EVIL`."""
     said = on_terminal(*arguments, cwd=cwd, **options)
     assert not RAW.search(said), (RAW.search(said), said)
     assert "Traceback" not in said
@@ -78,7 +76,7 @@ def clean_on_terminal(*arguments: str, cwd: Path, **options: Any) -> str:
 
 @pytest.fixture(scope="module")
 def hostile() -> Iterator[str]:
-    """A server whose only answer is an error of several lines."""
+    """Yield a server whose only answer is an error of several lines."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -125,7 +123,7 @@ def recipe_file(folder: Path, url: str, heads: int = 3, **parts: Any) -> Path:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run in which everything from outside is hostile."""
+    """Return the folder of a run in which everything from outside is hostile."""
     folder = tmp_path_factory.mktemp("evil")
     with FakeServer(answer=lambda prompt, index, seed: f"nails {EVIL}") as server:
         said = clean_on_terminal("run", str(recipe_file(folder, server.url)), cwd=folder)
@@ -253,7 +251,10 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
     from synthkd.recipe import Recipe
 
     folder = tmp_path_factory.mktemp("card")
-    link = f"<img src=https://t.example/x.png> [free](https://phish.example) `x` a|b {EVIL}\n---\n# big"
+    link = (
+        "<img src=https://t.example/x.png> [free](https://phish.example) `x`"
+        f" a|b {EVIL}\n---\n# big"
+    )
     with FakeServer(
         answer=lambda prompt, index, seed: f"for {link.splitlines()[0]} {index}"
     ) as server:

@@ -1,4 +1,4 @@
-"""Diversity: values worked by hand, samples that no order changes, and what a corpus tells of it."""
+"""Tests of diversity: hand-worked values, samples that no order changes, figures of a corpus."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def test_a_checkpoint_without_names_and_a_missing_one_are_refused(tmp_path: Path
 
 @pytest.mark.slow
 def test_a_checkpoint_scores_between_nought_and_one(tmp_path: Path) -> None:
-    """A checkpoint of random weights: that it is run, not what it says."""
+    # The weights are random: a score shows that the checkpoint is run, and nothing else.
     checkpoint(tmp_path)
     scorer = scorer_named(str(tmp_path))
     scores = scorer([("a cat " * 20, "a cat can run"), ("a cat", "run")])
@@ -175,7 +175,7 @@ def test_a_pickled_checkpoint_is_refused_and_nothing_in_it_is_run(tmp_path: Path
 
 
 def checkpoint(tmp_path: Path) -> None:
-    """A classifier of three classes with random weights, in safetensors."""
+    """Write a classifier of three classes with random weights, in safetensors."""
     pytest.importorskip("torch")
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast

@@ -34,7 +34,7 @@ ROWS = 40
 
 
 def write(folder: Path, parts: Path, name: str, rows_per_file: int = 15) -> dict[str, Any]:
-    """A corpus of which every row and the manifest tell its name."""
+    """Write a corpus of which every row and the manifest tell its name."""
     parts.mkdir(exist_ok=True)
     rows = [
         {
@@ -66,7 +66,7 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def names_read(corpus: Corpus) -> set[str]:
-    """Every name that manifest and rows of both splits tell."""
+    """Return every name in the manifest and in rows of both splits."""
     found = {str(corpus.manifest["teacher"]["identity"])}
     count = 0
     for split in ("accepted", "rejected"):

@@ -1,6 +1,4 @@
-"""The critic card: what was left out by name, where rows are new, the command that makes it again,
-the pictures.
-"""
+"""Tests of the critic card: rows left out, new rows, the command that repeats it, pictures."""
 
 from __future__ import annotations
 
@@ -27,7 +25,7 @@ KIND = TripleKind()
 
 
 def rows(count: int = 400) -> list[dict[str, Any]]:
-    """One row a head; tails repeat from head to head."""
+    """Return one row a head; tails repeat from head to head."""
     return [
         {
             "head": f"h{i}",

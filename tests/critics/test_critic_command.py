@@ -1,6 +1,4 @@
-"""`synthkd critic` as a person types it: each mistake is one line that names it, before anything is
-trained.
-"""
+"""Tests of mistakes in `synthkd critic`: each is one line, before anything is trained."""
 
 from __future__ import annotations
 

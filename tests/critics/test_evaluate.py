@@ -22,7 +22,7 @@ KIND = TripleKind()
 
 
 def rows(first: int, count: int, noise: float = 0.1) -> list[dict[str, Any]]:
-    """Tails with an even number are valid, but for some; each row has a head of its own."""
+    """Return rows with a head each; tails with an even number are valid, but for some."""
     rng = np.random.default_rng(first)
     return [
         {
@@ -47,7 +47,7 @@ def trained(folder: Path) -> TrainedCritic:
 
 @pytest.fixture(scope="module")
 def fresh(folder: Path) -> LabelSheet:
-    """Half of its heads are the training sheet's."""
+    """Return a sheet half of whose heads are the training sheet's."""
     return read_labels(write_csv(folder / "fresh.csv", rows(400, 400)), KIND, held_out=1.0)
 
 

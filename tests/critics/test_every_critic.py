@@ -1,6 +1,4 @@
-"""Tests that hold for every critic: another calibration, a training on all rows, options of the
-kind, a told time left.
-"""
+"""Tests that hold for every critic: recalibration, training on all rows, kind options, progress."""
 
 from __future__ import annotations
 
@@ -77,7 +75,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def made(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of the critic, trained once."""
+    """Return a folder of the critic, trained once."""
     monkeypatch.chdir(folder)
     name = request.param
     if name in ENCODERS:

@@ -78,9 +78,7 @@ def test_rows_that_differ_have_different_features(change: Row) -> None:
 
 
 def test_every_family_is_there() -> None:
-    """Relation 1; a part of two words: whole 2, words 4, pair 1, grams of 7 bytes 6 + 5 + 4;
-    across: 1 + 2 * 4.
-    """
+    # Relation 1; a part of two words: 2 + 4 + 1, grams of 7 bytes 6 + 5 + 4; across: 1 + 2 * 4.
     (row,) = features([("ab cd", "r", "ef gh")])
     assert row.total() == 1 + 2 * (2 + 4 + 1 + 6 + 5 + 4) + 1 + 2 * 4
 

@@ -21,7 +21,7 @@ KIND = TripleKind()
 
 
 def rows(count: int = 200, **extra: Any) -> list[dict[str, Any]]:
-    """One row a head; even rows are accepted. Columns as `synthkd label` writes them."""
+    """Return one row a head, even rows accepted, with the columns of `synthkd label`."""
     return [
         {
             "id": f"r{i}",
@@ -341,7 +341,7 @@ def test_the_weighted_share_of_valid_rows_is_that_of_the_whole(tmp_path: Path) -
 
 
 def messages(path: Path, verdict: str, rows: int = 240) -> Path:
-    """A sheet of labelled text, whose kind has a column `label` of its own."""
+    """Return a sheet of labelled text, whose kind has a column `label` of its own."""
     lines = ["text,label," + verdict] if verdict != "label" else ["text,label"]
     for i in range(rows):
         said, label = (

@@ -1,4 +1,4 @@
-"""Shift: false alarms at the asked level, power against what each test can see, a plain sentence."""
+"""Tests of the shift tests: false alarms at the requested level, power, and the message."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_rows_of_one_group_count_once() -> None:
 
 
 def draws(rng: np.random.Generator, n: int, **change: Any) -> dict[str, list[float | None]]:
-    """A score, a whole number and a likelihood that a tenth of the rows lack."""
+    """Draw a score, a whole number and a likelihood that a tenth of the rows lack."""
     values: dict[str, Any] = {
         "score": rng.beta(2, 2, n),
         "recurrence": rng.geometric(0.6, n).astype(float),

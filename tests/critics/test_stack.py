@@ -99,7 +99,7 @@ class Memory(Column):
 
 @pytest.fixture(autouse=True)
 def members(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The critics of this file, found by name as another package's would be."""
+    """Register the critics of this file by name, as another package would."""
     Column.seen = []
     points = dict(plugins._points("critics"))
     for critic in (Column, Memory, Lucky, Silent):
@@ -110,7 +110,7 @@ def members(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def drawn(count: int = 1200, seed: int = 0) -> tuple[pa.Table, Any, list[str]]:
-    """Two numbers, each of which knows half of the truth."""
+    """Draw two numbers, each of which knows half of the truth."""
     rng = np.random.default_rng(seed)
     one, two = rng.normal(size=(2, count))
     labels = rng.random(count) < 1 / (1 + np.exp(-1.5 * (one + two)))

@@ -40,8 +40,9 @@ NAMES = [f"{a}{b}{c}" for a in "bdkl" for b in "aeiou" for c in ("mint", "rost",
 
 
 def sheet_rows(count: int = 400) -> list[dict[str, Any]]:
-    """In the style `plain` a sentence is right if it names what the passage names; in `other`, if
-    it does not.
+    """Return rows of two styles.
+
+    In `plain` a sentence is right if it names what the passage names; in `other`, if it does not.
     """
     rng = np.random.default_rng(0)
     rows = []

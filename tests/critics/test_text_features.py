@@ -12,7 +12,7 @@ from synthkd.critics.text.features import ColumnWords, form_features, overlap_fe
 
 
 def numbers(said: list[str | None], **sources: list[str | None]) -> dict[str, list[float]]:
-    """Overlap with words that weigh alike."""
+    """Return features for which all words weigh alike."""
     columns = {name: ColumnWords(pa.array(texts, pa.string())) for name, texts in sources.items()}
     found = overlap_features(ColumnWords(pa.array(said, pa.string())), columns, np.ones(1 << 16))
     return {name: values.tolist() for name, values in found.items()}

@@ -1,6 +1,4 @@
-"""The recipe of labelled text: with recorded messages of known quality, in one process or two, and
-with the embedded teacher.
-"""
+"""Tests of the recipe of labelled text: recorded messages, two processes, the embedded teacher."""
 
 from __future__ import annotations
 
@@ -38,9 +36,7 @@ def placed(folder: Path, *changes: str) -> Recipe:
 
 
 def recorded(folder: Path, *changes: str) -> Recipe:
-    """Messages as a teacher of middling quality writes them: one in ten stands under a class that
-    is near.
-    """
+    """Return a recipe of messages by a middling teacher: one in ten is under a near class."""
     rng = random.Random(0)
     asked = [one for group in plan_run(placed(folder)).batches() for one in group]
     with (folder / "said.jsonl").open("w") as file:

@@ -1,6 +1,4 @@
-"""The recipe of rationales: with recorded chains of known quality, with the embedded teacher, and
-its prompts.
-"""
+"""Tests of the recipe of rationales: recorded chains, the embedded teacher, the prompts."""
 
 from __future__ import annotations
 
@@ -24,9 +22,7 @@ N, QUESTIONS = 20, 60
 
 
 def chain(problem: problems.Problem, rng: random.Random) -> str:
-    """A chain as a teacher of middling quality writes it: one in three slips, in a result or in
-    what to do.
-    """
+    """Write a chain as a middling teacher does: one in three slips, in a result or a step."""
     told, answer = problem.rationale, problem.answer
     if rng.random() < 1 / 3:
         wrong = answer + rng.choice([-2, -1, 1, 2, 10])

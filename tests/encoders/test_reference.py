@@ -32,7 +32,7 @@ SHA = "0" * 64
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with `models/small` and a student in `student`, trained from within."""
+    """Return a project with `models/small` and a student in `student`, trained from within."""
     from synthkd.students.classifiers.linear import LinearStudent
     from synthkd.students.folders import save_student
 

@@ -68,7 +68,7 @@ def test_an_echo_is_refused(text: str, reason: str | None) -> None:
 
 @pytest.fixture(scope="module")
 def tagger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small tagger, trained here: comparatives it has not seen share their ending."""
+    """Train a small tagger: comparatives that it has not seen share their ending."""
     spacy = pytest.importorskip("spacy")
     from spacy.training import Example
 

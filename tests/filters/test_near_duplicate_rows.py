@@ -38,7 +38,7 @@ def rows(*texts: str, **columns: list[Any]) -> list[dict[str, Any]]:
 def rejected(
     rule: NearDuplicate, taken: list[dict[str, Any]], kind: Any = KIND, step: int = 3
 ) -> dict[str, str]:
-    """Id of each rejected row, and why; rows are taken so many at a time."""
+    """Return the reason of each rejected row by id, from batches of ``size`` rows."""
     names = rule.columns(kind)
     schema = pa.schema([candidate_schema(kind).field(name) for name in names])
     for begin in range(0, len(taken), step):

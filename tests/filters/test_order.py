@@ -1,6 +1,4 @@
-"""Claims put in order: what is rejected lies on a cycle, nothing more than needed goes, and none is
-left.
-"""
+"""Tests of the order of claims: rejected claims lie on cycles, few go, no cycle is left."""
 
 from __future__ import annotations
 
@@ -110,7 +108,10 @@ def test_claims_on_no_cycle_are_never_touched(edges: Edges) -> None:
 
 
 @pytest.mark.slow
-@given(edges=st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), unique=True, max_size=40), seed=st.integers(0, 99))  # fmt: skip
+@given(
+    edges=st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), unique=True, max_size=40),
+    seed=st.integers(0, 99),
+)
 def test_the_order_of_claims_carries_no_meaning(edges: list[tuple[int, int]], seed: int) -> None:
     place = np.random.default_rng(seed).permutation(len(edges))
     more, less = np.array(edges, dtype=np.int64).reshape(-1, 2).T
@@ -165,7 +166,8 @@ def test_nothing_is_put_in_order() -> None:
 
 def test_the_lead_in_votes_makes_a_claim_strong() -> None:
     nan = np.nan
-    votes, agreement, margin = np.array([3, 2, 2, nan]), np.array([1, 0.5, 2 / 3, nan]), np.array([1, -0.5, 1 / 3, nan])  # fmt: skip
+    votes, agreement = np.array([3, 2, 2, nan]), np.array([1, 0.5, 2 / 3, nan])
+    margin = np.array([1, -0.5, 1 / 3, nan])
     strength = OrderRule().strength(votes, agreement, margin, np.full(4, nan))
     assert strength.tolist() == [3, 0.25, 1, 1]
 

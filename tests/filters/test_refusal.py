@@ -1,4 +1,4 @@
-"""Texts that are no answer are rejected by name; knowledge and utterances that begin alike are not."""
+"""Tests of refusals: texts that are no answer go; knowledge that begins alike stays."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def test_a_text_cut_by_the_token_limit_is_unfinished() -> None:
 
 
 def several_texts(raw: str, *texts: str) -> list[str | None]:
-    """The verdicts on texts of one answer that the token limit cut."""
+    """Return the verdicts on texts of one answer that the token limit cut."""
     kind = LabelledTextKind(several=True)
     rows = [
         {"text": text, "label": "refund", "finish_reason": "length", "raw": raw} for text in texts

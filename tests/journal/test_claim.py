@@ -32,7 +32,8 @@ DIES = """
 import sys
 from synthkd.journal import Journal
 from synthkd.requests import Request, Sampling
-requests = [Request("who", ({"role": "user", "content": f"hello {i}"},), Sampling(), (0,), "i") for i in range(5)]
+messages = [({"role": "user", "content": f"hello {i}"},) for i in range(5)]
+requests = [Request("who", one, Sampling(), (0,), "i") for one in messages]
 journal = Journal(sys.argv[1])
 with journal.claim("run") as claimed:
     journal.reserve(requests, "run", [(0.25, 100)] * 5)
@@ -51,7 +52,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def other(path: Path) -> Callable[[], subprocess.Popen[str]]:
-    """Starts a process that is at the run."""
+    """Return a starter of processes that hold the run."""
 
     def start() -> subprocess.Popen[str]:
         process = subprocess.Popen(

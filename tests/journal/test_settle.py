@@ -23,7 +23,7 @@ def request(number: int) -> Request:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A run that has paid $0.5, lost $0.25 and reserved $0.25 (nobody is at the run any more)."""
+    """Return an ended run that has paid $0.5, lost $0.25 and reserved $0.25."""
     path = tmp_path / "journal.sqlite"
     with Journal(path) as journal:
         journal.reserve([request(i) for i in range(3)], "first", [(0.25, 100)] * 3)

@@ -237,12 +237,14 @@ gone = 0
 with Journal(path) as journal:
     sys.stdin.readline()
     for number in range(60):
-        request = Request("who", ({"role": "user", "content": f"{who} {number}"},), Sampling(), (0,), "i")
+        message = {"role": "user", "content": f"{who} {number}"}
+        request = Request("who", (message,), Sampling(), (0,), "i")
         go = journal.reserve([request], "run", [(1.0, 10)], caps).granted
         found = journal.spending("run")
         assert found.dollars + found.in_flight_dollars <= 20 + 1e-9, found
         if go and number % 2:
-            journal.store_answers([Completion(request.request_id, 0, "x", "stop", 3, 3, price=0.5)], "run")
+            answer = Completion(request.request_id, 0, "x", "stop", 3, 3, price=0.5)
+            journal.store_answers([answer], "run")
         gone += len(go)
 print(gone)
 """

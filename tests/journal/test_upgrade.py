@@ -19,16 +19,19 @@ from synthkd.requests import Completion, Failure, Request, Sampling
 VERSION_1 = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE requests (
-    request_id TEXT PRIMARY KEY, identity TEXT NOT NULL, messages TEXT NOT NULL, sampling TEXT NOT NULL
+    request_id TEXT PRIMARY KEY, identity TEXT NOT NULL, messages TEXT NOT NULL,
+    sampling TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE completions (
-    request_id TEXT NOT NULL, sample_index INTEGER NOT NULL, text TEXT NOT NULL, finish_reason TEXT NOT NULL,
-    prompt_tokens INTEGER, completion_tokens INTEGER, logprob REAL, latency REAL, price REAL, model TEXT,
-    seed INTEGER, created REAL NOT NULL, PRIMARY KEY (request_id, sample_index)
+    request_id TEXT NOT NULL, sample_index INTEGER NOT NULL, text TEXT NOT NULL,
+    finish_reason TEXT NOT NULL, prompt_tokens INTEGER, completion_tokens INTEGER, logprob REAL,
+    latency REAL, price REAL, model TEXT, seed INTEGER, created REAL NOT NULL,
+    PRIMARY KEY (request_id, sample_index)
 ) WITHOUT ROWID;
 CREATE TABLE failures (
-    request_id TEXT NOT NULL, sample_index INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
-    attempts INTEGER NOT NULL, permanent INTEGER NOT NULL, created REAL NOT NULL,
+    request_id TEXT NOT NULL, sample_index INTEGER NOT NULL, reason TEXT NOT NULL,
+    detail TEXT NOT NULL, attempts INTEGER NOT NULL, permanent INTEGER NOT NULL,
+    created REAL NOT NULL,
     PRIMARY KEY (request_id, sample_index)
 ) WITHOUT ROWID;
 CREATE TABLE flights (
@@ -53,7 +56,7 @@ COMPLETIONS = [
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """A journal of version 1: of each request two samples came, one failed, one is in flight."""
+    """Return a journal of version 1: of each request two samples, a failure and one in flight."""
     path = tmp_path / "journal.sqlite"
     db = sqlite3.connect(path)
     db.execute("PRAGMA journal_mode=WAL")
@@ -65,8 +68,8 @@ def old(tmp_path: Path) -> Path:
     db.executemany(
         "INSERT INTO completions VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
         [
-            (c.request_id, c.sample_index, c.text, c.finish_reason, c.prompt_tokens, c.completion_tokens,
-             c.logprob, c.latency, c.price, c.model, c.seed, 1.5)
+            (c.request_id, c.sample_index, c.text, c.finish_reason, c.prompt_tokens,
+             c.completion_tokens, c.logprob, c.latency, c.price, c.model, c.seed, 1.5)
             for c in COMPLETIONS
         ],
     )  # fmt: skip
@@ -97,8 +100,10 @@ def read_whole(path: Path) -> None:
                 2: Failure(request.request_id, 2, "http_400", "no")
             }
             assert journal.request(request.request_id) == {
-                "identity": "who", "messages": list(request.messages), "sampling": request.sampling.key_parameters()
-            }  # fmt: skip
+                "identity": "who",
+                "messages": list(request.messages),
+                "sampling": request.sampling.key_parameters(),
+            }
         counts = journal.counts()
     assert (counts.requests, counts.completions, counts.failures, counts.in_flight) == (
         50,

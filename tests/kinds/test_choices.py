@@ -1,6 +1,4 @@
-"""Choices in answers: by label or by words, with every common decoration; several labels are
-malformed.
-"""
+"""Tests of choices in answers: labels or words, common decorations, several labels."""
 
 from __future__ import annotations
 
@@ -75,7 +73,7 @@ WIDE = {"A": "ＡⒶ", "B": "ＢⒷ", "C": "ＣⒸ"}
 
 
 def read(text: str, choices: Any = METALS, question: str = "Which one?") -> str | None:
-    """The answer to a question with choices; None if it is malformed."""
+    """Return the answer to a question with choices; None if it is malformed."""
     row = {"question": question} if choices is None else {"question": question, "choices": choices}
     found = RationaleKind().parse(text, row)
     return None if isinstance(found, Malformed) else str(found[0]["answer"])

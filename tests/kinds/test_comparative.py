@@ -27,7 +27,7 @@ def one(text: str, row: dict[str, Any] = ROW, kind: ComparativeKind = KIND) -> d
 
 
 def claim(text: str, row: dict[str, Any] = ROW) -> tuple[str, str, str]:
-    """Axis, what is more, what is less."""
+    """Return a claim's axis, the thing that is more, and the thing that is less."""
     found = KIND.claim(one(text, row))
     assert found is not None
     return found

@@ -1,4 +1,4 @@
-"""The regular expression of answers: the parser reads all it allows, and a local model keeps to it."""
+"""Tests of the answers' regular expression: the parser reads every match, local models obey."""
 
 from __future__ import annotations
 

@@ -29,7 +29,8 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
     "rationale": (
         {
-            "question": "Tom has 12 apples. He gives 5 apples to Ann. How many apples does Tom have left?"
+            "question": "Tom has 12 apples. He gives 5 apples to Ann."
+            " How many apples does Tom have left?"
         },
         {},
         " Tom has 12 apples. 12 - 5 = 7. The answer is 7.",
@@ -43,8 +44,8 @@ BITS = [
     "The answer is", "Message:",
     "(a)", "<<1/0=3>>", "1 / 0 = 2", "9" * 400, "½", "-", "than", "more", "less", "\x00",
     "\x1b[31m", "\u202e", "\ud7ff", "ﷺ",
-    "你好", "אבג", "😀", "'", "```json\n", "%", "$1,000.50", "²", "are", "Compared to", "\t", "\r\n",
-    "\u2028", "#" * 50,
+    "你好", "אבג", "😀", "'", "```json\n", "%", "$1,000.50", "²", "are", "Compared to", "\t",
+    "\r\n", "\u2028", "#" * 50,
 ]  # fmt: skip
 
 
@@ -73,7 +74,7 @@ def recipe(folder: Path, name: str, n: int = 1) -> Recipe:
 def made(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Kind, dict[str, Any], str]:
-    """A kind, an input row as a plan expands it, and an answer that parses."""
+    """Return a kind, an input row as a plan expands it, and an answer that parses."""
     plan = plan_run(recipe(tmp_path_factory.mktemp(request.param), request.param))
     (asked, *_) = next(plan.batches())
     return plan.kind, asked.row, KINDS[request.param][2]
@@ -131,7 +132,7 @@ def test_no_parser_raises_on_a_truncated_and_padded_answer(
 
 
 def fuzzed(answer: str, seed: int = 0) -> list[str]:
-    """Completions as they come on bad days."""
+    """Draw completions as they come on bad days."""
     rng = random.Random(seed)
     huge = [
         answer * 3000,

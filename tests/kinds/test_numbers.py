@@ -141,7 +141,7 @@ def grouped(digits: str, mark: str) -> str:
 
 @st.composite
 def numerals(draw: st.DrawFn) -> Form:
-    """Digits with groups and decimals, in one of the common writings."""
+    """Draw digits with groups and decimals, in one of the common writings."""
     whole = draw(st.integers(0, 999) | st.integers(1000, 10**9))
     mark, digits = draw(st.sampled_from(THREES)), str(whole)
     places = draw(st.text("0123456789", max_size=4))
@@ -167,7 +167,7 @@ def numerals(draw: st.DrawFn) -> Form:
 
 @st.composite
 def forms(draw: st.DrawFn) -> Form:
-    """A number as it may stand in an answer: sign, prefix, numeral, exponent, suffix, decoration."""
+    """Draw a number as answers write it: sign, prefix, numeral, exponent, suffix, decoration."""
     numeral, sign, prefix = (
         draw(numerals()),
         draw(st.sampled_from([*SIGNS])),

@@ -53,7 +53,10 @@ def test_parsing_a_verbalized_proposition_gives_the_proposition(proposition: str
 def write(
     folder: Path, answers: list[list[str]], documents: list[dict[str, Any]], **changes: Any
 ) -> Recipe:
-    """A recipe over recorded segmentations: for each chunk in order, one text for each sample."""
+    """Return a recipe over recorded segmentations.
+
+    Each chunk in order has one text for each sample.
+    """
     lines = [json.dumps(document) for document in documents]
     (folder / "documents.jsonl").write_text("\n".join(lines) + "\n")
     (folder / "recorded.jsonl").write_text('{"input_id": "x", "text": ""}\n')
@@ -86,7 +89,7 @@ DOCUMENTS = [
 
 
 @pytest.mark.slow
-def test_every_candidate_of_a_run_is_accepted_or_rejected_and_a_document_without_a_sentence_is_passed_over(
+def test_every_candidate_is_accepted_or_rejected_and_a_document_without_a_sentence_is_skipped(
     tmp_path: Path,
 ) -> None:
     recipe = write(tmp_path, [["<s>\n- A cat can run.\n- A cat can jump.\n</s>"], [""]], DOCUMENTS)

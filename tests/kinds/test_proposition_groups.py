@@ -39,7 +39,7 @@ def rows(text: str, row: Any = ROW) -> list[dict[str, Any]]:
 
 
 def said(text: str) -> list[list[str]]:
-    """Propositions by sentence, and those of no sentence at the end, where there are any."""
+    """Return propositions by sentence, then those of no sentence, if any."""
     found: list[list[str]] = [[], [], [], []]
     for row in rows(text):
         if row["proposition"]:

@@ -199,7 +199,7 @@ def test_any_other_text_is_malformed_for_one_of_three_reasons(text: str) -> None
 
 @pytest.fixture
 def structured(make_recipe: Make, tmp_path: Path) -> Make:
-    """A recipe that asks for JSON."""
+    """Return a maker of recipes that ask for JSON."""
 
     def make(url: str, several: bool = False, **teacher: Any) -> Recipe:
         (tmp_path / "json.j2").write_text('Answer with JSON, such as {"tail": "…"}.\n{{ stem }}')

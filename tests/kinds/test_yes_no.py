@@ -15,7 +15,7 @@ WORDS = {"yes": "yes", "no": "no", "true": "yes", "false": "no"}
 
 
 def read(text: str, **row: Any) -> str | None:
-    """The answer; None if it is malformed."""
+    """Return the answer; None if it is malformed."""
     found = RationaleKind(answer="yes_no").parse(text, {"question": "Is a bat a bird?", **row})
     return None if isinstance(found, Malformed) else str(found[0]["answer"])
 

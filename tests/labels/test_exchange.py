@@ -68,7 +68,7 @@ def taken(
 
 
 def annotated(task: dict[str, Any], choice: str, **more: Any) -> dict[str, Any]:
-    """A task as Label Studio exports it, with one annotation."""
+    """Return a task as Label Studio exports it, with one annotation."""
     result = [
         {"id": "x1", "from_name": "verdict", "to_name": "candidate", "type": "choices",
         "origin": "manual",

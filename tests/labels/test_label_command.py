@@ -128,8 +128,9 @@ def test_agreement_is_told(folder: Path) -> None:
 
 
 class Terminal:
-    """The program on a terminal of its own; ``background``: as a shell without job control starts
-    it with `&`.
+    """The program on a terminal of its own.
+
+    With ``background``, it starts as a shell without job control starts a command with `&`.
     """
 
     def __init__(self, folder: Path, background: bool = False) -> None:

@@ -11,8 +11,9 @@ from synthkd.labels.merge import dawid_skene, majority_verdict, merge_verdicts
 
 
 def crowd(items: int = 400, seed: int = 0) -> tuple[dict[str, dict[str, str]], np.ndarray]:
-    """Three careful annotators, three who guess and one who always accepts; each item has four of
-    them.
+    """Draw verdicts of three careful annotators, three who guess and one who always accepts.
+
+    Each item has four of them.
     """
     rng = np.random.default_rng(seed)
     truth = rng.random(items) < 0.6
@@ -89,7 +90,7 @@ def test_an_unknown_way_to_merge_is_refused_with_the_nearest() -> None:
 
 
 def coded(*rows: str) -> dict[str, dict[str, str]]:
-    """Reliability data as they are printed: an annotator a line, a dot where there is no value."""
+    """Return reliability data as printed: an annotator a line, a dot for no value."""
     return {
         f"u{unit}": {f"c{coder}": value for coder, value in enumerate(column) if value != "."}
         for unit, column in enumerate(zip(*(row.split() for row in rows), strict=True))

@@ -25,7 +25,7 @@ TABLES = st.lists(
 
 
 def alpha_by_definition(votes: Votes) -> Fraction | None:
-    """1 - D_o / D_e over pairable values: those of rows with two values or more.
+    """Return 1 - D_o / D_e over pairable values: those of rows with two values or more.
 
     D_o is the mean over the n pairable values of how many of the others in their row differ, as a
     share of these. D_e is the share of pairs that differ among all pairs of pairable values.
@@ -122,8 +122,9 @@ def test_alpha_says_what_a_published_package_says() -> None:
 
 
 def crowd(seed: int, items: int = 12) -> Votes:
-    """Four annotators, each with an error rate of their own; a third of the answers missing, some
-    unsure.
+    """Draw verdicts of four annotators with error rates of their own.
+
+    A third of the answers is missing, and some are unsure.
     """
     rng = np.random.default_rng(seed)
     votes: Votes = {}
@@ -137,7 +138,7 @@ def crowd(seed: int, items: int = 12) -> Votes:
 
 
 def by_definition(votes: Votes, rounds: int) -> tuple[dict[str, float], list[float]]:
-    """P(valid) of each row after so many rounds, and the likelihood of all votes in each round.
+    """Return P(valid) of each row after some rounds, and the likelihood of all votes in each.
 
     Equations 2.3 to 2.5 of the paper as they stand: counts weighted by what is believed of each
     row, then Bayes' rule.

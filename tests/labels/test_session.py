@@ -168,7 +168,7 @@ def test_new_scores_begin_a_round_and_the_weights_stand_for_all_rows(tmp_path: P
 
 
 def session_order(pool: object) -> list[str]:
-    """Ids in the order of the uniform list."""
+    """Return ids in the order of the uniform list."""
     from synthkd.labels.sampling_design import SamplingDesign
 
     ids = pool.ids  # type: ignore[attr-defined]

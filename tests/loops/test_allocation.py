@@ -29,7 +29,7 @@ LOSSES = st.one_of(st.floats(0, 20), st.sampled_from([math.nan, math.inf, -1.0, 
 
 @st.composite
 def rounds(draw: st.DrawFn, losses: st.SearchStrategy[float] = LOSSES) -> dict[str, Any]:
-    """Arguments of `rows_by_need` for 1 to 9 classes."""
+    """Draw arguments of `rows_by_need` for 1 to 9 classes."""
     size = draw(st.integers(1, 9))
 
     def each(strategy: st.SearchStrategy[Any]) -> Any:
@@ -115,7 +115,7 @@ def test_without_trust_or_evidence_classes_that_are_even_get_equally_many_but_fo
 @pytest.mark.slow
 @given(case=rounds())
 @settings(max_examples=40)
-def test_without_evidence_a_class_that_has_more_gets_no_more_and_no_class_is_brought_beyond_the_others(
+def test_without_evidence_a_class_with_more_rows_gets_no_more_and_none_passes_the_others(
     case: dict[str, Any],
 ) -> None:
     size = len(case["losses"])
@@ -241,7 +241,7 @@ def test_remainders_that_are_equal_but_for_rounding_errors_are_equal() -> None:
 def settled(
     left: list[int], accepted: list[int], refused: list[float], yields: list[float]
 ) -> RelationCounts:
-    """Relations about which so much is known that nothing is shrunk."""
+    """Return relations about which so much is known that nothing is shrunk."""
     completions = [round(count / share) for count, share in zip(accepted, yields, strict=True)]
     return RelationCounts.of(
         left, completions, accepted, [MANY] * len(left), [share * MANY for share in refused]

@@ -23,7 +23,7 @@ from synthkd.testing import FakeServer
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[DistillResult, FakeServer]:
-    """A loop of three rounds."""
+    """Run a loop of three rounds."""
     with FakeServer(answer=write) as server:
         return distill(loop_recipe(tmp_path_factory.mktemp("loop"), server.url), quiet=True), server
 
@@ -216,7 +216,7 @@ def test_uniform_allocation_asks_for_equally_many_of_each_class(tmp_path: Path) 
 
 
 def without_refunds(prompt: str, index: int, seed: int) -> str:
-    """A teacher that has nothing to say of one class."""
+    """Write as a teacher that has nothing to say of one class."""
     return "[]" if 'all of the class "refund"' in prompt else write(prompt, index, seed)
 
 
@@ -405,7 +405,7 @@ def test_a_small_student_can_be_cross_validated_in_place_of_a_dear_one(
 
 
 def one_text(prompt: str, index: int, seed: int) -> str:
-    """A teacher that writes one text, for `labelled_text/chat`."""
+    """Write as a teacher that gives one text, for `labelled_text/chat`."""
     label = prompt.split('for the class "')[1].split('"')[0]
     return text_of(label, random.Random(seed_from(prompt, index, seed)))
 

@@ -1,6 +1,4 @@
-"""SIGKILL at random moments: the same command goes on, buys nothing twice, and comes to the same
-files.
-"""
+"""Tests of SIGKILL at random moments: the same command resumes and reaches the same files."""
 
 from __future__ import annotations
 
@@ -33,7 +31,7 @@ def start(path: Path) -> subprocess.Popen[bytes]:
 
 
 def written(recipe: Recipe) -> Path:
-    """The recipe as a file: the command reads it."""
+    """Write the recipe as a file, which the command reads."""
     path = recipe.folder / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe.model_dump(mode="json", exclude_none=True)))
     return path

@@ -25,7 +25,7 @@ from synthkd.testing import FakeServer
 
 
 def refused(tmp_path: Path, error: type[Exception], said: str, **parts: Any) -> None:
-    """A loop that ends before anything is sent."""
+    """Assert that a loop ends before anything is sent."""
     with FakeServer(answer=write) as server:
         with pytest.raises(error, match=said):
             distill(loop_recipe(tmp_path, server.url, **parts), quiet=True)

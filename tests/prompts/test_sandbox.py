@@ -108,13 +108,15 @@ def test_what_an_expression_raises_is_one_line_with_the_template_and_its_line(so
         TEXT + "{% set ns.x %}{{ ns.x }}{{ ns.x }}{% endset %}{% endfor %}",
         TEXT + "{% set ns.x = [ns.x, ns.x] | join %}{% endfor %}",
         TEXT + "{% set ns.x = ns.x.replace('a', 'aa') %}{% endfor %}",
-        "{% macro f(x) %}{{ x }}{{ x }}{% endmacro %}" + TEXT + "{% set ns.x = f(ns.x) %}{% endfor %}",
+        "{% macro f(x) %}{{ x }}{{ x }}{% endmacro %}"
+        + TEXT + "{% set ns.x = f(ns.x) %}{% endfor %}",
         NEST + "{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
         NEST + "{% set ns.d = {1: ns.d, 2: ns.d.items()} %}{% endfor %}{{ ns.d }}",
         NEST + "{% set ns.t = (ns.t, ns.t) %}{% endfor %}{{ {ns.t: 1} }}",
         "{% set b = 'a' * 1000000 %}{% macro m() %}{% for i in range(100000) %}{{ [b] }}{% endfor"
         " %}{% endmacro %}{{ m() }}",
-        "{% set ns = namespace(g=3) %}{% for i in range(99) %}{% set ns.g = ns.g * ns.g %}{% endfor %}",
+        "{% set ns = namespace(g=3) %}{% for i in range(99) %}{% set ns.g = ns.g * ns.g %}{%"
+        " endfor %}",
         "{{ " + " + ".join(["1"] * 20_000) + " }}",
         "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}",
         "{{ " + "[" * 3000 + "]" * 3000 + " }}",
@@ -135,7 +137,8 @@ def test_a_value_that_would_be_too_large_is_refused_before_it_is_made(source: st
         NINE + "{% endfor %}" * 9,
         NINE + "{% if i1 == i2 %}{% endif %}" + "{% endfor %}" * 9,
         "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}",
-        "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(50) }}",
+        "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}"
+        "{{ f(50) }}",
         "{% set b = 'a' * 4000000 %}{% for i in range(100000) %}{% if 'b' in b %}{% endif %}{%"
         " endfor %}",
         "{% set b = 'a' * 4000000 %}{% for i in range(100000) %}{% if b.find('b') %}{% endif %}{%"
@@ -175,7 +178,8 @@ def test_ordinary_templates_render_as_in_plain_jinja() -> None:
     for source, said in (
         ("{% for name, value in {'a': 1, 'b': none}.items() if value %}{{ name }}={{ value }};{%"
             " endfor %}", "a=1;"),
-        ("{% for e in [3, 1, 2] | sort %}{{ loop.index }}{{ '.' if loop.last else ',' }}{% endfor %}", "1,2,3."),
+        ("{% for e in [3, 1, 2] | sort %}{{ loop.index }}{{ '.' if loop.last else ',' }}{%"
+            " endfor %}", "1,2,3."),
         ("{{ [1, 2, 3] | batch(2, 0) | list | tojson }}", "[[1, 2], [3, 0]]"),
         ("{{ [{'a': 1}, {'a': 2}] | map(attribute='a') | join('-') }}", "1-2"),
         ("{{ 'x' ~ 1 ~ 2.0 }} {{ head.upper() }} {{ '%s-%03d' % ('a', 7) }}", "x12 KNIFE a-007"),

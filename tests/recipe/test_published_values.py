@@ -85,7 +85,7 @@ def test_options_of_any_depth_are_shortened() -> None:
 
 
 def every_text(folder: Path) -> str:
-    """All that a published folder says: files as bytes, and Parquet read with its footer."""
+    """Return all text of a published folder: files as bytes, and Parquet with its footer."""
     texts = []
     for file in sorted(folder.rglob("*")):
         if not file.is_file():
@@ -102,8 +102,9 @@ def every_text(folder: Path) -> str:
 
 
 def absolute_recipe(home: Path, teacher: dict[str, Any]) -> Recipe:
-    """A recipe of absolute paths, some of them outside its folder, below a folder with a tell-tale
-    name.
+    """Return a recipe of absolute paths below a folder with a tell-tale name.
+
+    Some of the paths are outside the recipe's folder.
     """
     (home / "project").mkdir(parents=True)
     (home / "elsewhere").mkdir()

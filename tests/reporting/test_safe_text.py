@@ -183,7 +183,7 @@ def texts(tokens: list[Token]) -> Iterator[Token]:
 
 
 def as_read(source: str, allowed: set[str]) -> str:
-    """The text that a reader sees; fails for all that is neither text nor code."""
+    """Return the text that a reader sees; fail for all that is neither text nor code."""
     parts: list[str] = []
     joined = ""
     for token in texts(PARSER.parse(source)):

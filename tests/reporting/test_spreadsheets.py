@@ -48,7 +48,7 @@ FORMULA = re.compile(r"[\s\"']*[=+\-@＝＋－＠]|[\t\r\n]")
 
 
 def cells(path: Path) -> list[dict[str, str]]:
-    """As a spreadsheet sees them."""
+    """Return cells as a spreadsheet sees them."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 

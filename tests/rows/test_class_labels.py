@@ -17,7 +17,7 @@ from synthkd.rows import class_labels, read_rows, read_tables
 
 
 def written(path: Path, columns: dict[str, list[Any]], **names: list[str]) -> Path:
-    """A Parquet file with the metadata that `datasets` writes."""
+    """Write a Parquet file with the metadata of `datasets`."""
     features = {name: {"names": said, "_type": "ClassLabel"} for name, said in names.items()}
     features |= {
         name: {"dtype": "string", "_type": "Value"} for name in columns if name not in names

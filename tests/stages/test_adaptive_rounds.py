@@ -69,7 +69,7 @@ def recorded(folder: Path, samples: dict[str, list[Any]] | None = None, **votes:
 
 
 def held(recipe: Recipe) -> dict[str, int]:
-    """Samples in the journal, by input."""
+    """Return the samples in the journal, by input."""
     plan = plan_run(recipe)
     with Journal(recipe.journal_path) as journal:
         batch = [asked for group in plan.batches() for asked in group]
@@ -265,8 +265,7 @@ def recipe_file(folder: Path, url: str, questions: int) -> Path:
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_in_a_round_goes_on_where_it_was(tmp_path: Path) -> None:
-    """Every second question is unanimous (5 samples), the others never agree (all 11)."""
-
+    # Every second question is unanimous (5 samples), the others never agree (all 11).
     def answer(prompt: str, index: int, seed: int) -> str:
         kind = int(prompt.rsplit("kind ", 1)[1].split("?")[0])
         return chain(7 if kind % 2 else f"{seed}{index}")

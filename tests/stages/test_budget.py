@@ -1,4 +1,4 @@
-"""Caps on dollars and tokens: what the server bills never passes them, whatever happens to the run."""
+"""Tests of caps on dollars and tokens: the server's bill never passes them."""
 
 from __future__ import annotations
 
@@ -55,8 +55,9 @@ def synthkd(recipe: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def billed(server: FakeServer, unbilled: tuple[str, ...] = ()) -> int:
-    """Tokens that the server worked for; ``unbilled`` are the faults of the first requests, "" for
-    none.
+    """Return the tokens that the server worked for.
+
+    ``unbilled`` are the faults of the first requests, "" for none.
     """
     faults = [*unbilled] + [""] * (server.requests - len(unbilled))
     return sum(
@@ -234,7 +235,7 @@ def test_a_run_that_was_capped_and_went_on_comes_to_the_same_corpus(
 def test_what_was_billed_and_brought_nothing_counts_under_the_cap(
     make_recipe: Make, fault: str
 ) -> None:
-    """Also where no try follows: every second request ends so, and has no other try."""
+    # Every second request ends without an answer, and has no other attempt.
     with FakeServer(script=["", fault] * HEADS) as server:
         teacher = {
             "backend": "openai", "model": "fake", "base_url": server.url, "concurrency": 4,

@@ -1,4 +1,4 @@
-"""Filtering in several processes: the same bytes, no lost outcome, errors that say what happened."""
+"""Tests of filtering in several processes: the same bytes, no lost outcome, clear errors."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ TAILS = (
 
 @pytest.fixture
 def recorded(tmp_path: Path) -> Any:
-    """A recipe over recorded rows of several teachers: repeats, malformed ones, some that fail each
-    rule.
+    """Return a recipe over recorded rows of several teachers.
+
+    Some rows are repeats, some malformed, and some fail each rule.
     """
     rng = random.Random(0)
     heads = [
@@ -68,7 +69,7 @@ def recorded(tmp_path: Path) -> Any:
 
 
 def written(recipe: Recipe) -> dict[str, str]:
-    """Every file of the filtered rows and of the corpus, by its hash."""
+    """Return every file of the filtered rows and of the corpus, by its hash."""
     folders = (recipe.work_dir / "judged", recipe.corpus_path)
     return {
         str(p): file_hash(p) for folder in folders for p in sorted(folder.rglob("*")) if p.is_file()

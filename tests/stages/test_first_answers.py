@@ -1,6 +1,4 @@
-"""A run whose first answers are all of no use stops, says what to set, and goes on with the new
-setting.
-"""
+"""Tests of runs whose first answers are all of no use: they stop, say what to set, and resume."""
 
 from __future__ import annotations
 
@@ -112,7 +110,7 @@ def test_one_answer_of_use_among_the_first_is_enough(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_many_samples_of_few_inputs_are_not_enough_to_stop(tmp_path: Path) -> None:
-    """One odd input with all its samples says little of the others."""
+    # One odd input with all its samples says little of the others.
     with FakeServer(
         answer=lambda prompt, index, seed: "" if "thing 0" in prompt.splitlines()[-1] else "cutting"
     ) as server:

@@ -1,6 +1,4 @@
-"""A disk that is full in the middle of a run: one clear line, nothing committed lost, and the next
-run goes on.
-"""
+"""Tests of a full disk during a run: a clear line, no committed row lost, and a resumable run."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Several processes at one run: each row once, the same corpus, and a clean end whatever happens to
-one.
-"""
+"""Tests of several processes at one run: each row once, the same corpus, and a clean end."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ def write_recipe(folder: Path, url: str) -> Path:
 
 
 def start(recipe: Path, workers: int = 2) -> subprocess.Popen[str]:
-    """A run in a process group of its own, so that a signal to the group reaches nobody else."""
+    """Start a run in a process group of its own, so that a group signal reaches nobody else."""
     command = [
         sys.executable,
         "-m",

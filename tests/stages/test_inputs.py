@@ -21,9 +21,7 @@ ROW = {"head": "a cup", "relation": "UsedFor"}
 def recipe(
     folder: Path, rows: list[dict[str, Any]] | str = "", template: str = "{{ head }}", **parts: Any
 ) -> Recipe:
-    """A recipe on these rows (or on a file), with a template of this text; nothing listens at its
-    address.
-    """
+    """Return a recipe on rows or a file, with a template; nothing listens at its address."""
     if not isinstance(rows, str):
         (folder / "r.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "t.j2").write_text(template)

@@ -22,7 +22,7 @@ from synthkd.testing import FakeServer
 
 
 def everything(folder: Path) -> dict[str, bytes | None]:
-    """All that a folder holds, with what stands in files."""
+    """Return the content of every file below a folder."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
         for path in folder.rglob("*")
@@ -32,7 +32,7 @@ def everything(folder: Path) -> dict[str, bytes | None]:
 def refused(
     recipe: Recipe, server: FakeServer, kept: Path, said: str | None, error: type[SynthKDError]
 ) -> None:
-    """Every verb that buys is refused before a request, and nothing is lost."""
+    """Assert that every verb that buys is refused before a request, and nothing is lost."""
     before = everything(kept)
     for verb in (pipeline.run, pipeline.generate):
         with pytest.raises(error, match=said) as found:

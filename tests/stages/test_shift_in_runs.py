@@ -1,6 +1,4 @@
-"""Rows that are scored but unlike the calibration rows: the guarantee is withdrawn, in table,
-manifest and card.
-"""
+"""Tests of rows unlike the calibration rows: table, manifest and card withdraw the guarantee."""
 
 from __future__ import annotations
 
@@ -126,7 +124,7 @@ def test_with_too_few_rows_the_guarantee_stands_and_shift_was_not_tested(count: 
 
 
 def sheet(path: Path) -> Path:
-    """Tails that the teacher of these tests never writes."""
+    """Return a sheet of tails that the teacher of these tests never writes."""
     rng = np.random.default_rng(0)
     rows = []
     for i in range(900):

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP end a run as the first Ctrl-C does: what is in flight is waited for, and kept."""
+"""Tests of SIGTERM and SIGHUP: a run waits for requests in flight, as after the first Ctrl-C."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ QUICK = {"max_attempts": 1, "timeout": 5.0}
 
 @contextmanager
 def listener(answer: bytes = b"") -> Iterator[int]:
-    """A port that takes connections, says ``answer`` without reading, and closes."""
+    """Open a port that takes connections, says ``answer`` without reading, and closes."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:

@@ -36,7 +36,7 @@ class Constant(VoteWeight):
 
 
 def answers(*texts: str) -> Callable[[str, int, int], str]:
-    """Samples of every request: these texts in their order."""
+    """Answer every request with these texts in their order."""
     return lambda prompt, index, seed: texts[index]
 
 

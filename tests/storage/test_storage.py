@@ -63,14 +63,14 @@ def names(folder: Path) -> list[str]:
 
 
 def made(folder: Path, text: str = "row") -> Path:
-    """A folder that synthkd wrote."""
+    """Write a folder as synthkd does."""
     with replaced_folder(folder) as new:
         (new / "row").write_text(text)
     return folder
 
 
 def killed(place: Path) -> None:
-    """A process that was killed while it replaced a folder."""
+    """Kill a process while it replaces a folder."""
     done = subprocess.run([sys.executable, "-c", KILLED, str(place)])
     assert done.returncode == -signal.SIGKILL
 
@@ -360,7 +360,7 @@ print(folder.name, flush=True)
 
 @pytest.fixture
 def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A temporary directory of the system's, for this test."""
+    """Return a temporary directory of the system's, for this test."""
     import tempfile
 
     monkeypatch.setenv("TMPDIR", str(tmp_path))

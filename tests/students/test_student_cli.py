@@ -256,7 +256,7 @@ def test_a_linear_student_is_not_exported(folder: Path) -> None:
 
 
 def corpus(folder: Path, example: str, limit: int, *changes: str) -> Recipe:
-    """A small corpus of recorded completions of the shipped recipe."""
+    """Return a small corpus of recorded completions of the shipped recipe."""
     from synthkd import pipeline
 
     places = [

@@ -25,14 +25,14 @@ _NAMES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL
 
 
 def forget_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A developer's own key and proxy have no part in these tests."""
+    """Remove a developer's own key and proxy from the environment."""
     for name in _NAMES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
 
 
 def teacher(url: str | list[str] | None, attempts: int = 3, **part: Any) -> OpenAITeacher:
-    """One that waits next to nothing between tries."""
+    """Return a teacher that waits next to nothing between attempts."""
     made = TeacherPart.model_validate(
         {"backend": "openai", "model": "fake", "base_url": url} | part
     )
@@ -48,7 +48,7 @@ def request(
 
 
 def numbered(count: int) -> list[Request]:
-    """Requests whose prompts count from 0."""
+    """Return requests whose prompts count from 0."""
     return [request(({"role": "user", "content": str(number)},)) for number in range(count)]
 
 
@@ -58,7 +58,7 @@ async def each(requests: tuple[Request, ...]) -> AsyncIterator[Request]:
 
 
 def ask(who: OpenAITeacher, *requests: Request, seconds: float = 15) -> list[Answer]:
-    """All answers, by sample index."""
+    """Return all answers, by sample index."""
 
     async def collect() -> list[Answer]:
         try:
@@ -83,13 +83,13 @@ def failure(answers: list[Answer]) -> Failure:
 
 
 def shown(error: BaseException | None) -> str:
-    """An error and all that it was raised from."""
+    """Return an error and all that it was raised from, as text."""
     return "" if error is None else f"{error!r} {error} {shown(error.__cause__)}"
 
 
 @contextmanager
 def closed_port() -> Iterator[str]:
-    """An address that refuses: the port is held, and nobody listens."""
+    """Return an address that refuses: the port is held, and nobody listens."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{held.getsockname()[1]}/v1"

@@ -182,7 +182,11 @@ async def aiter_of(requests: list[Request]) -> AsyncIterator[Request]:
 def run_some(
     who: BatchTeacher, journal: Journal, asked: list[Request], seconds: float = 0.5
 ) -> None:
-    """A run that is left after some time, as after Ctrl-C. Raises `TimeoutError`."""
+    """Start a run and leave it after some time, as after Ctrl-C.
+
+    Raises:
+        TimeoutError: The run had not ended.
+    """
 
     async def go() -> None:
         who.attach(journal, RUN)
@@ -198,7 +202,7 @@ def run_some(
 
 
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short waits; and a developer's own key and proxy have no part in these tests."""
+    """Shorten all waits, and remove a developer's own key and proxy."""
     forget_environment(monkeypatch)
     monkeypatch.setattr(batch_stream, "_SILENCE", 0.2)
     monkeypatch.setattr(submission, "_DELAY", (0.01, 0.02))

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def sheet_rows(count: int = 400, **extra: Any) -> list[dict[str, Any]]:
-    """Tails with an even number are valid; a head has two rows."""
+    """Return rows of which even tails are valid; a head has two rows."""
     return [
         {
             "head": f"h{i // 2}",

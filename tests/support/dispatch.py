@@ -63,7 +63,7 @@ def until_error(
 
 
 def failing(times: int, error: Callable[[], Exception]) -> Send:
-    """Each request fails so many times, then it is answered."""
+    """Answer each request after it has failed so many times."""
     tries: Counter[str] = Counter()
 
     async def send(asked: Request) -> list[Answer]:

@@ -28,12 +28,12 @@ def page_blocks(page: Path) -> list[Block]:
 
 
 def blocks(page: str, language: str) -> list[str]:
-    """The texts of all blocks of a language."""
+    """Return the texts of all blocks of a language."""
     return [block.text for block in page_blocks(ROOT / page) if block.language == language]
 
 
 def commands(text: str) -> list[tuple[str, list[str]]]:
-    """Each command of a console block, with the lines that the page shows below it."""
+    """Return each command of a console block, with the lines that the page shows below it."""
     found: list[tuple[str, list[str]]] = []
     for line in text.splitlines():
         if line.startswith("$ "):
@@ -66,10 +66,10 @@ _SENTENCE_END = re.compile(r"[.!?:;,…][\"”)*_]*$")
 
 
 def misplaced_sentences(text: str) -> list[str]:
-    """Lines of a Markdown text with two sentences, or with a part of one.
+    """Return lines of a Markdown text with two sentences, or with a part of one.
 
-    Code blocks, indented code, tables, headings and HTML are passed over. A line may end in a
-    comma or a colon, as before a list of paths.
+    Code blocks, indented code, tables, headings and HTML are passed over. A line may end in a comma
+    or a colon, as before a list of paths.
     """
     text = re.sub(r"^```.*?^```$", "```", text, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"^ *`[^`\n]+`$", "Code.", text, flags=re.MULTILINE)

@@ -1,6 +1,4 @@
-"""A server on loopback that writes to its sockets whatever a test wants, for what no true server
-would say.
-"""
+"""A loopback server that writes arbitrary bytes, for answers that no true server would give."""
 
 from __future__ import annotations
 
@@ -39,7 +37,7 @@ class Peer:
 
 
 def rendered(body: Any, status: int = 200, **headers: str) -> bytes:
-    """A whole answer; bytes as they stand, all else as JSON."""
+    """Return a whole answer; bytes as they stand, all else as JSON."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {"content-type": "application/json", "content-length": str(len(data))}
     named |= {name.replace("_", "-"): value for name, value in headers.items()}

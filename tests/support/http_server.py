@@ -135,7 +135,7 @@ class Answering(_Server):
 
 
 def answering(status: int = 200, body: Any = GOOD, **headers: str) -> Answering:
-    """One that always says the same."""
+    """Return a server that always says the same."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answering(reply=lambda seen: (status, body, named))
 
@@ -211,7 +211,7 @@ class Authority:
 
 
 def made(folder: Path, name: str = "IP:127.0.0.1") -> Authority:
-    """A new authority, with a server's certificate for a name."""
+    """Make an authority, with a server's certificate for a name."""
 
     def openssl(*words: str) -> None:
         subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=60)

@@ -24,7 +24,7 @@ def belief(prompt: str) -> float:
 
 
 def sure(prompt: str, index: int, seed: int) -> str:
-    """A verdict with the likeliest tokens."""
+    """Return a verdict with the likeliest tokens."""
     yes = belief(prompt)
     tops = {"Yes": 0.9 * yes, " yes": 0.1 * yes, "No": 1 - yes}
     ordered = dict(sorted(tops.items(), key=lambda pair: -pair[1]))
@@ -34,12 +34,12 @@ def sure(prompt: str, index: int, seed: int) -> str:
 
 
 def spoken(prompt: str, index: int, seed: int) -> str:
-    """A verdict in words alone, drawn anew for each sample."""
+    """Return a verdict in words alone, drawn anew for each sample."""
     return "Yes." if fraction(f"{prompt}{index}") < belief(prompt) else "No, not at all."
 
 
 def rows(count: int = 100, **extra: Any) -> list[dict[str, Any]]:
-    """Every other tail is good; the label says so."""
+    """Return rows of which every other tail is good, as the label says."""
     return [
         {
             "head": f"h{i}",

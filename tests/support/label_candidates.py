@@ -20,7 +20,7 @@ KIND = TripleKind()
 
 
 def pool_rows(count: int = 60, **extra: Any) -> list[dict[str, Any]]:
-    """Rows with scores spread over [0, 1), in three relations."""
+    """Return rows with scores spread over [0, 1), in three relations."""
     scores = np.random.default_rng(0).random(count)
     relations = ("UsedFor", "AtLocation", "IsA")
     return [
@@ -60,7 +60,7 @@ class Typed:
 def label(
     folder: Path, pool: CandidatePool, keys: str | KeySource, annotator: str = "ann", **options: Any
 ) -> tuple[Session, list[str]]:
-    """A whole session into `labels.csv`, as the command line has it; and what was shown."""
+    """Label a whole session into `labels.csv`, as the command line does; return what was shown."""
     shown: list[str] = []
     asked = {"strategy": "uncertain", "share": 1 / 3, "threshold": 0.7, "seed": 0}
     asked |= {key: options.pop(key) for key in list(options) if key in asked}

@@ -1,6 +1,4 @@
-"""A small world for loops: three classes with words of their own, and a server that writes texts of
-a class.
-"""
+"""A small world for loops: three classes with words of their own, and a server of their texts."""
 
 from __future__ import annotations
 
@@ -37,7 +35,7 @@ COMMON = [
 
 
 def text_of(label: str, rng: random.Random, own: int = 3) -> str:
-    """A text of a class: words of its own among words of all."""
+    """Return a text of a class: words of its own among words of all."""
     return " ".join(rng.sample(WORDS[label].split(), own) + rng.sample(COMMON, 4))
 
 
@@ -51,8 +49,9 @@ def rows_of(
 
 
 def write(prompt: str, index: int, seed: int) -> str:
-    """A teacher: a JSON list of as many texts as `labelled_text/pgkd` asks for, of the class or of
-    any.
+    """Answer as a teacher of `labelled_text/pgkd`: a JSON list of as many texts as requested.
+
+    The texts are of the class that the prompt names, or of any.
     """
     wanted = int(re.search(r"Write (\d+) new texts", prompt)[1])  # type: ignore[index]
     asked = re.search(r'all of the class "(\w+)"', prompt)
@@ -62,8 +61,9 @@ def write(prompt: str, index: int, seed: int) -> str:
 
 
 def loop_recipe(folder: Path, url: str = "http://127.0.0.1:9/v1", **parts: Any) -> Recipe:
-    """Two rows a class to start from; `loop` is merged into the loop's part, other keywords replace
-    whole parts.
+    """Return a recipe with two rows a class to start from.
+
+    `loop` is merged into the loop's part; other keywords replace whole parts.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "start.csv").exists():
@@ -97,9 +97,7 @@ def loop_recipe(folder: Path, url: str = "http://127.0.0.1:9/v1", **parts: Any) 
 
 
 def files_of(recipe: Recipe) -> dict[str, bytes]:
-    """Every file that a loop leaves, but journals, locks, times, and what the stages of a run
-    count.
-    """
+    """Return every file that a loop leaves, without journals, locks, times and stage counts."""
     found: dict[str, bytes] = {}
     for root in (recipe.work_dir, recipe.corpus_path):
         for path in sorted(root.rglob("*")):

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 
 def post(url: str, body: dict[str, Any], path: str = "/completions", timeout: float = 5.0) -> Any:
-    """Status, headers and parsed body (or the text, where it is no JSON)."""
+    """Return status, headers and parsed body, or the text of a body that is no JSON."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:

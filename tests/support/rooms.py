@@ -1,6 +1,4 @@
-"""The rooms of the package: the one list from which the architecture page and the import test are
-made.
-"""
+"""The rooms of the package, from which the architecture page and the import test are made."""
 
 from __future__ import annotations
 

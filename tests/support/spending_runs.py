@@ -1,6 +1,4 @@
-"""A small run with a price, as a command and in this process, for the tests of money, signals and
-shared journals.
-"""
+"""A small run with a price, as a command and in process, for tests of money and signals."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def completed(answers: list[Answer]) -> list[Completion]:
 
 
 def gone(pid: int) -> bool:
-    """No process, or one that has ended and that nobody has asked about."""
+    """Return True if no process has the id, or one that has ended and was not waited for."""
     found = subprocess.run(
         ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
     )

@@ -1,6 +1,4 @@
-"""A teacher made of rows: which it hands out, that it hands out none twice, and what it says of bad
-requests.
-"""
+"""Tests of a teacher made of rows: its choice of rows, none twice, and errors of requests."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The linter of schemas names what servers drop in silence, refuse or run away with, and where it
-stands.
-"""
+"""Tests of the schema linter: keywords that servers drop, refuse or run away with, by place."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ TEXT: dict[str, Any] = {"type": "string", "maxLength": 20}
 
 
 def holding(value: Any, **more: Any) -> dict[str, Any]:
-    """A safe object whose property `a` has this schema."""
+    """Return a safe object whose property `a` has this schema."""
     return {
         "type": "object", "properties": {"a": value}, "required": ["a"],
         "additionalProperties": False, **more

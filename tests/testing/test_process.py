@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 @contextmanager
 def process(*args: str) -> Iterator[str]:
-    """The address of a server that runs as a process."""
+    """Return the address of a server that runs as a process."""
     command = [sys.executable, "-m", "synthkd.testing", *args]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as running:
         try:
@@ -32,7 +32,7 @@ def process(*args: str) -> Iterator[str]:
 
 
 def refused(*args: str) -> str:
-    """The last line of what a wrong command line says."""
+    """Return the last line of what a wrong command line says."""
     command = [sys.executable, "-m", "synthkd.testing", *args]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode != 0

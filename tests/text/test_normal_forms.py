@@ -24,10 +24,10 @@ from synthkd.text.normal_forms import (
 SCRIPTS = {
     "Hindi": "चाय पीना", "Bengali": "ঘর মোছা", "Tamil": "தண்ணீர் குடித்தல்",
     "Telugu": "నీళ్ళు తాగడం", "Sinhala": "ශ්‍රී ලංකාව",
-    "Thai": "ดื่มน้ำ", "Khmer": "ផឹកទឹក", "Burmese": "ရေသောက်", "Arabic": "كِتَابَةُ"
-        " رِسَالَة", "Hebrew": "לִכְתֹּב מִכְתָּב", "Persian": "می‌روم",
-    "Vietnamese": "uống nước", "Korean": "물을 마시다", "Greek": "πίνω νερό", "Japanese": "水を飲む",
-    "Yoruba": "omi mímu",
+    "Thai": "ดื่มน้ำ", "Khmer": "ផឹកទឹក", "Burmese": "ရေသောက်", "Arabic": "كِتَابَةُ رِسَالَة",
+    "Hebrew": "לִכְתֹּב מִכְתָּב", "Persian": "می‌روم",
+    "Vietnamese": "uống nước", "Korean": "물을 마시다", "Greek": "πίνω νερό",
+    "Japanese": "水を飲む", "Yoruba": "omi mímu",
     "Malayalam": "വെള്ളം കുടിക്കുക", "Tibetan": "ཆུ་འཐུང་", "Amharic": "ውሃ መጠጣት",
 }  # fmt: skip
 EMOJI = ("👩‍👩‍👧‍👦", "🏳️‍🌈", "👍🏽", "❤️", "🇳🇵", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "1️⃣", "👁️‍🗨️")

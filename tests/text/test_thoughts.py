@@ -36,7 +36,8 @@ HARMONY = (
         "<reasoning>hm</reasoning>to row",
         "<reason>hm</reason>to row",
         "<thought>hm</thought>to row",
-        "<seed:think>hm<seed:cot_budget_reflect>2 left</seed:cot_budget_reflect></seed:think>to row",
+        "<seed:think>hm<seed:cot_budget_reflect>2 left</seed:cot_budget_reflect></seed:think>"
+        "to row",
         "[THINK]hm[/THINK]to row",
         "◁think▷hm◁/think▷to row",
         "<think>one</think><think>two</think>to row",
@@ -57,7 +58,8 @@ HARMONY = (
         "<|channel>thought\nhm<channel|>to row",
         HARMONY,
         "analysisWe need a use of it.assistantfinalto row",
-        '<details type="reasoning" done="true"><summary>Thought for 2 s</summary>hm</details>\nto row',
+        '<details type="reasoning" done="true"><summary>Thought for 2 s</summary>hm</details>'
+        "\nto row",
         "Here is my thought process: hm.\nHere is my response: to row",
         "&lt;think&gt;hm&lt;/think&gt;to row",
     ],

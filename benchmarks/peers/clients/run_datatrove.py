@@ -24,7 +24,7 @@ async def rollout(document: Document, generate):
 
 
 def endpoint(base_url: str, path: str) -> str:
-    """The address in the form of each path."""
+    """Return the address in the form of each path."""
     if path == "remote":
         # Still loopback, but not by a name that it takes for local.
         return base_url.replace("127.0.0.1", "0.0.0.0")

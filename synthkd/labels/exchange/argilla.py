@@ -46,7 +46,7 @@ class ArgillaFormat(ExchangeFormat):
         return rows
 
     def read_annotations(self, path: Path) -> tuple[list[Annotation], list[str]]:
-        """Read all submitted responses, and a line for each record or response without a verdict."""
+        """Read all submitted responses, and a line for each record or response without verdict."""
         annotations: list[Annotation] = []
         problems: list[str] = []
         for number, record in enumerate(read_objects(path, _DESCRIPTION), 1):

@@ -1,4 +1,4 @@
-"""Rows for another labelling tool, from a pool or a label sheet, and its annotations into a sheet."""
+"""Rows of a pool or label sheet for another labelling tool, and its annotations into a sheet."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The loop over labelled text: a classifier is the student, and its errors decide the next texts."""
+"""The loop over labelled text: the errors of a classifier student decide the next texts."""

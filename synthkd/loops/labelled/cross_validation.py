@@ -50,7 +50,7 @@ class CrossValidation:
         self._last: tuple[str, Floats] | None = None
 
     def consistent_rows(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the rows without those of the teacher that a student contradicts (`loop.recheck`)."""
+        """Return the rows without teacher rows that a student contradicts (`loop.recheck`)."""
         real = len(self._splits.start)
         if self._loop.recheck is None or len(rows) == real:
             return list(rows)
@@ -194,8 +194,8 @@ def out_of_fold_probabilities(
         validation: Calibrates and stops the students.
 
     Returns:
-        (n, C) in the order of the student's classes, or of the sorted labels if it names none; NaN for a
-        row whose class has no other row to train on.
+        (n, C) in the order of the student's classes, or of the sorted labels if it names none;
+        NaN for a row whose class has no other row to train on.
 
     Raises:
         StudentError: For fewer than two different rows.

@@ -93,7 +93,7 @@ def mine_examples(
 
 
 def _spread(rows: Sequence[MinedExample], most: int, focus: str | None) -> list[MinedExample]:
-    """Return the first rows, classes in turn; with a focus, the classes that it is confused with."""
+    """Return the first rows, classes in turn; with a focus, the classes confused with it."""
     turns, seen = list[tuple[int, int]](), Counter[str]()
     for position, row in enumerate(rows):
         name = row.predicted if row.label == focus else row.label

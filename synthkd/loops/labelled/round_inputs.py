@@ -40,8 +40,8 @@ class ClassAllocation:
     Attributes:
         wanted: Class -> rows.
         notes: Limits of the allocation, as JSON for the record: `ended` (classes without supply),
-            `short`
-            (maximum rows of classes that fall short), `unmoved` (classes limited to an equal share).
+            `short` (maximum rows of classes that fall short), `unmoved` (classes limited to an
+            equal share).
     """
 
     wanted: Mapping[str, int]
@@ -118,9 +118,14 @@ class RoundInputs:
             )
             numbers = rows_by_need(
                 [math.nan if one.loss is None else one.loss for one in evaluation.per_class],
-                [one.rows for one in evaluation.per_class], self.part.rows, counts, room=room,
-                capped=[label in notes["unmoved"] for label in self.classes], most=options.most, trust=options.trust,
-            )  # fmt: skip
+                [one.rows for one in evaluation.per_class],
+                self.part.rows,
+                counts,
+                room=room,
+                capped=[label in notes["unmoved"] for label in self.classes],
+                most=options.most,
+                trust=options.trust,
+            )
         return ClassAllocation(
             rows_of_classes(self.classes, numbers),
             {name: note for name, note in notes.items() if note},
@@ -264,8 +269,9 @@ class RoundInputs:
         return [{"text": row["text"], "label": row["label"]} for row in chosen]
 
     def _contrast(self, shown: MinedExamples, label: str, draw: int) -> str:
-        """Return a class to contrast with, from the confusions; "" in turn, for templates of one
-        text.
+        """Return a class to contrast with, from the confusions.
+
+        "" in turn, for templates of one text.
         """
         others = Counter(one.predicted if one.label == label else one.label for one in shown.hard)
         ranked = [name for name, _ in sorted(others.items(), key=lambda one: (-one[1], one[0]))]

@@ -1,4 +1,4 @@
-"""The recipe of a round over labelled text: the rows that its answers must not copy, and its rules."""
+"""The recipe of a round over labelled text: rows that answers must not copy, and rules."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ _SAME = 0.99
 def labelled_round_recipe(
     recipe: Recipe, folder: Path, rows: Sequence[Row], splits: LoopSplits, axes: Sequence[str]
 ) -> Recipe:
-    """Return the recipe with the rows so far as real rows and those of evaluation as forbidden
-    ones.
+    """Return the recipe of a round: real rows so far, and evaluation rows that are forbidden.
 
     Args:
         recipe: The recipe of a round.

@@ -37,7 +37,7 @@ class Supply:
         return [label for label, rows in self.room.items() if not rows]
 
     def limits(self, classes: Sequence[str], retried: Sequence[str] = ()) -> list[float]:
-        """Return (C,) maximum rows: infinite for classes that do not fall short, 1 for ``retried``."""
+        """Return (C,) maximum rows: infinite for classes without a shortfall, 1 for ``retried``."""
         return [
             max(self.room.get(label, math.inf), float(label in set(retried))) for label in classes
         ]
@@ -83,7 +83,7 @@ def _rate(requested: Sequence[Counts], accepted: Sequence[Counts], classes: Sequ
 
 
 def _room(rounds: Sequence[tuple[int, int]], rate: float) -> int | None:
-    """Return the rows to request after rounds of (requested, accepted); None without a shortfall."""
+    """Return the rows to request after rounds (requested, accepted); None without a shortfall."""
     from scipy.special import bdtr
 
     streak: list[tuple[int, int]] = []

@@ -1,6 +1,4 @@
-"""The loop over labelled text (PGKD): a classifier's errors decide which texts the teacher writes
-next.
-"""
+"""The loop over labelled text (PGKD): a classifier's errors decide the teacher's next texts."""
 
 from __future__ import annotations
 
@@ -134,8 +132,8 @@ class LabelledTextTask(LoopTask[Classifier]):
         shown = ", ".join(f"{label!r} has {have[label]}" for label in short[:5])
         more = f" and {len(short) - 5} more" if len(short) > 5 else ""
         return (
-            f"a class needs {self.loop.minimum} training rows (loop.minimum), and {shown}{more}; add"
-            " rows to `start`, or look at what the rules reject in the corpus of round 0"
+            f"a class needs {self.loop.minimum} training rows (loop.minimum), and {shown}{more};"
+            " add rows to `start`, or look at what the rules reject in the corpus of round 0"
         )
 
     def train(self, rows: Sequence[Row], folder: Path) -> Classifier:

@@ -1,5 +1,4 @@
-"""The loop for triples: a generator student, a critic that prunes, and an examiner in place of
-people.
+"""The loop for triples: a generator student, a critic that prunes, and an automatic examiner.
 
 The pool of questions (`questions`) is split by heads. The student's answers for heads that the
 teacher is never asked about are scored (`answers`, `evaluation_questions`); `question_pool` chooses

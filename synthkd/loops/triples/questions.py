@@ -17,9 +17,7 @@ from synthkd.text.normal_forms import normal_phrase
 
 @dataclass(frozen=True)
 class TripleQuestion:
-    """An input row, the normal form of its head, its relation, and its order of being drawn, in [0,
-    1).
-    """
+    """An input row, the normal form of its head, its relation, and its random order in [0, 1)."""
 
     row: dict[str, Any]
     head: str

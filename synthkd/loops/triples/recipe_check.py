@@ -29,7 +29,7 @@ METRICS = ("validity", "accepted", "loss")
 
 @runtime_checkable
 class LoopStudent(Protocol):
-    """A student that a loop for triples can train: it learns rows, writes answers and scores them."""
+    """A student that a loop for triples can train, with generated and scored answers."""
 
     def fit_rows(self, rows: Any, kind: Kind) -> Any:
         """Train on rows."""
@@ -73,8 +73,9 @@ def check_loop(recipe: Recipe) -> LoopPart:
 
 
 def selection_metric(loop: LoopPart, gold: bool) -> str:
-    """Return the metric by which rounds are compared; ``gold``: validation questions have known
-    answers.
+    """Return the metric by which rounds are compared.
+
+    With ``gold``, validation questions have known answers.
     """
     metric = loop.metric or METRICS[0]
     if metric not in METRICS:

@@ -1,5 +1,4 @@
-"""The loop over triples: a generator writes tails, and its errors decide which relations are asked
-about.
+"""The loop over triples: a generator's errors decide which relations are asked about.
 
 questions ─┬─ held-out heads ─► answers of the student ─► scores ─► errors of each relation ─┐
            └─ other heads ─► teacher ─► rules, critic ─► accepted rows ─► student            │
@@ -87,7 +86,8 @@ class TripleTask(LoopTask["GeneratorStudent"]):
         self.questions, _ = split_by_heads(pool, self.held_out_heads)
         if not self.questions:
             raise InputError(
-                "no question is left to ask: every head of the inputs is kept for validation or test"
+                "no question is left to ask: every head of the inputs is kept for validation or"
+                " test"
             )
         self._start = self._read_start()
         start = frozenset(str(row["id"]) for row in self._start)
@@ -132,7 +132,8 @@ class TripleTask(LoopTask["GeneratorStudent"]):
         )
         if both := sorted(validation.heads & tested):
             raise InputError(
-                f"heads stand in validation and in test: {first_names(both)}; give each to one of them"
+                f"heads stand in validation and in test: {first_names(both)}; give each to one of"
+                " them"
             )
         return test, validation
 
@@ -266,9 +267,7 @@ class TripleTask(LoopTask["GeneratorStudent"]):
         return metrics, metrics_by_relation(kind, answers, relations)
 
     def prepare_recipe(self, recipe: Recipe, folder: Path, rows: Sequence[Row]) -> Recipe:
-        """Return the recipe with the critic of the loop, which is trained once, and the id of the
-        inputs.
-        """
+        """Return the recipe with the loop's critic, trained once, and the id of the inputs."""
         critic = self.recipe.critic
         assert critic is not None
         if critic.labels is not None:

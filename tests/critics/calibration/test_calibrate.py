@@ -14,38 +14,38 @@ Draw = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
 
 
 def world(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Scores whose chance of being valid is known: p(score) = score ** 0.5."""
+    """Draw scores whose chance of being valid is known: p(score) = score ** 0.5."""
     scores = rng.random(n)
     return scores, rng.random(n) < scores**0.5
 
 
 def tied(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Five scores only."""
+    """Draw five scores only."""
     scores = rng.integers(1, 6, n) / 5
     return scores, rng.random(n) < scores**0.5
 
 
 def lumped(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nearly all rows share one score; the others are surely valid."""
+    """Draw rows that nearly all share one score; the others are valid."""
     scores = np.where(rng.random(n) < 0.8, 0.5, 0.9)
     return scores, rng.random(n) < np.where(scores > 0.6, 1.0, 0.74)
 
 
 def bent(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The highest scores are worse than those below them."""
+    """Draw scores of which the highest are worse than the ones below."""
     scores = rng.random(n)
     return scores, rng.random(n) < np.where(scores > 0.9, 0.75, scores**0.5)
 
 
 def flat(chance: float) -> Draw:
-    """A useless critic."""
+    """Return a useless critic."""
     return lambda rng, n: (rng.random(n), rng.random(n) < chance)
 
 
 def share_broken(
     draw: Draw, n: int, asked: float, confidence: float, rounds: int, plan_rows: int = 0
 ) -> tuple[float, float]:
-    """(share of draws with a threshold whose true precision is too low, share with any threshold)."""
+    """Return the share of draws with a threshold that breaks the target, and with any threshold."""
     many, truth = draw(np.random.default_rng(99), 400_000)
     order = np.argsort(-many)
     many, truth = -many[order], np.cumsum(truth[order])
@@ -65,7 +65,7 @@ def share_broken(
 
 
 def allowed(confidence: float, rounds: int) -> float:
-    """Return the largest share of broken guarantees that chance gives, at three standard deviations."""
+    """Return the largest share of broken guarantees by chance, at three standard deviations."""
     alpha = 1 - confidence
     return alpha + 3 * np.sqrt(alpha * confidence / rounds)
 

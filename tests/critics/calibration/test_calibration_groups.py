@@ -22,7 +22,7 @@ from synthkd.errors import CriticError
 def hanging(
     rng: np.random.Generator, count: int, size: int, chance: float
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Groups wholly of one verdict, whose rows score nearly alike; scores say nothing of verdicts."""
+    """Draw groups of one verdict each, whose rows score nearly alike; scores say nothing."""
     labels = np.repeat(rng.random(count) < chance, size)
     return (
         np.repeat(rng.random(count), size) + 1e-6 * rng.random(len(labels)),
@@ -68,8 +68,9 @@ def test_independent_rows_in_many_groups_are_worth_nearly_as_many_and_twins_half
 def perfect(
     seed: int, rows: int, groups: int, noise: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scores that tell all verdicts, which are independent of the groups, but for a share of wrong
-    labels.
+    """Draw scores that tell all verdicts but for a share of wrong labels.
+
+    Verdicts are independent of the groups.
     """
     rng = np.random.default_rng(seed)
     labels = rng.random(rows) < 0.5

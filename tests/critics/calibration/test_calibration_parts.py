@@ -63,8 +63,9 @@ def test_the_tail_for_a_corpus_is_the_hypergeometric_one(
 def weighted(
     rng: np.random.Generator, n: int, at: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Half of the rows are drawn rarely, and these are worse; the true precision is ``at`` above
-    any score.
+    """Draw rows of which half are drawn rarely and are worse.
+
+    The true precision is ``at`` above any score.
     """
     scores, rare = rng.random(20 * n), rng.random(20 * n) < 0.5
     chance = np.where(rare, 0.2, 1.0)
@@ -224,9 +225,7 @@ def test_the_auc_interval_holds_the_true_auc_as_often_as_it_says() -> None:
 
 
 @pytest.mark.slow
-def test_the_bootstrap_agrees_with_delong_where_rows_are_independent_and_is_wider_where_they_are_not() -> (
-    None
-):
+def test_the_bootstrap_agrees_with_delong_for_independent_rows_and_is_wider_for_clustered() -> None:
     rng = np.random.default_rng(11)
     labels = rng.random(200) < 0.5
     scores = rng.normal(labels, 1)

@@ -71,7 +71,7 @@ def test_a_reply_that_cannot_be_read_is_an_outcome_with_its_text_and_has_no_scor
 
 
 def half(prompt: str, index: int, seed: int) -> str:
-    """A judge that answers in JSON, and one statement in five not at all."""
+    """Answer in JSON, and one statement in five not at all."""
     if fraction(f"mute {prompt}") < 0.2:
         return "The statement is fine."
     return '```json\n{"reason": "seen", "verdict": "%s"}\n```' % (
@@ -159,7 +159,7 @@ def test_a_template_that_was_altered_is_refused(saved: Path) -> None:
 
 
 def teacher_of(saved: Path, **changes: Any) -> dict[str, Any]:
-    """Options of the one who scores: nobody listens there."""
+    """Return teacher options of the scoring user; nothing listens at the address."""
     teacher = {"backend": "openai", "base_url": "http://127.0.0.1:9/v1", **changes}
     return {"teacher": teacher, "journal": saved.parent / "judge.sqlite"}
 

@@ -1,5 +1,6 @@
-"""A run and `synthkd critic score` give equal scores, to the last bit: every critic, every shape of
-label sheet.
+"""Tests that a run and `synthkd critic score` give equal scores, to the last bit.
+
+The tests cover every critic and every shape of label sheet.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ WORDS = ["good", "bad", "thing", "used", "for", "cutting", "eating"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its journal is shared: the server is asked once."""
+    """Return a folder whose journal is shared, so that the server is asked once."""
     return tmp_path_factory.mktemp("agreement")
 
 

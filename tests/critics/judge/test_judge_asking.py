@@ -166,7 +166,7 @@ def test_recorded_replies_are_judged_like_any(tmp_path: Path) -> None:
 
 
 def longer(prompt: str, index: int, seed: int) -> str:
-    """A judge that takes the longer text, and the first place where the lengths are near."""
+    """Judge for the longer text, and for the first place if the lengths are near."""
     first, second = (
         part.split("\n\n")[0] for part in prompt.split("Answer A:\n")[1].split("\n\nAnswer B:\n")
     )

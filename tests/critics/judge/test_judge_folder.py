@@ -1,5 +1,6 @@
-"""A judge's folder names model and identity only: who is asked, and what goes along, comes from the
-one who scores.
+"""Tests of a judge's folder, which names model and identity only.
+
+The address, the key and other settings come from the scoring user.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ FOREIGN: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A judge that was trained on a server that is gone."""
+    """Return a judge that was trained on a server that is gone."""
     folder = tmp_path_factory.mktemp("judge")
     sheet = read_labels(write_csv(folder / "labels.csv", rows(200)), KIND)
     with FakeServer(answer=sure) as server:
@@ -84,7 +85,7 @@ def reached(server: FakeServer) -> dict[str, Any]:
 
 
 def altered(folder: Path, **changes: Any) -> None:
-    """Another critic.json, with hashes that fit."""
+    """Write another critic.json, with hashes that fit."""
     config = json.loads((folder / CONFIG).read_text())
     (folder / CONFIG).write_text(json.dumps(config | changes))
     write_hashes(folder)

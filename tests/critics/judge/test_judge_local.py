@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def two_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The embedded teacher's body under a head that knows two words, and leans by what was read."""
+    """Return the embedded teacher's body under a head of two words, which leans by the prompt."""
     shipped = str(Path(synthkd.__file__).parent / "teachers/everyday")
     tokenizer = transformers.AutoTokenizer.from_pretrained(shipped)
     tokenizer.add_tokens(["Yes", "No"])
@@ -60,7 +60,7 @@ def two_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def part(model: Path | str, **sampling: Any) -> dict[str, Any]:
-    """One token is the whole reply: a head of two words knows no end."""
+    """Return a critic part whose reply is one token: a head of two words knows no end."""
     return {
         "backend": "transformers", "model": str(model), "threads": 1, "sampling": {"max_tokens": 1,
         **sampling},

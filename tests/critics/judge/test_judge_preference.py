@@ -1,6 +1,4 @@
-"""Agreement with people, order, self-preference and the margin filter, against values worked out by
-hand.
-"""
+"""Tests of judges' agreement, order effects and self-preference against hand-worked values."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def valid(tail: str) -> bool:
 
 
 def both(prompt: str, index: int, seed: int) -> str:
-    """Writes tails, and judges the statements that are made of them; right in nine of ten."""
+    """Write tails, and judge the statements made of them, nine of ten rightly."""
     if "Statement:" not in prompt:
         return f" cut number {int(fraction(f'{prompt}{index}') * 1e6)}"
     statement = prompt.split("Statement: ")[1].split("\n")[0]

@@ -59,7 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def critic(folder: Path) -> KnowledgeBaseCritic:
-    """Trained on true triples alone, which are also its reference."""
+    """Train on true triples alone, which are also the reference."""
     trained = KnowledgeBaseCritic(KIND, reference=write(folder / "known.csv", KNOWN))
     trained.fit(table(KNOWN).slice(0, 0), np.zeros(0, dtype=bool))
     trained.save(folder)
@@ -123,7 +123,7 @@ def test_altered_arrays_are_refused(
 
 @pytest.mark.slow
 def test_labels_teach_what_the_reference_does_not_say(folder: Path) -> None:
-    """By the reference nothing that an animal does is a use of it; by the labels it is."""
+    # By the reference nothing that an animal does is a use of it; by the labels it is.
     right = [(animal, "UsedFor", "breathe") for animal in ANIMALS]
     wrong = [(animal, "UsedFor", "cut wood") for animal in ANIMALS]
     trained = KnowledgeBaseCritic(KIND, reference=write(folder / "known.csv", KNOWN))
@@ -142,9 +142,7 @@ def test_without_a_reference_the_accepted_rows_are_it() -> None:
 
 @pytest.mark.slow
 def test_a_held_out_triple_looks_like_its_corruption_where_nothing_can_be_known() -> None:
-    """Were a triple or the source of a corruption left in the reference, counts would tell the two
-    apart.
-    """
+    # A triple or corruption source left in the reference would tell the two apart by counts.
     noise = [(f"h{i}", "IsA", f"t{i}") for i in range(400)]
     found = make_training_set(noise, LabelledTriples([], []), None)
     for column in found.features.T:
@@ -246,9 +244,7 @@ def test_the_set_conceptnet_words_every_relation_of_the_real_rows(data: Path) ->
 def test_a_small_part_of_a_real_reference_tells_true_from_corrupted_triples(
     data: Path, tmp_path: Path
 ) -> None:
-    """With 3,000 of 100,000 triples most candidates are new in both slots, so the ranking is well
-    below the full one.
-    """
+    # With 3,000 of 100,000 triples most candidates are new in both slots: the ranking is weaker.
     folder = data / "conceptnet_cn100k"
     pq.write_table(
         pq.read_table(folder / "train.parquet").slice(0, 3000), tmp_path / "known.parquet"

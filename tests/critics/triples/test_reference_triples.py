@@ -1,6 +1,4 @@
-"""References and candidates of the knowledge-base critic that are small, repeated, empty or
-strange.
-"""
+"""Tests of small, repeated, empty and strange references of the knowledge-base critic."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def test_so_many_rows_of_a_class_stay_the_best_fitting_first() -> None:
 
 
 def mistaken(prompt: str, index: int, seed: int) -> str:
-    """A teacher of whose refunds a third are deliveries."""
+    """Write texts as a teacher of whose refunds a third are deliveries."""
     rows = json.loads(write(prompt, index, seed))
     wrong = [row["label"] == "refund" and fraction(row["text"]) < 0.34 for row in rows]
     return json.dumps(

@@ -15,8 +15,9 @@ CLASSES = ["a", "b", "c"]
 
 
 def room(*rounds: tuple[int, int], others: tuple[int, int] = (10, 10)) -> int | None:
-    """Room of `a` after rounds of (asked, came); ``others``: the same of the other classes, each
-    round.
+    """Return the room of `a` after rounds of (requested, accepted) rows.
+
+    ``others``: the same of the other classes, each round.
     """
     asked = [{"a": wanted, "b": others[0], "c": others[0]} for wanted, _ in rounds]
     came = [{"a": got, "b": others[1], "c": others[1]} for _, got in rounds]

@@ -33,7 +33,7 @@ TINY = {
 
 
 def recipe_in(folder: Path, *more: str) -> Recipe:
-    """The example, small, with all that it writes in a folder."""
+    """Return the example, small, with all that it writes in a folder."""
     places = [f"journal={folder}/j.sqlite", f"work={folder}/run", f"corpus.path={folder}/corpus"]
     small = [
         "inputs.limit=200",

@@ -28,9 +28,7 @@ def begun(base: Path, classes: tuple[str, ...] = (), **options: Any) -> EncoderS
 
 
 def test_the_loss_is_the_hand_worked_value() -> None:
-    """Three texts, two of one class; cosines 0 and 1, tau 1: each of the two sees its other at 0
-    and the stranger at 0 or 1.
-    """
+    # Cosines 0 and 1, tau 1: each text sees its other at 0, and the stranger at 0 or 1.
     vectors = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
     found = supervised_contrastive(vectors, torch.tensor([0, 0, 1]), torch.ones(3), tau=1.0)
     expected = (np.log(1 + np.e) + np.log(2)) / 2

@@ -1,4 +1,4 @@
-"""The encoder student: fine-tuning, early stopping, seeds, soft labels, calibration, checkpoints."""
+"""Tests of the encoder student: fine-tuning, early stopping, soft labels, checkpoints."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_loaded_student_gives_the_probabilities_of_the_saved_one(
 
 
 def test_the_best_epoch_is_kept_and_training_stops_after_patience(small: Path) -> None:
-    """Validation rows with wrong labels get worse the more is learnt."""
+    # Validation rows with wrong labels get worse the more is learnt.
     right = rows()
     wrong = LabelledTexts(right.texts, right.labels[8:] + right.labels[:8])
     student = made(small, epochs=12, patience=2).fit(right, wrong)
@@ -91,7 +91,7 @@ def test_without_validation_rows_it_is_calibrated_on_rows_held_out_once(small: P
 
 
 def test_rows_of_which_none_can_judge_an_epoch_do_not_end_the_training(small: Path) -> None:
-    """With one row a class, all that is held out is of classes without a training row."""
+    # With one row a class, all that is held out is of classes without a training row.
     alone = rows("card", "cash", "rate", "my", "the", "is", each=1)
     assert made(small, epochs=4, patience=1).fit(alone).history["kept"] == 4
     student = made(small, ("card", "cash", "pin"), epochs=4, patience=1)
@@ -146,7 +146,7 @@ def test_invalid_soft_labels_are_refused(small: Path, soft: Any, message: str) -
 
 
 def test_weights_count_with_soft_labels_too(small: Path) -> None:
-    """Two labels of one text: the heavier one wins."""
+    # Two labels of one text: the heavier one wins.
     train = LabelledTexts(
         ("my card", "my card", "the cash") * 4, ("card", "cash", "cash") * 4,
         weights=np.array([9.0, 1.0, 1.0] * 4), soft=np.array([[1.0, 0], [0, 1], [0, 1]] * 4),

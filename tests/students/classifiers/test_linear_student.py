@@ -110,9 +110,7 @@ def test_the_name_of_a_class_teaches_it_before_it_has_a_row() -> None:
 
 
 def test_validation_rows_calibrate() -> None:
-    """With labels that are half wrong, probabilities must be near one half, however sharp the
-    training was.
-    """
+    # With labels that are half wrong, probabilities must be near one half.
     train = rows("card", "cash")
     texts = ("my card", "the cash") * 20
     labels = ("card", "cash", "cash", "card") * 10

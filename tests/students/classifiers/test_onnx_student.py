@@ -85,7 +85,7 @@ def bert() -> Trained:
 
 
 def roberta() -> Trained:
-    """Positions are counted from the padding, and there are no token types."""
+    """Return a model whose positions count from the padding, without token types."""
     import torch
     from transformers import RobertaConfig, RobertaForSequenceClassification
 
@@ -235,7 +235,8 @@ def test_a_trained_student_is_exported_into_its_folder_and_served_without_torch(
     load_student(folder)  # an export beside its files does not make it another student
     program = (
         "import sys; from synthkd.students.serve import open_classifier; from pathlib import Path;"
-        f"print(open_classifier(Path({str(folder / 'onnx')!r}), 1).probabilities(['my card'])[0, 0]);"
+        f"student = open_classifier(Path({str(folder / 'onnx')!r}), 1);"
+        "print(student.probabilities(['my card'])[0, 0]);"
         "assert not {'torch', 'transformers', 'sklearn'} & set(sys.modules)"
     )
     done = subprocess.run(

@@ -244,7 +244,7 @@ def test_texts_come_in_the_order_of_their_inputs_whatever_their_length(
 def test_texts_end_where_the_model_has_no_room_and_prompts_without_any_are_refused(
     tmp_path: Path,
 ) -> None:
-    """A decoder with a vector for each place breaks beyond the last one."""
+    # A decoder with a vector for each place breaks beyond the last one.
     from transformers import GPT2Config, GPT2LMHeadModel
 
     from synthkd.students.generators.untrained import byte_level_bpe

@@ -63,9 +63,12 @@ def trained(objective: str = "qcrd", epochs: int = 2, **options: Any) -> Generat
 
 def test_the_loss_of_a_batch_equals_the_formula_worked_by_hand() -> None:
     batch = [
-        example(7, task="predict"), example(7, quality=0.8, task="explain"), example(7, quality=0.8, task="explain"),
-        example(7, good=False, quality=0.25, task="explain"), example(9, quality=0.5, task="explain"),
-    ]  # fmt: skip
+        example(7, task="predict"),
+        example(7, quality=0.8, task="explain"),
+        example(7, quality=0.8, task="explain"),
+        example(7, good=False, quality=0.25, task="explain"),
+        example(9, quality=0.5, task="explain"),
+    ]
     sums = torch.tensor([2.0, 6.0, 2.0, 4.0, 3.0], dtype=torch.float64)
     tokens = torch.tensor([2, 3, 2, 4, 1])
     loss = objective()(sums, tokens, torch.ones(5, dtype=torch.float64), batch, None)
@@ -161,9 +164,14 @@ def test_a_corpus_trains_it_with_its_rejected_rows_as_negatives(tmp_path: Path) 
     ]
     (tmp_path / "said.jsonl").write_text("".join(said))
     recipe = {
-        "name": "r", "inputs": {"path": "in.jsonl", "id": "id"}, "kind": {"name": "rationale", "options": {"answer": "number"}},
-        "teacher": {"backend": "recorded", "path": "said.jsonl", "sampling": {"n": 3}}, "corpus": {"path": "corpus"}, "journal": "j.sqlite", "work": "w",
-    }  # fmt: skip
+        "name": "r",
+        "inputs": {"path": "in.jsonl", "id": "id"},
+        "kind": {"name": "rationale", "options": {"answer": "number"}},
+        "teacher": {"backend": "recorded", "path": "said.jsonl", "sampling": {"n": 3}},
+        "corpus": {"path": "corpus"},
+        "journal": "j.sqlite",
+        "work": "w",
+    }
     corpus = run(Recipe.from_dict(recipe, tmp_path), quiet=True).corpus
     student = GeneratorStudent(BASE, epochs=1, objective="qcrd").fit_corpus(corpus.path)
     assert student.record["negatives"] == 4
@@ -214,7 +222,7 @@ def test_a_column_that_no_row_has_is_named(option: str) -> None:
 def test_a_sample_with_another_answer_is_a_negative(
     monkeypatch: pytest.MonkeyPatch, said: str | None, negatives: int
 ) -> None:
-    """None: what the rows say."""
+    # The value None stands for what the rows say.
     from synthkd.students.generators import decode
     from synthkd.students.generators.qcrd import SampledNegatives
 

@@ -175,7 +175,7 @@ def test_more_requests_in_a_file_than_the_provider_takes_end_the_run_with_its_wo
 
 @pytest.mark.slow
 def test_a_source_that_waits_for_answers_does_not_wait_for_ever(journal: Journal) -> None:
-    """Under a cap the stage gives no more requests until some have been answered."""
+    # Under a cap the stage gives no more requests until some have been answered.
     came = asyncio.Event
 
     async def go(who: BatchTeacher, asked: list[Request]) -> int:

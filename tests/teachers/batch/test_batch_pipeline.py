@@ -1,4 +1,4 @@
-"""Whole runs over the Batch API: the stages, the caps, Ctrl-C, and the verbs that look at batches."""
+"""Tests of runs over the Batch API: the stages, the caps, Ctrl-C, and the verbs on batches."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def batch_recipe(make_recipe: Make, url: str, **parts: Any) -> Recipe:
 
 
 def rows_of(result: pipeline.RunResult) -> list[dict[str, Any]]:
-    """The accepted rows as they are on disk now."""
+    """Return the accepted rows as they are on disk now."""
     path = result.recipe.corpus_path / "data" / "accepted-00000.parquet"
     return pq.read_table(path).to_pylist()
 

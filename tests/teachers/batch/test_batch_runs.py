@@ -195,7 +195,7 @@ class Died(BaseException):
 def dying(
     owner: type, name: str, when: str, die: Callable[[], None], nth: int = 1
 ) -> Callable[..., Any]:
-    """A method that ends the process the nth time."""
+    """Return a method that ends the process the nth time."""
     work, calls = getattr(owner, name), [0]
 
     def at(place: str) -> None:
@@ -239,9 +239,7 @@ def test_killed_at_any_step_it_neither_submits_twice_nor_forgets(
     marks: bool,
     nth: int,
 ) -> None:
-    """Three batches, the first of which expires half done; with and without the provider keeping
-    metadata.
-    """
+    # Of three batches the first expires half done; the provider may not keep metadata.
     fake = FakeBatches(script=["expired"], marks=marks)
     with Server(fake) as server:
         with monkeypatch.context() as patch, Journal(tmp_path / "journal.sqlite") as journal:
@@ -281,7 +279,7 @@ with Journal(sys.argv[2]) as journal:
 
 
 def work(url: str, path: Path, step: str) -> subprocess.CompletedProcess[bytes]:
-    """A run in a process of its own, which kills itself at a step."""
+    """Run in a process of its own, which kills itself at a step."""
     environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
     folders = [str(Path(__file__).parent), str(ROOT / "tests")]
     return subprocess.run(

@@ -195,9 +195,7 @@ def test_no_room_for_the_only_batch_ends_the_run_with_the_providers_words(journa
 
 @pytest.mark.slow
 def test_a_provider_in_trouble_for_a_moment_does_not_end_the_run(journal: Journal) -> None:
-    """At the upload, at the creation (after which it looks whether there is a batch), and at a look
-    at the batch.
-    """
+    # Trouble comes at the upload, the creation (a look for the batch follows) or a look.
     with Server(FakeBatches(), faults=[500, 0, 500, 0, 0, 503, 0, 500]) as server:
         completed(ask(server, journal, 2))
         assert server.faults == []
@@ -256,7 +254,7 @@ def test_where_the_key_has_a_header_of_its_own_no_other_is_sent(
 
 
 def shown(error: BaseException | None) -> str:
-    """An error and all that it was raised from."""
+    """Return an error and all that it was raised from, as text."""
     return "" if error is None else f"{error!r} {error} {shown(error.__cause__)}"
 
 
@@ -265,7 +263,7 @@ def shown(error: BaseException | None) -> str:
 def test_the_key_is_in_no_error_even_where_the_server_repeats_it(
     monkeypatch: pytest.MonkeyPatch, journal: Journal, status: int, place: int
 ) -> None:
-    """The fault comes at the upload, the creation, the look, and the first and second file."""
+    # The fault comes at the upload, the creation, the look, and the first and second file.
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     fake = FakeBatches(ends="expired")
     text = ""

@@ -1,6 +1,4 @@
-"""Tests of the checks on providers of batches: results without end, odd rows, ids and states,
-redirects, full disks.
-"""
+"""Tests of untrusted batch providers: endless results, odd rows, ids, redirects, full disks."""
 
 from __future__ import annotations
 
@@ -51,8 +49,9 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answering(**bodies: Any) -> Callable[[Peer], None]:
-    """A provider whose batch has ended at once; what it says is given by name, else as it should
-    be.
+    """Return a provider whose batch has ended at once.
+
+    Its bodies are given by name, and are as they should be by default.
     """
     batch = {
         "id": "b1", "object": "batch", "status": "completed", "output_file_id": "f2",

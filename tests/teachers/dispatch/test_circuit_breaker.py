@@ -107,8 +107,7 @@ def test_one_that_is_due_says_so_at_once() -> None:
 
 @pytest.mark.slow
 def test_inputs_that_pause_for_longer_than_its_patience_do_not_end_the_run() -> None:
-    """As where a run goes on over a million inputs that are answered already, and one that is not."""
-
+    # A run goes on over a million answered inputs and one that is not: sources pause so.
     async def pausing() -> AsyncIterator[Request]:
         yield request(0)
         await asyncio.sleep(1.0)

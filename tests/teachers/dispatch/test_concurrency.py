@@ -14,8 +14,9 @@ from synthkd.teachers.dispatch.concurrency import INITIAL_LIMIT, ConcurrencyLimi
 def play(
     limit: ConcurrencyLimit, now: float, seconds: float = 0.1, rounds: int = 1, used: float = 1.0
 ) -> float:
-    """Rounds in which so large a share of the limit is in flight, and each answer takes so many
-    seconds.
+    """Play rounds with a share of the limit in flight, whose answers take some seconds.
+
+    Returns the time at the end.
     """
     for _ in range(rounds):
         count = int(limit.value)
@@ -34,7 +35,7 @@ def play(
 
 
 def steady(most: int = 10_000) -> tuple[ConcurrencyLimit, float]:
-    """One that knows its server and left the slow start, and the time."""
+    """Return a controller that knows its server and left the slow start, and the time."""
     limit = ConcurrencyLimit(most)
     now = play(limit, 100.0)
     limit.record_overload(now)
@@ -129,7 +130,7 @@ def test_slower_answers_at_the_start_end_the_doubling() -> None:
 
 
 def test_slower_answers_of_which_more_come_do_not_lower_it() -> None:
-    """A batch that is twice as large takes longer, and is worth it."""
+    # A batch that is twice as large takes longer, and is worth it.
     limit = ConcurrencyLimit(10_000)
     now = play(limit, 100.0, seconds=0.1)
     slower = 0.1
@@ -149,7 +150,7 @@ def test_answers_that_have_become_longer_for_good_are_borne_in_the_end() -> None
 
 
 def test_doubling_ends_near_what_a_server_bears() -> None:
-    """A server that works on 200 at a time: more than that only wait."""
+    # The server works on 200 at a time: more than that only wait.
     limit, now, bears = ConcurrencyLimit(10_000), 100.0, 200
     seen = []
     for _ in range(25):

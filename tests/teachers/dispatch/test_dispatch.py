@@ -1,6 +1,4 @@
-"""Tests of the dispatcher's promises to any backend: all is answered, within the bounds, and nothing
-is left behind.
-"""
+"""Tests of the dispatcher with any backend: all is answered, within bounds, nothing left behind."""
 
 from __future__ import annotations
 

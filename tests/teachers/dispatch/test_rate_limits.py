@@ -28,7 +28,7 @@ Sends = list[tuple[float, float]]
 
 
 def request(length: int = 100, n: int = 1, max_tokens: int = 50) -> Request:
-    """One whose messages are so many characters as JSON."""
+    """Return a request whose messages have so many characters as JSON."""
     empty = Request("test", ({"role": "user", "content": ""},), Sampling(), (0,), "input")
     content = "x" * max(0, length - len(empty.messages_json))
     sampling = Sampling(n=n, max_tokens=max_tokens)
@@ -58,9 +58,7 @@ def sent(
     until: float = float("inf"),
     start: float = 1000.0,
 ) -> Sends:
-    """Send requests that arrive with so many seconds in between, each as soon as the limiter lets
-    it go.
-    """
+    """Send requests that arrive some seconds apart, each as soon as the limiter allows."""
     arrived = now = start
     sends: Sends = []
     for gap, one in asked:
@@ -75,7 +73,7 @@ def sent(
 
 
 def most_in_a_minute(sends: Sends) -> float:
-    """The largest sum over any window of 60 seconds, both ends included."""
+    """Return the largest sum over any window of 60 seconds, both ends included."""
     times = [at for at, _ in sends]
     sums = [0.0, *accumulate(amount for _, amount in sends)]
     return max(
@@ -161,7 +159,7 @@ def test_no_minute_holds_more_tokens_than_allowed(
 
 
 def test_a_large_request_after_many_small_ones_waits_for_its_own_allowance() -> None:
-    """The minute before it is full already: sent at once, it would be that much over the limit."""
+    # The minute before it is full already: sent at once, it would be that much over the limit.
     limit = 10_000
     small = [(0.0, request(100, max_tokens=50)) for _ in range(95)]
     large = [(0.0, request(4000, max_tokens=2000))]
@@ -192,8 +190,9 @@ def test_nearly_all_tokens_that_are_allowed_are_used_when_there_is_enough_to_ask
 
 
 def answered(limit: int, latency: float, written: Callable[[], int], until: float) -> Sends:
-    """Unlimited demand of requests that may write 400 tokens each and write fewer: what each came
-    to in truth.
+    """Send unlimited requests that may write 400 tokens each and write fewer.
+
+    Returns what each came to in truth.
     """
     limits, one = limiter(tokens=limit), request(100, max_tokens=400)
     now, flying, sends = 1000.0, [], []
@@ -216,7 +215,7 @@ def answered(limit: int, latency: float, written: Callable[[], int], until: floa
 def test_short_answers_give_back_what_was_taken_for_longer_ones(
     latency: float, share: float
 ) -> None:
-    """A request in flight counts as long as one in twenty answers is: a longer answer reserves more."""
+    # A request in flight counts as long as one in twenty answers is.
     limit, minutes = 60_000, 10
     drawn = random.Random(0)
     sends = answered(limit, latency, lambda: drawn.randint(10, 60), minutes * MINUTE)
@@ -243,7 +242,7 @@ def test_what_is_shorter_than_was_thought_is_given_back() -> None:
 
 
 def test_what_is_given_back_is_never_more_than_was_taken() -> None:
-    """In time it would be: a larger request in between makes each token cost more of it."""
+    # In time it would be: a larger request in between makes each token cost more of it.
     limits, one, large = (
         limiter(tokens=6000),
         request(100, max_tokens=500),

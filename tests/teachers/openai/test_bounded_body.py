@@ -1,6 +1,4 @@
-"""Bodies of answers are read within a bound: bombs, bodies without end, and what is not encoded as
-it says.
-"""
+"""Tests of bounded bodies: bombs, bodies without end, and wrong content encodings."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def bomb(megabytes: int, bits: int = 31) -> bytes:
-    """Spaces, a thousand of them to a byte.
+    """Return spaces, a thousand of them to a byte.
 
     The checksum at the end is wrong: nobody should come so far.
     """

@@ -1,6 +1,4 @@
-"""An answer is the answer to what was asked: servers that send too much, too early, or on an idle
-connection.
-"""
+"""Tests that answers match requests: servers that send too much, too early, or while idle."""
 
 from __future__ import annotations
 
@@ -36,12 +34,12 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def own(peer: Peer) -> dict[str, Any]:
-    """An answer that repeats what was asked."""
+    """Return an answer that repeats what was asked."""
     return good(text=str(peer.asked["messages"][-1]["content"]))
 
 
 def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections are used again at once, as they are once a server has been quiet for a while."""
+    """Use connections again at once, as they are once a server has been quiet for a while."""
     monkeypatch.setattr(connections._Probation, "is_passed", True)
     monkeypatch.setattr(connections._Probation, "keep_idle", lambda self, connection: True)
 
@@ -94,7 +92,7 @@ def test_a_connection_on_which_anything_came_while_it_was_idle_is_not_used_again
 def test_what_came_and_was_not_read_yet_is_seen_before_a_connection_is_used_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The event loop is busy elsewhere while the second answer comes: only the socket holds it."""
+    # The event loop is busy elsewhere while the second answer comes: only the socket holds it.
     trusted(monkeypatch)
     with Hostile(twice(0.02)) as server:
         found = asyncio.run(one_after_the_other(server.url, 3, pause=0.05, busy=True))

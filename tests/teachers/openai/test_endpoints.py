@@ -1,6 +1,4 @@
-"""Several addresses of one model: the load is shared, and one that is gone rests while the others
-go on.
-"""
+"""Tests of several addresses of one model: load is shared, and a dead address rests."""
 
 from __future__ import annotations
 
@@ -160,7 +158,7 @@ def test_one_that_dies_in_the_run_loses_nothing() -> None:
 
 @pytest.mark.slow
 def test_one_that_comes_back_is_used_again() -> None:
-    """After a rest of a second, however many requests found it gone at the same time."""
+    # It rests for a second, however many requests found it gone at the same time.
     back = False
     used: list[float] = []
     start = time.monotonic()
@@ -194,7 +192,7 @@ def test_one_that_comes_back_is_used_again() -> None:
 
 @pytest.mark.slow
 def test_one_that_answers_everything_with_an_error_does_not_eat_the_requests() -> None:
-    """It is the quickest of all, so the one with the most room."""
+    # It is the quickest of all, so the one with the most room.
     with FakeServer(rates={"500": 1.0}) as broken, FakeServer(latency=0.005) as alive:
         answers = completed(
             ask(both(broken.url, alive.url, concurrency=8, attempts=6), *numbered(300))

@@ -1,4 +1,4 @@
-"""Tests of responses that are no answer: accounts without credit, wrong keys, redirects, and bills."""
+"""Tests of responses that are no answer: no credit, wrong keys, redirects, and bills."""
 
 from __future__ import annotations
 
@@ -312,7 +312,7 @@ SECRET = "sk-7Qz9Lm2Xv8Rt4Wp6"
 
 
 def parts_of_secret(text: str, longest: int = 4) -> list[str]:
-    """Pieces of the secret, longer than a few characters, that a text holds."""
+    """Return pieces of the secret, longer than a few characters, that a text holds."""
     pieces = {SECRET[i : i + longest + 1] for i in range(3, len(SECRET) - longest)}
     return sorted(piece for piece in pieces if piece in text)
 

@@ -99,9 +99,7 @@ def test_samples_bought_later_are_sent_with_another_seed(server: FakeServer) -> 
 
 
 def test_a_gap_in_the_samples_is_not_bridged_by_one_seed(server: FakeServer) -> None:
-    """Servers give choice i the seed plus i, so one request over a gap would buy sample 1 again as
-    5.
-    """
+    # Servers give choice i the seed plus i: one request over a gap would buy sample 1 again.
     answers = completed(ask(teacher(server.url), request(indexes=(0, 5, 6), seed=7)))
     assert [(body["seed"], body["n"]) for body in server.bodies] == [(7, 1), (12, 2)]
     assert [answer.sample_index for answer in answers] == [0, 5, 6]
@@ -166,7 +164,7 @@ def test_the_prices_of_all_choices_add_up_to_what_the_request_cost(server: FakeS
 
 
 def test_a_withheld_first_choice_leaves_the_price_of_the_prompt_to_the_next() -> None:
-    """A failure has no price, and the prompt was paid for all the same."""
+    # A failure has no price, and the prompt was paid for all the same.
     with FakeServer(script=["first-withheld"]) as server:
         answers = ask(teacher(server.url, price={"input": 1e6}), request(indexes=(0, 1)))
     assert [type(answer) for answer in answers] == [Failure, Completion]

@@ -1,4 +1,4 @@
-"""The OpenAI backend against a real server on loopback: what goes wrong, and what is tried again."""
+"""Tests of faults and retries of the OpenAI backend against a real server on loopback."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_name_that_does_not_resolve_is_unreachable() -> None:
 
 @pytest.mark.slow
 def test_an_address_that_swallows_connections_is_unreachable() -> None:
-    """A full queue of connections drops new ones, as a firewall does."""
+    # A full queue of connections drops new ones, as a firewall does.
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(0)

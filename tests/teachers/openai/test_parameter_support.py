@@ -30,7 +30,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def refusing(
     message: str, when: Callable[[dict[str, Any]], bool], bodies: list[dict[str, Any]], **more: Any
 ) -> Hostile:
-    """Refuses with a 400 what ``when`` says, and answers all else."""
+    """Refuse with a 400 what ``when`` says, and answer all else."""
 
     def answer(peer: Peer) -> None:
         bodies.append(peer.asked)

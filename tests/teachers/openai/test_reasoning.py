@@ -1,6 +1,4 @@
-"""Thoughts, in whatever form a server gives them, are no part of a text, its log-probability or its
-tokens.
-"""
+"""Tests that thoughts, in any form, are no part of a text, its log-probability or its tokens."""
 
 from __future__ import annotations
 
@@ -111,7 +109,7 @@ def test_where_the_answer_is_not_found_among_the_tokens_its_log_probability_is_u
 
 
 def test_first_tokens_count_only_if_the_drawn_one_begins_the_text() -> None:
-    """A server that takes thoughts out of the text without a word may leave their tokens in."""
+    # A server that takes thoughts out of the text without a word may leave their tokens in.
     answer = read({"content": "Yes."}, logprobs=scored(("No", -0.1), ("Yes", -0.5)))
     assert isinstance(answer, Completion)
     assert answer.first_tokens is None
@@ -144,7 +142,7 @@ def test_vllm_in_this_process_scores_the_answer_alone() -> None:
 
 
 def test_thoughts_that_the_template_opens_are_opened_in_the_text_too() -> None:
-    """Else those that are cut would look like an answer."""
+    # Else those that are cut would look like an answer.
     asked = request(messages=({"role": "prompt", "content": "Why? <think>"},), max_tokens=8)
     (answer,) = asyncio.run(client(Thinking()).send(asked))
     assert isinstance(answer, Completion)

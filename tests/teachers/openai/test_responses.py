@@ -1,6 +1,4 @@
-"""The one reader: whatever a server says ends as completions, failures or a refusal, and can be
-stored.
-"""
+"""Tests of the response reader: any response ends as completions, failures or a refusal."""
 
 from __future__ import annotations
 
@@ -291,7 +289,7 @@ _NUMBER = count_from(0)
 
 @pytest.fixture(scope="module")
 def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journal]:
-    """One for all examples: each asks something else."""
+    """Return one journal for all examples: each asks something else."""
     with Journal(tmp_path_factory.mktemp("reader") / "journal.sqlite") as found:
         yield found
 

@@ -1,6 +1,4 @@
-"""One request over HTTP: what goes over the wire, and what the answers and errors of servers come
-to.
-"""
+"""Tests of one request over HTTP: the bytes sent, and the meaning of answers and errors."""
 
 from __future__ import annotations
 
@@ -259,7 +257,7 @@ def test_an_answer_that_is_not_compressed_as_it_says_is_tried_again() -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_is_not_followed(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
-    """It would drop the body, or take the key to another host."""
+    # It would drop the body, or take the key to another host.
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with (
         answering() as elsewhere,
@@ -318,7 +316,7 @@ def test_a_long_error_is_cut() -> None:
 
 
 def echo(status: int) -> Answering:
-    """Repeats all that it was sent, as gateways in debug mode do."""
+    """Repeat all that was sent, as gateways in debug mode do."""
 
     def reply(seen: Seen) -> Reply:
         return status, {"error": {"message": json.dumps([seen.path, seen.headers])}}, {}

@@ -105,7 +105,7 @@ def test_https_at_a_port_that_speaks_plain_http_is_unreachable() -> None:
 
 @pytest.mark.slow
 def test_a_handshake_that_breaks_once_does_not_end_the_run(authority: Authority) -> None:
-    """A gateway that is restarted breaks what is being opened."""
+    # A gateway that is restarted breaks what is being opened.
     with Answering(tls=authority.serving(), breaks=1) as server:
         (answer,) = completed(ask(teacher(server.url, ca_file=authority.file), request()))
     assert (answer.text, server.breaks, len(server.seen)) == ("bread", 0, 1)

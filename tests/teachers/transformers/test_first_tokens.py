@@ -1,6 +1,4 @@
-"""The likeliest first tokens, which a judge's verdict is read from, come from every backend that
-has them.
-"""
+"""Tests of the most likely first tokens, from which a judge's verdict is read, by backend."""
 
 from __future__ import annotations
 

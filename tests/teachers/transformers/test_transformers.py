@@ -155,7 +155,7 @@ def test_a_missing_model_is_refused() -> None:
 
 
 def test_a_source_that_waits_for_answers_does_not_wait_for_ever() -> None:
-    """Under a cap the stage gives no more requests until some have been answered."""
+    # Under a cap the stage gives no more requests until some have been answered.
     who = TransformersTeacher(TeacherPart(backend="transformers", model=EMBEDDED, threads=2))
     settings = Sampling(max_tokens=8, stop=("\n",))
     came = asyncio.Event()

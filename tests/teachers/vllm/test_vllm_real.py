@@ -64,7 +64,7 @@ def machine() -> Iterator[None]:
 
 @pytest.fixture(scope="module", params=["in-process", "served"])
 def heard(request: pytest.FixtureRequest, machine: None) -> dict[str, list[Answer]]:
-    """All that is asked of one engine: it takes long to start."""
+    """Return all that is asked of one engine: it takes long to start."""
     ask_for = globals()["request"]
     many = [
         ask_for(({"role": "prompt", "content": p},), (0, 1), logprobs=True, seed=3)
@@ -195,7 +195,7 @@ class TestReal:
 
 
 def descendants(pid: int) -> list[int]:
-    """All processes that a process has started, and those that these have."""
+    """Return all descendants of a process."""
     table = subprocess.run(
         ["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True
     ).stdout

@@ -91,7 +91,8 @@ STAND_IN = """#!{python}
 import json, os, signal, subprocess, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 option = lambda name: sys.argv[sys.argv.index(name) + 1]
-code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
+code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+code += "; print(1, flush=True); time.sleep(600)"
 child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
 child.stdout.readline()
 open({pids!r}, "w").write(f"{{os.getpid()}} {{child.pid}}")
@@ -124,7 +125,7 @@ StandIn = Callable[..., VllmTeacher]
 
 @pytest.fixture
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    """A teacher whose server is a small script."""
+    """Return a teacher whose server is a small script."""
     # Logs that are kept for the reader go where pytest cleans up.
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
