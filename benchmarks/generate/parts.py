@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,52 +13,38 @@ from benchmarks.generate import faults as fault_parts
 from benchmarks.generate import limits as limit_parts
 from benchmarks.generate import speed as speed_parts
 
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    with TemporaryDirectory(prefix="synthkd-bench-") as name:
-        yield Path(name)
+Sizes = tuple[int, ...]
 
 
 def speed(options: Options) -> Figures:
     """Measure rows a second and processor time beside a bare aiohttp loop."""
-    rows, repeats = (5_000, 3) if options.quick else (20_000, 5)
-    with _folder() as folder:
-        return speed_parts.ratios(rows, repeats, _two_cores(options.cores), folder)
+    measure = partial(speed_parts.ratios, cores=_two_cores(options.cores))
+    return _measure(measure, options, quick=(5_000, 3), full=(20_000, 5))
 
 
 def workers(options: Options) -> Figures:
     """Measure two worker processes beside one."""
-    rows, repeats = (20_000, 1) if options.quick else (100_000, 3)
-    with _folder() as folder:
-        return speed_parts.workers(folder, rows, repeats)
+    return _measure(speed_parts.workers, options, quick=(20_000, 1), full=(100_000, 3))
 
 
 def memory(options: Options) -> Figures:
     """Measure the peak memory of ten times the rows."""
-    small, large = (2_000, 20_000) if options.quick else (20_000, 200_000)
-    with _folder() as folder:
-        return speed_parts.memory(folder, small, large)
+    return _measure(speed_parts.memory, options, quick=(2_000, 20_000), full=(20_000, 200_000))
 
 
 def first(options: Options) -> Figures:
     """Measure the seconds of a run of ten rows."""
-    with _folder() as folder:
-        return speed_parts.first(folder, 3 if options.quick else 5)
+    return _measure(speed_parts.first, options, quick=(3,), full=(5,))
 
 
 def faults(options: Options) -> Figures:
     """Measure the completed share and the wall time under faults."""
-    rows, repeats = (1_000, 1) if options.quick else (5_000, 3)
-    with _folder() as folder:
-        return fault_parts.shares(folder, rows, repeats)
+    return _measure(fault_parts.shares, options, quick=(1_000, 1), full=(5_000, 3))
 
 
 def kills(options: Options) -> Figures:
     """Kill one run at random moments by SIGKILL."""
-    rows, times = (1_000, 5) if options.quick else (6_000, 50)
-    with _folder() as folder:
-        return fault_parts.kills(folder, rows, times)
+    return _measure(fault_parts.kills, options, quick=(1_000, 5), full=(6_000, 50))
 
 
 def disk(_options: Options) -> Figures:
@@ -68,15 +54,20 @@ def disk(_options: Options) -> Figures:
 
 def limits(options: Options) -> Figures:
     """Measure a run under limits on requests and tokens a minute."""
-    with _folder() as folder:
-        return limit_parts.a_minute(folder, 20 if options.quick else 150)
+    return _measure(limit_parts.a_minute, options, quick=(20,), full=(150,))
 
 
 def budget(options: Options) -> Figures:
     """Measure a spending cap, with faults and kills and without."""
-    rows, kills = (1_500, 3) if options.quick else (6_000, 10)
-    with _folder() as folder:
-        return limit_parts.budget(folder, rows, kills)
+    return _measure(limit_parts.budget, options, quick=(1_500, 3), full=(6_000, 10))
+
+
+def _measure(
+    measure: Callable[..., Figures], options: Options, quick: Sizes, full: Sizes
+) -> Figures:
+    """Measure in a temporary folder, at the sizes of a quick or a full run."""
+    with TemporaryDirectory(prefix="synthkd-bench-") as name:
+        return measure(Path(name), *(quick if options.quick else full))
 
 
 def _two_cores(option: str | None) -> tuple[int, int] | None:

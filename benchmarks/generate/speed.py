@@ -13,7 +13,7 @@ from benchmarks.peers import runs as peers
 from benchmarks.peers.environments import CLIENTS
 
 
-def ratios(rows: int, repeats: int, cores: tuple[int, int] | None, homes: Path) -> dict[str, Any]:
+def ratios(homes: Path, rows: int, repeats: int, cores: tuple[int, int] | None) -> dict[str, Any]:
     """Measure synthkd and the bare loop in interleaved rounds; medians of ratios."""
     options = Options(
         base_url=None, latency=0.05, in_flight=256,

@@ -27,24 +27,12 @@ def show_votes(name: str, found: dict[str, Any]) -> None:
         f"  steps pass the checks in {found['checks']['passed_share']:.1%}: right"
         f" {found['checks']['right_if_passed']:.3f}"
     )
-    rows: list[tuple[Any, ...]] = [("figure", "value [95 %]")]
-    rows += [
-        (key, with_interval(value))
-        for key, value in found.items()
-        if isinstance(value, dict) and "interval" in value
-    ]
-    print(table(rows))
+    _show_intervals(found)
 
 
 def show_game(name: str, found: dict[str, Any]) -> None:
     print(f"\nGame of 24, {name}")
-    rows: list[tuple[Any, ...]] = [("figure", "value [95 %]")]
-    rows += [
-        (key, with_interval(value))
-        for key, value in found.items()
-        if isinstance(value, dict) and "interval" in value
-    ]
-    print(table(rows))
+    _show_intervals(found)
     show_curve(name, found["adaptive"])
 
 
@@ -75,3 +63,14 @@ def show_curve(name: str, found: dict[str, Any]) -> None:
             ]
         )
     )
+
+
+def _show_intervals(found: dict[str, Any]) -> None:
+    """Print the figures that have an interval."""
+    rows: list[tuple[Any, ...]] = [("figure", "value [95 %]")]
+    rows += [
+        (key, with_interval(value))
+        for key, value in found.items()
+        if isinstance(value, dict) and "interval" in value
+    ]
+    print(table(rows))
