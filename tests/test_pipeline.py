@@ -77,7 +77,7 @@ def test_asking_for_more_samples_buys_only_the_difference(
     teacher = recipe.teacher.model_dump() | {"sampling": {"n": 5, "logprobs": True}}
     result = run(make_recipe(server.url, teacher=teacher), quiet=True)
     assert result.generated.sent == 10
-    assert result.generated.held == 15
+    assert result.generated.cached == 15
     assert {n for _, _, n in server.sent} == {3, 2}
 
 

@@ -33,7 +33,7 @@ class DryRun:
     repeated: int
     requests: int
     samples: int
-    held: int
+    cached: int
     tokens: int
     written: int
     cost: float | None
@@ -53,8 +53,8 @@ class DryRun:
             [
                 f"{self.reach}\n{shown}\n---",
                 f"{self.inputs:,} inputs ({self.repeated:,} repeated rows), {self.samples:,}"
-                f" samples wanted, {self.held:,} in the journal",
-                f"{'at most ' * self.in_rounds}{self.samples - self.held:,} samples would be asked"
+                f" samples wanted, {self.cached:,} in the journal",
+                f"{'at most ' * self.in_rounds}{self.samples - self.cached:,} samples would be asked"
                 f" for in {self.requests:,} requests: about {self.tokens:,} prompt tokens (at"
                 f" {_CHARACTERS} characters each), at most {self.written:,} to be written{cost}",
                 *map(clean, self.warnings),
@@ -74,7 +74,7 @@ def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
     counts = InputCounts()
     without_examples: Counter[str] = Counter()
     prompts: list[str] = []
-    requests = samples = held = characters = written = 0
+    requests = samples = cached = characters = written = 0
     journal = Journal(recipe.journal_path, read_only=True) if recipe.journal_path.exists() else None
     try:
         adaptive = adaptive_sampling(plan.requests, journal) if journal else None
@@ -88,7 +88,7 @@ def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
                 wanted = len(one.request.sample_indexes)
                 here = len(known.get(name, set()).intersection(one.request.sample_indexes))
                 samples += wanted
-                held += here
+                cached += here
                 if here < wanted:
                     requests += 1
                     characters += len(one.request.prompt)
@@ -107,7 +107,7 @@ def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
         counts.repeated,
         requests,
         samples,
-        held,
+        cached,
         tokens,
         written,
         cost,

@@ -36,7 +36,7 @@ class GenerateReport:
 
     Attributes:
         asked: Samples that the recipe wants.
-        held: Those of them that the journal had already.
+        cached: Those of them that the journal had already.
         stopped: Why the stage ended before all was asked for; empty if it did not.
         saved: Samples that were not asked for, since their question's vote was decided
             (`adaptive`).
@@ -45,7 +45,7 @@ class GenerateReport:
     inputs: int = 0
     repeated_inputs: int = 0
     asked: int = 0
-    held: int = 0
+    cached: int = 0
     sent: int = 0
     completed: int = 0
     failed: int = 0
@@ -61,7 +61,7 @@ class GenerateReport:
 
     def add(self, other: dict[str, Any]) -> None:
         """Add the report of another process of the same run."""
-        counted = "inputs repeated_inputs asked held sent completed failed tokens saved"
+        counted = "inputs repeated_inputs asked cached sent completed failed tokens saved"
         for name in counted.split():
             setattr(self, name, getattr(self, name) + other[name])
         if other["cost"] is not None:
@@ -201,7 +201,7 @@ class _Generation(Purchase):
             report.stopped = self.stopped
             if adaptive is not None:
                 report.saved = adaptive.saved
-                report.held = max(0, report.asked - report.sent)
+                report.cached = max(0, report.asked - report.sent)
 
     async def _missing(self) -> AsyncIterator[list[Request]]:
         async for batch in self._batches():
@@ -241,7 +241,7 @@ class _Generation(Purchase):
                 done = cached.get(request_id, set()) | refused
                 missing = tuple(index for index in wanted if index not in done)
             had = len(wanted) - len(missing) - self.received_early.pop(request_id, 0)
-            self.report.held += had
+            self.report.cached += had
             if self.adaptive is None:
                 self.progress.skip(had)
             if missing and request_id not in requests and request_id not in self.in_flight:
@@ -264,12 +264,12 @@ class _Generation(Purchase):
         self.report.sent += len(request.sample_indexes)
 
     def on_left(self, request: Request) -> None:
-        self.report.held += len(request.sample_indexes)
+        self.report.cached += len(request.sample_indexes)
 
     def still_missing(self, requests: Sequence[Request]) -> list[Request]:
-        # They were counted as wanted, and as held by the other run.
+        # They were counted as wanted, and as cached by the other run.
         asked = self.report.asked
-        self.report.held -= sum(len(request.sample_indexes) for request in requests)
+        self.report.cached -= sum(len(request.sample_indexes) for request in requests)
         missing = self._open([InputRequest(one.input_id, {}, one) for one in requests])
         self.report.asked = asked
         return missing

@@ -76,7 +76,7 @@ def _order(order: dict[str, Any] | None) -> Rows:
 def _bought(generated: GenerateReport) -> str:
     if not generated.sent:
         return "all were in the journal: nothing was sent"
-    return f"{generated.completed:,} in this run, {generated.held:,} were in the journal"
+    return f"{generated.completed:,} in this run, {generated.cached:,} were in the journal"
 
 
 def _failed(counts: dict[str, Any]) -> str:

@@ -226,7 +226,7 @@ def test_a_dry_run_says_what_it_counted_and_what_it_guesses(
 ) -> None:
     recipe = make_recipe(server.url, heads=10, teacher=teacher(server.url))
     found = dry_run(recipe)
-    assert (found.inputs, found.requests, found.samples, found.held) == (10, 10, 20, 0)
+    assert (found.inputs, found.requests, found.samples, found.cached) == (10, 10, 20, 0)
     assert found.written == 20 * 8
     characters = sum(len(f"thing {i} is used for") for i in range(10))
     assert found.tokens == round(characters / 3.6)
@@ -245,7 +245,7 @@ def test_a_dry_run_says_what_it_counted_and_what_it_guesses(
 def test_a_dry_run_counts_what_is_in_the_journal(make_recipe: Make, server: FakeServer) -> None:
     generate(make_recipe(server.url, heads=4), quiet=True)
     found = dry_run(make_recipe(server.url, heads=10))
-    assert (found.requests, found.samples, found.held) == (6, 30, 12)
+    assert (found.requests, found.samples, found.cached) == (6, 30, 12)
     assert server.requests == 4
 
 

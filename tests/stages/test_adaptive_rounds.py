@@ -116,7 +116,7 @@ def test_a_dry_run_knows_which_questions_are_decided(tmp_path: Path) -> None:
     assert f"at most {4 * N} samples would be asked for" in str(dry_run(recipe))
     run(recipe, quiet=True)
     after = dry_run(recipe)
-    assert (after.samples, after.held, after.requests) == (36, 36, 0)
+    assert (after.samples, after.cached, after.requests) == (36, 36, 0)
     assert probe(recipe, 3) is None
 
 
@@ -220,7 +220,7 @@ def test_a_sample_that_failed_is_asked_again_by_the_next_run_and_not_in_every_ro
     asked.clear()
     second = run(recipe, quiet=True)
     assert asked == Counter([0, 1])
-    assert (second.generated.held, second.generated.sent) == (N - 2, 2)
+    assert (second.generated.cached, second.generated.sent) == (N - 2, 2)
 
 
 @pytest.mark.parametrize(
@@ -286,5 +286,5 @@ def test_a_run_that_is_killed_in_a_round_goes_on_where_it_was(tmp_path: Path) ->
         result = run(recipe, quiet=True)
     assert sorted(held(recipe).values()) == [5] * 30 + [11] * 30
     assert result.generated.sent == 480 - before
-    assert result.generated.held == before
+    assert result.generated.cached == before
     assert (result.counts["asked"], result.counts["missing"]) == (480, 0)

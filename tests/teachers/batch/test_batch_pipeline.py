@@ -75,7 +75,7 @@ def test_what_came_by_batch_is_not_asked_again_the_direct_way(make_recipe: Make)
             "sampling": {"n": 3},
         }
         done = pipeline.generate(make_recipe(heads=20, teacher=direct), quiet=True)
-        assert (done.held, done.sent, server.requests) == (60, 0, 0)
+        assert (done.cached, done.sent, server.requests) == (60, 0, 0)
 
 
 def test_a_cap_holds_for_batches_too_and_a_higher_one_goes_on(
