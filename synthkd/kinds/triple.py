@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -33,7 +34,8 @@ class TripleKind(Kind):
     """A head, a relation and a tail.
 
     Args:
-        relations: Relations that inputs may name; None takes all shipped sets.
+        relations: Relations that inputs may name: a mapping, or as in `kind.relations` of a recipe
+            a shipped set, a YAML file or a list of names; None takes all shipped sets.
     """
 
     name = "triple"
@@ -48,9 +50,13 @@ class TripleKind(Kind):
 
     options: Options
 
-    def __init__(self, relations: dict[str, Relation] | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        relations: dict[str, Relation] | str | Path | list[str] | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
-        self.relations = load_relations(None) if relations is None else relations
+        self.relations = relations if isinstance(relations, dict) else load_relations(relations)
         self.several = self.options.several
 
     @classmethod
