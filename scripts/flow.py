@@ -84,8 +84,8 @@ def drawing() -> str:
         )
     )
     parts.append(
-        f'<text class="small caption" x="{left(2) + WIDTH + 6}" y="{top(2) + middle + 4}">distill: the'
-        " student&#8217;s errors choose what is asked next</text>"
+        f'<text class="small caption" x="{left(2) + WIDTH + 6}" y="{top(2) + middle + 4}">distill:'
+        " the student&#8217;s errors choose what is asked next</text>"
     )
     width, height = left(4) + WIDTH + 20, top(2) + HEIGHT + 16
     tips = "".join(

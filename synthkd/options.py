@@ -46,8 +46,9 @@ class BaseOptions(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _numbers_and_truth(cls, value: Any, info: Any) -> Any:
-        """Refuse true for a number and a text for either, which pydantic would convert; but for
-        YAML's `1e-3`, a text.
+        """Refuse true for a number and a text for either, which pydantic would convert.
+
+        YAML's `1e-3`, a text, is converted.
         """
         wanted = _flat(cls.model_fields[info.field_name].annotation)
         if isinstance(value, bool):

@@ -88,15 +88,15 @@ class Plugin:
 
     @classmethod
     def of_function(cls, function: Callable[..., Any], name: str) -> type[Plugin]:
-        """Make a plug-in class of a plain function; groups that accept functions override this
-        method.
+        """Make a plug-in class of a plain function.
+
+        Groups that accept functions override this method.
         """
         raise TypeError("a class is needed, not a function")
 
 
 class RowFunction(Plugin):
-    """A plug-in made of a function from a row to a value; its keyword-only parameters are the
-    options.
+    """A plug-in made of a function of a row; keyword-only parameters are the options.
 
     Attributes:
         function: The function.
@@ -146,9 +146,7 @@ class RowFunction(Plugin):
 
 @dataclass(frozen=True)
 class Group:
-    """One sort of plug-in: its name in messages, the error for a wrong one, and its base class as a
-    dotted path.
-    """
+    """One sort of plug-in: name in messages, error, dotted path of the base class."""
 
     word: str
     error: type[UserError]
@@ -184,9 +182,7 @@ def _points(group: str) -> dict[str, EntryPoint]:
 
 
 def names(group: str) -> list[str]:
-    """List the names of a group's members, sorted: entry points, and what was registered in this
-    process.
-    """
+    """List a group's members by name: entry points and those registered in this process."""
     return sorted({*_points(group), *(name for known, name in _registered if known == group)})
 
 

@@ -115,8 +115,9 @@ COMPLETIONS = "SELECT count(*) FROM completions"
 
 @contextlib.contextmanager
 def server(*options: str, latency: float = 0.05) -> Iterator[str]:
-    """Start a server as a process of its own: the test server if it has options of its own, such as
-    shares of faults, otherwise a faster one.
+    """Start a server as a process of its own.
+
+    The test server if it has options of its own, such as shares of faults; otherwise a faster one.
     """
     module = "synthkd.testing" if options else "benchmarks.raw_server"
     command = [sys.executable, "-m", module, "--latency", str(latency), *options]

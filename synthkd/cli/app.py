@@ -209,8 +209,9 @@ def generate_command(
     done = pipeline.generate(loaded, quiet, workers)
     reasons = ", ".join(f"{clean(name)} {count:,}" for name, count in done.reasons.items())
     typer.echo(
-        f"asked {done.asked:,}, in the journal before {done.cached:,}, completed {done.completed:,},"
-        f" failed {done.failed:,}" + (f" ({reasons})" if reasons else "")
+        f"asked {done.asked:,}, in the journal before {done.cached:,},"
+        f" completed {done.completed:,}, failed {done.failed:,}"
+        + (f" ({reasons})" if reasons else "")
     )
     if done.stopped:
         typer.echo(clean(done.stopped))

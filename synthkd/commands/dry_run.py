@@ -54,8 +54,8 @@ class DryRun:
                 f"{self.reach}\n{shown}\n---",
                 f"{self.inputs:,} inputs ({self.repeated:,} repeated rows), {self.samples:,}"
                 f" samples wanted, {self.cached:,} in the journal",
-                f"{'at most ' * self.in_rounds}{self.samples - self.cached:,} samples would be asked"
-                f" for in {self.requests:,} requests: about {self.tokens:,} prompt tokens (at"
+                f"{'at most ' * self.in_rounds}{self.samples - self.cached:,} samples would be"
+                f" asked for in {self.requests:,} requests: about {self.tokens:,} prompt tokens (at"
                 f" {_CHARACTERS} characters each), at most {self.written:,} to be written{cost}",
                 *map(clean, self.warnings),
                 "nothing was sent; `--probe 20` asks a few and gives an interval for the whole",

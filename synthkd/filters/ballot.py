@@ -1,5 +1,4 @@
-"""Votes of a partition: what each vote weighs, the columns that votes fill, and the reason of each
-rejection.
+"""Votes of a partition: weights, the columns that votes fill, and reasons of rejections.
 
 `synthkd.filters.votes` counts; here are the options of a recipe and what becomes of each row.
 """
@@ -48,7 +47,7 @@ class Ballot:
     def count(
         self, table: pa.Table, is_open: Numbers, scores: Numbers | None = None
     ) -> CountedVotes:
-        """Count the votes of open rows; a completion whose rows are all rejected gives no answer."""
+        """Count the votes of open rows; a completion whose rows are all rejected has no vote."""
         who = codes(table.column("completion_key"))
         ask, say = codes(table.column(QUESTION)), codes(table.column(ANSWER))
         say[~is_open] = -1
@@ -230,7 +229,7 @@ def check_votes(recipe: Recipe, kind: Kind, logprobs: bool) -> None:
         logprobs: True if completions come with log-probabilities.
 
     Raises:
-        RecipeError: An unknown weight, or one whose numbers the recipe does not get; a wrong option.
+        RecipeError: An unknown weight, a wrong option, or numbers that the recipe does not get.
     """
     part = recipe.votes
     if part is None:

@@ -1,5 +1,4 @@
-"""The contract of a rule: a batch of rows in, for each row nothing or the reason why the row is
-rejected.
+"""The contract of a rule: for each row of a batch nothing, or the reason of its rejection.
 
 A rule is stateless, so batch boundaries carry no meaning; a rule that must see all rows first is a
 `GlobalFilter`.
@@ -30,8 +29,9 @@ class Filter(Plugin, ABC):
     column: str | None = None
 
     def check_kind(self, kind: Kind) -> None:
-        """Raise `UserError` if the rule cannot judge rows of this kind: a package, a model or a
-        column is missing.
+        """Raise `UserError` if the rule cannot judge rows of this kind.
+
+        A package, a model or a column may be missing.
 
         Called before anything is bought. Default: the rule can.
         """
@@ -46,8 +46,9 @@ class Filter(Plugin, ABC):
 
     @classmethod
     def of_function(cls, function: Callable[..., Any], name: str) -> type[Plugin]:
-        """Make a rule of a function from a row to ``None`` or a reason; keyword-only parameters are
-        its options.
+        """Make a rule of a function from a row to ``None`` or a reason.
+
+        Keyword-only parameters are the options.
         """
         return FunctionRule.of_function(function, name)
 
@@ -86,7 +87,5 @@ class GlobalFilter(Filter):
         raise NotImplementedError
 
     def merge(self, states: list[Any]) -> None:
-        """Take what several processes observed, each as its `state` says, in place of the own
-        observations.
-        """
+        """Replace the own observations by those of several processes, each as its `state` says."""
         raise NotImplementedError

@@ -1,6 +1,7 @@
-"""Rules on comparatives, in the order of NeuroComparatives (Howard et al. 2023): grammatical form,
-the two things of the pair and no third, no echo. Contradictions are decided by votes, cycles by
-`order`.
+"""Rules on comparatives, in the order of NeuroComparatives (Howard et al. 2023).
+
+Grammatical form, the two things of the pair and no third, no echo. Votes decide contradictions, and
+`order` decides cycles.
 """
 
 from __future__ import annotations

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 
 class LastFilter(Filter):
-    """A filter that is shown every accepted row once (`take`), and then names those that it rejects
-    (`settle`).
+    """A filter that takes in every accepted row (`take`), then names those to reject (`settle`).
 
     What it says must not depend on the order of rows. It works in one process, after votes,
     duplicates and the critic: so no row is rejected for one that is itself rejected.

@@ -1,5 +1,7 @@
-"""The reliability of each teacher, from how teachers agree (Dawid and Skene 1979, Applied
-Statistics 28:20-28), with one number for each teacher, since every question has its own answers.
+"""The reliability of each teacher, from how teachers agree.
+
+Dawid and Skene 1979, Applied Statistics 28:20-28, with one number for each teacher, since every
+question has its own answers.
 
 A teacher gives the true answer with probability p; an error falls on any other answer. Questions
 with the same pattern of votes count as one, so memory holds the patterns and not the questions.
@@ -110,8 +112,9 @@ def reliabilities(
 
 
 def _one_each(pattern: Pattern, names: list[str]) -> Numbers:
-    """(answers + 1, teachers): each teacher's one vote, shared where its samples are tied; the last
-    line is the answers that nobody gave.
+    """Return each teacher's one vote, shared among its tied samples (answers + 1, teachers).
+
+    The last line is the answers that nobody gave.
     """
     counts = np.array(
         [[dict(answer).get(name, 0) for name in names] for answer in (*pattern, ())],

@@ -1,5 +1,6 @@
-"""Exact duplicates after normalisation: the likeliest candidate stays, and counts how often it
-came.
+"""Exact duplicates after normalisation.
+
+The likeliest candidate stays, and counts how often it came.
 
 Equal knowledge has an equal id and so lies in one partition; a partition is decided alone.
 """
@@ -21,8 +22,9 @@ NAME = "duplicate"
 
 @dataclass(frozen=True)
 class Duplicates:
-    """For each row: how many completions say the same (0 for rows that did not take part), and the
-    reason where another row stands for it.
+    """How many completions say the same as each row, and why a row is left out.
+
+    The count is 0 for rows that did not take part; the reason names the row that stays.
     """
 
     recurrence: list[int]

@@ -1,5 +1,6 @@
-"""Texts whose label is likely wrong: confident learning (Northcutt, Jiang and Chuang 2021, arXiv
-1911.00068; cleanlab) over a small classifier that never saw the row it judges.
+"""Texts whose label is likely wrong: confident learning over a cross-fitted classifier.
+
+Northcutt, Jiang and Chuang 2021, arXiv 1911.00068; cleanlab.
 
     >>> found = find_label_noise(texts, labels)
     >>> [(texts[i], labels[i], found.suggested[i]) for i in found.wrong]
@@ -40,8 +41,9 @@ ODDS = 10.0
 
 @contextmanager
 def few_rows_each() -> Iterator[None]:
-    """Silence scikit-learn about few rows a class, an ordinary start: it takes their numbers for
-    those of a regression.
+    """Silence scikit-learn about classes with few rows and about numbers as labels.
+
+    Few rows are an ordinary start.
     """
     with warnings.catch_warnings():
         for said in ("The number of unique classes is greater", "The least populated class"):
@@ -202,8 +204,9 @@ def cross_fitted(
     folds: int = 5,
     seed: int = 0,
 ) -> Numbers:
-    """Probabilities of all classes for each row, by a model that saw neither it nor any of its
-    group. ``extra`` are the classes of further rows of features, which only train.
+    """Return the probabilities of all classes by a model that saw no row of the same group.
+
+    ``extra`` are the classes of further rows of features, which only train.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold
@@ -221,9 +224,7 @@ def cross_fitted(
 
 
 def tf_idf(texts: Sequence[str]) -> Embed:
-    """Features without any model: words and pairs of words, and runs of two to four characters
-    inside words.
-    """
+    """Return features without any model: words, pairs of words, runs of 2 to 4 characters."""
     return fit_tfidf(texts, min_df=2 if len(texts) > 200 else 1, dtype=np.float32)
 
 
@@ -239,8 +240,9 @@ def confident(given: Numbers, probabilities: Numbers, by: str) -> tuple[Numbers,
 
 
 class LabelNoiseRule(LastFilter):
-    """Reject labels that are likely wrong by confident learning over a classifier, cross-fitted to
-    all accepted rows.
+    """Reject labels that are likely wrong, by confident learning.
+
+    The classifier is cross-fitted to all accepted rows.
 
     Real rows of the recipe train the classifier too, and are not judged.
     """

@@ -36,8 +36,9 @@ class LabelKnown(TextRule):
 
 
 class LabelNamed(TextRule):
-    """Reject texts that name their own label, all words in order: `cancel order` in *Cancel order,
-    please*.
+    """Reject texts that name their own label, all words in order.
+
+    `cancel order` in *Cancel order, please* is such a text.
 
     A classifier would learn the name alone.
     """
@@ -51,9 +52,7 @@ class LabelNamed(TextRule):
 
 
 class Contaminated(Filter):
-    """Reject texts of the evaluation set that the kind names: equal after normalisation, or nearly
-    equal.
-    """
+    """Reject texts of the evaluation set that the kind names, after normalisation or nearly."""
 
     name: ClassVar[str] = "contaminated"
 
@@ -85,7 +84,7 @@ class Contaminated(Filter):
         return [None if found is None else _told(kind, *found) for found in self.find(texts, kind)]
 
     def find(self, texts: list[str], kind: Kind) -> list[tuple[int, float] | None]:
-        """For each text the evaluation row that it is nearest to, and how near; None where none is."""
+        """Return for each text the nearest evaluation row and the similarity, or None."""
         self._read(kind)
         equal = [self._equal.get(normal_text(text)) for text in texts]
         found = [None if number is None else (number, 1.0) for number in equal]

@@ -22,8 +22,9 @@ _WIDTH, _BINS = 0.001, 200_000
 
 
 class WorstNLL(GlobalFilter):
-    """Reject a share of rows with the highest negative log-likelihood; rows without a
-    log-probability pass.
+    """Reject a share of rows with the highest negative log-likelihood.
+
+    Rows without a log-probability pass.
     """
 
     name: ClassVar[str] = "worst_nll"
@@ -65,7 +66,7 @@ class WorstNLL(GlobalFilter):
         ]
 
     def cut(self) -> int:
-        """Return the last bin that is kept: the first up to which lies the kept share of all rows."""
+        """Return the last bin that is kept: the first up to which the kept share lies."""
         total = int(self._counts.sum())
         if not total:
             return _BINS

@@ -53,9 +53,7 @@ class Spool:
     def add(
         self, texts: Sequence[str], names: Sequence[str], within: Sequence[str] | None, **rank: Any
     ) -> None:
-        """Take in rows: texts, the names that reasons tell, the values inside which they are
-        compared.
-        """
+        """Take in rows: texts, names for reasons, and the values inside which they are compared."""
         hashes = self.bands.of(texts)
         if within is not None:
             hashes ^= np.array([_hash(value) for value in within], np.uint64)[:, None]

@@ -1,5 +1,6 @@
-"""Claims that one thing is more than another, put in order: no cycle such as cat > dog > mouse >
-cat stays.
+"""Claims that one thing is more than another, put in order.
+
+No cycle such as cat > dog > mouse > cat stays.
 
 A claim is an edge from what is more to what is less. Edges that lie on no cycle are never touched.
 Of the others the strongest are taken first, and an edge that would close a cycle with those already

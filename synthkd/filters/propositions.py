@@ -1,6 +1,4 @@
-"""Rules on propositions: each stands for a sentence, stands alone, is one claim, no copy, and says
-nothing new.
-"""
+"""Rules on propositions: from a sentence, self-contained, one claim, no copy, nothing new."""
 
 from __future__ import annotations
 
@@ -72,9 +70,7 @@ class PropositionRule(TextRule):
 
 
 class HasProposition(PropositionRule):
-    """Reject sentences without a proposition, groups without a sentence, and propositions that
-    break off.
-    """
+    """Reject sentences without propositions, groups without sentences, unfinished propositions."""
 
     name: ClassVar[str] = "has_proposition"
     besides: ClassVar[tuple[str, ...]] = ("flaw", "finish_reason")
@@ -118,8 +114,9 @@ class SelfContained(TextRule):
 
 
 class OneClaim(TextRule):
-    """Reject more than one claim: several sentences, a semicolon, joined clauses, a relative clause
-    after a comma.
+    """Reject more than one claim.
+
+    Signs are several sentences, a semicolon, joined clauses, a relative clause after a comma.
     """
 
     name: ClassVar[str] = "one_claim"
@@ -182,8 +179,9 @@ class OneClaim(TextRule):
 
 
 class NotCopy(PropositionRule):
-    """Reject propositions that repeat most words of a long sentence; a short sentence may be one
-    claim as it stands.
+    """Reject propositions that repeat most words of a long sentence.
+
+    A short sentence may be one claim as it stands.
     """
 
     name: ClassVar[str] = "not_copy"

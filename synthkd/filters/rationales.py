@@ -1,6 +1,4 @@
-"""Rules on the steps of a rationale: whether its equations hold, and whether they come to its
-answer.
-"""
+"""Rules on the steps of a rationale: true equations, and an end at the answer."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Texts that are no answer: refusals, a model's words about itself, placeholders, errors of a
-server.
+"""Texts that are no answer: refusals, a model about itself, placeholders, a server's errors.
 
 The patterns are anchored, and each asks for more than one sign, since knowledge and utterances may
 begin alike: *I'm sorry, my card has not come* and *I can't log in* are no refusals. Measured in

@@ -13,7 +13,7 @@ from synthkd.reporting.safe_text import html_text
 
 @dataclass(frozen=True)
 class FilterResult:
-    """Scores of a batch and the decision at a threshold; `rethreshold` decides again for nothing."""
+    """Scores of a batch and the decision at a threshold; `rethreshold` decides again."""
 
     rows: pa.Table
     scores: np.ndarray[Any, np.dtype[np.float64]]

@@ -79,8 +79,9 @@ class RowRule(Filter):
         return reasons
 
     def reads(self, batch: pa.RecordBatch) -> bool:
-        """Return True if `row_columns` of a batch are enough; a rule with a `reject` of its own may
-        read more.
+        """Return True if `row_columns` of a batch are enough.
+
+        A rule with a `reject` of its own may read more.
         """
         return type(self).reject is RowRule.reject and self.column in (None, *batch.schema.names)
 
@@ -246,8 +247,9 @@ def _reflexive(kind: Kind, row: Row) -> bool:
 
 
 class Echo(TextRule):
-    """Reject texts that begin with the head again or repeat a word: the teacher echoes its prompt,
-    or runs in a circle.
+    """Reject texts that begin with the head again or repeat a word.
+
+    The teacher echoes its prompt, or runs in a circle.
 
     Small words such as *the* or *to* may not come twice in a row; other words may, since *very very
     small* and *gorilla gorilla* are valid as often as invalid.
@@ -365,8 +367,9 @@ class Unfinished(TextRule):
 
 
 def _whole(text: str, raw: str | None) -> bool:
-    """Return True if a text is whole in an answer that was cut: something follows it, at least
-    the end of its line.
+    """Return True if a text is whole in an answer that was cut.
+
+    Something follows a whole text, at least the end of its line.
     """
     said = _letters(text)
     if not said or not raw:

@@ -2,10 +2,11 @@
 
 Two rules, both pure functions of the votes so far.
 
-- *exact*: the leader has more votes than the next could still get. The majority's answer is never another.
-- *likely*: the leader is the likeliest answer of the teacher with a probability that is asked for, given the votes
-  (Adaptive-Consistency, Aggarwal et al. 2023, arXiv 2305.11860). ``beta`` looks at the first two answers,
-  ``dirichlet`` at all, and at one that nobody gave yet.
+- *exact*: the leader has more votes than the next could still get; the majority's answer is never
+  another.
+- *likely*: the leader is the teacher's most likely answer with a given probability, given the votes
+  (Adaptive-Consistency, Aggarwal et al. 2023, arXiv 2305.11860). ``beta`` looks at the first two
+  answers, ``dirichlet`` at all, and at one that nobody gave yet.
 
 The exact rule ends a question in any case: what cannot change the answer is not asked.
 """
@@ -53,17 +54,16 @@ class Stopping:
 
 
 def beta(first: int, second: int) -> float:
-    """P(p > 1/2) for p ~ Beta(first + 1, second + 1): that the leader of two answers is the
-    likelier one.
-    """
+    """Return P(p > 1/2) for p ~ Beta(first + 1, second + 1): the leader of two is the likelier."""
     trials = first + second + 1
     return float(sum(math.comb(trials, k) for k in range(first + 1)) / 2**trials)
 
 
 @lru_cache(maxsize=4096)
 def dirichlet(counts: tuple[int, ...]) -> float:
-    """P(the first answer is the likeliest) under Dirichlet(counts + 1), with one more answer that
-    nobody gave.
+    """Return P(the first answer is the likeliest) under Dirichlet(counts + 1).
+
+    There is one more answer that nobody gave.
 
     Shares of a Dirichlet are gamma variables over their sum, so this is the integral of the
     leader's density times the others' distribution functions.

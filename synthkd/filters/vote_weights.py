@@ -1,6 +1,4 @@
-"""The contract of a vote plug-in, which says what a vote weighs, and the weights that come with
-synthkd.
-"""
+"""The contract of a vote plug-in, which weighs votes, and the weights of synthkd."""
 
 from __future__ import annotations
 
@@ -64,9 +62,7 @@ class VoteWeight(Plugin, ABC):
         raise NotImplementedError
 
     def merge(self, states: list[Any]) -> None:
-        """Take what several processes observed, each as its `state` says, in place of the own
-        observations.
-        """
+        """Replace the own observations by those of several processes, each as its `state` says."""
         raise NotImplementedError
 
     def findings(self) -> dict[str, Any]:
@@ -75,8 +71,9 @@ class VoteWeight(Plugin, ABC):
 
     @classmethod
     def of_function(cls, function: Callable[..., Any], name: str) -> type[Plugin]:
-        """Make a weight of a function from a row to a number; keyword-only parameters are its
-        options.
+        """Make a weight of a function from a row to a number.
+
+        Keyword-only parameters are the options.
         """
         return FunctionWeight.of_function(function, name)
 

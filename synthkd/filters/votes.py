@@ -23,8 +23,7 @@ SAME = 1e-9
 
 @dataclass(frozen=True)
 class Tally:
-    """The votes, one value for each row that was given; ``says`` is False for rows that give no
-    answer.
+    """The votes, one value for each row; ``says`` is False for rows that give no answer.
 
     ``votes`` distinct completions give the row's answer, of ``asked`` that came for its question.
     ``agreement`` is their share of the weight of those; ``margin`` the lead of a winner's share
@@ -49,7 +48,7 @@ class Tally:
 def tally(
     question: Any, answer: Any, completion: Any, weight: Sequence[float] | Numbers | None = None
 ) -> Tally:
-    """Count.
+    """Count the votes of each row's question.
 
     An answer that is None is no vote, but its completion counts among those that were asked.
 

@@ -137,8 +137,8 @@ def printed(value: Any) -> Any:
         raise NoTextError(f"{error} is printed, but a text is needed{_remedy(value)}") from None
     if text is None:
         raise NoTextError(
-            "an empty cell (null or NaN) is printed, but a text is needed; leave the row out, or write"
-            ' `{{ name or "unknown" }}` or `{% if name %}`'
+            "an empty cell (null or NaN) is printed, but a text is needed; leave the row out, or"
+            ' write `{{ name or "unknown" }}` or `{% if name %}`'
         )
     return text
 

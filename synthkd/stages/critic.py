@@ -70,9 +70,7 @@ class Decision:
     def decide(
         self, rows: pa.Table, known: list[float | None] | None = None
     ) -> tuple[list[float | None], list[str | None]]:
-        """Return a score and a verdict for each row; ``known`` are scores that were computed
-        before.
-        """
+        """Return a score and a verdict for each row; ``known`` are scores computed before."""
         if self.trained is None:
             return [None] * rows.num_rows, [None] * rows.num_rows
         scores: Any = self.scores(rows) if known is None else known
@@ -102,8 +100,9 @@ class Decision:
     def unscored(
         self, rows: pa.Table, scores: list[float | None]
     ) -> Iterator[tuple[int, str, str]]:
-        """Yield place, outcome and reason of each row without a score, as of a judge's unreadable
-        reply.
+        """Yield place, outcome and reason of each row without a score.
+
+        A judge's reply may be unreadable, for example.
         """
         places = [place for place, score in enumerate(scores) if score is None]
         if self.trained is None or not places:
@@ -114,8 +113,9 @@ class Decision:
             yield place, why.outcome, why.reason
 
     def look_for_shift(self, kind: Kind) -> None:
-        """Record whether the decided rows are like the calibration rows; a shift withdraws the
-        guarantee.
+        """Record whether decided rows are like the calibration rows.
+
+        A shift withdraws the guarantee.
         """
         if self.monitor is not None and self.record is not None:
             self.record["shift"] = shift = self.monitor.verdict(

@@ -33,7 +33,7 @@ class SeenIds:
         self._db.close()
 
     def add(self, key: str, content: bytes) -> bool | None:
-        """Return True for a new id, False for one with the same content, None for another content."""
+        """Return True for a new id, False for the same content, None for another content."""
         digest = hashlib.blake2b(content, digest_size=8).digest()
         if len(self._first) < self.few:
             before = self._first.setdefault(key, digest)

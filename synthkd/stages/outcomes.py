@@ -88,7 +88,7 @@ class Outcomes:
         self._set_column("recurrence", pa.array(duplicates.recurrence, pa.int32()))
 
     def scores(self, decision: Decision) -> Numbers:
-        """Return the critic's score of each open row before votes are counted; NaN for the others."""
+        """Return the critic's score of each open row before votes; NaN for the others."""
         # A critic may read how often a candidate came. All rows of a candidate pass or fail
         # together in the votes, so the number is the same after them.
         self._set_recurrence(find_duplicates(self.table, self.is_open))
@@ -118,9 +118,7 @@ class Outcomes:
 
 
 def sorted_rows(table: pa.Table) -> pa.Table:
-    """Sort rows by content and origin, so that the order does not depend on partitions or
-    processes.
-    """
+    """Sort rows by content and origin, whatever the partitions or processes."""
     return table.sort_by([(name, "ascending") for name in _ORDER]).combine_chunks()
 
 

@@ -74,9 +74,7 @@ class Parser:
         self._adaptive = adaptive_sampling(requests, journal)
 
     def read(self, batch: list[InputRequest]) -> pa.RecordBatch | None:
-        """Return the rows of a batch of inputs, after the rules on single rows; None if there are
-        none.
-        """
+        """Return the rows of a batch of inputs after the rules on single rows; None for no rows."""
         self._questions.clear()
         if self._adaptive is not None:
             batch = self._adaptive.narrow(batch)

@@ -85,7 +85,7 @@ class Partitions:
 
 
 def allow_open(files: int) -> None:
-    """Raise this process's limit of open files, as far as the system allows; many begin at 1,024."""
+    """Raise the limit of open files as far as the system allows; many begin at 1,024."""
     if resource is not None:
         allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         if allowed != resource.RLIM_INFINITY and allowed < files:

@@ -126,8 +126,7 @@ def claim_work(folder: Path) -> None:
 
 
 def check_places(recipe: Recipe, student: bool = False) -> None:
-    """Refuse places that a run cannot write to, or must not replace; remove what killed processes
-    left there.
+    """Check the places that a run writes to, and remove what killed processes left there.
 
     Args:
         recipe: The run's recipe.

@@ -1,4 +1,4 @@
-"""The plan of a run: its components, its inputs and its requests, checked before anything is sent."""
+"""The plan of a run: components, inputs and requests, checked before anything is sent."""
 
 from __future__ import annotations
 

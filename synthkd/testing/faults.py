@@ -20,9 +20,7 @@ Reply = tuple[int, Any, dict[str, str]]
 
 
 class Faults:
-    """The fault of each request: from a script as long as it lasts, then drawn by shares with a
-    fixed seed.
-    """
+    """The fault of each request: from a script, then drawn by shares with a fixed seed."""
 
     def __init__(self, script: Iterable[str], rates: dict[str, float]) -> None:
         script = list(script)

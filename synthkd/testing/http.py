@@ -1,4 +1,4 @@
-"""The HTTP side of the test server: aiohttp's server, with replies that are cut, slow or missing."""
+"""The HTTP side of the test server: aiohttp with replies that are cut, slow or missing."""
 
 from __future__ import annotations
 

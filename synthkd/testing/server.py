@@ -1,4 +1,4 @@
-"""The test server: chat and plain completions, models, files and batches, in a thread of its own."""
+"""The test server: completions, models, files and batches, in a thread of its own."""
 
 from __future__ import annotations
 

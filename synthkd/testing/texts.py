@@ -112,9 +112,7 @@ def _choice(
 
 
 def _logprobs(chat: bool, text: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Return a log-probability per word, and alternatives of the first if the answer has them and
-    the body asks.
-    """
+    """Return a log-probability per word, and alternatives of the first where asked for."""
     tokens = text.split() or [""]
     values = [-0.1 * (len(token) + 1) for token in tokens]
     many = body.get("top_logprobs", 0) if chat else int(body["logprobs"])

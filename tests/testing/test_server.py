@@ -175,7 +175,10 @@ def test_many_requests_go_over_one_connection(server: FakeServer) -> None:
 @pytest.mark.parametrize("fault", ["", "429", "drip"])
 def test_a_connection_is_closed_after_the_answer_where_the_request_asks_for_it(fault: str) -> None:
     data = json.dumps({"prompt": "bread"}).encode()
-    head = f"POST /v1/completions HTTP/1.1\r\nHost: fake\r\nConnection: Close\r\nContent-Length: {len(data)}\r\n\r\n"
+    head = (
+        "POST /v1/completions HTTP/1.1\r\nHost: fake\r\nConnection: Close\r\n"
+        f"Content-Length: {len(data)}\r\n\r\n"
+    )
     with (
         FakeServer(script=[fault]) as server,
         socket.create_connection(("127.0.0.1", server.port), timeout=5) as wire,
