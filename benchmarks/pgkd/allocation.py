@@ -160,7 +160,7 @@ class World:
             details = {"validation": {"per_class": [asdict(one) for one in measured.per_class]}}
             records.append(
                 {
-                    "told": {"asked": dict(asked), "came": dict(came)},
+                    "facts": {"requested": dict(asked), "accepted": dict(came)},
                     "figures": {"details": details},
                 }
             )

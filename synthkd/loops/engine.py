@@ -217,7 +217,7 @@ class Loop:
                 RoundRun(folder, {}, corpus=load_corpus(folder / name))
                 for name in record["corpora"]
             ]
-            inputs = [row for name in record["asked"] for row in read_inputs(folder / name)]
+            inputs = [row for name in record["runs"] for row in read_inputs(folder / name)]
             one = Round(folder, record, self._accepted(runs), inputs)
         else:
             # Its completions, if any, are in the journal.
@@ -316,7 +316,7 @@ class Loop:
             {
                 **head,
                 "wanted": self.task.requested_rows(inputs),
-                "asked": [run.folder.relative_to(folder).as_posix() for run in runs],
+                "runs": [run.folder.relative_to(folder).as_posix() for run in runs],
                 "inputs": content_hash(inputs),
                 "counts": total_counts([run.counts for run in runs]),
                 "refused": bool(runs) and all(run.failed for run in runs),
@@ -337,7 +337,7 @@ class Loop:
                     "shown": dict(result.metrics),
                     "details": dict(result.details),
                 },
-                "told": self.task.round_facts(inputs, rows),
+                "facts": self.task.round_facts(inputs, rows),
             },
         )
         return Round(folder, record, rows, inputs)

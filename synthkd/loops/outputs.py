@@ -88,7 +88,7 @@ def _short_record(one: Round) -> dict[str, Any]:
     """Return a round's record without what `round.json` alone holds."""
     figures = {name: one.record["figures"][name] for name in ("score", "shown")}
     return {
-        **{name: value for name, value in one.record.items() if name != "told"},
+        **{name: value for name, value in one.record.items() if name != "facts"},
         "figures": figures,
     }
 

@@ -99,12 +99,12 @@ def _asked(rounds: Sequence[Round]) -> str:
     lines = [
         [
             str(one.number),
-            _numbers(one.record["told"].get("asked", {})),
-            _numbers(one.record["told"].get("came", {})),
+            _numbers(one.record["facts"].get("requested", {})),
+            _numbers(one.record["facts"].get("accepted", {})),
             _lost(one),
         ]
         for one in rounds
-        if one.record["told"].get("asked")
+        if one.record["facts"].get("requested")
     ]
     return (
         "## What was"
@@ -118,7 +118,7 @@ def _limits(rounds: Sequence[Round]) -> str:
     """Return the classes that got fewer rows than allocated to them, with the rounds."""
     limits: dict[tuple[str, str], list[int]] = {}
     for one in rounds:
-        for name, labels in (one.record["told"].get("allocation") or {}).items():
+        for name, labels in (one.record["facts"].get("allocation") or {}).items():
             for label in labels:
                 limits.setdefault((name, label), []).append(one.number)
     order = sorted(
@@ -156,7 +156,7 @@ def _lost(one: Round) -> str:
 
 def _hard(rounds: Sequence[Round]) -> str:
     """Return the hard negatives of the first and of the last round that showed some."""
-    having = [one for one in rounds if one.record["told"].get("hard")]
+    having = [one for one in rounds if one.record["facts"].get("hard")]
     chosen = list({one.number: one for one in (*having[:1], *having[-1:])}.values())
     lines = [
         [
@@ -166,7 +166,7 @@ def _hard(rounds: Sequence[Round]) -> str:
             f"{shown['predicted']} ({shown['confidence']:.2f})",
         ]
         for one in chosen
-        for shown in one.record["told"]["hard"]
+        for shown in one.record["facts"]["hard"]
     ]
     if not lines:
         return ""

@@ -35,9 +35,9 @@ def round_line(one: Round, earlier: Sequence[Round]) -> str:
         for name, value in record["figures"]["shown"].items()
         if value is not None
     )
-    if other := record["told"].get("other_class"):
+    if other := record["facts"].get("other_class"):
         line += f"; {other:,} rows of another class than asked for"
-    if limits := new_limits(record["told"], earlier[-1].record["told"] if earlier else {}):
+    if limits := new_limits(record["facts"], earlier[-1].record["facts"] if earlier else {}):
         line += f"; {limits}"
     if all(one.score > other.score for other in earlier):
         return line + ("; the best so far" if earlier else "")

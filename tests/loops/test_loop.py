@@ -212,7 +212,7 @@ def test_uniform_allocation_asks_for_equally_many_of_each_class(tmp_path: Path) 
         result = distill(
             loop_recipe(tmp_path, server.url, loop={"rounds": 1, "allocate": "uniform"}), quiet=True
         )
-        assert result.rounds[1].record["told"]["asked"] == dict.fromkeys(WORDS, 4)
+        assert result.rounds[1].record["facts"]["requested"] == dict.fromkeys(WORDS, 4)
 
 
 def without_refunds(prompt: str, index: int, seed: int) -> str:
@@ -227,10 +227,10 @@ def test_rows_of_a_class_that_brings_none_go_to_the_others_and_it_is_said(
     with FakeServer(answer=without_refunds) as server:
         loop = {"rounds": 6, "patience": 9, "allocate": "uniform"}
         result = distill(loop_recipe(tmp_path, server.url, loop=loop))
-    asked = [one.record["told"]["asked"] for one in result.rounds[1:]]
+    asked = [one.record["facts"]["requested"] for one in result.rounds[1:]]
     assert [one.get("refund", 0) for one in asked] == [4, 4, 0, 0, 0, 1]
     assert [sum(one.values()) for one in asked] == [12] * 6
-    ended = [one.record["told"]["allocation"].get("ended") for one in result.rounds]
+    ended = [one.record["facts"]["allocation"].get("ended") for one in result.rounds]
     assert ended == [None] * 3 + [["refund"]] * 3 + [None]
     said = [line for line in capsys.readouterr().err.splitlines() if "no more rows come" in line]
     assert [line.split(":")[0] for line in said] == ["round 3"]
@@ -245,7 +245,7 @@ def test_a_class_that_fell_behind_is_made_up_for_until_its_supply_ends(tmp_path:
         result = distill(
             loop_recipe(tmp_path, server.url, loop={"rounds": 3, "patience": 9}), quiet=True
         )
-    asked = [one.record["told"]["asked"] for one in result.rounds[1:]]
+    asked = [one.record["facts"]["requested"] for one in result.rounds[1:]]
     assert [one.get("refund", 0) for one in asked] == [4, 6, 0]
     assert [sum(one.values()) for one in asked] == [12] * 3
 
@@ -279,8 +279,8 @@ def test_a_loop_under_other_options_of_allocation_keeps_to_its_cap(tmp_path: Pat
         loop = {"rounds": 2, "allocate": "own", "allocation": {"most": 1.5}}
         result = distill(loop_recipe(tmp_path, server.url, loop=loop), quiet=True)
     for one in result.rounds[1:]:
-        assert max(one.record["told"]["asked"].values()) <= 6
-        assert sum(one.record["told"]["asked"].values()) == 12
+        assert max(one.record["facts"]["requested"].values()) <= 6
+        assert sum(one.record["facts"]["requested"].values()) == 12
 
 
 @pytest.mark.slow
@@ -309,7 +309,7 @@ def test_without_real_rows_the_teacher_writes_the_first_ones(tmp_path: Path) -> 
         taxonomy = {"name": "labelled_text", "several": True, "options": {"taxonomy": list(WORDS)}}
         recipe = loop_recipe(tmp_path, server.url, kind=taxonomy, loop={"start": None, "rounds": 1})
         result = distill(recipe, quiet=True)
-        assert result.rounds[0].record["told"]["asked"] == dict.fromkeys(WORDS, 4)
+        assert result.rounds[0].record["facts"]["requested"] == dict.fromkeys(WORDS, 4)
         assert result.rounds[0].record["added"] == 12
 
 
@@ -322,7 +322,7 @@ def test_classes_that_have_too_few_rows_are_asked_for_before_a_student_is_traine
     write_csv(tmp_path / "test.csv", rows_of(8, 3))
     with FakeServer(answer=write) as server:
         recipe = loop_recipe(tmp_path, server.url, loop={"rounds": 1, "minimum": 3})
-        assert distill(recipe, quiet=True).rounds[0].record["told"]["asked"] == {"account": 6}
+        assert distill(recipe, quiet=True).rounds[0].record["facts"]["requested"] == {"account": 6}
 
 
 @pytest.mark.slow

@@ -195,9 +195,9 @@ def test_a_teacher_that_answers_another_class_is_told_and_its_label_counts(tmp_p
         result = distill(
             loop_recipe(tmp_path, server.url, loop={"rounds": 1, "allocate": "uniform"}), quiet=True
         )
-    assert result.rounds[1].record["told"]["asked"]["delivery"] == 4
-    assert "delivery" not in result.rounds[1].record["told"]["came"]
-    assert result.rounds[1].record["told"]["other_class"] == 4
+    assert result.rounds[1].record["facts"]["requested"]["delivery"] == 4
+    assert "delivery" not in result.rounds[1].record["facts"]["accepted"]
+    assert result.rounds[1].record["facts"]["other_class"] == 4
 
 
 @pytest.mark.slow
@@ -244,7 +244,7 @@ def test_a_class_that_got_nothing_in_the_first_asking_is_asked_for_in_another_wa
     with FakeServer(answer=stingy) as server:
         recipe = loop_recipe(tmp_path, server.url, kind=kind, loop={"start": None, "rounds": 1})
         result = distill(recipe, quiet=True)
-    assert result.rounds[0].record["told"]["came"]["account"] == 4
+    assert result.rounds[0].record["facts"]["accepted"]["account"] == 4
 
 
 @pytest.mark.slow

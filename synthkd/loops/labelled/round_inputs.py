@@ -95,7 +95,7 @@ class RoundInputs:
             records: Records of the rounds so far.
         """
         requested, accepted = (
-            [one["told"].get(name, {}) for one in records] for name in ("asked", "came")
+            [one["facts"].get(name, {}) for one in records] for name in ("requested", "accepted")
         )
         supply = estimate_supply(requested, accepted, self.classes)
         retried = classes_to_retry(requested, supply.ended)

@@ -249,12 +249,12 @@ class LabelledTextTask(LoopTask[Classifier]):
         label_of = {content_hash(row): row["label"] for row in inputs}
         pairs = Counter((label_of.get(row["input_id"], ""), row["label"]) for row in rows)
         return {
-            "asked": dict(requested),
+            "requested": dict(requested),
             # Texts that the teacher labelled otherwise than requested: its own label counts.
             "other_class": sum(
                 number for (label, own), number in pairs.items() if label not in ("", own)
             ),
-            "came": dict(sorted(Counter(row["label"] for row in rows).items())),
+            "accepted": dict(sorted(Counter(row["label"] for row in rows).items())),
             "allocation": dict(self._allocation.notes),
             "hard": sorted(hard.values(), key=lambda one: (-one["confidence"], one["text"]))[
                 :_EXAMPLES

@@ -287,6 +287,6 @@ class TripleTask(LoopTask["GeneratorStudent"]):
         samples = self.plan.components.sampling.n
         requested, accepted = map(self.pool.rows_by_relation, (inputs, rows))
         return {
-            "asked": {name: requested[name] * samples for name in sorted(requested)},
-            "came": {name: accepted[name] for name in sorted(requested)},
+            "requested": {name: requested[name] * samples for name in sorted(requested)},
+            "accepted": {name: accepted[name] for name in sorted(requested)},
         }
