@@ -102,7 +102,6 @@ SHORT = {
     "synthkd._version": "read by the build",
     "synthkd.resources": "imported by rooms that share nothing else",
     "synthkd.lazy_names": "shared by the faces of all packages",
-    "synthkd.cli.options": "options that several verbs share",
 }
 
 

@@ -174,11 +174,11 @@ def _probed(recipe: Recipe, requests: int, yes: bool) -> bool:
     """Probe a recipe and return True to go on; without a terminal only `--yes` goes on."""
     from synthkd.commands.probe import probe
 
-    found = probe(recipe, requests)
-    if found is None:
+    estimate = probe(recipe, requests)
+    if estimate is None:
         typer.echo("nothing to probe: every request of this recipe has its answers in the journal")
         return True
-    typer.echo(str(found))
+    typer.echo(str(estimate))
     if yes:
         return True
     if not sys.stdin.isatty():
@@ -314,11 +314,11 @@ def describe_command(
     from synthkd.commands.describe import describe as description
     from synthkd.commands.describe import description_text
 
-    found = description(group, name)
+    members = description(group, name)
     if as_json or group == "recipe":
-        typer.echo(json_text(found, indent=1))
+        typer.echo(json_text(members, indent=1))
     else:
-        typer.echo(clean_lines(description_text(found, name)))
+        typer.echo(clean_lines(description_text(members, name)))
 
 
 def load_recipe(
@@ -389,9 +389,9 @@ def main() -> None:
             print(f"synthkd: {place}{error.strerror}", file=sys.stderr)
             sys.exit(4)
         # A mistake of a user never comes here: the tests of mistakes refuse this status.
-        said = clean(f"{type(error).__name__}: {error}", 500)
+        fault = clean(f"{type(error).__name__}: {error}", 500)
         print(
-            f"synthkd: a fault of synthkd itself ({said}); SYNTHKD_DEBUG=1 shows where, please"
+            f"synthkd: a fault of synthkd itself ({fault}); SYNTHKD_DEBUG=1 shows where, please"
             " report it",
             file=sys.stderr,
         )

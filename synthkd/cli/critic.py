@@ -3,89 +3,43 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synthkd.cli.options import Formulas, key_values
+from synthkd.cli.critic_arguments import (
+    BaseUrl,
+    Column,
+    CriticOptions,
+    Encoder,
+    Folder,
+    Group,
+    JournalFile,
+    KeyEnv,
+    KindName,
+    KindOfCritic,
+    KindOptions,
+    Labels,
+    Merge,
+    TargetPrecision,
+    group_column,
+    kind_from_options,
+    kind_of_critic,
+    load_options,
+    options_taken,
+    read_label_sheet,
+)
+from synthkd.cli.options import Formulas, check_share, key_values, read_options
 from synthkd.reporting.safe_text import clean
 
 if TYPE_CHECKING:
     from synthkd.critics.evaluate import CriticEvaluation
-    from synthkd.critics.labels import LabelSheet
-    from synthkd.kinds.base import Kind
 
 app = typer.Typer(
     help="Train, evaluate, compare and calibrate critics; score rows with one.",
     no_args_is_help=True,
 )
-
-KindName = Annotated[str, typer.Option(help="The kind of knowledge.")]
-KindOfCritic = Annotated[
-    str | None,
-    typer.Option(
-        "--kind", help="The kind of knowledge. Default: the critic's.", show_default=False
-    ),
-]
-KindOptions = Annotated[
-    list[str] | None,
-    key_values("--kind-option", "`relations`, `several` or an option of the kind, as in a recipe's"
-        " `kind`. Default: the critic's."),
-]  # fmt: skip
-Labels = Annotated[
-    Path, typer.Argument(help="Label sheet: CSV, JSONL or Parquet.", show_default=False)
-]
-Folder = Annotated[Path, typer.Argument(help="Folder of a critic.", show_default=False)]
-Column = Annotated[str, typer.Option(help="Column of the verdict.")]
-TargetPrecision = Annotated[
-    float, typer.Option(help="Target precision, above 0 and below 1, to show a threshold for.")
-]
-CriticOptions = Annotated[
-    list[str] | None,
-    key_values("--option", "What the critic's folder does not hold: `teacher.…`, `journal` and"
-        " `limits.…` of a judge, `encoder`."),
-]  # fmt: skip
-BaseUrl = Annotated[
-    str | None,
-    typer.Option(
-        help="Server of a judge's model. A critic's folder never names it.", show_default=False
-    ),
-]
-KeyEnv = Annotated[
-    str | None,
-    typer.Option(
-        "--api-key-env", help="Environment variable of the server's key.", show_default=False
-    ),
-]
-JournalFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--journal",
-        help="Where a judge's replies are kept. Default: judge.sqlite here.",
-        show_default=False,
-    ),
-]
-Encoder = Annotated[
-    str | None,
-    typer.Option(
-        help="Folder or hub name of a frozen encoder that is not beside the critic.",
-        show_default=False,
-    ),
-]
-Group = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN|none",
-        help="Column whose groups of rows stay on one side of the split and count as clustered;"
-        " `none`: each row alone. Default: the kind's own, or the critic's.",
-        show_default=False,
-    ),
-]
-Merge = Annotated[
-    str, typer.Option(help="How several annotators are merged: `majority` or `dawid-skene`.")
-]
 
 
 @app.command("train")
@@ -133,18 +87,22 @@ def critic_train(
     from synthkd.errors import InputError
     from synthkd.progress import Progress
 
-    given = _options(kind_option or [], "--kind-option")
-    made = _kind(kind, given)
-    _check_share("--precision", precision)
+    given = read_options(kind_option or [], "--kind-option")
+    made = kind_from_options(kind, given)
+    check_share("--precision", precision)
     if everything and held_out is not None:
         raise InputError(
             f"--all holds no row out, --held-out {held_out:g} some; give one of the two"
         )
     held_out = 0.3 if held_out is None else held_out
-    _check_share("--held-out", held_out)
-    sheet = _sheet(labels, made, label, 0.0 if everything else held_out, merge, seed, group)
+    check_share("--held-out", held_out)
+    sheet = read_label_sheet(
+        labels, made, label, 0.0 if everything else held_out, merge, seed, group
+    )
     with Progress(f"train {critic}", quiet=not sys.stderr.isatty()) as progress:
-        trained = train_critic(made, sheet, critic, out, _options(option or []), given, progress)
+        trained = train_critic(
+            made, sheet, critic, out, read_options(option or []), given, progress
+        )
     facts = trained.facts()
     if everything:
         typer.echo(
@@ -213,14 +171,14 @@ def critic_eval(
     from synthkd.critics.evaluate import evaluate_critic
     from synthkd.critics.folder import load_critic
 
-    made = _kind_of(critic, kind, kind_option)
+    made = kind_of_critic(critic, kind, kind_option)
     options = load_options(option, base_url, api_key_env, journal, encoder)
-    found = evaluate_critic(
+    evaluation = evaluate_critic(
         load_critic(critic, made, options),
-        _sheet(labels, made, label, 1.0, merge, 0, _group(critic, group)),
+        read_label_sheet(labels, made, label, 1.0, merge, 0, group_column(critic, group)),
         critic.name,
     )
-    _show([found])
+    _show([evaluation])
 
 
 @app.command("compare")
@@ -245,10 +203,17 @@ def critic_compare(
     from synthkd.critics.evaluate import compare_critics as compared
     from synthkd.critics.folder import load_critic
 
-    made = _kind_of(critics[0], kind, kind_option)
+    made = kind_of_critic(critics[0], kind, kind_option)
     options = load_options(option, base_url, api_key_env, journal, encoder)
-    loaded = {str(folder): load_critic(folder, made, _taken(folder, options)) for folder in critics}
-    _show(compared(loaded, _sheet(labels, made, label, 1.0, merge, 0, group or _group(critics[0]))))
+    loaded = {
+        str(folder): load_critic(folder, made, options_taken(folder, options)) for folder in critics
+    }
+    _show(
+        compared(
+            loaded,
+            read_label_sheet(labels, made, label, 1.0, merge, 0, group or group_column(critics[0])),
+        )
+    )
 
 
 @app.command("calibrate")
@@ -280,9 +245,9 @@ def critic_calibrate(
     from synthkd.critics.evaluate import recalibrate
     from synthkd.critics.folder import load_critic, save_critic
 
-    made = _kind_of(critic, kind, kind_option)
-    _check_share("--precision", precision)
-    sheet = _sheet(labels, made, label, 1.0, merge, 0, _group(critic, group))
+    made = kind_of_critic(critic, kind, kind_option)
+    check_share("--precision", precision)
+    sheet = read_label_sheet(labels, made, label, 1.0, merge, 0, group_column(critic, group))
     options = load_options(option, base_url, api_key_env, journal, encoder)
     done = recalibrate(load_critic(critic, made, options), sheet)
     save_critic(done, out or critic)
@@ -324,7 +289,9 @@ def critic_score(
     from synthkd.critics.score import count_unscored, score_file
 
     options = load_options(option, base_url, api_key_env, journal, encoder)
-    count = score_file(critic, rows, out, _kind_of(critic, kind, kind_option), options=options)
+    count = score_file(
+        critic, rows, out, kind_of_critic(critic, kind, kind_option), options=options
+    )
     typer.echo(f"{count:,} rows scored into {out}")
     for why, count in count_unscored(out).items():
         typer.echo(
@@ -332,147 +299,14 @@ def critic_score(
         )
 
 
-def load_options(
-    option: list[str] | None,
-    base_url: str | None = None,
-    api_key_env: str | None = None,
-    journal: Path | None = None,
-    encoder: str | None = None,
-) -> dict[str, Any]:
-    """Collect the options of a critic's `load`: server, journal, encoder."""
-    options = _options(option or [])
-    for name, value in (("base_url", base_url), ("api_key_env", api_key_env)):
-        if value is not None:
-            options.setdefault("teacher", {})[name] = value
-    options |= {
-        name: str(value)
-        for name, value in (("journal", journal), ("encoder", encoder))
-        if value is not None
-    }
-    return options
-
-
-def _taken(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
-    """Select, of the options for several critics, those that this one takes."""
-    from synthkd import plugins
-    from synthkd.critics.folder import read_facts
-    from synthkd.critics.options import OF_MEMBERS
-
-    takes = plugins.find("critics", read_facts(folder).critic).load_options
-    return {name: value for name, value in options.items() if name in takes or OF_MEMBERS in takes}
-
-
-def _group(critic: Path, group: str | None = None) -> str | None:
-    """Choose the group column: the given one, or the one that divided the critic's rows."""
-    from synthkd.critics.folder import read_facts
-
-    if group is None:
-        own = read_facts(critic).read.get("group")
-        group = own if isinstance(own, str) else None
-    return group
-
-
-def _kind(name: str, options: Mapping[str, Any]) -> Kind:
-    """Make a kind from options of the command line.
-
-    `relations` and `several` are keys of the recipe's `kind`, all others are options of the kind.
-    """
-    from synthkd import plugins
-    from synthkd.errors import InputError, RecipeError, nearest
-    from synthkd.kinds.factory import kind_of_part
-
-    known = sorted({*plugins.find("kinds", name).Options.model_fields, "relations", "several"})
-    for key in options:
-        if key not in known:
-            raise InputError(
-                f"--kind-option: kind {name!r}: no option {key!r}{nearest(key, known)}"
-            )
-    own = {key: options[key] for key in ("relations", "several") if key in options}
-    others = {key: value for key, value in options.items() if key not in own}
-    try:
-        return kind_of_part({"name": name, **own, "options": others}, Path())
-    except RecipeError as error:
-        raise InputError(f"--kind-option: {error}") from None
-
-
-def _kind_of(critic: Path, name: str | None, options: list[str] | None) -> Kind:
-    """Make the kind that a critic was trained for, unless the user names another."""
-    from synthkd.critics.folder import read_facts
-
-    given = _options(options or [], "--kind-option")
-    if name is not None and not (critic / "facts.json").is_file():
-        return _kind(name, given)
-    facts = read_facts(critic)
-    kept = facts.kind_options if name in (None, facts.kind) else {}
-    return _kind(name or facts.kind, {**kept, **given})
-
-
-def _sheet(
-    path: Path,
-    kind: Kind,
-    label: str,
-    held_out: float,
-    merge: str = "majority",
-    seed: int = 0,
-    group: str | None = None,
-) -> LabelSheet:
-    """Read a label sheet and report the rows that were left out."""
-    from synthkd.critics.labels import read_labels
-
-    sheet = read_labels(
-        path, kind, label=label, held_out=held_out, seed=seed, merge=merge, group=group
-    )
-    for conflict in sheet.conflicts:
-        typer.echo(f"left out, labelled both ways: {clean(conflict)}", err=True)
-    for leak in sheet.leaks:
-        typer.echo(
-            f"left out of training, near-duplicate of a held-out row: {clean(leak)}", err=True
-        )
-    for count, what in (
-        (sheet.unsure, "left out, unsure or tied"),
-        (sheet.unlabelled, "without a verdict yet"),
-        (sheet.unweighed, "left out, of unknown weight in a group with held-out rows"),
-        (sheet.repeated, "given more than once by one annotator, joined"),
-    ):
-        if count:
-            typer.echo(f"{what}: {count:,} rows", err=True)
-    if sheet.agreement is not None:
-        typer.echo(
-            f"{len(sheet.annotators)} annotators, Krippendorff's alpha {sheet.agreement:.3f}",
-            err=True,
-        )
-    return sheet
-
-
-def _check_share(name: str, value: float) -> None:
-    from synthkd.errors import InputError
-
-    if not 0 < value < 1:
-        raise InputError(f"{name} is {value:g}; it must lie between 0 and 1")
-
-
-def _options(changes: list[str], name: str = "--option") -> dict[str, Any]:
-    from synthkd.errors import RecipeError
-    from synthkd.recipe.explain import override
-
-    options: dict[str, Any] = {}
-    for change in changes:
-        try:
-            override(options, change)
-        except RecipeError as error:
-            # The recipe's own option of the program is another one.
-            raise RecipeError(str(error).replace("--set", name, 1)) from None
-    return options
-
-
-def _show(found: list[CriticEvaluation]) -> None:
+def _show(evaluations: list[CriticEvaluation]) -> None:
     """Print a table with a column for each critic and a line for each figure."""
     from synthkd.reporting.tables import text_table
 
-    figures = [evaluation.figures() for evaluation in found]
-    lines = [["", *(evaluation.name for evaluation in found)]]
+    figures = [evaluation.figures() for evaluation in evaluations]
+    lines = [["", *(evaluation.name for evaluation in evaluations)]]
     lines += [[name, *(_cell(each[name]) for each in figures)] for name in figures[0]]
-    typer.echo(text_table(lines, left=len(found) + 1))
+    typer.echo(text_table(lines, left=len(evaluations) + 1))
 
 
 def _cell(value: Any) -> str:

@@ -23,15 +23,15 @@ def diversity(
 
     opened = [load_corpus(path) for path in corpora]
     if len(opened) == 1:
-        found = opened[0].diversity
+        figures = opened[0].diversity
     else:
-        found = compare_corpora([corpus.path for corpus in opened])
-    if not found["rows_compared"]:
+        figures = compare_corpora([corpus.path for corpus in opened])
+    if not figures["rows_compared"]:
         typer.echo(
             "nothing to compare: no row was " + ("parsed" if len(opened) == 1 else "accepted")
         )
         return
-    typer.echo(text_table(diversity_rows(found)))
-    typer.echo(f"texts compared on {found['rows_compared']:,} rows of each")
-    if cost := cost_sentence(found):
+    typer.echo(text_table(diversity_rows(figures)))
+    typer.echo(f"texts compared on {figures['rows_compared']:,} rows of each")
+    if cost := cost_sentence(figures):
         typer.echo(cost)

@@ -120,14 +120,14 @@ def journal_spending(
     from synthkd.reporting.safe_text import clean, json_text
 
     with Journal(path, read_only=True) as journal:
-        found = {run: journal.spending(run) for run in journal.runs()}
+        spending = {run: journal.spending(run) for run in journal.runs()}
     if as_json:
-        typer.echo(json_text({run: asdict(spent) for run, spent in found.items()}, indent=1))
+        typer.echo(json_text({run: asdict(spent) for run, spent in spending.items()}, indent=1))
         return
-    found = {clean(run): spent for run, spent in found.items()}
-    width = max([len("run"), *map(len, found)])
+    spending = {clean(run): spent for run, spent in spending.items()}
+    width = max([len("run"), *map(len, spending)])
     typer.echo(f"{'run':<{width}}  {'spent':>24}  {'reserved':>24}  {'unknown cost':>24}")
-    for run, spent in found.items():
+    for run, spent in spending.items():
         cells = (
             (spent.dollars, spent.tokens),
             (spent.in_flight_dollars, spent.in_flight_tokens),
@@ -135,7 +135,7 @@ def journal_spending(
         )
         row = "  ".join(f"{f'${dollars:,.4f}, {tokens:,} tok':>24}" for dollars, tokens in cells)
         typer.echo(f"{run:<{width}}  {row}")
-    if any(spent.unknown_tokens or spent.unknown_dollars for spent in found.values()):
+    if any(spent.unknown_tokens or spent.unknown_dollars for spent in spending.values()):
         typer.echo(
             "unknown cost: attempts that may have been billed (timeouts, broken connections, killed"
             " processes) count in full; compare with the provider's bill, then `synthkd journal"

@@ -311,7 +311,7 @@ def _pool(
     if critic is not None:
         import pyarrow as pa
 
-        from synthkd.cli.critic import load_options
+        from synthkd.cli.critic_arguments import load_options
         from synthkd.critics.calibration.results import Threshold
         from synthkd.critics.folder import load_critic
 

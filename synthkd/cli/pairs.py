@@ -67,17 +67,17 @@ def pairs(
         raise InputError(f"{out}: no such folder {str(out.parent)!r}")
     rows = [row for batch in read_rows(path) for row in batch]
     things = read_things(rows, name, category, by == "category")
-    found = make_pairs(things, by, n, seed, embedder)
+    drawn = make_pairs(things, by, n, seed, embedder)
     if out is None:
         # Exact in a pipe, clean on a terminal.
-        _write(sys.stdout if sys.stdout.isatty() else raw_stream(sys.stdout), found, formulas)
+        _write(sys.stdout if sys.stdout.isatty() else raw_stream(sys.stdout), drawn, formulas)
     else:
         with storage_errors(out), out.open("w", encoding="utf-8", newline="") as file:
-            _write(file, found, formulas)
-    fewer = "" if len(found) == n else f" (no more are there; {n:,} were asked)"
-    typer.echo(f"{len(found):,} pairs of {len(things):,} things{fewer}", err=True)
+            _write(file, drawn, formulas)
+    fewer = "" if len(drawn) == n else f" (no more are there; {n:,} were asked)"
+    typer.echo(f"{len(drawn):,} pairs of {len(things):,} things{fewer}", err=True)
 
 
-def _write(file: TextIO, found: list[tuple[str, str]], formulas: bool) -> None:
-    rows = [("left", "right"), *found]
+def _write(file: TextIO, drawn: list[tuple[str, str]], formulas: bool) -> None:
+    rows = [("left", "right"), *drawn]
     file.writelines(csv_line(to_cell(name, formulas) for name in row) for row in rows)

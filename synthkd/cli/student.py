@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synthkd.cli.options import Formulas
+from synthkd.cli.options import Formulas, read_options
 from synthkd.reporting.safe_text import clean, json_text
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def student_train(
     """
     from synthkd.students.train import train_student
 
-    asked = _training(source, out, student, _options(option or []), seed)
+    request = _training(source, out, student, read_options(option or []), seed)
     changes: dict[str, Any] = {
         "validation": validation,
         "test": test,
@@ -103,7 +103,7 @@ def student_train(
     # What a student leaves out is told in one line, without the place in the code.
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: typer.echo(clean(message), err=True)
-        done = train_student(_with(asked, changes))
+        done = train_student(_with(request, changes))
     manifest = done.manifest
     for name, count in done.repeated.items():
         typer.echo(
@@ -113,7 +113,7 @@ def student_train(
         )
     _show(done)
     typer.echo(
-        f"{asked.out}: {asked.student}, {manifest['rows']:,} rows,"
+        f"{request.out}: {request.student}, {manifest['rows']:,} rows,"
         f" {manifest['training_seconds']:,.1f} s"
     )
 
@@ -170,10 +170,12 @@ def student_eval(
         return
     model, given = open_classifier(folder, threads, encoder), read_labelled_texts(rows, text, label)
     check_known_labels(given.labels, model.classes, str(rows))
-    found = evaluate_classifier(model.probabilities(given.texts), given.labels, model.classes)
+    evaluation = evaluate_classifier(model.probabilities(given.texts), given.labels, model.classes)
     seen = _tell_seen(rows, text_hashes(given.texts), model.training_hashes)
     typer.echo(
-        json_text(found.as_dict() | {"trained_on": seen}, indent=1) if as_json else str(found)
+        json_text(evaluation.as_dict() | {"trained_on": seen}, indent=1)
+        if as_json
+        else str(evaluation)
     )
 
 
@@ -280,20 +282,14 @@ def _training(
 
 def _from_recipe(recipe: Any, options: dict[str, Any]) -> dict[str, Any]:
     """Take a recipe's options; a folder among them is resolved from the recipe's folder."""
-    found = dict(options)
+    resolved = dict(options)
     for name in ("encoder", "base"):
-        if isinstance(found.get(name), str) and recipe.resolve(found[name]).is_dir():
-            found[name] = str(recipe.resolve(found[name]))
-    return found
+        if isinstance(resolved.get(name), str) and recipe.resolve(resolved[name]).is_dir():
+            resolved[name] = str(recipe.resolve(resolved[name]))
+    return resolved
 
 
-def _with(asked: TrainingRequest, changes: dict[str, Any]) -> TrainingRequest:
+def _with(request: TrainingRequest, changes: dict[str, Any]) -> TrainingRequest:
     from dataclasses import replace
 
-    return replace(asked, **changes)
-
-
-def _options(changes: list[str]) -> dict[str, Any]:
-    from synthkd.cli.critic import _options as read
-
-    return read(changes)
+    return replace(request, **changes)

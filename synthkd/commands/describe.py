@@ -32,19 +32,19 @@ def describe(group: str | None = None, name: str | None = None) -> dict[str, Any
         UserError: No such group or member.
     """
     groups: dict[str, Callable[[], dict[str, Any]]] = {
-        **{known: _members(known) for known in plugins.GROUPS},
+        **{member: _members(member) for member in plugins.GROUPS},
         "shipped critics": lambda: {
-            known: {"about": "trained on candidates of the embedded teacher"}
-            for known in shipped_critics()
+            member: {"about": "trained on candidates of the embedded teacher"}
+            for member in shipped_critics()
         },
         "templates": lambda: {
-            known: {"about": load_prompt(known).head.about} for known in installed_prompts()
+            member: {"about": load_prompt(member).head.about} for member in installed_prompts()
         },
-        "relations": lambda: {known: {"about": "a set of relations"} for known in shipped_sets()},
+        "relations": lambda: {member: {"about": "a set of relations"} for member in shipped_sets()},
         "recipe": Recipe.model_json_schema,
     }
     if group is None:
-        return {known: members() for known, members in groups.items()}
+        return {member: members() for member, members in groups.items()}
     chosen = group if group in groups else f"{group}s"
     if chosen not in groups:
         raise UserError(f"nothing to describe under {group!r}{nearest(group, list(groups))}")
@@ -76,21 +76,21 @@ def _plugin(group: str, name: str) -> dict[str, Any]:
     return shown
 
 
-def description_text(found: dict[str, Any], name: str | None = None) -> str:
+def description_text(description: dict[str, Any], name: str | None = None) -> str:
     """Format a description as lines of text: the members of each group, or one member in full."""
     lines: list[str] = []
-    for group, members in found.items():
+    for group, members in description.items():
         if group == "recipe":
             continue
         if name is None:
-            width = max((len(known) for known in members), default=0)
+            width = max((len(member) for member in members), default=0)
             lines += [
                 f"{group}:",
-                *(f"  {known:<{width}}  {about['about']}" for known, about in members.items()),
+                *(f"  {member:<{width}}  {about['about']}" for member, about in members.items()),
             ]
             continue
-        for known, about in members.items():
-            lines += [f"{known}: {about['about']}"]
+        for member, about in members.items():
+            lines += [f"{member}: {about['about']}"]
             lines += [
                 f"  {word}: {', '.join(about[key]) or 'none'}"
                 for key, word in (

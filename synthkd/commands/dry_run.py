@@ -81,12 +81,12 @@ def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
         for whole in plan.batches(counts):
             batch = adaptive.at_most(whole) if adaptive else whole
             ids = [one.request.request_id for one in batch]
-            known = journal.cached_indexes(ids) if journal else {}
+            indexes = journal.cached_indexes(ids) if journal else {}
             for one, name in zip(batch, ids, strict=True):
                 if (value := plan.requests.missing_examples(one.row)) is not None:
                     without_examples[value] += 1
                 wanted = len(one.request.sample_indexes)
-                here = len(known.get(name, set()).intersection(one.request.sample_indexes))
+                here = len(indexes.get(name, set()).intersection(one.request.sample_indexes))
                 samples += wanted
                 cached += here
                 if here < wanted:

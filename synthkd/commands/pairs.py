@@ -58,24 +58,24 @@ def read_things(
             f"no column of categories (there are: {', '.join(have)}); name it with --category, or"
             " take --by similar"
         )
-    found: dict[str, Thing] = {}
+    things: dict[str, Thing] = {}
     for number, row in enumerate(rows, 1):
-        said = (text_cell(row.get(name), f"row {number}", name) or "").strip()
-        key = entity_key(said)
+        label = (text_cell(row.get(name), f"row {number}", name) or "").strip()
+        key = entity_key(label)
         if not key:
             continue
         cell = (text_cell(row.get(category), f"row {number}", category) or "") if category else ""
         own = tuple(part.strip() for part in cell.split(_SPLIT) if part.strip())
         text = " ".join(filter(None, map(_said, row.values())))
-        before = found.get(key)
-        found[key] = (
-            Thing(said, own, text)
+        before = things.get(key)
+        things[key] = (
+            Thing(label, own, text)
             if before is None
             else Thing(before.name, (*before.categories, *own), f"{before.text} {text}")
         )
-    if len(found) < 2:
-        raise InputError(f"{len(found)} things in column {name!r}: at least two are needed")
-    return list(found.values())
+    if len(things) < 2:
+        raise InputError(f"{len(things)} things in column {name!r}: at least two are needed")
+    return list(things.values())
 
 
 def _said(value: Any) -> str | None:
@@ -92,14 +92,14 @@ def make_pairs(
     """Make at most ``n`` pairs of names."""
     rng = random.Random(seed)  # noqa: S311
     if by == "category":
-        found = _sisters(things, n, rng)
+        places = _sisters(things, n, rng)
     elif by == "similar":
-        found = _neighbours(things, n, rng, embedder)
+        places = _neighbours(things, n, rng, embedder)
     elif by == "random":
-        found = _drawn([range(len(things))], n, rng)
+        places = _drawn([range(len(things))], n, rng)
     else:
         raise InputError(f"pairs by {by!r}: {', '.join(WAYS)} are known{nearest(by, list(WAYS))}")
-    return [(things[i].name, things[j].name) for i, j in found]
+    return [(things[i].name, things[j].name) for i, j in places]
 
 
 def _sisters(things: Sequence[Thing], n: int, rng: random.Random) -> list[tuple[int, int]]:

@@ -52,7 +52,7 @@ class Probe:
     """
 
     requests: int
-    asked: int
+    sent: int
     failed: int
     read: Interval
     written: Interval
@@ -67,7 +67,7 @@ class Probe:
         rows = [
             (
                 "open requests",
-                f"{self.requests:,}; asked {self.asked:,} of them, {self.failed:,} failed",
+                f"{self.requests:,}; asked {self.sent:,} of them, {self.failed:,} failed",
             ),
             ("tokens read", self.read.text("{:,.0f}")),
             ("tokens written", self.written.text("{:,.0f}")),
@@ -127,12 +127,12 @@ def _draw(plan: RunPlan, journal: Journal, wanted: int) -> tuple[int, dict[str, 
     for whole in plan.batches():
         batch = adaptive.at_most(whole) if adaptive else whole
         ids = [one.request.request_id for one in batch]
-        held, failed = journal.cached_indexes(ids), journal.failures(ids)
+        cached, failed = journal.cached_indexes(ids), journal.failures(ids)
         for one, name in zip(batch, ids, strict=True):
             refused = {
                 index for index, failure in failed.get(name, {}).items() if failure.permanent
             }
-            have = held.get(name, set()) | refused
+            have = cached.get(name, set()) | refused
             if have.issuperset(one.request.sample_indexes):
                 continue
             count += 1
@@ -157,9 +157,9 @@ def _per_request(plan: RunPlan, journal: Journal, filtered: Path) -> list[dict[s
     rows = []
     for batch in plan.batches():
         ids = [one.request.request_id for one in batch]
-        found = journal.completions(ids)
+        completions = journal.completions(ids)
         for one, name in zip(batch, ids, strict=True):
-            rows.append(_row(list(found.get(name, {}).values()), accepted[one.input_id]))
+            rows.append(_row(list(completions.get(name, {}).values()), accepted[one.input_id]))
     return rows
 
 
@@ -217,11 +217,13 @@ def _time(
     if not latencies.any():
         each = seconds / max(len(rows), 1)
         return Interval(each * requests / 2, each * requests, each * requests * 1.5)
-    found = _interval(latencies, draws, requests / plan.recipe.teacher.concurrency)
+    estimate = _interval(latencies, draws, requests / plan.recipe.teacher.concurrency)
     limits = plan.recipe.limits
     tokens = sum(row["read"] + row["written"] for row in rows) / max(len(rows), 1)
     least = max(
         60 * requests / limits.requests_per_minute if limits.requests_per_minute else 0.0,
         60 * requests * tokens / limits.tokens_per_minute if limits.tokens_per_minute else 0.0,
     )
-    return Interval(*(max(least, value) for value in (found.low, found.middle, found.high)))
+    return Interval(
+        *(max(least, value) for value in (estimate.low, estimate.middle, estimate.high))
+    )

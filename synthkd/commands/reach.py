@@ -51,8 +51,8 @@ class Reach:
         }  # fmt: skip
         return [
             f"{'' if number else name:<15} {mask_tokens(clean(line))}"
-            for name, found in sorts.items()
-            for number, line in enumerate(list(dict.fromkeys(found)) or ["none"])
+            for name, entries in sorts.items()
+            for number, line in enumerate(list(dict.fromkeys(entries)) or ["none"])
         ]
 
     def __str__(self) -> str:
@@ -70,48 +70,48 @@ def reach_of(recipe: Recipe) -> Reach:
     Raises:
         RecipeError: An environment variable that it names is not set.
     """
-    found = Reach()
-    _teacher(recipe.teacher, found, recipe)
-    _judges(recipe, found)
-    _hub(recipe, found)
-    _code(recipe, found)
-    _paths(recipe, found)
-    return found
+    reach = Reach()
+    _teacher(recipe.teacher, reach, recipe)
+    _judges(recipe, reach)
+    _hub(recipe, reach)
+    _code(recipe, reach)
+    _paths(recipe, reach)
+    return reach
 
 
-def _teacher(part: TeacherPart, found: Reach, recipe: Recipe, whose: str = "") -> None:
+def _teacher(part: TeacherPart, reach: Reach, recipe: Recipe, whose: str = "") -> None:
     """Collect hosts, variables and programs of a teacher or of a judge."""
     backend = built_in_backend(part.backend)
     for field_name, command in backend.programs(part).items():
-        found.programs.append(command)
-        found.variables += [f"${name} read for {field_name}" for name in variable_names(command)]
+        reach.programs.append(command)
+        reach.variables += [f"${name} read for {field_name}" for name in variable_names(command)]
     if not backend.is_remote:
         return
     urls = endpoint_urls(part)
     if part.base_url is None and os.environ.get("OPENAI_BASE_URL"):
-        found.variables.append("OPENAI_BASE_URL read for the address")
+        reach.variables.append("OPENAI_BASE_URL read for the address")
     hosts = [url.parts().host for url in urls]
-    found.hosts += [f"{public_url(url)}{whose}" for url in urls]
+    reach.hosts += [f"{public_url(url)}{whose}" for url in urls]
     to = " and ".join(dict.fromkeys(hosts))
     if part.api_key_env:
         unset = "" if os.environ.get(part.api_key_env) else ", not set"
-        found.variables.append(f"{part.api_key_env} sent to {to} as the key{unset}")
+        reach.variables.append(f"{part.api_key_env} sent to {to} as the key{unset}")
     headers = part.headers if isinstance(part.headers, Headers) else Headers(part.headers)
-    found.variables += [f"{name} sent to {to} in a header" for name in headers.variables()]
-    found.variables += [
+    reach.variables += [f"{name} sent to {to} in a header" for name in headers.variables()]
+    reach.variables += [
         f"{name} sent to {to} in the address" for url in urls for name in url.variables()
     ]
     if part.proxy is not None:
         proxy = part.proxy.parts("teacher.proxy")
-        found.hosts.append(f"{proxy.shown} (proxy)")
-        found.variables += [
+        reach.hosts.append(f"{proxy.shown} (proxy)")
+        reach.variables += [
             f"{name} sent to the proxy {proxy.host}" for name in part.proxy.variables()
         ]
     elif proxies := {name for name in getproxies() if name in ("http", "https", "all")}:
-        found.variables += [f"{name.upper()}_PROXY read for a proxy" for name in sorted(proxies)]
+        reach.variables += [f"{name.upper()}_PROXY read for a proxy" for name in sorted(proxies)]
 
 
-def _judges(recipe: Recipe, found: Reach) -> None:
+def _judges(recipe: Recipe, reach: Reach) -> None:
     """Collect judges, which have teachers of their own, from the critic's options."""
     if recipe.critic is None:
         return
@@ -121,9 +121,9 @@ def _judges(recipe: Recipe, found: Reach) -> None:
         except ValueError:
             # What is wrong with it is said when the critic is made.
             continue
-        _teacher(part, found, recipe, " (judge)")
+        _teacher(part, reach, recipe, " (judge)")
         for model in _hub_models(part, recipe):
-            found.hosts.append(f"{_HUB} (model {model}, unless it is in the cache)")
+            reach.hosts.append(f"{_HUB} (model {model}, unless it is in the cache)")
 
 
 def _mappings(value: Any, key: str) -> Iterator[dict[str, Any]]:
@@ -148,7 +148,7 @@ def _is_folder(text: str, recipe: Recipe) -> bool:
     return (recipe.folder / text).is_dir()
 
 
-def _hub(recipe: Recipe, found: Reach) -> None:
+def _hub(recipe: Recipe, reach: Reach) -> None:
     """Collect models that the hub would be asked for."""
     names = _hub_models(recipe.teacher, recipe)
     options = [
@@ -162,13 +162,13 @@ def _hub(recipe: Recipe, found: Reach) -> None:
         ]  # fmt: skip
     names = [name for name in names if not _is_folder(name, recipe)]
     if names:
-        found.hosts.append(f"{_HUB} (models {', '.join(names)}, unless they are in the cache)")
-        found.variables += [
+        reach.hosts.append(f"{_HUB} (models {', '.join(names)}, unless they are in the cache)")
+        reach.variables += [
             f"{name} used for the hub" for name in _HUB_VARIABLES if name in os.environ
         ]
 
 
-def _code(recipe: Recipe, found: Reach) -> None:
+def _code(recipe: Recipe, reach: Reach) -> None:
     """Collect the plug-ins of other packages, modules and files that the recipe names."""
     named = [("backends", recipe.teacher.backend), ("kinds", recipe.kind.name)]
     named += [("rules", rule.name) for rule in recipe.rules or ()]
@@ -183,23 +183,23 @@ def _code(recipe: Recipe, found: Reach) -> None:
     for group, name in named:
         word = plugins.GROUPS[group].word
         if ":" in name:
-            found.code.append(f"{word} {name} (a file or module on this machine)")
+            reach.code.append(f"{word} {name} (a file or module on this machine)")
         for point in entry_points(group=f"synthkd.{group}", name=name):
             if not point.value.startswith("synthkd."):
                 package = point.dist.name if point.dist else "an unknown package"
-                found.code.append(f"{word} {name} ({point.value} of {package})")
+                reach.code.append(f"{word} {name} ({point.value} of {package})")
 
 
-def _paths(recipe: Recipe, found: Reach) -> None:
+def _paths(recipe: Recipe, reach: Reach) -> None:
     """Collect paths outside the recipe's folder, and variables in paths."""
     written = {"journal": recipe.journal, "corpus.path": recipe.corpus.path, "work": recipe.work}
     if recipe.student is not None:
         written["student.path"] = recipe.student.path
     for name, text in written.items():
         if text is not None:
-            _outside(recipe, text, name, found.written, found)
+            _outside(recipe, text, name, reach.written, reach)
     for name, text in _read_paths(recipe):
-        _outside(recipe, text, name, found.read, found)
+        _outside(recipe, text, name, reach.read, reach)
 
 
 def _read_paths(recipe: Recipe) -> Iterator[tuple[str, str]]:
@@ -227,9 +227,9 @@ def _texts(value: Any, key: str) -> Iterator[tuple[str, str]]:
             yield from _texts(inner, f"{key}.{number}")
 
 
-def _outside(recipe: Recipe, text: str, name: str, into: list[str], found: Reach) -> None:
+def _outside(recipe: Recipe, text: str, name: str, into: list[str], reach: Reach) -> None:
     """Note a path that leads out of the recipe's folder; pass over texts that are no path."""
-    is_output = into is found.written
+    is_output = into is reach.written
     if not is_output and not ("/" in text or text.startswith(("~", "$"))):
         return
     try:
@@ -241,7 +241,7 @@ def _outside(recipe: Recipe, text: str, name: str, into: list[str], found: Reach
     # Free texts count as paths where there is something at that place.
     if not is_output and not path.exists():
         return
-    found.variables += [f"{variable} read for {name}" for variable in variable_names(text)]
+    reach.variables += [f"{variable} read for {name}" for variable in variable_names(text)]
     if not path.is_relative_to(recipe.folder.resolve()):
         into.append(f"{_short(path)} ({name})")
 

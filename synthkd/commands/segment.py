@@ -103,8 +103,8 @@ def _document(file: Path, number: int, row: dict[str, Any]) -> dict[str, Any]:
         key: text_cell(row.get(key), place, key) for key in ("text", "document_id", "id", "markup")
     }
     if texts["text"] is None:
-        known = nearest("text", [str(name) for name in row])
-        raise InputError(f"{place}: no column 'text' with the document's text{known}")
+        hint = nearest("text", [str(name) for name in row])
+        raise InputError(f"{place}: no column 'text' with the document's text{hint}")
     name = texts["document_id"] or texts["id"] or f"{file.name}:{number}"
     markup = {"markup": texts["markup"]} if texts["markup"] else {}
     return {"document_id": name, "text": texts["text"], **markup}

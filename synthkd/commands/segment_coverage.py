@@ -133,10 +133,10 @@ class Coverage:
 
     def report(self, row: Mapping[str, Any]) -> DocumentReport:
         """Count a document."""
-        found = DocumentReport(str(row["document_id"]), chunks=len(self.kind.expand(row)))
+        report = DocumentReport(str(row["document_id"]), chunks=len(self.kind.expand(row)))
         for sentence in self.sentences(row):
-            found.add(sentence)
-        return found
+            report.add(sentence)
+        return report
 
 
 def total(reports: Iterable[DocumentReport]) -> DocumentReport:

@@ -83,8 +83,8 @@ def _run(folder: Path) -> str:
     lines = [f"run in {clean(folder)}"]
     for name, shape in ((GENERATED, GeneratedShape), (REPORT, ReportShape)):
         if (folder / name).is_file():
-            found = read_json(folder / name, shape)
-            counts = found.get("counts", found)
+            manifest = read_json(folder / name, shape)
+            counts = manifest.get("counts", manifest)
             lines.append(f"{name.removesuffix('.json')}:")
             lines += [clean(f"  {key}: {value}") for key, value in counts.items()]
     return "\n".join(lines)
@@ -129,23 +129,23 @@ def show_candidate(path: Path, candidate: str) -> str:
     if recipe:
         path = recipe.corpus_path if (recipe.corpus_path / MANIFEST).is_file() else recipe.work_dir
     if (path / MANIFEST).is_file():
-        found = _in_corpora([path], candidate)
+        matches = _in_corpora([path], candidate)
     elif rounds := _loop_rounds(path):
         corpora = [
             manifest.parent for one in rounds for manifest in sorted(one.glob(f"*/{MANIFEST}"))
         ]
-        found = _in_corpora(corpora, candidate, path)
+        matches = _in_corpora(corpora, candidate, path)
     elif (path / FILTERED_ROWS).is_dir():
-        found = _in_run(path, candidate)
+        matches = _in_run(path, candidate)
     else:
         raise InputError(f"{path}: neither a corpus, nor a folder of filtered rows, nor a recipe")
-    if not found:
+    if not matches:
         raise InputError(f"{path}: no candidate whose id begins with {candidate!r}")
-    if len({row["id"] for row, _, _ in found}) > 1:
+    if len({row["id"] for row, _, _ in matches}) > 1:
         raise InputError(f"{path}: {candidate!r} begins several ids; write more of it")
     journal = recipe.journal_path if recipe else None
     return "\n\n".join(
-        _lineage(row, columns, _journals(place, journal)) for row, columns, place in found
+        _lineage(row, columns, _journals(place, journal)) for row, columns, place in matches
     )
 
 
@@ -159,13 +159,13 @@ _Found = tuple[dict[str, Any], list[str], "Path | tuple[Path, str]"]
 
 def _in_corpora(paths: list[Path], candidate: str, above: Path | None = None) -> list[_Found]:
     """Find rows in corpora; ``above``: the folder of the loop that they are of."""
-    found: list[_Found] = []
+    matches: list[_Found] = []
     for corpus in map(load_corpus, paths):
         place = above or corpus.path, Path(corpus.manifest["recipe"]["journal"]).name
-        found += [
+        matches += [
             (row, corpus.manifest["kind"]["columns"], place) for row in corpus.find(candidate)
         ]
-    return found
+    return matches
 
 
 def _in_run(folder: Path, candidate: str) -> list[_Found]:
@@ -173,13 +173,13 @@ def _in_run(folder: Path, candidate: str) -> list[_Found]:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    found: list[_Found] = []
+    matches: list[_Found] = []
     for path in sorted((folder / FILTERED_ROWS).glob("part-*.parquet")):
         with parquet_errors(path, "run `synthkd filter` again"):
             table = pq.read_table(path)
             rows = table.filter(pc.starts_with(table["id"], candidate)).to_pylist()
-        found += [(row, list(plugins.find("kinds", row["kind"]).columns), folder) for row in rows]
-    return found
+        matches += [(row, list(plugins.find("kinds", row["kind"]).columns), folder) for row in rows]
+    return matches
 
 
 _NUMBERS = (
@@ -215,13 +215,13 @@ def _lineage(row: dict[str, Any], columns: list[str], journals: list[Path]) -> s
     return "\n".join(lines)
 
 
-def _journals(place: Path | tuple[Path, str], known: Path | None) -> list[Path]:
+def _journals(place: Path | tuple[Path, str], recorded: Path | None) -> list[Path]:
     """List files that may be a row's journal: the recipe's, or those beside or above the row.
 
     A corpus knows its journal's name; above the folder of a run any SQLite file may be the journal.
     """
-    if known is not None:
-        return [known]
+    if recorded is not None:
+        return [recorded]
     folder, name = place if isinstance(place, tuple) else (place, "*.sqlite")
     above = list(folder.resolve().parents)[:_LEVELS]
     return [
@@ -234,8 +234,8 @@ def _sent(journals: list[Path], request: str) -> dict[str, Any] | None:
     for path in journals:
         try:
             with Journal(path, read_only=True) as journal:
-                if found := journal.request(request):
-                    return found
+                if recorded := journal.request(request):
+                    return recorded
         except StorageError:
             continue
     return None

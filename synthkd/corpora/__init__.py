@@ -4,6 +4,9 @@ from synthkd.corpora import load_corpus
 
 corpus = load_corpus("corpora/tools")
 corpus.accepted.to_pandas()
+
+`schema` has the columns; `write`, `card`, `read` and `snapshot` the folder. `diversity/` and
+`proposition_metrics` measure rows.
 """
 
 from typing import TYPE_CHECKING

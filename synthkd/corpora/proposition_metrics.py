@@ -181,17 +181,17 @@ def mean_scores(scores: Iterable[PropositionScores]) -> PropositionScores:
     Raises:
         ValueError: For no scores, or scores of different measures or scorers.
     """
-    found = list(scores)
-    if not found:
+    texts = list(scores)
+    if not texts:
         raise ValueError("no scores to take the mean of")
-    if len({(one.measure, one.scorer) for one in found}) > 1:
+    if len({(one.measure, one.scorer) for one in texts}) > 1:
         raise ValueError("scores of different measures or scorers do not compare")
     return PropositionScores(
-        found[0].measure,
-        found[0].scorer,
-        float(np.mean([one.precision for one in found])),
-        float(np.mean([one.recall for one in found])),
-        sum(one.texts for one in found),
+        texts[0].measure,
+        texts[0].scorer,
+        float(np.mean([one.precision for one in texts])),
+        float(np.mean([one.recall for one in texts])),
+        sum(one.texts for one in texts),
     )
 
 
@@ -235,24 +235,24 @@ class OverlapScorer:
         self._known: dict[str, frozenset[str]] = {}
 
     def __call__(self, pairs: Sequence[Pair]) -> list[float]:
-        found = [
+        shares = [
             self._share(self._words(premise), self._words(hypothesis))
             for premise, hypothesis in pairs
         ]
         self._known.clear()
-        return found
+        return shares
 
     @staticmethod
     def _share(premise: frozenset[str], hypothesis: frozenset[str]) -> float:
         return len(premise & hypothesis) / len(hypothesis) if hypothesis else 0.0
 
     def _words(self, text: str) -> frozenset[str]:
-        known = self._known.get(text)
-        if known is None:
+        words = self._known.get(text)
+        if words is None:
             values = {f"#{value}" for value in text_numbers(text)}
             plain = {word for word in overlap_words(text) if not word.isdecimal()}
-            known = self._known[text] = frozenset(plain | values)
-        return known
+            words = self._known[text] = frozenset(plain | values)
+        return words
 
 
 def scorer_named(name: str) -> EntailmentScorer:

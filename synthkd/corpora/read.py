@@ -75,10 +75,10 @@ class Corpus:
         """Diversity after each stage, from the manifest; computed for corpora without it."""
         from synthkd.corpora.diversity import corpus_diversity
 
-        found = self.manifest.get("diversity")
+        figures = self.manifest.get("diversity")
         return (
-            dict(found)
-            if found
+            dict(figures)
+            if figures
             else corpus_diversity(self.path, plugins.find("kinds", self.manifest["kind"]["name"]))
         )
 

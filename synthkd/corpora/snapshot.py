@@ -233,14 +233,14 @@ class _SnapshotFiles(fs.FileSystemHandler):  # type: ignore[misc]
 
 
 def _nothing(path: Path) -> str:
-    said = f"{path}: no corpus here (no {MANIFEST})"
+    message = f"{path}: no corpus here (no {MANIFEST})"
     with suppress(StorageError):
         if (old := displaced_folder(path)) is not None:
-            said += (
+            message += (
                 f"; a process that was replacing it has ended: it lies in {old}, and the next"
                 " run puts it back"
             )
-    return said
+    return message
 
 
 def _close(files: dict[str, int]) -> None:

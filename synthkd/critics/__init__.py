@@ -4,6 +4,17 @@ from synthkd.critics import read_labels, train_critic
 
 trained = train_critic(kind, read_labels("labels.csv", kind))
 print(trained.threshold(0.9).sentence())
+
+module                              subject
+----------------------------------  --------------------------------------------------------
+`base`                              the contract
+`linear`, `text/`, `triples/`,      the critics
+`encoder/`, `judge/`, `stack`
+`labels`, `splits`                  label sheets, and their split into training and held-out
+`train`, `evaluate`, `score`        the verbs
+`calibration/`                      thresholds with a guaranteed precision
+`shift`, `shift_monitor`            rows that differ from the calibration rows
+`folder`, `files`, `card`, `plots`  what a critic is saved as
 """
 
 from __future__ import annotations

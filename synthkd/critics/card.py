@@ -158,16 +158,16 @@ def _guarantees(trained: TrainedCritic) -> str:
     ]
     effective: dict[float, int] = {}
     for target in (0.8, 0.9, 0.95):
-        found = trained.threshold(target, 0.95)
-        if isinstance(found, Threshold):
-            shares = [f"{found.kept:.1%}", f"{found.recall:.1%}"]
-            precisions = [f"{found.precision:.3f}", f"{found.lower_bound:.3f}"]
-            rows.append([str(target), f"{found.threshold:.4f}", *shares, *precisions])
+        result = trained.threshold(target, 0.95)
+        if isinstance(result, Threshold):
+            shares = [f"{result.kept:.1%}", f"{result.recall:.1%}"]
+            precisions = [f"{result.precision:.3f}", f"{result.lower_bound:.3f}"]
+            rows.append([str(target), f"{result.threshold:.4f}", *shares, *precisions])
         else:
-            best = f"best {found.best_precision:.3f}"
+            best = f"best {result.best_precision:.3f}"
             rows.append([str(target), "cannot be reached", "", "", best, ""])
-        if found.effective is not None:
-            effective[target] = found.effective
+        if result.effective is not None:
+            effective[target] = result.effective
     text = (
         "With 95 % confidence each; the last column is the bound at that threshold alone.\n\n"
         + markdown_table(rows)
@@ -215,7 +215,7 @@ def _by(
     """Yield AUC, value, rows and share valid for each value with enough rows of both verdicts."""
     from sklearn.metrics import roc_auc_score
 
-    found = np.array(trained.held_out.column(column).to_pylist())
+    cells = np.array(trained.held_out.column(column).to_pylist())
     scores = trained.held_out.column("score").to_numpy()
     labels = (
         trained.held_out.column(verdict_column(trained.critic.kind))
@@ -223,7 +223,7 @@ def _by(
         .astype(bool)
     )
     for value in values:
-        here = found == value
+        here = cells == value
         if here.sum() >= _FEWEST and 0 < labels[here].sum() < here.sum():
             auc = float(roc_auc_score(labels[here], scores[here]))
             yield auc, value, int(here.sum()), float(labels[here].mean())

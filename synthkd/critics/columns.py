@@ -55,19 +55,19 @@ def _texts(column: pa.ChunkedArray, name: str, first: int) -> pa.ChunkedArray | 
     if pa.types.is_large_string(kind) or pa.types.is_string(kind) or pa.types.is_string_view(kind):
         return column.cast(pa.string())
     try:
-        found = [
+        texts = [
             text_cell(value, f"row {row:,}", name)
             for row, value in enumerate(column.to_pylist(), first + 1)
         ]
     except InputError as error:
         raise CriticError(str(error)) from None
-    return pa.array(found, pa.string())
+    return pa.array(texts, pa.string())
 
 
 def _numbers(column: pa.ChunkedArray, name: str, first: int) -> pa.Array:
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-        found = np.array(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
-        return pa.array(found, pa.float64(), mask=~np.isfinite(found))
+        numbers = np.array(column.cast(pa.float64()).to_numpy(), dtype=np.float64)
+        return pa.array(numbers, pa.float64(), mask=~np.isfinite(numbers))
     values = column.to_pylist()
     return pa.array(
         [_number(value, name, number) for number, value in enumerate(values, first + 1)],
@@ -79,9 +79,9 @@ def _number(value: Any, name: str, row: int) -> float | None:
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     try:
-        found = float(value)
+        number = float(value)
     except (TypeError, ValueError, OverflowError):
         raise CriticError(
             f"row {row:,}: {name} is {str(value)[:40]!r}, which is no number"
         ) from None
-    return found if math.isfinite(found) else None
+    return number if math.isfinite(number) else None

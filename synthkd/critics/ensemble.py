@@ -40,19 +40,19 @@ class Ensemble:
 
         None for a row with a score.
         """
-        found: list[Missing | None] = [None] * rows.num_rows
+        reasons: list[Missing | None] = [None] * rows.num_rows
         for critic in self.critics:
             if critic.asks:
                 places = [
                     place
                     for place in np.flatnonzero(np.isnan(critic.score(rows))).tolist()
-                    if not found[place]
+                    if not reasons[place]
                 ]
                 for place, why in zip(
                     places, critic.missing(rows.take(pa.array(places, pa.int64()))), strict=True
                 ):
-                    found[place] = why
-        return found
+                    reasons[place] = why
+        return reasons
 
     def save(self, folder: Path) -> None:
         """Save one critic into the folder itself, several into a folder each."""
@@ -88,8 +88,8 @@ def critic_logits(critic: Critic, rows: pa.Table | pa.RecordBatch) -> Scores:
             " score"
         )
     with np.errstate(divide="ignore"):
-        found: Scores = (np.log(scores) - np.log1p(-scores)).clip(-_MAX_LOGIT, _MAX_LOGIT)
-    return found
+        logits: Scores = (np.log(scores) - np.log1p(-scores)).clip(-_MAX_LOGIT, _MAX_LOGIT)
+    return logits
 
 
 def _folders(folder: Path, count: int) -> list[Path]:

@@ -34,7 +34,7 @@ class CriticEvaluation:
     def figures(self, confidence: float = 0.95) -> dict[str, Any]:
         """Return AUC, calibration error, precision at recall, and shares kept at targets."""
         low, high = auc_interval(self.curve, confidence)
-        found: dict[str, Any] = {
+        figures: dict[str, Any] = {
             "rows": len(self.curve.labels),
             "left_out": self.left_out,
             "without_score": self.without_score,
@@ -44,13 +44,13 @@ class CriticEvaluation:
             "auc_high": high,
             "ece": self.curve.ece,
         }
-        found |= {f"precision_at_recall_{r}": self.curve.precision_at_recall(r) for r in RECALLS}
+        figures |= {f"precision_at_recall_{r}": self.curve.precision_at_recall(r) for r in RECALLS}
         for target in TARGETS:
             chosen = self.curve.threshold(target, confidence)
-            found[f"kept_at_asked_{target}"] = (
+            figures[f"kept_at_asked_{target}"] = (
                 chosen.kept if isinstance(chosen, Threshold) else None
             )
-        return found
+        return figures
 
 
 def evaluate_critic(
@@ -58,15 +58,15 @@ def evaluate_critic(
 ) -> CriticEvaluation:
     """Evaluate a critic on a sheet's held-out part, without the groups of its training."""
     fresh = unseen_rows(sheet, [trained])
-    held = held_out_rows(trained.critic, fresh)
-    weights = held.column("weight").to_numpy() if "weight" in held.schema.names else None
-    labels = held.column(verdict_column(trained.critic.kind)).to_numpy()
-    groups = [str(group) for group in held.column(GROUP).to_pylist()]
+    rows = held_out_rows(trained.critic, fresh)
+    weights = rows.column("weight").to_numpy() if "weight" in rows.schema.names else None
+    labels = rows.column(verdict_column(trained.critic.kind)).to_numpy()
+    groups = [str(group) for group in rows.column(GROUP).to_pylist()]
     return CriticEvaluation(
         name,
-        Curve.of(held.column("score").to_numpy(), labels, weights, groups),
+        Curve.of(rows.column("score").to_numpy(), labels, weights, groups),
         int(sheet.held_out.sum() - fresh.held_out.sum()),
-        int(fresh.held_out.sum()) - held.num_rows,
+        int(fresh.held_out.sum()) - rows.num_rows,
     )
 
 
@@ -85,15 +85,15 @@ def compare_critics(
 def recalibrate(trained: TrainedCritic, sheet: LabelSheet) -> TrainedCritic:
     """Return the critic with a sheet's held-out rows as its calibration part."""
     fresh = unseen_rows(sheet, [trained])
-    held = held_out_rows(trained.critic, fresh)
+    rows = held_out_rows(trained.critic, fresh)
     facts = {
         **trained.training,
         "calibrated_on": sheet.source,
         "calibration_unsure_left_out": sheet.unsure,
     }
-    if unscored := int(fresh.held_out.sum()) - held.num_rows:
+    if unscored := int(fresh.held_out.sum()) - rows.num_rows:
         facts["unscored_left_out"] = unscored
-    return replace(trained, held_out=held, training=facts)
+    return replace(trained, held_out=rows, training=facts)
 
 
 def _named_by(trained: TrainedCritic, sheet: LabelSheet) -> list[str]:

@@ -96,7 +96,7 @@ class _Read:
 
     rows: dict[Key, dict[str, Any]] = field(default_factory=dict)
     votes: dict[Key, dict[str, str]] = field(default_factory=dict)
-    said: dict[tuple[Key, str], set[str]] = field(default_factory=dict)
+    verdicts: dict[tuple[Key, str], set[str]] = field(default_factory=dict)
     clashes: set[Key] = field(default_factory=set)
     sides: dict[Key, set[bool]] = field(default_factory=dict)
     repeated: int = 0
@@ -151,8 +151,8 @@ def read_labels(
         )
     path = Path(path)
     read = _read(path, kind, label, columns or {}, group)
-    names = sorted({name for said in read.votes.values() for name in said})
-    named = {"\0".join(key): said for key, said in read.votes.items() if key not in read.clashes}
+    names = sorted({name for votes in read.votes.values() for name in votes})
+    named = {"\0".join(key): votes for key, votes in read.votes.items() if key not in read.clashes}
     verdicts = (
         merged(named, merge)
         if len(names) > 1
@@ -164,7 +164,7 @@ def read_labels(
         if verdict != UNSURE:
             rows.append(row | {verdict_column(kind): verdict == ACCEPT})
     divided = sorted(
-        {kind.group(read.rows[key]) for key, found in read.sides.items() if len(found) > 1}
+        {kind.group(read.rows[key]) for key, sides in read.sides.items() if len(sides) > 1}
     )
     if divided and 0 < held_out < 1:
         raise CriticError(f"{path}: {straddling_groups(divided)}")
@@ -216,15 +216,15 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str], group: str
         row["weight"] = _weight(path, number, row.get("weight"))
         row |= {name: _number(path, number, name, row.get(name)) for name in _numbers(row)}
         key = _key(path, number, kind, row)
-        said = read.votes.setdefault(key, {})
+        votes = read.votes.setdefault(key, {})
         who = text_cell(row.get("annotator"), place, "annotator") or ""
         read.rows.setdefault(key, row)
-        if (held := split_side(row.get("split"))) is not None:
-            read.sides.setdefault(key, set()).add(held)
-        if who in said:
+        if (side := split_side(row.get("split"))) is not None:
+            read.sides.setdefault(key, set()).add(side)
+        if who in votes:
             read.repeated += 1
-        said[who] = verdict
-        ever = read.said.setdefault((key, who), set())
+        votes[who] = verdict
+        ever = read.verdicts.setdefault((key, who), set())
         ever.add(verdict)
         if {ACCEPT, REJECT} <= ever:
             read.clashes.add(key)
@@ -334,31 +334,31 @@ def _sheet(
             f"{path}: all {len(labels):,} verdicts are {word!r}; a critic needs rows of both"
         )
     groups = group_names(kind, rows, group)
-    held = assign_split(path, rows, groups, share, seed)
-    known = np.array([row["weight"] is not None for row in rows], dtype=bool)
+    held_out = assign_split(path, rows, groups, share, seed)
+    has_weight = np.array([row["weight"] is not None for row in rows], dtype=bool)
     # Rows chosen other than uniformly represent the population only by their weights.
     weighed = any(row["weight"] is not None or row.get("chosen") for row in rows)
-    if weighed and share and not known.any():
+    if weighed and share and not has_weight.any():
         raise CriticError(
             f"{path}: no row has a weight yet, so none can check a precision; `synthkd label` on"
             " the same rows and this sheet fills them in"
         )
     kept = np.ones(len(rows), dtype=bool)
     if weighed:
-        taken = {name for name, one in zip(groups, held & known, strict=True) if one}
-        kept = known | ~np.array([name in taken for name in groups], dtype=bool)
-        held = held & known
+        taken = {name for name, one in zip(groups, held_out & has_weight, strict=True) if one}
+        kept = has_weight | ~np.array([name in taken for name in groups], dtype=bool)
+        held_out = held_out & has_weight
     texts = [_words(kind, row) for row in rows]
-    twins = find_leaks(texts, held, kept)
+    twins = find_leaks(texts, held_out, kept)
     kept[list(twins)] = False
     rows = [row for row, one in zip(rows, kept, strict=True) if one]
     groups = [name for name, one in zip(groups, kept, strict=True) if one]
-    labels, held, known = labels[kept], held[kept], known[kept]
-    check_split(path, labels, held, groups, whole=share in (0, 1))
+    labels, held_out, has_weight = labels[kept], held_out[kept], has_weight[kept]
+    check_split(path, labels, held_out, groups, whole=share in (0, 1))
     return {
         "rows": _table(kind, rows),
         "labels": labels,
-        "held_out": held,
+        "held_out": held_out,
         "groups": groups,
         "weights": _weights(rows),
         "uniform": _uniform(rows),
@@ -375,8 +375,8 @@ def _weights(rows: list[dict[str, Any]]) -> Weights | None:
 
 
 def _uniform(rows: list[dict[str, Any]]) -> Bools | None:
-    said = [row.get("chosen") or "" for row in rows]
-    return np.array([how == "uniform" for how in said], dtype=bool) if any(said) else None
+    ways = [row.get("chosen") or "" for row in rows]
+    return np.array([how == "uniform" for how in ways], dtype=bool) if any(ways) else None
 
 
 def _table(kind: Kind, rows: list[dict[str, Any]]) -> pa.Table:
@@ -399,9 +399,9 @@ def _number(path: Path, number: int, name: str, value: Any) -> float | None:
     if _is_blank(value):
         return None
     try:
-        found = float(value)
+        amount = float(value)
     except (TypeError, ValueError, OverflowError):
         raise CriticError(
             f"{path} row {number}: {name} is {str(value)[:40]!r}, which is no number"
         ) from None
-    return found if np.isfinite(found) else None
+    return amount if np.isfinite(amount) else None

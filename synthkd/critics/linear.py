@@ -78,11 +78,11 @@ class LinearCritic(Critic):
     ) -> None:
         """Choose the regularisation by grouped cross-validation, then train on all rows."""
         require_both_verdicts(labels)
-        found, values = hashed_ngrams(rows, self.columns), teacher_numbers(rows, self.columns)
-        rarity, scales = _rarity(found, rows.num_rows), Scales.of(values)
+        ngrams, values = hashed_ngrams(rows, self.columns), teacher_numbers(rows, self.columns)
+        rarity, scales = _rarity(ngrams, rows.num_rows), Scales.of(values)
         # Features that no row has get no weight; without them the solver's vectors are short.
-        used = np.unique(found.columns)
-        matrix = _matrix(found, rarity, used, scales.dense(values))
+        used = np.unique(ngrams.columns)
+        matrix = _matrix(ngrams, rarity, used, scales.dense(values))
         strength = choose_regularisation(
             _regression, matrix, labels, groups, weights, _CHOICES, default=1.0
         )
@@ -175,18 +175,18 @@ class LinearModel:
 
     def score(self, rows: pa.RecordBatch | pa.Table, columns: Sequence[str]) -> Scores:
         """Return the probabilities of rows."""
-        found, count = hashed_ngrams(rows, columns), rows.num_rows
+        ngrams, count = hashed_ngrams(rows, columns), rows.num_rows
         logits = row_sums(self.scales.dense(teacher_numbers(rows, columns)), self.dense) + self.bias
-        for block in found.blocks:
-            place, column = found.rows[block], found.columns[block]
+        for block in ngrams.blocks:
+            place, column = ngrams.rows[block], ngrams.columns[block]
             sums = np.bincount(place, self._weighted[column], count)
             logits += sums / _lengths(place, self._squares[column], count)
         return sigmoid(logits)
 
 
-def _rarity(found: HashedNgrams, count: int) -> Floats:
+def _rarity(ngrams: HashedNgrams, count: int) -> Floats:
     """Return smoothed inverse document frequencies, rounded as in the critic's file."""
-    distinct = np.unique(found.rows * (1 << BITS) + found.columns) & (1 << BITS) - 1
+    distinct = np.unique(ngrams.rows * (1 << BITS) + ngrams.columns) & (1 << BITS) - 1
     seen = np.bincount(distinct, minlength=1 << BITS)
     rarity: Floats = (np.log((1 + count) / (1 + seen)) + 1).astype(np.float32).astype(np.float64)
     return rarity
@@ -198,16 +198,16 @@ def _lengths(rows: np.ndarray[Any, Any], squares: Floats, count: int) -> Floats:
     return lengths
 
 
-def _matrix(found: HashedNgrams, rarity: Floats, used: np.ndarray[Any, Any], dense: Floats) -> Any:
+def _matrix(ngrams: HashedNgrams, rarity: Floats, used: np.ndarray[Any, Any], dense: Floats) -> Any:
     """Return the sparse matrix (rows, used features and numbers)."""
     from scipy.sparse import csr_matrix, hstack
 
-    values = rarity[found.columns]
-    for block in found.blocks:
-        rows = found.rows[block]
+    values = rarity[ngrams.columns]
+    for block in ngrams.blocks:
+        rows = ngrams.rows[block]
         values[block] /= _lengths(rows, values[block] ** 2, len(dense))[rows]
-    places = np.searchsorted(used, found.columns)
-    sparse = csr_matrix((values, (found.rows, places)), shape=(len(dense), len(used)))
+    places = np.searchsorted(used, ngrams.columns)
+    sparse = csr_matrix((values, (ngrams.rows, places)), shape=(len(dense), len(used)))
     _drop_constant(sparse)
     return hstack([sparse, csr_matrix(dense)]).tocsr()
 

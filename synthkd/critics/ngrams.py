@@ -53,15 +53,15 @@ def hashed_ngrams(rows: pa.Table | pa.RecordBatch, columns: Sequence[str]) -> Ha
     """Hash the features of a batch; equal words in two columns are two features."""
     parts = {name: HashedColumn(_texts(rows.column(name))) for name in columns}
     relation = parts.pop("relation", None)
-    found = sorted(_features(list(parts.values()), relation), key=lambda family: family[0])
+    families = sorted(_features(list(parts.values()), relation), key=lambda family: family[0])
     width = np.uint64(64 - BITS)
     sizes = np.zeros(BLOCKS, dtype=np.int64)
-    for block, place, _ in found:
+    for block, place, _ in families:
         sizes[block] += len(place)
     ends = np.cumsum(sizes).tolist()
     return HashedNgrams(
-        np.concatenate([place for _, place, _ in found]),
-        np.concatenate([(mixed_bits(value) >> width).astype(np.int64) for _, _, value in found]),
+        np.concatenate([place for _, place, _ in families]),
+        np.concatenate([(mixed_bits(value) >> width).astype(np.int64) for _, _, value in families]),
         [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)],
     )
 

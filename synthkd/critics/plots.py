@@ -1,11 +1,16 @@
-"""A critic's curves as SVG pictures: precision over the share kept, and reliability."""
+"""A critic's curves as SVG pictures: precision over the share kept, and reliability in bins."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
+
 from synthkd.critics.calibration import Curve
 from synthkd.critics.calibration.bands import precision_bands
-from synthkd.critics.calibration.reliability import reliability
+from synthkd.critics.calibration.bounds import clopper_pearson_lower, clopper_pearson_upper
 from synthkd.reporting.plots import Axis, Plot, picture
+from synthkd.statistics import equal_mass_bins
 
 _WIDTH, _HEIGHT = 420, 300
 _LEFT, _TOP, _RIGHT, _BOTTOM = 52, 14, 14, 42
@@ -46,3 +51,39 @@ def unit_plot(x: str, y: str, floor: float = 0.0) -> Plot:
     plot.horizontal_grid(Axis(floor, 1, (1 - floor) / 5).ticks, 2)
     plot.axis_names(x, y)
     return plot
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One bin of the reliability table: rows, mean score, share valid and its 95 % interval."""
+
+    rows: int
+    score: float
+    valid: float
+    low: float
+    high: float
+
+
+def reliability(curve: Curve, bins: int = 15) -> list[Bin]:
+    """Return bins with equal numbers of rows, from the lowest scores to the highest.
+
+    Equal scores share a bin.
+    """
+    scores, labels = curve.scores[::-1], curve.labels[::-1]
+    weights = np.ones(len(scores)) if curve.weights is None else curve.weights[::-1]
+    places = equal_mass_bins(scores, bins)
+    table = []
+    for place in np.unique(places):
+        here = places == place
+        share = weights[here] / weights[here].sum()
+        size = max(int(1 / float((share**2).sum()) + 1e-6), 1)
+        valid = float(share @ labels[here])
+        count = min(round(valid * size), size)
+        table.append(
+            Bin(
+                int(here.sum()), float(share @ scores[here]), valid,
+                clopper_pearson_lower(count, size, 0.025), clopper_pearson_upper(count, size,
+                0.025),
+            )
+        )  # fmt: skip
+    return table

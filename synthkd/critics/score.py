@@ -160,15 +160,15 @@ def _scored(
 def _with_scores(trained: TrainedCritic, table: pa.Table, scores: Scores) -> pa.Table:
     """Append scores and, if the critic `asks`, the reasons of rows without one."""
     lost = np.isnan(scores)
-    found = table.append_column("score", pa.array(scores, pa.float64(), mask=lost))
+    scored = table.append_column("score", pa.array(scores, pa.float64(), mask=lost))
     if not trained.critic.asks:
-        return found
+        return scored
     reasons: list[str | None] = [None] * len(scores)
     places = np.flatnonzero(lost)
     missing = trained.critic.missing(table.take(pa.array(places))) if len(places) else []
     for place, why in zip(places.tolist(), missing, strict=True):
         reasons[place] = f"{why.outcome}: {why.reason}"
-    return found.append_column(UNSCORED, pa.array(reasons, pa.string()))
+    return scored.append_column(UNSCORED, pa.array(reasons, pa.string()))
 
 
 def _refuse_empty(rows: Path, table: pa.Table, kind: Kind, begin: int) -> None:

@@ -98,11 +98,11 @@ def detect_shift(
         _one_each(calibration, calibration_groups, rng),
         _one_each(scored, scored_groups, rng),
     )
-    found = [
+    tests = [
         classifier_test(here, there, level=level / 2, seed=seed),
         depth_test(here, there, level=level / 2, seed=seed, both_sides=True),
     ]
-    first = min(found, key=lambda shift: shift.p_value)
+    first = min(tests, key=lambda shift: shift.p_value)
     p_value = min(1.0, 2 * first.p_value)
     return Shift(
         p_value <= level,
@@ -147,17 +147,17 @@ def detect_shift_of_numbers(
         for values, groups in ((calibration, calibration_groups), (scored, scored_groups))
     ]
     rows = len(sides[0]), len(sides[1])
-    found = [Shift(False, "none", 0.0, 1.0, level, *rows)]
+    tests = [Shift(False, "none", 0.0, 1.0, level, *rows)]
     for place, name in enumerate(names):
-        known = [side[~np.isnan(side[:, place]), place] for side in sides]
-        here, there = (len(values) for values in known)
+        present = [side[~np.isnan(side[:, place]), place] for side in sides]
+        here, there = (len(values) for values in present)
         if 0 < here + there < sum(rows):
             table = [[here, rows[0] - here], [there, rows[1] - there]]
             p_value, gap = float(fisher_exact(table)[1]), abs(here / rows[0] - there / rows[1])
-            found.append(Shift(False, "missing", gap, p_value, level, *rows, name))
+            tests.append(Shift(False, "missing", gap, p_value, level, *rows, name))
         if min(here, there) >= FEWEST:
-            test = ks_2samp(*known, method="auto")
-            found.append(
+            test = ks_2samp(*present, method="auto")
+            tests.append(
                 Shift(
                     False,
                     "distribution",
@@ -168,8 +168,8 @@ def detect_shift_of_numbers(
                     name,
                 )
             )
-    first = min(found, key=lambda shift: shift.p_value)
-    p_value = min(1.0, max(1, len(found) - 1) * first.p_value)
+    first = min(tests, key=lambda shift: shift.p_value)
+    p_value = min(1.0, max(1, len(tests) - 1) * first.p_value)
     return replace(first, p_value=p_value, shifted=p_value <= level)
 
 

@@ -43,10 +43,10 @@ class ShiftMonitor:
         limit = self._lowest[0][0] if len(self._lowest) == SAMPLE else -2.0
         places = [place for place, (draw, _) in enumerate(drawn) if draw > limit]
         numbers = [name for name in self._numbers if name in rows.schema.names]
-        found = (
+        sample = (
             rows.select([*self._columns, *numbers]).take(pa.array(places, pa.int64())).to_pylist()
         )
-        for place, row in zip(places, found, strict=True):
+        for place, row in zip(places, sample, strict=True):
             heapq.heappush(self._lowest, (*drawn[place], row | {SCORE: scores[place]}))
             if len(self._lowest) > SAMPLE:
                 heapq.heappop(self._lowest)
@@ -92,7 +92,7 @@ class ShiftMonitor:
         vectors = text_vectors(_texts(calibration, kind), _texts(scored, kind))
         one, other = groups
         # Two looks at half the level each: at the texts, and at all numbers.
-        found = [
+        tests = [
             detect_shift(*vectors, level=LEVEL / 2, calibration_groups=one, scored_groups=other)
         ]
         by = grouped_by if grouped_by in (*kind.columns, UNGROUPED) else kind.group_column
@@ -105,13 +105,13 @@ class ShiftMonitor:
                 {name: [row.get(name) for row in rows] for name in numbers}
                 for rows in (calibration, fresh)
             ]
-            found.append(
+            tests.append(
                 detect_shift_of_numbers(
                     *sides, level=LEVEL / 2, calibration_groups=one, scored_groups=other
                 )
             )
-        strongest = min(found, key=lambda look: look.p_value)
-        p_value = min(1.0, len(found) * strongest.p_value)
+        strongest = min(tests, key=lambda look: look.p_value)
+        p_value = min(1.0, len(tests) * strongest.p_value)
         strongest = replace(strongest, p_value=p_value, level=LEVEL, shifted=p_value <= LEVEL)
         return {
             "shifted": strongest.shifted,

@@ -67,13 +67,13 @@ def assign_split(
     names = [_named(row.get("split")) for row in rows]
     if len(set(names)) > 1:
         if unknown := sorted(set(names) - _HELD - _TRAIN):
-            known = nearest(unknown[0], sorted((_HELD | _TRAIN) - {""}))
+            hint = nearest(unknown[0], sorted((_HELD | _TRAIN) - {""}))
             raise CriticError(
-                f"{path}: `split` is {unknown[0]!r}, neither training nor held out{known}"
+                f"{path}: `split` is {unknown[0]!r}, neither training nor held out{hint}"
             )
-        said = np.array([name in _HELD for name in names], dtype=bool)
-        if said.any() and not said.all():
-            return said
+        named = np.array([name in _HELD for name in names], dtype=bool)
+        if named.any() and not named.all():
+            return named
     return np.array([fraction(f"{seed}:{group}") < share for group in groups], dtype=bool)
 
 
@@ -87,21 +87,21 @@ def split_side(split: Any) -> bool | None:
     return True if name in _HELD else False if name and name in _TRAIN else None
 
 
-def find_leaks(texts: list[str], held: Bools, kept: Bools) -> dict[int, int]:
+def find_leaks(texts: list[str], held_out: Bools, kept: Bools) -> dict[int, int]:
     """Find training rows that are near-duplicates of a held-out row."""
-    train, rest = np.flatnonzero(~held & kept), np.flatnonzero(held & kept)
-    found = twins([texts[i] for i in train], [texts[j] for j in rest])
-    return {int(train[i]): int(rest[j]) for i, j in found}
+    train, rest = np.flatnonzero(~held_out & kept), np.flatnonzero(held_out & kept)
+    pairs = twins([texts[i] for i in train], [texts[j] for j in rest])
+    return {int(train[i]): int(rest[j]) for i, j in pairs}
 
 
 def check_split(
-    path: Path, labels: Bools, held: Bools, groups: list[str], whole: bool = False
+    path: Path, labels: Bools, held_out: Bools, groups: list[str], whole: bool = False
 ) -> None:
     """Refuse parts that are too small, have one verdict only, or share a group.
 
     ``whole``: one part holds all rows.
     """
-    for name, part in (("training", ~held), ("held-out", held)):
+    for name, part in (("training", ~held_out), ("held-out", held_out)):
         if whole and not part.any():
             continue
         if int(part.sum()) < FEWEST:
@@ -112,8 +112,8 @@ def check_split(
             raise CriticError(
                 f"{path}: all verdicts of the {name} part are the same; label more or split anew"
             )
-    both = {g for g, h in zip(groups, held, strict=True) if h} & {
-        g for g, h in zip(groups, held, strict=True) if not h
+    both = {g for g, h in zip(groups, held_out, strict=True) if h} & {
+        g for g, h in zip(groups, held_out, strict=True) if not h
     }
     if both:
         raise CriticError(f"{path}: {straddling_groups(sorted(both))}")
@@ -145,13 +145,13 @@ def novelty(train: pa.Table, held_out: pa.Table, columns: Sequence[str], group: 
     columns occurs in some training row. ``new words``: one does not.
     """
     rest = [name for name in columns if name != group] or list(columns)
-    known = list(_texts(train, rest))
-    whole, words = set(known), {word for text in known for word in _words(text)}
-    found = []
+    training_texts = list(_texts(train, rest))
+    whole, words = set(training_texts), {word for text in training_texts for word in _words(text)}
+    groups = []
     for text in _texts(held_out, rest):
         seen = all(word in words for word in _words(text))
-        found.append(SEEN_REST if text in whole else SEEN_WORDS if seen else NEW_WORDS)
-    return found
+        groups.append(SEEN_REST if text in whole else SEEN_WORDS if seen else NEW_WORDS)
+    return groups
 
 
 def _texts(rows: pa.Table, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:

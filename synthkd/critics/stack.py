@@ -141,14 +141,14 @@ class StackCritic(Critic):
             for place, ensemble in enumerate(trained):
                 ensemble.append(self._fitted(place, rows, labels, groups, weights, train))
                 unseen[test, place] = critic_logits(ensemble[-1], rows.take(pa.array(test)))
-        known = np.flatnonzero(~np.isnan(unseen).any(axis=1))
-        if len(set(labels[known])) < 2:
+        scored = np.flatnonzero(~np.isnan(unseen).any(axis=1))
+        if len(set(labels[scored])) < 2:
             raise CriticError(
                 "critic 'stack': the rows that every member scores have one verdict only, or there"
                 " are none; label more, or correct the member that asks a language model"
             )
         self.unseen = unseen
-        self._combine(unseen[known], labels[known], None if weights is None else weights[known])
+        self._combine(unseen[scored], labels[scored], None if weights is None else weights[scored])
         if self.folds > 1 and self.refit:
             everything = np.arange(rows.num_rows)
             trained = [
@@ -207,18 +207,18 @@ class StackCritic(Critic):
             raise CriticError("this critic was not trained yet")
         if not batch.num_rows:
             return np.zeros(0)
-        found = np.stack([member.logits(batch) for member in self.members], axis=1)
-        total = row_sums((found - self._mean) / self._scale, self._weights) + self._bias
+        logits = np.stack([member.logits(batch) for member in self.members], axis=1)
+        total = row_sums((logits - self._mean) / self._scale, self._weights) + self._bias
         return sigmoid(total)
 
     def missing(self, rows: pa.Table) -> list[Missing]:
         """Explain rows without a score by the first member without one."""
-        found = [
+        by_member = [
             ensemble.missing(rows)
             for ensemble in self.members
             if any(critic.asks for critic in ensemble.critics)
         ]
-        each = [next((why for why in whys if why), None) for whys in zip(*found, strict=True)]
+        each = [next((why for why in whys if why), None) for whys in zip(*by_member, strict=True)]
         rest = super().missing(rows)
         return [why or other for why, other in zip(each or rest, rest, strict=True)]
 
@@ -260,7 +260,7 @@ class StackCritic(Critic):
 
     @property
     def asks(self) -> bool:  # type: ignore[override]
-        """Return True if a member asks a language model."""
+        """True if a member asks a language model."""
         return any(critic.asks for ensemble in self.members for critic in ensemble.critics)
 
     @classmethod
@@ -270,9 +270,11 @@ class StackCritic(Critic):
         for place, member in enumerate(settings.members):
             made: type[Critic] = plugins.find("critics", member.name)
             inside = f"{place}-{member.name}"
-            said = made.unnamed(folder / f"member-{inside}", options_of_load(made, options, inside))
-            if said:
-                return f"its member {inside} {said}"
+            problem = made.unnamed(
+                folder / f"member-{inside}", options_of_load(made, options, inside)
+            )
+            if problem:
+                return f"its member {inside} {problem}"
         return None
 
     @classmethod

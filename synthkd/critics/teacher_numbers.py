@@ -86,22 +86,22 @@ class Scales:
     @classmethod
     def of(cls, values: Floats) -> Scales:
         """Compute the statistics of training numbers (rows, 4)."""
-        known = [column[~np.isnan(column)] for column in values.T]
-        known = [column if len(column) else np.zeros(1) for column in known]
+        present = [column[~np.isnan(column)] for column in values.T]
+        present = [column if len(column) else np.zeros(1) for column in present]
         inner = np.linspace(0, 1, BINS + 1)[1:-1]
-        deviation = np.array([column.std() for column in known])
+        deviation = np.array([column.std() for column in present])
         deviation[deviation < _CONSTANT] = 0
         bare = cls(
-            np.array([column.mean() for column in known]),
+            np.array([column.mean() for column in present]),
             deviation,
-            np.array([np.quantile(column, inner) for column in known]),
+            np.array([np.quantile(column, inner) for column in present]),
             np.zeros(WIDTH),
         )
         return replace(bare, centre=bare._columns(values).mean(axis=0))
 
     @property
     def used(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Return (4,) whether training rows differ in each number, or in its presence."""
+        """Mask (4,) of the numbers that differ between training rows, by value or by presence."""
         missing = self._missing
         varies: np.ndarray[Any, np.dtype[np.bool_]] = (self.deviation > 0) | (
             (missing > 0) & (missing < 1)
@@ -119,10 +119,10 @@ class Scales:
         A number's columns are 0, as in an average row, if training rows do not differ in the
         number, and for a row without a number that every training row had.
         """
-        found = self._columns(values) - self.centre
+        centred = self._columns(values) - self.centre
         unread = ~self.used | (np.isnan(values) & (self._missing == 0))
-        found[unread[:, _OWNER]] = 0
-        return found
+        centred[unread[:, _OWNER]] = 0
+        return centred
 
     def _columns(self, values: Floats) -> Floats:
         missing, constant = np.isnan(values), self.deviation == 0

@@ -1,4 +1,9 @@
-"""Kinds of knowledge: their columns, and how candidates are parsed, verbalised and normalised."""
+"""Kinds of knowledge: their columns, and how candidates are parsed, verbalised and normalised.
+
+`base` is the contract; `triple`, `event`, `comparative/`, `labelled_text/`, `rationale/` and
+`proposition/` are the kinds. `answer_text` cleans plain answers, `structured_answers` reads JSON,
+`relations` has the sets of relations, and `factory` makes the kind of a recipe.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -87,13 +87,13 @@ def peel(line: str, labels: str = LABELS, stops: str = "") -> str:
         if _quoted(line):
             inner = line[1:-1].strip()
             return inner.rstrip(stops).strip() if stops else inner
-        if found := _LIST_MARK.match(line):
-            line = line[found.end() :]
-        if (found := label.match(line)) and line[found.end() :].strip(_VERBATIM):
-            line = line[found.end() :]
-        if found := _WHOLE.fullmatch(line):
+        if match := _LIST_MARK.match(line):
+            line = line[match.end() :]
+        if (match := label.match(line)) and line[match.end() :].strip(_VERBATIM):
+            line = line[match.end() :]
+        if match := _WHOLE.fullmatch(line):
             line = next(
-                part for part in found.group("inner", "tex", "tagged", "boxed") if part is not None
+                part for part in match.group("inner", "tex", "tagged", "boxed") if part is not None
             )
         elif len(line) > 1 and line[-1] in _QUOTES.get(line[0], "") and line[0] not in line[1:-1]:
             line = line[1:-1]
@@ -137,8 +137,8 @@ def without_emphasis(line: str) -> str:
     return _INLINE.sub(_inside, line) if "*" in line or "~" in line else line
 
 
-def _inside(found: re.Match[str]) -> str:
-    return str(found["strong"] or found["soft"])
+def _inside(match: re.Match[str]) -> str:
+    return str(match["strong"] or match["soft"])
 
 
 def answer_lines(text: str, labels: str = LABELS) -> list[str]:
@@ -146,20 +146,22 @@ def answer_lines(text: str, labels: str = LABELS) -> list[str]:
     plain = text.strip().rstrip(_STOPS)
     if _PLAIN.fullmatch(plain) and not plain.isdigit():
         return [plain]
-    found = list[str]()
+    cleaned = list[str]()
     preface = ""
     for line in text.splitlines():
         plain = line.strip().rstrip(_STOPS)
         if _PLAIN.fullmatch(plain) and not plain.isdigit():
-            found.append(plain)
+            cleaned.append(plain)
         elif (
-            plain and not _says_nothing(line, _label(labels)) and (said := clean_line(line, labels))
+            plain
+            and not _says_nothing(line, _label(labels))
+            and (content := clean_line(line, labels))
         ):
-            if not found and not preface and plain.rstrip("*_").endswith((":", "：")):
-                preface = said
+            if not cleaned and not preface and plain.rstrip("*_").endswith((":", "：")):
+                preface = content
             else:
-                found.append(said)
-    return found or ([preface] if preface else [])
+                cleaned.append(content)
+    return cleaned or ([preface] if preface else [])
 
 
 def _says_nothing(line: str, label: re.Pattern[str]) -> bool:

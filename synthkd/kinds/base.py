@@ -57,12 +57,12 @@ def without_thoughts(text: str) -> str | Malformed:
     """Return the answer of a reply, without a model's thoughts."""
     if not may_hold_thoughts(text):
         return text
-    found = split_thoughts(text)
-    if found.unclosed:
+    parts = split_thoughts(text)
+    if parts.unclosed:
         return Malformed(ONLY_THOUGHTS, "the thoughts have no end")
-    if found.thoughts and not found.text.strip():
+    if parts.thoughts and not parts.text.strip():
         return Malformed(ONLY_THOUGHTS, "no answer stands behind the thoughts")
-    return found.text
+    return parts.text
 
 
 def _of_answers(parse: Parse) -> Parse:
@@ -174,10 +174,10 @@ class Kind(Plugin, ABC):
         if len(self.answer_columns) == 1:
             (column,) = self.answer_columns
             return self.parse("\n".join(str(item[column]) for item in items), row)
-        known = {
+        shared = {
             column: str(row[column]) for column in self.columns if column in self.input_columns
         }
-        return [{**known, **item} for item in items] or Malformed("no_answers")
+        return [{**shared, **item} for item in items] or Malformed("no_answers")
 
     def group_by_input(self, candidates: Sequence[Row]) -> list[tuple[dict[str, Any], list[Row]]]:
         """Group candidates by input row, in first-seen order; each group is one training example.
@@ -189,11 +189,11 @@ class Kind(Plugin, ABC):
         """
         if not self.several:
             return [(self.question(candidate), [candidate]) for candidate in candidates]
-        found: dict[tuple[Any, ...], tuple[dict[str, Any], list[Row]]] = {}
+        groups: dict[tuple[Any, ...], tuple[dict[str, Any], list[Row]]] = {}
         for candidate in candidates:
             question = self.question(candidate)
-            found.setdefault(tuple(question.items()), (question, []))[1].append(candidate)
-        return list(found.values())
+            groups.setdefault(tuple(question.items()), (question, []))[1].append(candidate)
+        return list(groups.values())
 
     def question(self, candidate: Row) -> dict[str, Any]:
         """Return the input row that a candidate answers, as far as the candidate gives it."""

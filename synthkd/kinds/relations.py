@@ -100,19 +100,19 @@ def _read(path: Path) -> dict[str, Relation]:
 
 
 def _relation(path: Path, name: str, fields: Any) -> Relation:
-    known = {"sentence": str, "question": str, "event": bool, "reflexive": bool}
+    types = {"sentence": str, "question": str, "event": bool, "reflexive": bool}
     if not isinstance(fields, dict) or "sentence" not in fields:
         raise KindError(
             f"{path}: the relation {name!r} has no `sentence`; see docs/reference/recipe.md"
         )
     for field, value in fields.items():
-        if field not in known:
+        if field not in types:
             raise KindError(
-                f"{path}: the relation {name!r}: {field!r}{nearest(str(field), list(known))}"
+                f"{path}: the relation {name!r}: {field!r}{nearest(str(field), list(types))}"
             )
-        if not isinstance(value, known[field]):
+        if not isinstance(value, types[field]):
             raise KindError(
-                f"{path}: the relation {name!r}: {field} is {value!r}, not {known[field].__name__}"
+                f"{path}: the relation {name!r}: {field} is {value!r}, not {types[field].__name__}"
             )
     return Relation(name=name, **fields)
 

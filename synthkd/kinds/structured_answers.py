@@ -77,19 +77,19 @@ def read_structured_answer(text: str, model: type[BaseModel]) -> StructuredAnswe
     stripped = text.strip()
     if not stripped:
         return Malformed("no_text")
-    found, repaired = _parsed(stripped)
-    if found is None or repaired:
+    value, repaired = _parsed(stripped)
+    if value is None or repaired:
         answer = without_thoughts(stripped)
         if isinstance(answer, Malformed):
             return answer
-        found, repaired = _parsed(answer.strip())
-    if found is None:
+        value, repaired = _parsed(answer.strip())
+    if value is None:
         return Malformed("not_json")
-    found = _clean(found)
-    if isinstance(found, Malformed):
-        return found
+    value = _clean(value)
+    if isinstance(value, Malformed):
+        return value
     try:
-        return StructuredAnswer(model.model_validate(found).model_dump(), repaired)
+        return StructuredAnswer(model.model_validate(value).model_dump(), repaired)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "answer"
@@ -141,5 +141,5 @@ def _plain(schema: dict[str, Any]) -> dict[str, Any]:
             kept["properties"] = {name: plain(value) for name, value in names.items()}
         return kept
 
-    found: dict[str, Any] = plain(schema)
-    return found
+    plain_schema: dict[str, Any] = plain(schema)
+    return plain_schema

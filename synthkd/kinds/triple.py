@@ -120,10 +120,10 @@ class TripleKind(Kind):
     ) -> dict[str, Any]:
         head, tail = str(example["head"]), str(example["tail"])
         # An example's sentence is that of its own relation, which may differ from the input's.
-        asked, relation = relation, self._of_example(example, relation)
-        if (asked.event or relation.event) and asked is not relation:
+        input_relation, relation = relation, self._of_example(example, relation)
+        if (input_relation.event or relation.event) and input_relation is not relation:
             raise KindError(
-                f"a few-shot example of {relation.name!r} for an input of {asked.name!r}: examples"
+                f"a few-shot example of {relation.name!r} for an input of {input_relation.name!r}: examples"
                 " about events are of the input's own relation; set `prompt.examples.by: relation`"
             )
         x, y = names or ("", "")
@@ -176,11 +176,11 @@ class TripleKind(Kind):
         if relation is None:
             return tail
         stem = relation.stem(head)
-        said = as_line(put_names(tail) if relation.event else tail)
-        if self._tail(clean_line(said), relation, head) == tail:
-            return said
+        line = as_line(put_names(tail) if relation.event else tail)
+        if self._tail(clean_line(line), relation, head) == tail:
+            return line
         # A tail that begins like its stem is written behind the stem, which alone is removed.
-        return f"{put_names(stem) if relation.event else stem} {said}"
+        return f"{put_names(stem) if relation.event else stem} {line}"
 
     def verbalize(self, candidate: Row) -> str:
         relation = self.relations.get(str(candidate["relation"]))

@@ -6,6 +6,10 @@
 `transformers`   a local checkpoint                          `transformers.TransformersTeacher`
 `recorded`       a file of completions                       `recorded.RecordedTeacher`
 `pool`           a file of labelled rows                     `pool.PoolTeacher`
+
+`purchase` buys completions through the journal, within the caps of `spending`. `dispatch/` sends
+requests concurrently and retries them. `constrained_decoding` and `schema_support` deal with
+answers of a required form.
 """
 
 from synthkd.requests import (

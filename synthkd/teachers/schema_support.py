@@ -36,10 +36,10 @@ _ANNOTATIONS = {"title", "description", "default", "examples", "$comment"}
 
 def lint_schema(schema: dict[str, Any]) -> list[str]:
     """List the features that a server may not enforce, a line each with its place."""
-    found = list(_look(schema, "$", schema, ()))
+    problems = list(_look(schema, "$", schema, ()))
     if not isinstance(schema, dict) or schema.get("type") != "object":
-        found.insert(0, "$: the root is not an object, which OpenAI refuses")
-    return found
+        problems.insert(0, "$: the root is not an object, which OpenAI refuses")
+    return problems
 
 
 def _look(node: Any, place: str, root: Any, above: tuple[str, ...]) -> Iterator[str]:
@@ -127,10 +127,10 @@ def _kinds(node: dict[str, Any]) -> list[Any]:
 
 def _list(node: dict[str, Any], key: str) -> list[Any]:
     """Return a keyword's list; empty for another type, which the server will report."""
-    found = node.get(key)
-    return found if isinstance(found, list) else []
+    value = node.get(key)
+    return value if isinstance(value, list) else []
 
 
 def _dict(node: dict[str, Any], key: str) -> dict[str, Any]:
-    found = node.get(key)
-    return found if isinstance(found, dict) else {}
+    value = node.get(key)
+    return value if isinstance(value, dict) else {}

@@ -131,7 +131,7 @@ def test_failed_requests_of_a_probe_are_counted(make_recipe: Make) -> None:
     with FakeServer(script=["404", "404"]) as server:
         found = probe(make_recipe(server.url, heads=20), 5)
     assert found is not None
-    assert (found.asked, found.failed) == (5, 6)
+    assert (found.sent, found.failed) == (5, 6)
 
 
 def various(prompt: str, index: int, seed: int) -> str:

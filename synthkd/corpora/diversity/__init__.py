@@ -1,4 +1,8 @@
-"""Diversity of the rows of a corpus after each stage, and what the critic costs of it."""
+"""Diversity of the rows of a corpus after each stage, and what the critic costs of it.
+
+`measures` has the metrics, `sketch` bounded samples of a stream, `stages` the stages of filtering,
+`tables` the result as a table and a sentence.
+"""
 
 from synthkd.corpora.diversity.stages import (
     STAGES,

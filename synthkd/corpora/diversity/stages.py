@@ -121,10 +121,10 @@ def _levels(outcomes: pa.Array) -> np.ndarray[Any, np.dtype[np.int8]]:
 
 
 def _summary(stages: dict[str, _Stage], critic: bool) -> dict[str, Any]:
-    held = {name: stage for name, stage in stages.items() if stage.sample.count}
-    rows = min((min(stage.sample.count, ROWS) for stage in held.values()), default=0)
+    filled = {name: stage for name, stage in stages.items() if stage.sample.count}
+    rows = min((min(stage.sample.count, ROWS) for stage in filled.values()), default=0)
     summary: dict[str, Any] = {"rows_compared": rows, "stages": {}}
-    for name, stage in held.items():
+    for name, stage in filled.items():
         summary["stages"][name] = {
             "rows": stage.sample.count,
             "unique": {column: distinct.estimate() for column, distinct in stage.values.items()},
@@ -135,7 +135,7 @@ def _summary(stages: dict[str, _Stage], critic: bool) -> dict[str, Any]:
             ),
             **_on_texts(stage.sample.first(rows)),
         }
-    if critic and {"votes", "accepted"} <= set(held):
+    if critic and {"votes", "accepted"} <= set(filled):
         summary["critic_cost"] = _cost(
             stages["votes"].sample.first(rows), stages["accepted"].sample.first(rows)
         )

@@ -124,11 +124,11 @@ def auc_bootstrap(
     names = (
         np.unique(np.asarray(groups), return_inverse=True)[1] if len(groups) else np.arange(rows)
     )
-    found = []
+    areas = []
     for block in draw_counts(np.ones(int(names.max()) + 1, int), rounds, seed):
         for times in block[:, names] * weights:
             if times[labels].any() and times[~labels].any():
-                found.append(roc_auc_score(labels, scores, sample_weight=times))
-    if not found:
+                areas.append(roc_auc_score(labels, scores, sample_weight=times))
+    if not areas:
         raise CriticError("all held-out verdicts are the same; an AUC needs rows of both")
-    return percentile_interval(found, confidence)
+    return percentile_interval(areas, confidence)

@@ -105,10 +105,10 @@ def intraclass_correlation(scores: Floats, labels: Bools, groups: Ints) -> Corre
     outside = (explained - float(residuals.sum()) ** 2 / rows) / (count - 1)
     # Groups of one row say nothing of correlation.
     telling = squares[sizes > 1]
-    held = float((telling**2).sum())
-    if inside <= 1e-12 * outside or held <= 0:
+    sum_of_squares = float((telling**2).sum())
+    if inside <= 1e-12 * outside or sum_of_squares <= 0:
         return _UNKNOWN
-    between = max(float(telling.sum()) ** 2 / held - 1, 0.5)
+    between = max(float(telling.sum()) ** 2 / sum_of_squares - 1, 0.5)
     size = (rows - float((sizes**2).sum()) / rows) / (count - 1)
     return Correlation(outside / inside, min(between, count - 1.0), float(rows - count), size)
 
@@ -168,8 +168,10 @@ class GroupSums:
         groups = self.valid[counts - 1] - 2 * share * self.both[counts - 1] + share**2 * sizes
         defined = (variation > 0) & (sizes > counts)
         pairs = np.where(defined, (sizes - counts) * share * (1 - share), 1.0)
-        found: Floats = np.where(defined, np.clip((groups - variation) / pairs, 0.0, 1.0), 0.0)
-        return found
+        correlation: Floats = np.where(
+            defined, np.clip((groups - variation) / pairs, 0.0, 1.0), 0.0
+        )
+        return correlation
 
     def effect(self, counts: Ints, limit: Any) -> Floats:
         """Return the design effect of the first ``counts`` rows, at least 1."""

@@ -42,7 +42,7 @@ class Evidence:
         decided: Number of rows that the guarantee is about; None for the population.
         seed: Seed of betting order and thinning.
         groups: Number of each row's cluster (n,); None if rows are not clustered.
-        known: Correlation of verdicts within groups, if it was estimated from more rows than these.
+        known_correlation: Correlation of verdicts within groups, if it was estimated from more rows than these.
     """
 
     scores: Floats
@@ -51,7 +51,7 @@ class Evidence:
     decided: int | None = None
     seed: int = 0
     groups: Ints | None = None
-    known: Correlation | None = None
+    known_correlation: Correlation | None = None
 
     @cached_property
     def _valid(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -79,16 +79,16 @@ class Evidence:
             return binomial_p(self._valid[counts], counts, precision)
         some = np.maximum(counts, 1)
         rows = some / self._sums.effect(some, self.correlation.limit())
-        found = betainc_p(rows * self._valid[some] / some, rows, precision)
-        return np.where(counts > 0, found, 1.0)
+        values = betainc_p(rows * self._valid[some] / some, rows, precision)
+        return np.where(counts > 0, values, 1.0)
 
     @cached_property
     def correlation(self) -> Correlation:
         """Correlation of verdicts within groups, from all rows."""
         if self.groups is None:
             return INDEPENDENT
-        if self.known is not None:
-            return self.known
+        if self.known_correlation is not None:
+            return self.known_correlation
         return intraclass_correlation(self.scores, self.labels, self.groups)
 
     @cached_property

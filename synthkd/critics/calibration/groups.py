@@ -70,7 +70,7 @@ class GroupThresholds:
         if self.guarantee == "overall":
             assert self.pooled is not None
             return f"all groups together, no guarantee for a single one: {self.pooled.sentence()}"
-        kept = sorted(group for group, found in self.own.items() if isinstance(found, Threshold))
+        kept = sorted(group for group, result in self.own.items() if isinstance(result, Threshold))
         parts = [
             f"{confidence}, all at once, a precision of at least {self.target_precision:.2f} in"
             f" each of: {', '.join(kept) or 'none'}"
@@ -79,9 +79,9 @@ class GroupThresholds:
         if lost:
             parts.append(f"not reachable, nothing accepted: {', '.join(lost)}")
         parts += [
-            f"{group}: {found.advice}"
-            for group, found in self.own.items()
-            if isinstance(found, Unreachable)
+            f"{group}: {result.advice}"
+            for group, result in self.own.items()
+            if isinstance(result, Unreachable)
         ]
         if isinstance(self.pooled, Unreachable):
             parts.append(f"the pool: {self.pooled.advice}")
@@ -141,19 +141,19 @@ def choose_by_group(
         for array in (scores, labels, weights, clusters)
     ]
     # Correlation is estimated from all rows: a relation without errors shows none.
-    known = None if clusters is None else whole.evidence().correlation
+    correlation = None if clusters is None else whole.evidence().correlation
     evidence = {
         group: replace(
             Curve.of(*(None if array is None else array[here] for array in arrays)).evidence(
                 _sum(decided, pool if group == _POOL else (group,))
             ),
-            known=known,
+            known_correlation=correlation,
         )
         for group, here in parts.items()
     }
-    found = _chosen(evidence, precision, confidence, plans or {})
-    pooled = found.pop(_POOL, None)
-    return GroupThresholds("each", precision, confidence, found, pooled, pool)
+    results = _chosen(evidence, precision, confidence, plans or {})
+    pooled = results.pop(_POOL, None)
+    return GroupThresholds("each", precision, confidence, results, pooled, pool)
 
 
 #: Stands for the pool among the groups; no group has a name with a NUL.

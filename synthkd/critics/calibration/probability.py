@@ -131,11 +131,11 @@ def crossfit_probabilities(
     """Return out-of-fold probabilities, so that their calibration error can be measured."""
     scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=bool)
     names = list(groups) or [str(i) for i in range(len(scores))]
-    fold, found = group_folds(names, folds, seed), np.zeros(len(scores))
+    fold, probabilities = group_folds(names, folds, seed), np.zeros(len(scores))
     for here in np.unique(fold):
         test = fold == here
-        found[test] = fit_calibrator(method, scores[~test], labels[~test])(scores[test])
-    return found
+        probabilities[test] = fit_calibrator(method, scores[~test], labels[~test])(scores[test])
+    return probabilities
 
 
 def _log_odds(scores: Floats) -> Floats:

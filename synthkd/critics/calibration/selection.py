@@ -36,15 +36,17 @@ def fallback_test(
     A new chain starts at the next place at which a share of the error enters.
     """
     best: PassedTest | None = None
-    level, known = 0.0, evidence.p_values(plan.thresholds, precision)
+    level, p_values = 0.0, evidence.p_values(plan.thresholds, precision)
     for place, (threshold, share) in enumerate(zip(plan.thresholds, plan.shares, strict=True)):
         level += alpha * share
         if not level:
             continue
-        found = (
-            evidence.p_value(float(threshold), precision, level) if known is None else known[place]
+        p_value = (
+            evidence.p_value(float(threshold), precision, level)
+            if p_values is None
+            else p_values[place]
         )
-        if found <= level:
+        if p_value <= level:
             best = PassedTest(place, level, place == len(plan.thresholds) - 1)
         else:
             level = 0.0
@@ -170,7 +172,7 @@ def _labels_needed(
     # The highest precision at this place or a looser one.
     rates = np.maximum.accumulate(rates[::-1])[::-1]
     fewest = np.minimum(fewest_rows(precision, alpha / STARTS) / totals, 1.0)
-    found = []
+    sizes = []
     for start in RANK_STARTS:
         shares = np.maximum(start, fewest)
         # Starts that fall together share the whole error.
@@ -186,8 +188,8 @@ def _labels_needed(
         chance = binom.sf(enough - valid - 1, accepted - seen, expected)
         passing = np.flatnonzero((chance >= LIKELY) & (enough <= accepted))
         if len(passing):
-            found.append(int(totals[passing[0]]))
-    return min(found, default=None)
+            sizes.append(int(totals[passing[0]]))
+    return min(sizes, default=None)
 
 
 def check_target(precision: float, confidence: float) -> None:

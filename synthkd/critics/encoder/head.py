@@ -53,5 +53,5 @@ class LogisticHead:
 
     def logits(self, features: Floats) -> Scores:
         """Return the logits of features (n,)."""
-        found: Scores = row_sums((features - self.mean) / self.scale, self.weight) + self.bias
-        return found
+        logits: Scores = row_sums((features - self.mean) / self.scale, self.weight) + self.bias
+        return logits

@@ -87,13 +87,13 @@ def validation_split(
 
     All rows train if validation would be too small.
     """
-    held = np.array(
+    validation = np.array(
         [fraction(f"{schedule.seed}:{group}") < schedule.validation for group in groups], dtype=bool
     )
-    valid = int(labels[held].sum())
-    if min(valid, int(held.sum()) - valid) < _FEWEST:
-        held[:] = False
-    return np.flatnonzero(~held), np.flatnonzero(held)
+    valid = int(labels[validation].sum())
+    if min(valid, int(validation.sum()) - valid) < _FEWEST:
+        validation[:] = False
+    return np.flatnonzero(~validation), np.flatnonzero(validation)
 
 
 def fine_tune_cross_encoder(
@@ -113,14 +113,14 @@ def fine_tune_cross_encoder(
 
     from synthkd.critics.encoder.cross_encoder import logits_of
 
-    train, held = validation_split(groups, labels, schedule)
+    train, validation = validation_split(groups, labels, schedule)
     target = torch.tensor(labels.astype(np.float32), device=model.device)
     weight = torch.tensor(
         cross_entropy_weights(labels, train, weights, schedule.balanced), device=model.device
     )
     model.freeze(schedule.trained_layers)
     rng = np.random.default_rng(schedule.seed)
-    history = FineTuningHistory(validation_rows=len(held))
+    history = FineTuningHistory(validation_rows=len(validation))
 
     def batches() -> Iterator[Ints]:
         for batch in training_batches(encoded.lengths[train], schedule.batch_size, rng):
@@ -134,13 +134,13 @@ def fine_tune_cross_encoder(
         )
 
     def validate() -> tuple[float, float]:
-        history.epochs.append(_figures(logits_of(model, encoded, held), labels[held]))
+        history.epochs.append(_figures(logits_of(model, encoded, validation), labels[validation]))
         return _rank(history.epochs[-1])
 
     tuning = TuningSchedule(
         schedule.epochs, schedule.lr, schedule.warmup, schedule.weight_decay, schedule.head_factor
     )
-    best = BestEpoch(model, validate if len(held) else None, schedule.patience)
+    best = BestEpoch(model, validate if len(validation) else None, schedule.patience)
     steps = math.ceil(len(train) / schedule.batch_size) * schedule.epochs
     parameters = parameter_groups(model, tuning, undecayed=())
     fine_tune(best, batches, loss, parameters, tuning, steps, on_batch=advance)

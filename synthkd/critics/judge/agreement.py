@@ -59,8 +59,8 @@ def judge_agreement(
 
 def _accuracy(tables: Floats, k: int) -> Floats:
     """Return the share on the diagonal of each table (n, k * k)."""
-    found: Floats = np.trace(tables.reshape(-1, k, k), axis1=1, axis2=2) / tables.sum(axis=1)
-    return found
+    accuracy: Floats = np.trace(tables.reshape(-1, k, k), axis1=1, axis2=2) / tables.sum(axis=1)
+    return accuracy
 
 
 def _kappa(tables: Floats, k: int) -> Floats:
@@ -69,10 +69,10 @@ def _kappa(tables: Floats, k: int) -> Floats:
     total = tables.sum(axis=1)
     chance = (square.sum(axis=2) * square.sum(axis=1)).sum(axis=1) / total**2
     left = 1 - chance
-    found: Floats = np.where(
+    kappa: Floats = np.where(
         left > 1e-12, (_accuracy(tables, k) - chance) / np.where(left > 1e-12, left, 1), 0.0
     )
-    return found
+    return kappa
 
 
 def group_sums(rows: Floats, groups: Sequence[str] | None) -> Floats:
@@ -80,9 +80,9 @@ def group_sums(rows: Floats, groups: Sequence[str] | None) -> Floats:
     if groups is None:
         return rows
     names = {name: place for place, name in enumerate(dict.fromkeys(groups))}
-    found = np.zeros((len(names), rows.shape[1]))
-    np.add.at(found, [names[name] for name in groups], rows)
-    return found
+    sums = np.zeros((len(names), rows.shape[1]))
+    np.add.at(sums, [names[name] for name in groups], rows)
+    return sums
 
 
 def bootstrap(sums: Floats, draws: int, seed: int) -> Floats:

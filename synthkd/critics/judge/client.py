@@ -175,21 +175,21 @@ class JudgeClient:
 
     def _read(self, journal: Journal, requests: Sequence[Request]) -> list[Replies]:
         ids = list({request.request_id for request in requests})
-        held, failed = journal.completions(ids), journal.failures(ids)
+        cached, failed = journal.completions(ids), journal.failures(ids)
         replies: list[Replies] = []
         reasons: Counter[str] = Counter()
         for request in requests:
-            found: Replies = []
+            kept: Replies = []
             for index in request.sample_indexes:
-                reply = held.get(request.request_id, {}).get(index)
+                reply = cached.get(request.request_id, {}).get(index)
                 failure = failed.get(request.request_id, {}).get(index)
                 if reply is not None:
-                    found.append(reply)
+                    kept.append(reply)
                 elif failure is not None and failure.permanent:
-                    found.append(failure)
+                    kept.append(failure)
                 else:
                     reasons[failure.reason if failure else "not sent: the cap is reached"] += 1
-            replies.append(found)
+            replies.append(kept)
         if reasons:
             why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
             raise TeacherError(

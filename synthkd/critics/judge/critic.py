@@ -120,8 +120,8 @@ class JudgeCritic(Critic):
                 "the judge critic needs its option `teacher`: backend and model, as in a recipe's"
                 " teacher part"
             )
-        if found := find_cleartext_secret(teacher, "teacher"):
-            raise CriticError(f"judge: {found[0]}: {found[1]}")
+        if secret := find_cleartext_secret(teacher, "teacher"):
+            raise CriticError(f"judge: {secret[0]}: {secret[1]}")
         self.teacher, self.samples = dict(teacher), given.samples
         self.limits = dict(given.limits or {})
         self.template, self.calibration = str(given.template), given.calibration
@@ -213,9 +213,9 @@ class JudgeCritic(Critic):
         labels = np.asarray(labels, dtype=bool)
         verdicts = self.verdicts(rows)
         raw = _raws(verdicts)
-        known = ~np.isnan(raw)
-        self._left_out = int((~known).sum())
-        if not known.any():
+        scored = ~np.isnan(raw)
+        self._left_out = int((~scored).sum())
+        if not scored.any():
             reasons = Counter(verdict.reason for verdict in verdicts)
             why = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common())
             raise CriticError(
@@ -223,22 +223,22 @@ class JudgeCritic(Critic):
                 f" {self.form.name!r} ({why}){_example(verdicts)}; correct the template or"
                 " teacher.sampling.max_tokens, or use another model"
             )
-        if labels[known].all() or not labels[known].any():
+        if labels[scored].all() or not labels[scored].any():
             raise CriticError(
                 "the labelled rows with a readable verdict are all valid or all invalid; label more"
             )
-        part = None if weights is None else np.asarray(weights)[known]
-        many = "isotonic" if known.sum() >= MANY else "platt"
+        part = None if weights is None else np.asarray(weights)[scored]
+        many = "isotonic" if scored.sum() >= MANY else "platt"
         method = many if self.calibration == "auto" else self.calibration
-        self.scale = fit_calibrator(method, raw[known], labels[known], part)
+        self.scale = fit_calibrator(method, raw[scored], labels[scored], part)
 
     def score(self, batch: pa.RecordBatch | pa.Table) -> Scores:
         if self.scale is None:
             raise CriticError("this critic was not trained yet: its verdicts are not calibrated")
         raw = _raws(self._verdicts(batch))
-        known = ~np.isnan(raw)
+        scored = ~np.isnan(raw)
         scores = np.full(len(raw), np.nan)
-        scores[known] = self.scale(raw[known])
+        scores[scored] = self.scale(raw[scored])
         return scores
 
     def save(self, folder: Path) -> None:
@@ -253,14 +253,14 @@ class JudgeCritic(Critic):
         write_template(folder / TEMPLATE, head, self.prompt.prompt.source)
         if self._settings is not None:
             named = {"backend", "model", "identity", "chat", "sampling", "other"}
-            asked = self._settings.model_dump(include=named, exclude_unset=True)
+            settings = self._settings.model_dump(include=named, exclude_unset=True)
         else:
             part = self.client.recipe.teacher
-            known, other = saved_sampling(part.sampling)
-            asked = {
+            sampling, other = saved_sampling(part.sampling)
+            settings = {
                 "backend": part.backend,
                 "model": None if part.model is None else public_name(part.model),
-                "identity": self.identity, "chat": part.chat, "sampling": known, "other": other,
+                "identity": self.identity, "chat": part.chat, "sampling": sampling, "other": other,
             }  # fmt: skip
         config = {
             "critic": self.name, "version": VERSION, "kind": self.kind.name,
@@ -268,7 +268,7 @@ class JudgeCritic(Critic):
             "template": public_name(self.template), "template_hash": self.prompt.hash,
             "form": self.form.name,
             "samples": self.samples, "calibration": self.calibration, "left_out": self._left_out,
-            **asked,
+            **settings,
         }  # fmt: skip
         write_files(folder, self.scale.arrays(), config)
 
@@ -314,8 +314,8 @@ class JudgeCritic(Critic):
         teacher = options.get("teacher")
         critic.teacher, critic._client = dict(teacher or {}), None
         if teacher is not None:
-            if found := find_cleartext_secret(teacher, "teacher"):
-                raise CriticError(f"judge: {found[0]}: {found[1]}")
+            if secret := find_cleartext_secret(teacher, "teacher"):
+                raise CriticError(f"judge: {secret[0]}: {secret[1]}")
             critic._client = client_for_saved_judge(
                 settings, folder / CONFIG, teacher, critic.journal, critic.prompt.chat,
                 critic.limits,
@@ -341,8 +341,8 @@ def _prompt(folder: Path, kind: Kind, settings: JudgeSettings) -> JudgePrompt:
 
 def _raws(verdicts: Iterable[Verdict]) -> Scores:
     """Return raw worths (n,); NaN for a row without a verdict."""
-    found = [verdict.raw for verdict in verdicts]
-    return np.array([np.nan if raw is None else raw for raw in found], dtype=np.float64)
+    raws = [verdict.raw for verdict in verdicts]
+    return np.array([np.nan if raw is None else raw for raw in raws], dtype=np.float64)
 
 
 def _example(verdicts: Sequence[Verdict]) -> str:

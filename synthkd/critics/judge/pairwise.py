@@ -111,8 +111,8 @@ def judge_pairs(
         turned = {**row, "first": row["second"], "second": row["first"]}
         questions.append(JudgeQuestion(key, render_pair(prompt, row)))
         questions.append(JudgeQuestion(f"{key}~swapped", render_pair(prompt, turned)))
-    found = [combine_replies(replies, form) for replies in client.ask(questions)]
-    verdicts = [PairVerdict(*pair) for pair in zip(found[::2], found[1::2], strict=True)]
+    combined = [combine_replies(replies, form) for replies in client.ask(questions)]
+    verdicts = [PairVerdict(*pair) for pair in zip(combined[::2], combined[1::2], strict=True)]
     report = order_report(
         [_place(v.original) for v in verdicts], [_place(v.swapped) for v in verdicts]
     )

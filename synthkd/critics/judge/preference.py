@@ -113,10 +113,10 @@ def _difference(cells: Floats) -> Floats:
     a, b, c, d = np.moveaxis(cells, -1, 0)
     total = np.maximum(a + b + c + d, 1e-12)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: Floats = ((a * (c + d) - c * (a + b)) / total).sum(-1) / (
+        difference: Floats = ((a * (c + d) - c * (a + b)) / total).sum(-1) / (
             (a + b) * (c + d) / total
         ).sum(-1)
-    return found
+    return difference
 
 
 def _log_odds(cells: Floats) -> Floats:
@@ -130,8 +130,8 @@ def _log_odds(cells: Floats) -> Floats:
     own, others = (a + b) / total, (c + d) / total
     a, b, c, d = a + own, b + own, c + others, d + others
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: Floats = np.log((a * d / total).sum(-1) / (b * c / total).sum(-1))
-    return found
+        log_odds: Floats = np.log((a * d / total).sum(-1) / (b * c / total).sum(-1))
+    return log_odds
 
 
 def preference_margin(

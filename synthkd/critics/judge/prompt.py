@@ -72,8 +72,8 @@ class JudgePrompt:
 
     def messages(self, row: Mapping[str, Any]) -> tuple[Message, ...]:
         """Render the messages about one candidate."""
-        known = {name: row[name] for name in (*self.kind.columns, *self.columns)}
-        return self.prompt.render({**known, "text": self.kind.verbalize(row)}, _ROWS, "", 0)
+        columns = {name: row[name] for name in (*self.kind.columns, *self.columns)}
+        return self.prompt.render({**columns, "text": self.kind.verbalize(row)}, _ROWS, "", 0)
 
     def rows(self, batch: pa.RecordBatch | pa.Table) -> Iterator[dict[str, Any]]:
         """Yield the rows of a batch with the needed columns; refuse a batch that lacks one."""

@@ -85,10 +85,12 @@ def _is_remote(backend: str) -> bool:
 
 def saved_sampling(part: SamplingPart) -> tuple[dict[str, Any], str | None]:
     """Split sampling parameters into those that a folder may hold, and a hash of the others."""
-    said = part.model_dump(exclude={"n"}, exclude_unset=True)
-    known = {name: value for name, value in said.items() if name in JudgeSampling.model_fields}
-    other = {name: value for name, value in said.items() if name not in known and value}
-    return known, content_hash(other) if other else None
+    parameters = part.model_dump(exclude={"n"}, exclude_unset=True)
+    saved = {
+        name: value for name, value in parameters.items() if name in JudgeSampling.model_fields
+    }
+    other = {name: value for name, value in parameters.items() if name not in saved and value}
+    return saved, content_hash(other) if other else None
 
 
 def public_identity(client: JudgeClient) -> str:
@@ -154,14 +156,14 @@ def client_for_saved_judge(
         folder=folder,
         announce=True,
     )
-    if (found := public_identity(client)) != settings.identity:
+    if (identity := public_identity(client)) != settings.identity:
         raise CriticError(
-            f"{path.parent}: calibrated on the answers of {settings.identity}, and {found} would"
+            f"{path.parent}: calibrated on the answers of {settings.identity}, and {identity} would"
             f" answer now; ask that one, or {CRITIC_ARTIFACT.remedy}"
         )
-    known, other = saved_sampling(client.recipe.teacher.sampling)
+    sampling, other = saved_sampling(client.recipe.teacher.sampling)
     if (
-        JudgeSampling(**known).model_dump() != settings.sampling.model_dump()
+        JudgeSampling(**sampling).model_dump() != settings.sampling.model_dump()
         or other != settings.other
     ):
         raise CriticError(

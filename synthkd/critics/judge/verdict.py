@@ -94,14 +94,16 @@ def read_verdict(text: str, form: Form | str, first_tokens: str | None = None) -
         ("json", fields),
         ("last", _last(rest, form)),
     )
-    found = {how: value for how, value in ways if value}
-    if not found and form.sentences:
-        found = {how: value for how, value in [("sentence", _sentence(answer, form))] if value}
-    values = set(found.values())
+    values_by_way = {how: value for how, value in ways if value}
+    if not values_by_way and form.sentences:
+        values_by_way = {
+            how: value for how, value in [("sentence", _sentence(answer, form))] if value
+        }
+    values = set(values_by_way.values())
     if len(values) != 1 or "?" in values:
         return Reading(None, None, UNREADABLE, text, "contradictory" if values else "no verdict")
     (value,) = values
-    how = next(iter(found))
+    how = next(iter(values_by_way))
     # After thoughts, the first tokens are those of the thoughts.
     shares = (
         _shares(first_tokens, form, answer)
@@ -183,10 +185,10 @@ def _labelled(form_name: str, nouns: tuple[str, ...], words: tuple[str, ...]) ->
 def _tagged(form_name: str, words: tuple[str, ...]) -> re.Pattern[str]:
     word = "|".join(sorted(map(re.escape, words), key=len, reverse=True))
     out_of = _OUT_OF if form_name == "rating" else ""
-    said = rf"{_OPEN}({word}){out_of}{_CLOSE}\s*\.?\s*"
+    value = rf"{_OPEN}({word}){out_of}{_CLOSE}\s*\.?\s*"
     return re.compile(
-        rf"<(?P<tag>(?:final[_ ]?)?(?:{_NAMED}))>{said}</(?P=tag)>"
-        rf"|\\boxed\{{(?:\\text\{{)?{said}\}}|\[(?:{_NAMED})\]:?\s*{said}$",
+        rf"<(?P<tag>(?:final[_ ]?)?(?:{_NAMED}))>{value}</(?P=tag)>"
+        rf"|\\boxed\{{(?:\\text\{{)?{value}\}}|\[(?:{_NAMED})\]:?\s*{value}$",
         re.IGNORECASE | re.MULTILINE,
     )
 
@@ -221,15 +223,15 @@ def _line(text: str, form: Form) -> str | None:
 
 def _with_headings(lines: list[str]) -> list[str]:
     """Join headings such as ``## Verdict`` to the line below."""
-    found: list[str] = []
+    lines_with_headings: list[str] = []
     heading = ""
     for line in lines:
         if not heading and len(line) < 60 and _HEADING.fullmatch(line):
             heading = line.strip(" #*_:=>")
             continue
-        found.append(f"{heading}: {line}" if heading else line)
+        lines_with_headings.append(f"{heading}: {line}" if heading else line)
         heading = ""
-    return found
+    return lines_with_headings
 
 
 def _says_another(rest: str, value: str, form: Form) -> bool:
@@ -266,10 +268,10 @@ def _better(nouns: tuple[str, ...]) -> re.Pattern[str]:
 def _sentence(text: str, form: Form) -> str | None:
     """Return the value of the last sentence, or the value that all sentences agree on."""
     sentences = [part.strip() for part in _SENTENCE_END.split(text) if part and part.strip()]
-    said = [_of_sentence(sentence, form) for sentence in sentences]
-    if said and said[-1]:
-        return said[-1]
-    values = {value for value in said if value}
+    verdicts = [_of_sentence(sentence, form) for sentence in sentences]
+    if verdicts and verdicts[-1]:
+        return verdicts[-1]
+    values = {value for value in verdicts if value}
     return "?" if len(values) > 1 else next(iter(values), None)
 
 
@@ -294,7 +296,9 @@ def _shares(first_tokens: str, form: Form, answer: str) -> dict[str, float] | No
     listed: list[float] = []
     begins = answer.lstrip()
     pairs = json.loads(first_tokens)
-    if not any(begins.startswith(said) for token, _ in pairs if (said := token.strip(_SPACES))):
+    if not any(
+        begins.startswith(stripped) for token, _ in pairs if (stripped := token.strip(_SPACES))
+    ):
         return None
     for token, logprob in pairs:
         share = math.exp(min(float(logprob), 0.0))

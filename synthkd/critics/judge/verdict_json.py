@@ -30,7 +30,7 @@ def in_json(text: str, form: Form) -> tuple[str | None, str]:
     if "{" not in text:
         return None, text
     objects, rest = _objects(text)
-    values = {value for found in objects for value in _values(found, form, 0)}
+    values = {value for parsed in objects for value in _values(parsed, form, 0)}
     if not objects and text.lstrip("`jsonJSON \t\r\n").startswith("{"):
         # Not JSON: single quotes, or cut within a reason.
         values = {form.value_of[match["word"].casefold()] for match in _pairs(form).finditer(text)}
@@ -40,37 +40,37 @@ def in_json(text: str, form: Form) -> tuple[str | None, str]:
 
 def _objects(text: str) -> tuple[list[Any], str]:
     """Return the JSON objects of a text, and the text without objects and Markdown fences."""
-    found: list[Any] = []
+    objects: list[Any] = []
     rest, place = [], 0
     text = _FENCE.sub(lambda match: match[1], text)
     for one in json_objects(text, _OBJECTS, commas=True):
         if one.value:
-            found.append(one.value)
+            objects.append(one.value)
             rest.append(text[place : one.start])
             place = one.end
-    return found, "".join([*rest, text[place:]]).strip(" \t\r\n[],") if found else text
+    return objects, "".join([*rest, text[place:]]).strip(" \t\r\n[],") if objects else text
 
 
-def _values(found: Any, form: Form, depth: int) -> Iterator[str]:
+def _values(parsed: Any, form: Form, depth: int) -> Iterator[str]:
     """Yield the values of the verdict fields of an object and of nested ones."""
     if depth > _DEPTH:
         return
-    if isinstance(found, list):
-        for item in found:
+    if isinstance(parsed, list):
+        for item in parsed:
             yield from _values(item, form, depth + 1)
         return
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         return
     sure = _SURE | (_RATING if form.name == "rating" else frozenset())
     also = _ALSO | (_PAIR if form.nouns else frozenset())
-    for key, value in found.items():
+    for key, value in parsed.items():
         name = _BEFORE.sub("", re.sub(r"[^a-z]", "", str(key).casefold()))
         if isinstance(value, dict | list):
             yield from _values(value, form, depth + 1)
         elif name in sure or name in also:
-            said = _value(value, form)
-            if said or name in sure:
-                yield said or "?"
+            verdict = _value(value, form)
+            if verdict or name in sure:
+                yield verdict or "?"
 
 
 def _value(value: Any, form: Form) -> str | None:
@@ -105,9 +105,9 @@ def _alone(form: Form) -> re.Pattern[str]:
 def _pairs(form: Form) -> re.Pattern[str]:
     """Return the pattern of a field in malformed JSON, with a complete value."""
     names = "|".join(sorted(_SURE | (_RATING if form.name == "rating" else frozenset())))
-    said = _words(form.name, tuple(form.value_of), form.nouns)
+    words = _words(form.name, tuple(form.value_of), form.nouns)
     return _compiled(
-        rf"(?<![\\\w])([\"']?)(?:final_?)?(?:{names})\1\s*:\s*([\"']?){said}\2\s*(?=[,}}\n])"
+        rf"(?<![\\\w])([\"']?)(?:final_?)?(?:{names})\1\s*:\s*([\"']?){words}\2\s*(?=[,}}\n])"
     )
 
 

@@ -137,12 +137,12 @@ class TextCritic(Critic):
     def load(cls, folder: Path, kind: Kind, /, **options: Any) -> Self:
         arrays, settings = read_files(folder, cls.name, _VERSION, _Settings)
         check_columns(folder, settings, kind)
-        for known, given in (
+        for names, given in (
             (kind.columns, [*settings.answers, *settings.sources, *settings.categories]),
             (SIBLINGS, settings.siblings),
         ):
             for name in given:
-                if name not in known:
+                if name not in names:
                     raise CRITIC_ARTIFACT.refuse(
                         folder, f"it reads a column {name!r}, which the kind does not have"
                     )

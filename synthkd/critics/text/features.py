@@ -72,8 +72,8 @@ class ColumnWords:
         first = other.first[rows]
         sought = other._part.hashes(other._start[first], other._end[first + other.count[rows] - 1])
         answer = self._part.hashes(self._start[begin], self._end[last[begin]])
-        found: Ints = begin[answer == sought]
-        return found
+        places: Ints = begin[answer == sought]
+        return places
 
 
 def rarities(columns: Sequence[ColumnWords]) -> Floats:
@@ -81,8 +81,8 @@ def rarities(columns: Sequence[ColumnWords]) -> Floats:
     rows = np.concatenate([words.rows for words in columns])
     buckets = np.concatenate([bucket(words.stems) for words in columns])
     seen = np.bincount(np.unique((rows << BITS) + buckets) & (1 << BITS) - 1, minlength=1 << BITS)
-    found: Floats = np.log((1 + columns[0].size) / (1 + seen))
-    return found
+    rarity: Floats = np.log((1 + columns[0].size) / (1 + seen))
+    return rarity
 
 
 def bucket(stems: Hashes) -> Ints:
@@ -114,12 +114,12 @@ def overlap_features(answer: ColumnWords, sources: Columns, rarity: Floats) -> N
     keys, rows, place = answer.distinct()
     weight = rarity[bucket(answer.stems[place])]
     pairs, pair_rows = answer.pairs()
-    known = {name: source.distinct() for name, source in sources.items()}
-    found, seen, copied = Numbers(), np.zeros(len(keys), bool), np.zeros(len(pairs), bool)
+    distinct = {name: source.distinct() for name, source in sources.items()}
+    numbers, seen, copied = Numbers(), np.zeros(len(keys), bool), np.zeros(len(pairs), bool)
     for name, source in sources.items():
-        theirs, their_rows, their_place = known[name]
+        theirs, their_rows, their_place = distinct[name]
         their_weight = rarity[bucket(source.stems[their_place])]
-        others = [one for other, (one, _, _) in known.items() if other != name]
+        others = [one for other, (one, _, _) in distinct.items() if other != name]
         covered, from_it, pair_of_it = (
             np.isin(theirs, keys),
             np.isin(keys, theirs),
@@ -127,7 +127,7 @@ def overlap_features(answer: ColumnWords, sources: Columns, rarity: Floats) -> N
         )
         seen, copied = seen | from_it, copied | pair_of_it
         alone = ~np.isin(theirs, np.concatenate(others)) if others else np.ones(len(theirs), bool)
-        found |= {
+        numbers |= {
             f"covers {name}": _share(covered, their_rows, their_weight, answer.size),
             f"covers only {name}": _share(
                 covered[alone], their_rows[alone], their_weight[alone], answer.size
@@ -137,7 +137,7 @@ def overlap_features(answer: ColumnWords, sources: Columns, rarity: Floats) -> N
             **_naming(name, answer, source),
         }
     digits = answer.digits[place]
-    found |= {
+    numbers |= {
         "new words": np.log1p(np.bincount(rows[~seen], weight[~seen], answer.size)),
         "new share": _share(~seen, rows, weight, answer.size),
         "copied": _share(copied, pair_rows, None, answer.size),
@@ -146,7 +146,7 @@ def overlap_features(answer: ColumnWords, sources: Columns, rarity: Floats) -> N
         / np.maximum(np.bincount(rows, minlength=answer.size), 1),
         "variety": np.bincount(rows, minlength=answer.size) / np.maximum(answer.count, 1),
     }
-    return found
+    return numbers
 
 
 def _naming(name: str, answer: ColumnWords, source: ColumnWords) -> Numbers:
@@ -238,12 +238,12 @@ class TextFeatures:
         rarity = rarities([answer, *(ColumnWords(rows.column(name)) for name in sources)])
         common, nothing = _commonest(answer, words), np.zeros(0)
         bare = cls(answers, sources, categories, siblings, rarity, common, nothing, nothing)
-        known = [column[~np.isnan(column)] for column in bare.numbers(rows, answer).T]
-        known = [column if len(column) else np.zeros(1) for column in known]
-        deviation = np.array([column.std() for column in known])
+        present = [column[~np.isnan(column)] for column in bare.numbers(rows, answer).T]
+        present = [column if len(column) else np.zeros(1) for column in present]
+        deviation = np.array([column.std() for column in present])
         deviation[deviation < 1e-9] = 1.0
         return replace(
-            bare, mean=np.array([column.mean() for column in known]), deviation=deviation
+            bare, mean=np.array([column.mean() for column in present]), deviation=deviation
         )
 
     def numbers(self, rows: pa.Table | pa.RecordBatch, answer: ColumnWords) -> Floats:
@@ -257,13 +257,13 @@ class TextFeatures:
         teacher = dict(zip(NUMERIC, teacher_numbers(rows, self.answers).T, strict=True))
         beside = {name: column_values(rows, name, rows.num_rows) for name in self.siblings}
         sources = {name: ColumnWords(rows.column(name)) for name in self.sources}
-        found = (
+        columns = (
             teacher
             | beside
             | form_features(_text_columns(rows, self.answers))
             | overlap_features(answer, sources, self.rarity)
         )
-        return np.stack(list(found.values()), axis=1)
+        return np.stack(list(columns.values()), axis=1)
 
     def matrix(self, rows: pa.Table | pa.RecordBatch) -> Floats:
         """Return the features (rows, d), alone and in each category."""
@@ -272,31 +272,31 @@ class TextFeatures:
         values = np.nan_to_num(values, nan=0.0).clip(-_FARTHEST, _FARTHEST)
         plain = np.concatenate([values, self._common(answer)], axis=1)
         blocks = [plain]
-        for name, known in self.categories.items():
+        for name, categories in self.categories.items():
             here = np.array([str(value) for value in rows.column(name).to_pylist()])
-            for value in known:
+            for value in categories:
                 inside = (here == value)[:, None].astype(np.float64)
                 blocks += [inside, plain * inside]
         return np.concatenate(blocks, axis=1)
 
     def _common(self, answer: ColumnWords) -> Floats:
         """Return which common words each row has (rows, words)."""
-        found = np.zeros((answer.size, len(self.common)))
+        counts = np.zeros((answer.size, len(self.common)))
         if len(self.common):
             order = np.argsort(self.common)
             place = np.minimum(np.searchsorted(self.common[order], answer.whole), len(order) - 1)
             hit = self.common[order][place] == answer.whole
-            found[answer.rows[hit], order[place[hit]]] = 1
-        return found
+            counts[answer.rows[hit], order[place[hit]]] = 1
+        return counts
 
 
 def _categories(rows: pa.Table, kind: Kind) -> dict[str, list[str]]:
     """Return columns of two to `CATEGORIES` values, with these values."""
-    found = {
+    values_of = {
         name: sorted({str(value) for value in rows.column(name).to_pylist()})
         for name in kind.columns
     }
-    return {name: values for name, values in found.items() if 1 < len(values) <= CATEGORIES}
+    return {name: values for name, values in values_of.items() if 1 < len(values) <= CATEGORIES}
 
 
 def _commonest(answer: ColumnWords, words: int) -> Hashes:

@@ -96,5 +96,5 @@ def _word_vectors(rows: pa.Table, kind: Kind) -> Floats:
     counted = coo_matrix((np.ones(len(place)), (place, word)), (rows.num_rows, len(rarity))).tocsr()
     counted.data = (1 + np.log(counted.data)) * rarity[counted.indices]
     lengths = np.sqrt(np.asarray(counted.multiply(counted).sum(1)).reshape(-1))
-    found: Floats = diags(1 / np.maximum(lengths, 1e-9)) @ counted
-    return found
+    vectors: Floats = diags(1 / np.maximum(lengths, 1e-9)) @ counted
+    return vectors

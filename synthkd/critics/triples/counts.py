@@ -49,7 +49,7 @@ class CountFeatures:
     def _keys(self, rows: IndexedTriples) -> dict[str, Ints]:
         """Return the keys of rows, of their words and of their word pairs."""
         phrases, relation, size = rows.phrases, rows.relation, self.n_relations
-        head, tail = phrases.known[rows.head], phrases.known[rows.tail]
+        head, tail = phrases.places[rows.head], phrases.places[rows.tail]
         keys = {
             "r": relation, "h": head, "t": tail, "hr": head * size + relation,
             "tr": tail * size + relation,
@@ -73,25 +73,25 @@ class CountFeatures:
     def features(self, rows: IndexedTriples) -> dict[str, Floats]:
         """Return named features, (n,) each."""
         keys = self._keys(rows)
-        count = {name: self.counts[name](found) for name, found in keys.items()}
+        count = {name: self.counts[name](features) for name, features in keys.items()}
         chance = (count["r"] + 1) / (self.rows + self.n_relations)
-        found = {"relation": np.log(chance)}
-        found |= {
+        features = {"relation": np.log(chance)}
+        features |= {
             f"n_{name}": np.log1p(count[name]) for name in ("h", "t", "hr", "tr", "ht", "ff", "ll")
         }
-        found |= self._turned(rows)
+        features |= self._turned(rows)
         for side in ("h", "t"):
-            found[f"{side}_lift"] = _lift(count[f"{side}r"], count[side], chance, _PRIOR)
+            features[f"{side}_lift"] = _lift(count[f"{side}r"], count[side], chance, _PRIOR)
             for edge in ("first", "last"):
                 name = f"{side}_{edge}"
-                found[f"{name}_lift"] = _lift(count[f"{name}r"], count[name], chance, _PRIOR)
-            found |= self._words(rows, side, count, chance)
-        return found | self._pairs(rows, count, chance)
+                features[f"{name}_lift"] = _lift(count[f"{name}r"], count[name], chance, _PRIOR)
+            features |= self._words(rows, side, count, chance)
+        return features | self._pairs(rows, count, chance)
 
     def _turned(self, rows: IndexedTriples) -> dict[str, Floats]:
         """Return features of the candidate with head and tail exchanged."""
-        known, size = rows.phrases.known, self.n_relations
-        head, tail, tally = known[rows.head], known[rows.tail], self.counts
+        phrases, size = rows.phrases.places, self.n_relations
+        head, tail, tally = phrases[rows.head], phrases[rows.tail], self.counts
         turned = tail * self.n_phrases + head
         return {
             "turned_ht": tally["ht"](turned),

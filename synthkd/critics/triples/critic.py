@@ -180,12 +180,12 @@ class KnowledgeBaseCritic(Critic):
         """Return the training set, and the features of the rows of `fit` (m, d)."""
         if self.reference is None:
             accepted = [triple for triple, label in zip(mine.triples, labels, strict=True) if label]
-            known, labelled = (
+            reference, labelled = (
                 check_reference_size(distinct_triples(accepted), "the accepted rows"),
                 mine,
             )
         else:
-            known, labelled = (
+            reference, labelled = (
                 check_reference_size(read_true_triples(Path(self.reference)), self.reference),
                 self._labelled or mine,
             )
@@ -195,7 +195,7 @@ class KnowledgeBaseCritic(Critic):
         wanted = list(zip(mine.triples, mine.groups, strict=True))
         if any(row not in place for row in wanted):
             labelled, place = mine, {row: i for i, row in enumerate(wanted)}
-        training = cached_training_set(known, labelled, self._vectors, self.seed, self.hard)
+        training = cached_training_set(reference, labelled, self._vectors, self.seed, self.hard)
         return training, training.labelled_features[[place[row] for row in wanted]]
 
     def _scale(self, features: Scores, labels: Labels, weight: Scores, fold: Any) -> None:

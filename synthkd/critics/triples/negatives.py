@@ -59,14 +59,16 @@ class Similar:
         )
 
     def __call__(self, phrase: str, slot: int) -> list[str]:
-        found = self._memory.get((phrase, slot))
-        if found is None:
+        nearest = self._memory.get((phrase, slot))
+        if nearest is None:
             names, vectors = self._pool[slot]
             near = vectors @ self._of([phrase])[0]
             near[near > ALIKE] = -1
             best = np.argsort(-near, kind="stable")[:NEAREST]
-            found = self._memory[phrase, slot] = [names[place] for place in best if near[place] > 0]
-        return found
+            nearest = self._memory[phrase, slot] = [
+                names[place] for place in best if near[place] > 0
+            ]
+        return nearest
 
     def _of(self, names: Sequence[str]) -> Any:
         rows = self._vocabulary.read([(name, "", name) for name in names])
@@ -124,10 +126,10 @@ class TrueTriples:
         return self._gist(triple[0]), triple[1], self._gist(triple[2])
 
     def _gist(self, phrase: str) -> frozenset[str]:
-        found = self._memory.get(phrase)
-        if found is None:
-            found = self._memory[phrase] = gist(phrase)
-        return found
+        words = self._memory.get(phrase)
+        if words is None:
+            words = self._memory[phrase] = gist(phrase)
+        return words
 
 
 @dataclass(frozen=True)
@@ -177,9 +179,9 @@ def corrupt(
         for _ in range(each):
             slot = places[int(rng.integers(len(places)))]
             for _ in range(TRIES):
-                found = _replaced(triple, slot, draw(triple[slot], slot))
-                if found not in known:
-                    made.triples.append(found)
+                negative = _replaced(triple, slot, draw(triple[slot], slot))
+                if negative not in known:
+                    made.triples.append(negative)
                     made.source.append(place)
                     made.slot.append(slot)
                     break

@@ -68,21 +68,21 @@ class Neighbours:
             here = np.flatnonzero(relation == r)
             if len(here):
                 _own(own, here, a[here], b[here], near[here])
-        found = {"near": nearest[np.arange(n), relation], "near_any": nearest.max(1)}
-        found["near_gap"] = found["near"] - found["near_any"]
-        found |= self._densities(density, relation)
-        found["cosine"] = (head * tail).sum(1, dtype=np.float64)
-        found |= {name: np.log(own[name] + _TINY) for name in ("soft", "sharp")}
-        return found | {name: own[name] for name in ("both", "both5", "h_at", "t_at", "h", "t")}
+        features = {"near": nearest[np.arange(n), relation], "near_any": nearest.max(1)}
+        features["near_gap"] = features["near"] - features["near_any"]
+        features |= self._densities(density, relation)
+        features["cosine"] = (head * tail).sum(1, dtype=np.float64)
+        features |= {name: np.log(own[name] + _TINY) for name in ("soft", "sharp")}
+        return features | {name: own[name] for name in ("both", "both5", "h_at", "t_at", "h", "t")}
 
     def _densities(self, density: dict[str, Any], relation: Ints) -> dict[str, Any]:
         rows = np.arange(len(relation))
-        found: dict[str, Any] = {}
+        features: dict[str, Any] = {}
         for name, values in density.items():
             logs = np.log(values + _TINY)
             own, total = logs[rows, relation], np.log(values.sum(1) + _TINY)
             lifted = logs - np.log(self.sizes)
-            found |= {
+            features |= {
                 f"{name}_own": own,
                 f"{name}_total": total,
                 f"{name}_posterior": own - total,
@@ -90,9 +90,13 @@ class Neighbours:
                 f"{name}_rank": (logs > own[:, None]).sum(1).astype(np.float64),
                 f"{name}_behind": lifted[rows, relation] - lifted.max(1),
             }
-        found["together"] = found["pair_total"] - found["head_total"] - found["tail_total"]
-        found["together_own"] = found["pair_own"] - found["head_own"] - found["tail_own"]
-        return found
+        features["together"] = (
+            features["pair_total"] - features["head_total"] - features["tail_total"]
+        )
+        features["together_own"] = (
+            features["pair_own"] - features["head_own"] - features["tail_own"]
+        )
+        return features
 
 
 def _own(own: dict[str, Any], here: Ints, a: Floats, b: Floats, near: Floats) -> None:

@@ -39,9 +39,9 @@ def phrase_words(phrase: str) -> list[str]:
 def lookup(table: Ints, hashes: Ints) -> Ints:
     """Return the index of each hash in a sorted table; ``len(table)`` for an unknown one."""
     place = np.searchsorted(table, hashes)
-    held = place < len(table)
-    held[held] = table[place[held]] == hashes[held]
-    return np.where(held, place, len(table))
+    present = place < len(table)
+    present[present] = table[place[present]] == hashes[present]
+    return np.where(present, place, len(table))
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class Vocabulary:
         for head, relation, tail in triples:
             phrases |= {normal_phrase(head), normal_phrase(tail)}
             relations.add(relation)
-        found = {word for phrase in phrases for word in phrase_words(phrase)}
-        return cls(_table(phrases), _table(found), _table(relations))
+        words = {word for phrase in phrases for word in phrase_words(phrase)}
+        return cls(_table(phrases), _table(words), _table(relations))
 
     def read(self, triples: Sequence[tuple[str, str, str]]) -> IndexedTriples:
         """Index triples by the vocabulary.
@@ -88,8 +88,8 @@ class Vocabulary:
 
     def _phrases(self, texts: list[str]) -> Phrases:
         split = [phrase_words(text) for text in texts]
-        flat = lookup(self.words, _hashes([word for found in split for word in found]))
-        ends = np.cumsum([len(found) for found in split], dtype=np.int64)
+        flat = lookup(self.words, _hashes([word for words in split for word in words]))
+        ends = np.cumsum([len(words) for words in split], dtype=np.int64)
         return Phrases(
             texts, lookup(self.phrases, _hashes(texts)), np.concatenate([[0], ends]), flat
         )
@@ -97,10 +97,10 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Phrases:
-    """Distinct phrases: numbers ``known``, words ``flat[start[i]:start[i + 1]]``."""
+    """Distinct phrases: numbers ``places``, words ``flat[start[i]:start[i + 1]]``."""
 
     texts: list[str]
-    known: Ints
+    places: Ints
     start: Ints
     flat: Ints
 

@@ -35,10 +35,10 @@ def distinct_triples(triples: Iterable[Triple]) -> list[Triple]:
 
     With a repetition, a held-out triple would still be known by its duplicate.
     """
-    found: dict[Triple, Triple] = {}
+    distinct: dict[Triple, Triple] = {}
     for triple in triples:
-        found.setdefault(normal_triple(triple), triple)
-    return list(found.values())
+        distinct.setdefault(normal_triple(triple), triple)
+    return list(distinct.values())
 
 
 def read_true_triples(path: Path) -> list[Triple]:
@@ -84,13 +84,13 @@ def _whole(row: Mapping[str, Any], where: str) -> Triple:
                 f"{where}: {column!r} is {row[column]!r}, but every row of this file counts as"
                 " true; leave out those that are not"
             )
-    found = [text_cell(row[column], where, column) or "" for column in COLUMNS]
-    for column, text in zip(COLUMNS, found, strict=True):
+    texts = [text_cell(row[column], where, column) or "" for column in COLUMNS]
+    for column, text in zip(COLUMNS, texts, strict=True):
         if not text.strip():
             raise CriticError(
                 f"{where}: the {column} is empty; a known triple needs all three, fill or remove it"
             )
-    head, relation, tail = found
+    head, relation, tail = texts
     return head, relation, tail
 
 

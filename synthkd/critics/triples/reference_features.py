@@ -80,11 +80,13 @@ class ReferenceFeatures:
         """Return features (n, d); ``vectors`` of the phrases, near and joined, if known."""
         learned = self.learned
         near, joined = vectors or (learned.near(rows.phrases), learned.joined(rows.phrases))
-        found = self.counts.features(rows)
-        found |= self.neighbours.features(near[rows.head], rows.relation, near[rows.tail])
+        features = self.counts.features(rows)
+        features |= self.neighbours.features(near[rows.head], rows.relation, near[rows.tail])
         if learned.scorer is not None:
-            found["score"] = learned.scorer(joined[rows.head], rows.relation, joined[rows.tail])
-        return np.stack([np.asarray(values, dtype=np.float64) for values in found.values()], axis=1)
+            features["score"] = learned.scorer(joined[rows.head], rows.relation, joined[rows.tail])
+        return np.stack(
+            [np.asarray(values, dtype=np.float64) for values in features.values()], axis=1
+        )
 
     @property
     def width(self) -> int:
@@ -97,7 +99,7 @@ class ReferenceFeatures:
         arrays: Arrays = {
             "phrases": vocabulary.phrases, "words": vocabulary.words,
             "relations": vocabulary.relations,
-            "known": phrases.known, "start": phrases.start, "flat": phrases.flat,
+            "known": phrases.places, "start": phrases.start, "flat": phrases.flat,
             "head": self.rows.head, "relation": self.rows.relation, "tail": self.rows.tail,
             "word_vectors": learned.words.vectors, "near": self.near,
         }  # fmt: skip

@@ -77,12 +77,12 @@ class Scorer:
 
 def _with_negatives(part: Ints, n: int, rng: np.random.Generator) -> tuple[Any, Any]:
     """Return rows (3, m) of each slot, and labels: rows as they are, then corrupted ones."""
-    known = np.stack([part] * 3)
-    false = np.repeat(known, NEGATIVES, axis=1)
+    positive = np.stack([part] * 3)
+    false = np.repeat(positive, NEGATIVES, axis=1)
     columns = np.arange(false.shape[1])
     false[rng.integers(3, size=len(columns)), columns] = rng.integers(n, size=len(columns))
     labels = np.arange(len(part) + len(columns)) < len(part)
-    return np.concatenate([known, false], axis=1), labels
+    return np.concatenate([positive, false], axis=1), labels
 
 
 def _inputs(head: Floats, relation: Ints, tail: Floats, relations: int) -> Floats:

@@ -101,9 +101,12 @@ def make_training_set(
             labelled_features = np.zeros((len(where), features.shape[1]))
         labelled_features[here] = features[len(generated) :]
         parts.append((features[: len(generated)], labels))
-    found, verdicts = (np.concatenate(some) for some in zip(*parts, strict=True))
+    training_rows, verdicts = (np.concatenate(some) for some in zip(*parts, strict=True))
     return ReferenceTrainingSet(
-        ReferenceFeatures(vocabulary, rows, learned, near), found, verdicts, labelled_features
+        ReferenceFeatures(vocabulary, rows, learned, near),
+        training_rows,
+        verdicts,
+        labelled_features,
     )
 
 

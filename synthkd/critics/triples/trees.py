@@ -66,7 +66,7 @@ class Trees:
     @classmethod
     def _from(cls, model: Any) -> Trees:
         nodes = [trees[0].nodes for trees in model._predictors]
-        sizes = [len(found) for found in nodes]
+        sizes = [len(tree_nodes) for tree_nodes in nodes]
         roots = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
         shift, flat = np.repeat(roots, sizes), np.concatenate(nodes)
         leaf = flat["is_leaf"].astype(bool)

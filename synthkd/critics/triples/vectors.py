@@ -73,15 +73,15 @@ class EncoderVectors:
     @classmethod
     def learn(cls, vectors: Any, phrases: Phrases) -> EncoderVectors:
         """Find the axes of most variance of ``vectors.embed(texts)`` (n, D)."""
-        found = np.asarray(vectors.embed(phrases.texts), dtype=np.float32)
-        mean = found.mean(0)
-        _, axes = np.linalg.eigh(np.cov((found - mean).T.astype(np.float64)))
+        embedded = np.asarray(vectors.embed(phrases.texts), dtype=np.float32)
+        mean = embedded.mean(0)
+        _, axes = np.linalg.eigh(np.cov((embedded - mean).T.astype(np.float64)))
         return cls(vectors, mean, np.ascontiguousarray(axes[:, ::-1][:, :SIZE], dtype=np.float32))
 
     def of(self, phrases: Phrases) -> Floats:
         """Return unit vectors (phrases, d)."""
-        found = np.asarray(self.vectors.embed(phrases.texts), dtype=np.float32)
-        return _unit(row_products(found - self.mean, self.axes))
+        embedded = np.asarray(self.vectors.embed(phrases.texts), dtype=np.float32)
+        return _unit(row_products(embedded - self.mean, self.axes))
 
 
 def load_phrase_encoder(name: str) -> Any:
@@ -117,15 +117,15 @@ def _cooccurrences(rows: IndexedTriples, words: int, relations: int) -> tuple[In
     relation = rows.relation[row]
     slot = (relation + 1) * words
     block = (relations + 1) * words
-    found = [(left, right), (right, left), (left, slot + right), (right, block + slot + left)]
+    pairs = [(left, right), (right, left), (left, slot + right), (right, block + slot + left)]
     for side, which in enumerate((rows.head, rows.tail)):
         row, word = phrases.words_of(which)
-        found.append((word, (2 + side) * block + rows.relation[row]))
+        pairs.append((word, (2 + side) * block + rows.relation[row]))
         row, one, other = phrases.pairs_of(which, which)
         differ = one != other
-        found.append((one[differ], other[differ]))
-    return np.concatenate([word for word, _ in found]), np.concatenate(
-        [context for _, context in found]
+        pairs.append((one[differ], other[differ]))
+    return np.concatenate([word for word, _ in pairs]), np.concatenate(
+        [context for _, context in pairs]
     )
 
 
@@ -142,6 +142,6 @@ def _ppmi(counts: Any) -> Any:
 
 
 def _unit(vectors: Any) -> Floats:
-    found = vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-9)
+    unit = vectors / (np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-9)
     # One layout in memory and from a file, since sums along rows depend on it.
-    return np.ascontiguousarray(found, dtype=np.float32)
+    return np.ascontiguousarray(unit, dtype=np.float32)

@@ -51,7 +51,7 @@ class Clause:
 
 
 def read_clause(
-    text: str, left: str, right: str, asked: str = "", given: str = "are"
+    text: str, left: str, right: str, requested: str = "", given: str = "are"
 ) -> Clause | Malformed:
     """Read the comparison of a line.
 
@@ -59,7 +59,7 @@ def read_clause(
         text: The line.
         left: Name of the left thing.
         right: Name of the right thing.
-        asked: The comparative of a question, which a bare name answers; "" without a question.
+        requested: The comparative of a question, which a bare name answers; "" without one.
         given: The auxiliary that the prompt ends with; "" if the prompt leaves it to the answer.
     """
     line = clean_line(text)
@@ -71,12 +71,12 @@ def read_clause(
     if not tokens:
         return Malformed("no_text")
     reader = _Reader(tokens, left, right, given)
-    found = reader.read()
-    if asked and (
-        not reader.named or (isinstance(found, Malformed) and found.reason == "no_comparative")
+    clause = reader.read()
+    if requested and (
+        not reader.named or (isinstance(clause, Malformed) and clause.reason == "no_comparative")
     ):
-        return reader.answer(asked)
-    return found
+        return reader.answer(requested)
+    return clause
 
 
 class _Reader:
@@ -98,10 +98,10 @@ class _Reader:
         if problem := self._small():
             return problem
         begins_the = self._is("the")
-        found = self._comparative()
-        if isinstance(found, Malformed):
-            return found
-        words, meant = found
+        comparative = self._comparative()
+        if isinstance(comparative, Malformed):
+            return comparative
+        words, meant = comparative
         if begins_the and not self.named:
             # *The heavier one is the cat.*
             sides = [side for side in self.names if self._occurs(side, self.at)]
@@ -116,9 +116,9 @@ class _Reader:
             self.words["quantifier"], self.third
         )  # fmt: skip
 
-    def answer(self, asked: str) -> Clause | Malformed:
+    def answer(self, requested: str) -> Clause | Malformed:
         """Read the answer to a question: a name at the beginning, or the only name of the text."""
-        meant = meaning(asked)
+        meant = meaning(requested)
         self.at = 0
         self._greeting()
         if self._word() == "the" and self._word(1) in ("former", "latter"):
@@ -132,17 +132,17 @@ class _Reader:
             and self._ends(self.at)
             and self._word() not in ("and", "or", "as")
         ):
-            return Clause(first, asked, meant, "are")
+            return Clause(first, requested, meant, "are")
         named = [side for side in self.names if self._occurs(side)]
         if meant is None or len(named) != 1:
             return Malformed("no_comparative" if not named else "both_named")
         if any(token in ("not", "neither", "nor") for token in self.tokens):
             return Malformed("negated")
-        return Clause(named[0], asked, meant, "are")
+        return Clause(named[0], requested, meant, "are")
 
-    def _auxiliary(self, said: str) -> str:
+    def _auxiliary(self, word: str) -> str:
         """Return the auxiliary of the text, or that of the prompt; "" before a verb."""
-        first = said.partition(" ")[0]
+        first = word.partition(" ")[0]
         graded = first in GRADERS or first == "fewer" or meaning(first) is not None
         return self.words["aux"] or (self.given or "are" if graded else "")
 
@@ -190,25 +190,25 @@ class _Reader:
         for length in range(5):
             if self.at + length >= len(self.tokens) or self.tokens[self.at + length] in _ENDS:
                 return 0
-            found = small_word(self.tokens, self.at + length)
-            if found and found[0] == "aux":
+            small = small_word(self.tokens, self.at + length)
+            if small and small[0] == "aux":
                 return length
-            if found or self._one(self.at + length) is not None:
+            if small or self._one(self.at + length) is not None:
                 return 0
         return 0
 
     def _small(self) -> Malformed | None:
         """Read auxiliary, adverb and quantifier, repeated or not."""
         while self.at < len(self.tokens):
-            found = small_word(self.tokens, self.at)
+            small = small_word(self.tokens, self.at)
             # *more* and *less* grade an adjective; *far* and *much* precede a comparative.
-            if found is None:
+            if small is None:
                 ahead = self.at + 1 < len(self.tokens) and small_word(self.tokens, self.at + 1)
                 if self._is(",") and (self.words["adverb"] or ahead):
                     self.at += 1
                     continue
                 return None
-            group, word, length = found
+            group, word, length = small
             if group == "negation":
                 return Malformed("negated", word)
             if not self.words[group] or group == "aux":
@@ -219,14 +219,14 @@ class _Reader:
     def _comparative(self) -> tuple[str, Meaning] | Malformed:
         word = self._word()
         if word in ("as", "equally", "similar", "same", "the") and "than" not in self.tokens:
-            said = " ".join(self.tokens[self.at : self.at + 4])
+            words = " ".join(self.tokens[self.at : self.at + 4])
             if word != "the" or self._word(1) == "same":
-                return Malformed("no_difference", said)
+                return Malformed("no_difference", words)
         if word == "the":
             self.at += 1
-        found = self._one(self.at)
-        if found is not None:
-            return self._with_tail(*found)
+        adjective = self._one(self.at)
+        if adjective is not None:
+            return self._with_tail(*adjective)
         # A verb may precede: *weigh more*, *can run much faster*.
         if (
             word is None
@@ -245,13 +245,13 @@ class _Reader:
             return f"{verb} {grader}", Meaning(
                 VERBS.get(verb, f"amount ({verb})"), GRADERS[grader], verb in VERBS
             )
-        found = self._one(self.at)
-        if found is None:
+        adjective = self._one(self.at)
+        if adjective is None:
             return Malformed("no_comparative", " ".join(self.tokens[:8]))
-        said, meant = found
-        self.at += len(said.split())
+        words, meant = adjective
+        self.at += len(words.split())
         axis = VERBS.get(word, f"{meant.axis} ({word})")
-        return f"{word} {said}", replace(meant, axis=axis)
+        return f"{word} {words}", replace(meant, axis=axis)
 
     def _one(self, at: int) -> tuple[str, Meaning] | None:
         """Read the comparative that begins at a token; None without one."""
@@ -264,15 +264,17 @@ class _Reader:
                 return None
             if rest in KNOWN:
                 # *more heavier*: the rule `comparative_form` rejects it.
-                return f"{word} {rest}", replace(meaning(rest) or Meaning(rest, 1), known=False)
+                return f"{word} {rest}", replace(
+                    meaning(rest) or Meaning(rest, 1), in_lexicon=False
+                )
             meant = meaning(f"{word} {rest}")
             return None if meant is None else (f"{word} {rest}", meant)
         meant = meaning(word)
         return None if meant is None else (word, meant)
 
-    def _with_tail(self, said: str, meant: Meaning) -> tuple[str, Meaning]:
+    def _with_tail(self, phrase: str, meant: Meaning) -> tuple[str, Meaning]:
         """Add the noun behind *have*, or the phrase that narrows an adjective."""
-        self.at += len(said.split())
+        self.at += len(phrase.split())
         tail: list[str] = []
         owning = (self.words["aux"] or self.given) in _OWNING
         if owning or self._word() in PREPOSITIONS:
@@ -280,9 +282,9 @@ class _Reader:
                 tail.append(self.tokens[self.at])
                 self.at += 1
         if not tail:
-            return said, meant
+            return phrase, meant
         words = " ".join(tail)
-        return f"{said} {words}", replace(meant, axis=f"{meant.axis} ({words})")
+        return f"{phrase} {words}", replace(meant, axis=f"{meant.axis} ({words})")
 
     def _than(self, subject: str) -> Malformed | None:
         """Read *than cats* or *compared to cats*: the other thing, or a third."""

@@ -76,8 +76,8 @@ def small_word(tokens: list[str], at: int) -> tuple[str, str, int] | None:
         None for another word.
     """
     for length in (3, 2):
-        if found := _SEVERAL.get(tuple(tokens[at : at + length])):
-            return *found, length
+        if entry := _SEVERAL.get(tuple(tokens[at : at + length])):
+            return *entry, length
     word = tokens[at]
     if word in NEGATIONS:
         return "negation", word, 1

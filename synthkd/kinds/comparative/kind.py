@@ -48,10 +48,10 @@ def _texts(value: Any) -> list[str]:
 def _text(item: Any) -> str:
     if not isinstance(item, dict):
         return item if isinstance(item, str) else ""
-    said = next((item[name] for name in _FIELDS if isinstance(item.get(name), str)), "")
+    comparative = next((item[name] for name in _FIELDS if isinstance(item.get(name), str)), "")
     # A bare comparative may have its adverb and quantifier in other fields.
     beside = [item.get(name) for name in ("adverb", "quantifier") if "comparative" in item]
-    return " ".join([*(word for word in beside if isinstance(word, str) and word), said])
+    return " ".join([*(word for word in beside if isinstance(word, str) and word), comparative])
 
 
 _LABELS = rf"sentence|comparison|comparative|{LABELS}"
@@ -151,9 +151,9 @@ class ComparativeKind(Kind):
         problem = super().check(row)
         if problem is None and entity_key(str(row["left"])) == entity_key(str(row["right"])):
             problem = f"left and right are both {str(row['left'])!r}"
-        asked = str(row.get("comparative") or "")
-        if problem is None and asked and meaning(asked) is None:
-            problem = f"{asked!r} is no comparative, such as 'heavier' or 'more expensive'"
+        comparative = str(row.get("comparative") or "")
+        if problem is None and comparative and meaning(comparative) is None:
+            problem = f"{comparative!r} is no comparative, such as 'heavier' or 'more expensive'"
         return problem
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
@@ -166,10 +166,10 @@ class ComparativeKind(Kind):
         for example in examples:
             named = self._named(example)
             one, other = rng.sample([named["left_a"], named["right_a"]], 2)
-            said = example.get("said") or " ".join(self._said(example))
+            claim = example.get("said") or " ".join(self._claim_words(example))
             sentence = self.verbalize(example)
             shown.append(
-                {**named, "said": said, "sentence": sentence, "one_a": one, "other_a": other}
+                {**named, "said": claim, "sentence": sentence, "one_a": one, "other_a": other}
             )
         return {"claims": self.claims, **self._named(row), "examples": shown}
 
@@ -192,15 +192,15 @@ class ComparativeKind(Kind):
     def _read_all(self, lines: list[str], row: Row) -> list[dict[str, Any]] | Malformed:
         if not lines:
             return Malformed("no_text")
-        found: list[dict[str, Any]] = []
+        claims: list[dict[str, Any]] = []
         first: Malformed | None = None
         for line in lines[: _MOST if self.several else 1]:
             one = self._read(line, row)
             if isinstance(one, Malformed):
                 first = first or one
             else:
-                found.append(one)
-        return found or first or Malformed("no_comparative")
+                claims.append(one)
+        return claims or first or Malformed("no_comparative")
 
     def _read(self, line: str, row: Row) -> dict[str, Any] | Malformed:
         left, right = str(row["left"]), str(row["right"])
@@ -210,12 +210,14 @@ class ComparativeKind(Kind):
 
     def question(self, candidate: Row) -> dict[str, Any]:
         """Return the pair, with an auxiliary other than *are*, and a question's comparative."""
-        asked = super().question(candidate)
+        question = super().question(candidate)
         auxiliary = str(candidate.get("auxiliary") or "")
         if auxiliary and auxiliary != "are" and not self.auxiliaries:
-            asked["auxiliary"] = auxiliary
+            question["auxiliary"] = auxiliary
         return (
-            {**asked, "comparative": str(candidate["comparative"] or "")} if self.asked else asked
+            {**question, "comparative": str(candidate["comparative"] or "")}
+            if self.asked
+            else question
         )
 
     def completion(self, candidates: Sequence[Row], row: Row) -> str:
@@ -223,16 +225,16 @@ class ComparativeKind(Kind):
         if row.get("comparative"):
             return f" {with_article(str(candidates[0]['left']))}"
         left = str(row["left"]) if self.auxiliaries else ""
-        return " " + "\n".join(f"{' '.join(self._said(one, left))}." for one in candidates)
+        return " " + "\n".join(f"{' '.join(self._claim_words(one, left))}." for one in candidates)
 
     def verbalize(self, candidate: Row) -> str:
         left, right = str(candidate["left"]), str(candidate["right"])
         return (
             f"Compared to {plural(right)},"
-            f" {' '.join([plural(left), *self._said(candidate, left)])}."
+            f" {' '.join([plural(left), *self._claim_words(candidate, left)])}."
         )
 
-    def _said(self, candidate: Row, left: str = "") -> list[str]:
+    def _claim_words(self, candidate: Row, left: str = "") -> list[str]:
         """Return the words of a claim: auxiliary (with ``left``), adverb, quantifier, adjective."""
         words = [str(candidate.get(name) or "") for name in ("adverb", "quantifier", "comparative")]
         if left:
@@ -285,11 +287,11 @@ def _candidate(clause: Clause, left: str, right: str) -> dict[str, Any]:
 
 def _auxiliary(candidate: Mapping[str, Any]) -> str:
     """Return the auxiliary of a claim; without one, the auxiliary that fits its comparative."""
-    said = candidate.get("auxiliary")
+    auxiliary = candidate.get("auxiliary")
     first, _, rest = str(candidate["comparative"] or "").partition(" ")
     verb = meaning(first) is None and first not in (*GRADERS, "fewer")
-    if said is not None:
-        return str(said)
+    if auxiliary is not None:
+        return str(auxiliary)
     if verb:
         return ""
     inside = str(candidate.get("attribute") or "").partition(" (")[2]

@@ -122,21 +122,21 @@ class Meaning:
     Attributes:
         axis: Name of the axis.
         way: 1 for more, -1 for less.
-        known: True if the lexicon has the adjective.
+        in_lexicon: True if the lexicon has the adjective.
     """
 
     axis: str
     way: int
-    known: bool = True
+    in_lexicon: bool = True
 
 
 def _read() -> dict[str, tuple[str, int]]:
-    found: dict[str, tuple[str, int]] = {}
+    lexicon: dict[str, tuple[str, int]] = {}
     for line in _AXES.strip().splitlines():
         axis, _, words = line.partition(":")
         more, _, less = words.partition("|")
-        found |= dict.fromkeys(more.split(), (axis, 1)) | dict.fromkeys(less.split(), (axis, -1))
-    return found | {word: (word, 1) for word in _OTHERS.split() if word not in found}
+        lexicon |= dict.fromkeys(more.split(), (axis, 1)) | dict.fromkeys(less.split(), (axis, -1))
+    return lexicon | {word: (word, 1) for word in _OTHERS.split() if word not in lexicon}
 
 
 #: Plain adjective -> its axis and direction.
@@ -206,11 +206,11 @@ def meaning(comparative: str) -> Meaning | None:
         or len(comparative) < 5
     ):
         return None
-    return Meaning(_stripped(comparative), 1, known=False)
+    return Meaning(_stripped(comparative), 1, in_lexicon=False)
 
 
 def _turned(one: Meaning, way: int) -> Meaning:
-    return Meaning(one.axis, one.way * way, one.known)
+    return Meaning(one.axis, one.way * way, one.in_lexicon)
 
 
 def _plain(adjective: str) -> Meaning:

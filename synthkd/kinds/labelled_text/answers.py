@@ -34,12 +34,12 @@ class AnswerText:
     label: str = ""
 
 
-def read_text_answers(text: str, asked: str, several: bool) -> list[AnswerText] | Malformed:
+def read_text_answers(text: str, label: str, several: bool) -> list[AnswerText] | Malformed:
     """Read the texts of an answer.
 
     Args:
         text: The answer.
-        asked: The label of the input row.
+        label: The label of the input row.
         several: Read all texts rather than the first.
     """
     if not text.strip():
@@ -49,13 +49,13 @@ def read_text_answers(text: str, asked: str, several: bool) -> list[AnswerText] 
         return [AnswerText(_spaced(whole[2]), _spaced(whole[1]))]
     value = json_value(text)
     if value is not None:
-        items = [_item(one, asked) for one in _values(value) or _salvaged(text)]
+        items = [_item(one, label) for one in _values(value) or _salvaged(text)]
         if not items:
             return Malformed("not_json", "begins as JSON, and no text is in it")
         return items if several else items[:1]
     text = _FENCE.sub("", text).strip()
-    found = list(_lines(text, asked) if several else _one(text, asked))
-    return found or Malformed("no_text")
+    answers = list(_lines(text, label) if several else _one(text, label))
+    return answers or Malformed("no_text")
 
 
 def _values(value: Any) -> list[Any]:
@@ -67,24 +67,28 @@ def _values(value: Any) -> list[Any]:
 
 def _salvaged(text: str) -> Iterator[Any]:
     """Yield the whole objects of broken JSON that have a text."""
-    return (found.value for found in json_objects(text, _MOST) if _has_text(found.value))
+    return (
+        candidate.value for candidate in json_objects(text, _MOST) if _has_text(candidate.value)
+    )
 
 
 def _has_text(value: dict[str, Any]) -> bool:
     return any(name in value for name in _TEXTS)
 
 
-def _item(value: Any, asked: str) -> AnswerText:
+def _item(value: Any, requested: str) -> AnswerText:
     """Read an item of a list; an item without a text is empty, and the rule `empty` rejects it."""
     if not isinstance(value, dict):
-        return AnswerText(clean_text(value, asked) if isinstance(value, str) else "")
+        return AnswerText(clean_text(value, requested) if isinstance(value, str) else "")
     text = next((value[name] for name in _TEXTS if name in value), "")
     label = next((value[name] for name in _LABELS if name in value), "")
-    told = label if isinstance(label, str | int) else ""
-    return AnswerText(clean_text(text, asked) if isinstance(text, str) else "", _spaced(str(told)))
+    label_text = label if isinstance(label, str | int) else ""
+    return AnswerText(
+        clean_text(text, requested) if isinstance(text, str) else "", _spaced(str(label_text))
+    )
 
 
-def _lines(text: str, asked: str) -> Iterator[AnswerText]:
+def _lines(text: str, requested: str) -> Iterator[AnswerText]:
     """Read a text from each line; a line such as ``Intent: refund`` labels the lines after it."""
     label = ""
     lines = [line for line in text.splitlines() if line.strip()]
@@ -93,15 +97,15 @@ def _lines(text: str, asked: str) -> Iterator[AnswerText]:
         if header:
             label = _named(header, label)
             continue
-        said = clean_text(line, asked)
+        content = clean_text(line, requested)
         is_preface = number == 0 and len(lines) > 1 and line.rstrip(" *").endswith(":")
-        if is_preface or label_form(said) == label_form(asked):
+        if is_preface or label_form(content) == label_form(requested):
             continue
-        if said:
-            yield AnswerText(said, label)
+        if content:
+            yield AnswerText(content, label)
 
 
-def _one(text: str, asked: str) -> Iterator[AnswerText]:
+def _one(text: str, requested: str) -> Iterator[AnswerText]:
     """Read the first paragraph that is not a preface, up to the next header."""
     parts = [part for part in re.split(r"\n\s*\n", text) if part.strip()]
     if len(parts) > 1 and parts[0].rstrip(" *").endswith(":"):
@@ -115,21 +119,21 @@ def _one(text: str, asked: str) -> Iterator[AnswerText]:
             label = _named(header, label)
         elif line.strip():
             kept.append(line)
-    said = clean_text(" ".join(kept), asked)
-    if said:
-        yield AnswerText(said, label)
+    content = clean_text(" ".join(kept), requested)
+    if content:
+        yield AnswerText(content, label)
 
 
 def _named(header: re.Match[str], label: str) -> str:
     return _spaced(header[2].strip("* ")) if header[1].casefold() in _LABELS else label
 
 
-def clean_text(text: str, asked: str) -> str:
+def clean_text(text: str, label: str) -> str:
     """Return a text without list mark, ``Message:``, label, emphasis, quotes and double spaces."""
     text = _spaced(text)
     for _ in range(3):
         before = text
-        text = _without_label(peel(text, _PREFIXES), label_form(asked)).strip()
+        text = _without_label(peel(text, _PREFIXES), label_form(label)).strip()
         if text == before:
             break
     return text

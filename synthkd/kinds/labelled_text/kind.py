@@ -145,11 +145,11 @@ class LabelledTextKind(Kind):
         free = [name for name, values in self.axes.items() if values and not row.get(name)]
         # A constant of the draws: another word would give every recipe other combinations.
         rng = random.Random(seed_from("example", self.seed, label))  # noqa: S311
-        found: list[dict[str, Any]] = []
+        expanded: list[dict[str, Any]] = []
         for values in itertools.product(*(self.axes[name] for name in free)):
             own = {**row, **dict(zip(free, values, strict=True))}
-            found += [{**own, **unlike} for unlike in self._contrasts(row, label, rng)]
-        return found if self.per_class is None else self._drawn(found, rng)
+            expanded += [{**own, **unlike} for unlike in self._contrasts(row, label, rng)]
+        return expanded if self.per_class is None else self._drawn(expanded, rng)
 
     def _contrasts(self, row: Row, label: str, rng: random.Random) -> list[dict[str, str]]:
         if not self.contrast or CONTRAST in row or self.taxonomy is None:
@@ -161,11 +161,11 @@ class LabelledTextKind(Kind):
     def _drawn(self, rows: list[dict[str, Any]], rng: random.Random) -> list[dict[str, Any]]:
         """Draw ``per_class`` combinations; none is repeated before all are drawn."""
         assert self.per_class is not None
-        found: list[dict[str, Any]] = []
-        while len(found) < self.per_class:
-            again = {"draw": len(found) // len(rows)} if len(found) >= len(rows) else {}
-            found += [{**row, **again} for row in rng.sample(rows, len(rows))]
-        return found[: self.per_class]
+        drawn: list[dict[str, Any]] = []
+        while len(drawn) < self.per_class:
+            again = {"draw": len(drawn) // len(rows)} if len(drawn) >= len(rows) else {}
+            drawn += [{**row, **again} for row in rng.sample(rows, len(rows))]
+        return drawn[: self.per_class]
 
     def check(self, row: Row) -> str | None:
         if problem := super().check(row):
@@ -196,17 +196,20 @@ class LabelledTextKind(Kind):
         )
 
     def _refuse(self, rows: Sequence[tuple[str, str]]) -> None:
-        held = {normal_text(row.text): row for row in self.evaluation}
-        found = [
-            (text, place, held[form]) for text, place in rows if (form := normal_text(text)) in held
+        evaluation = {normal_text(row.text): row for row in self.evaluation}
+        repeated = [
+            (text, place, evaluation[form])
+            for text, place in rows
+            if (form := normal_text(text)) in evaluation
         ]
-        if found:
+        if repeated:
             shown = "; ".join(
-                f"{place} {text[:60]!r} is {other.place}" for text, place, other in found[:_NAMED]
+                f"{place} {text[:60]!r} is {other.place}"
+                for text, place, other in repeated[:_NAMED]
             )
-            more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+            more = f" and {len(repeated) - _NAMED} more" if len(repeated) > _NAMED else ""
             raise KindError(
-                f"{len(found)} real rows lie in the evaluation set: {shown}{more}; take them out of"
+                f"{len(repeated)} real rows lie in the evaluation set: {shown}{more}; take them out of"
                 " one"
             )
 
@@ -227,24 +230,24 @@ class LabelledTextKind(Kind):
         }
 
     def _description(self, label: str) -> str:
-        known = self.taxonomy.classes if self.taxonomy else {}
-        return known[label].description if label in known else ""
+        classes = self.taxonomy.classes if self.taxonomy else {}
+        return classes[label].description if label in classes else ""
 
     def parse(self, text: str, row: Row) -> list[dict[str, Any]] | Malformed:
-        asked = str(row.get("label") or "")
-        found = read_text_answers(text, asked, self.several)
-        if isinstance(found, Malformed):
-            return found
+        label = str(row.get("label") or "")
+        answers = read_text_answers(text, label, self.several)
+        if isinstance(answers, Malformed):
+            return answers
         details = {name: str(row.get(name) or "") for name in self.details}
         return [
-            {"text": one.text, "label": self._label(one.label, asked), **details} for one in found
+            {"text": one.text, "label": self._label(one.label, label), **details} for one in answers
         ]
 
-    def _label(self, said: str, asked: str) -> str:
+    def _label(self, label: str, requested: str) -> str:
         """Return the teacher's label in the taxonomy's spelling; `label_known` rejects others."""
-        if not said:
-            return asked
-        return (self.taxonomy.find(said) if self.taxonomy else None) or said
+        if not label:
+            return requested
+        return (self.taxonomy.find(label) if self.taxonomy else None) or label
 
     def question(self, candidate: Row) -> dict[str, Any]:
         """Return the class, with the axes and the contrast class of the row."""
@@ -253,13 +256,13 @@ class LabelledTextKind(Kind):
 
     def completion(self, candidates: Sequence[Row], row: Row) -> str:
         """Write a text per line; as JSON or with a label if `read_text_answers` would alter one."""
-        asked, texts = str(row["label"]), [str(one["text"] or "") for one in candidates]
+        label, texts = str(row["label"]), [str(one["text"] or "") for one in candidates]
         plain = " " + "\n".join(texts)
-        found = read_text_answers(plain, asked, self.several)
-        if not isinstance(found, Malformed) and [one.text for one in found] == texts:
+        answers = read_text_answers(plain, label, self.several)
+        if not isinstance(answers, Malformed) and [one.text for one in answers] == texts:
             return plain
         if not self.several:
-            return f"Label: {asked}\nText: {texts[0]}"
+            return f"Label: {label}\nText: {texts[0]}"
         return "\n" + json.dumps([{"text": text} for text in texts], ensure_ascii=False)
 
     def label_problem(self, label: str) -> str | None:

@@ -74,18 +74,18 @@ class Taxonomy:
         """The labels, in order."""
         return list(self.classes)
 
-    def find(self, said: str) -> str | None:
+    def find(self, label: str) -> str | None:
         """Return a label as the taxonomy writes it, ignoring case and punctuation, or None."""
-        return said if said in self.classes else self._forms.get(label_form(said))
+        return label if label in self.classes else self._forms.get(label_form(label))
 
-    def hint(self, said: str) -> str:
+    def hint(self, label: str) -> str:
         """Return the part of an error message that names the nearest label."""
         if len(self.classes) > 2 * _NAMED:
             return (
-                nearest(said, self.labels).split(" (known")[0]
+                nearest(label, self.labels).split(" (known")[0]
                 or f" ({len(self.classes)} classes are known)"
             )
-        return nearest(said, self.labels)
+        return nearest(label, self.labels)
 
     def others(self, label: str) -> list[str]:
         """Return the labels to contrast a class with: its ``near`` classes, or all others."""
@@ -126,8 +126,8 @@ def read_taxonomy(given: Any, resolve: Resolve) -> Taxonomy | None:
     if isinstance(given, Mapping):
         return Taxonomy(
             [
-                _class({"label": label, "description": told}, "taxonomy", n)
-                for n, (label, told) in enumerate(given.items(), 1)
+                _class({"label": label, "description": description}, "taxonomy", n)
+                for n, (label, description) in enumerate(given.items(), 1)
             ]
         )
     if isinstance(given, Sequence):
@@ -146,9 +146,11 @@ def _class(row: Any, source: str, number: int, column: str = "label") -> Taxonom
         near = [part.strip() for part in near.split("|") if part.strip()]
     if not isinstance(near, list | tuple):
         raise KindError(f"{source}: `near` of {row[column]!r} is {near!r}; labels are needed")
-    told = text_cell(row.get("description"), place, "description") or ""
+    description = text_cell(row.get("description"), place, "description") or ""
     return TaxonomyClass(
-        _label(row[column], place, column), told, tuple(_label(one, place, "near") for one in near)
+        _label(row[column], place, column),
+        description,
+        tuple(_label(one, place, "near") for one in near),
     )
 
 
@@ -175,7 +177,7 @@ def read_source_texts(given: Any, resolve: Resolve, option: str) -> list[SourceT
         resolve: Resolves paths of the recipe.
         option: Name of the option, for messages.
     """
-    found: list[SourceText] = []
+    texts: list[SourceText] = []
     for one in given if isinstance(given, list) else [given] if given else []:
         part = {"path": one} if isinstance(one, str) else one
         if (
@@ -195,14 +197,14 @@ def read_source_texts(given: Any, resolve: Resolve, option: str) -> list[SourceT
                     f"{path}: no column {column!r}{nearest(column, list(row))} (named by {option})"
                 )
             place = f"{path} row {number}"
-            found.append(
+            texts.append(
                 SourceText(
                     text_cell(row[column], place, column) or "",
                     text_cell(row.get(label), place, label) or "",
                     place,
                 )
             )
-    return found
+    return texts
 
 
 def check_source_texts(taxonomy: Taxonomy, real: Sequence[SourceText], zero_shot: bool) -> None:

@@ -59,11 +59,11 @@ class SentenceOverlap:
 
     def scores(self, text: str) -> list[float]:
         """Return the weighted share of a text's words that each sentence has."""
-        found = set(overlap_words(text))
-        whole = sum(self._rarity.get(word, self._new) for word in found)
+        words = set(overlap_words(text))
+        whole = sum(self._rarity.get(word, self._new) for word in words)
         if not whole:
             return [0.0] * len(self.words)
-        return [sum(self._rarity[word] for word in found & each) / whole for each in self.words]
+        return [sum(self._rarity[word] for word in words & each) / whole for each in self.words]
 
     def best(self, text: str, after: int | None = None) -> tuple[int, float]:
         """Return the index and the score of the sentence that fits best.
@@ -78,9 +78,9 @@ class SentenceOverlap:
         top = max(scores)
         equal = [i for i, score in enumerate(scores) if score >= top - 1e-9]
         if after is None:
-            found = set(overlap_words(text))
+            words = set(overlap_words(text))
             return max(
-                equal, key=lambda i: (len(found & self.words[i]) / max(len(self.words[i]), 1), -i)
+                equal, key=lambda i: (len(words & self.words[i]) / max(len(self.words[i]), 1), -i)
             ), top
         return next((i for i in equal if i >= after), equal[0]), top
 
@@ -99,18 +99,18 @@ def overlap_words(text: str) -> Iterator[str]:
 def align(answer: GroupedPropositions, sentences: Sequence[str]) -> list[AlignedProposition]:
     """Align the propositions of an answer; sentences without one have a row with a flaw."""
     overlap = SentenceOverlap(sentences)
-    found: list[AlignedProposition] = []
+    aligned: list[AlignedProposition] = []
     places = _places(answer.groups, overlap, len(sentences))
     for group, (place, how) in zip(answer.groups, places, strict=True):
-        found += _of_group(group, place, how)
-    found += _loose(answer.loose, overlap, len(sentences), bool(answer.groups))
-    if not any(one.proposition for one in found) and not answer.groups:
+        aligned += _of_group(group, place, how)
+    aligned += _loose(answer.loose, overlap, len(sentences), bool(answer.groups))
+    if not any(one.proposition for one in aligned) and not answer.groups:
         return [AlignedProposition(i, "", flaw=NOTHING_READ) for i in range(len(sentences))]
     if answer.more:
-        found.append(AlignedProposition(None, "", flaw=TOO_MANY))
-    told = {one.sentence for one in found}
-    return found + [
-        AlignedProposition(i, "", flaw=NO_GROUP) for i in range(len(sentences)) if i not in told
+        aligned.append(AlignedProposition(None, "", flaw=TOO_MANY))
+    covered = {one.sentence for one in aligned}
+    return aligned + [
+        AlignedProposition(i, "", flaw=NO_GROUP) for i in range(len(sentences)) if i not in covered
     ]
 
 

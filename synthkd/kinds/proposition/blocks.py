@@ -42,7 +42,7 @@ class DocumentLine:
 
 def document_lines(text: str) -> list[DocumentLine]:
     """Return all lines of a document, blank lines included."""
-    found = []
+    lines = []
     for match in _LINE.finditer(text):
         whole = match.group()
         if not whole:
@@ -50,8 +50,8 @@ def document_lines(text: str) -> list[DocumentLine]:
         body = whole.strip()
         indent = len(whole) - len(whole.lstrip()) if body else 0
         start = match.start() + indent
-        found.append(DocumentLine(start, start + len(body), body, indent))
-    return found
+        lines.append(DocumentLine(start, start + len(body), body, indent))
+    return lines
 
 
 def lines_block(lines: list[DocumentLine], first: int, behind: int, kind: str) -> DocumentBlock:

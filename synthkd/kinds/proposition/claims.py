@@ -42,23 +42,23 @@ def text_numbers(text: str, strict: bool = False) -> dict[Fraction, str]:
         text: The text.
         strict: Leave out words such as `one` that are seldom meant as numbers.
     """
-    found: dict[Fraction, str] = {}
+    numbers: dict[Fraction, str] = {}
     for match in _NUMBER.finditer(text):
         if len(match[1]) < 30:
-            found.setdefault(Fraction(match[1].replace(",", "")), match[1])
+            numbers.setdefault(Fraction(match[1].replace(",", "")), match[1])
             scale = _WORD.match(text, match.end() + 1)
             if scale and scale.group().casefold() in _SCALES:
                 value = Fraction(match[1].replace(",", "")) * _SCALES[scale.group().casefold()]
                 if strict:
-                    del found[Fraction(match[1].replace(",", ""))]
-                found.setdefault(value, f"{match[1]} {scale.group()}")
+                    del numbers[Fraction(match[1].replace(",", ""))]
+                numbers.setdefault(value, f"{match[1]} {scale.group()}")
     if not strict:
         for match in _RANGE.finditer(text):
-            found.setdefault(Fraction(match[1] + match[3]), match.group())
-    for value, said in _in_words(text):
-        if not (strict and said.casefold() in _LOOSE):
-            found.setdefault(value, said)
-    return found
+            numbers.setdefault(Fraction(match[1] + match[3]), match.group())
+    for value, words in _in_words(text):
+        if not (strict and words.casefold() in _LOOSE):
+            numbers.setdefault(value, words)
+    return numbers
 
 
 def _in_words(text: str) -> Iterator[tuple[Fraction, str]]:
@@ -102,15 +102,15 @@ def proper_names(text: str) -> Iterator[str]:
         yield re.sub(r"['’]s?$", "", word)
 
 
-def name_found(name: str, known: Collection[str]) -> bool:
+def name_found(name: str, names: Collection[str]) -> bool:
     """Return True if lower-case words have a name, in any form (`America`, `Americans`)."""
     low = name.casefold()
-    if low in known or low.rstrip("s") in known or f"{low}s" in known:
+    if low in names or low.rstrip("s") in names or f"{low}s" in names:
         return True
     if len(low) < 5:
         return False
     stem = low[: max(4, len(low) - 3)]
-    return any(word.startswith(stem) and abs(len(word) - len(low)) <= 4 for word in known)
+    return any(word.startswith(stem) and abs(len(word) - len(low)) <= 4 for word in names)
 
 
 def source_words(text: str) -> set[str]:
@@ -154,8 +154,8 @@ SIGNS: dict[str, re.Pattern[str]] = {
 def several_claims(text: str, allow: Collection[str] = ()) -> str | None:
     """Return the first sign that a text has more than one claim; None without one."""
     for name, sign in SIGNS.items():
-        if name not in allow and (found := sign.search(text)):
-            return f"{name}: {' '.join(found.group().split()) or found.group().strip()!r}"
+        if name not in allow and (match := sign.search(text)):
+            return f"{name}: {' '.join(match.group().split()) or match.group().strip()!r}"
     return None
 
 

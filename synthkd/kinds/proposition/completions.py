@@ -28,23 +28,23 @@ def group_by_chunk(candidates: Iterable[Row]) -> list[Sentences]:
     return [dict(sorted(chunk.items(), key=lambda item: item[0])) for chunk in chunks.values()]
 
 
-def chunk_row(found: Sentences, document: str, context: bool) -> dict[str, Any]:
+def chunk_row(chunk: Sentences, document: str, context: bool) -> dict[str, Any]:
     """Make the input row, as the kind's `expand` does, of the sentences with propositions."""
-    sentences = [sentence for _, sentence in found]
+    sentences = [sentence for _, sentence in chunk]
     text = "\n".join(sentences)
     starts = [sum(len(sentence) + 1 for sentence in sentences[:i]) for i in range(len(sentences))]
-    first = next(iter(found.values()))[0]
-    said = [one_line(sentence) for sentence in sentences]
+    first = next(iter(chunk.values()))[0]
+    lines = [one_line(sentence) for sentence in sentences]
     whole = str(first.get("source") or "")
     return {
         "document_id": document,
         "text": text,
-        "sentences": said,
-        "before": whole[: max(whole.find(said[0]), 0)].strip() if context else "",
+        "sentences": lines,
+        "before": whole[: max(whole.find(lines[0]), 0)].strip() if context else "",
         "starts": starts,
         "ends": [start + len(sentence) for start, sentence in zip(starts, sentences, strict=True)],
-        "units": [str(rows[0].get("unit") or "sentence") for rows in found.values()],
-        "first_index": max(next(iter(found))[0], 0),
+        "units": [str(rows[0].get("unit") or "sentence") for rows in chunk.values()],
+        "first_index": max(next(iter(chunk))[0], 0),
     }
 
 
@@ -56,9 +56,9 @@ def ordered_propositions(candidates: Sequence[Row], sentence: str) -> list[str]:
     places = {word: i for i, word in enumerate(overlap_words(sentence))}
 
     def place(candidate: Row) -> tuple[int, int, str]:
-        said = str(candidate["proposition"] or "")
-        last = max((places.get(word, -1) for word in overlap_words(said)), default=-1)
-        return last, str(candidate.get("raw") or "").find(said), said
+        proposition = str(candidate["proposition"] or "")
+        last = max((places.get(word, -1) for word in overlap_words(proposition)), default=-1)
+        return last, str(candidate.get("raw") or "").find(proposition), proposition
 
     return list(
         dict.fromkeys(str(one["proposition"] or "") for one in sorted(candidates, key=place))
@@ -67,5 +67,9 @@ def ordered_propositions(candidates: Sequence[Row], sentence: str) -> list[str]:
 
 def grouped_text(groups: Iterable[Sequence[str]]) -> str:
     """Write propositions as tagged groups, one per sentence, with a dash before each."""
-    lines = [line for group in groups for line in ("<s>", *(f"- {said}" for said in group), "</s>")]
+    lines = [
+        line
+        for group in groups
+        for line in ("<s>", *(f"- {proposition}" for proposition in group), "</s>")
+    ]
     return "\n" + "\n".join(lines)

@@ -135,8 +135,8 @@ def _own(text: str) -> str:
         label := re.search(r"\n[ \t]*Propositions?\s*:", text, re.IGNORECASE)
     ):
         text = text[max(label.end(), again.end()) :]
-    found = _RUNAWAY.search(text)
-    return text[: found.start()] if found and text[: found.start()].strip() else text
+    repetition = _RUNAWAY.search(text)
+    return text[: repetition.start()] if repetition and text[: repetition.start()].strip() else text
 
 
 def _cropped(group: PropositionGroup) -> bool:
@@ -156,7 +156,7 @@ def _lines(text: str, group: PropositionGroup) -> list[str]:
     In a group, a line without a list mark continues the proposition before it, or is one of its own
     if no line has a mark. Outside of groups, only list items count.
     """
-    found: list[str] = []
+    propositions: list[str] = []
     dashed = _listed(text)
     inside = group.opened or group.closed
     for line in text.split("\n"):
@@ -165,20 +165,20 @@ def _lines(text: str, group: PropositionGroup) -> list[str]:
         mark = _DASH.match(line)
         if mark:
             group.dashed = True
-            found += [
+            propositions += [
                 one
                 for part in _INLINE.split(line[mark.end() :])
                 if (one := clean_proposition(part))
             ]
         elif not inside:
             continue
-        elif dashed and found and not found[-1].endswith((".", "!", "?")):
-            found[-1] = f"{found[-1]} {clean_proposition(line)}".strip()
+        elif dashed and propositions and not propositions[-1].endswith((".", "!", "?")):
+            propositions[-1] = f"{propositions[-1]} {clean_proposition(line)}".strip()
         elif one := clean_proposition(line):
-            found.append(one)
-        if len(found) > MOST:
+            propositions.append(one)
+        if len(propositions) > MOST:
             break
-    return found
+    return propositions
 
 
 def _plain_lines(text: str) -> Iterator[str]:
@@ -209,12 +209,12 @@ def _without_echo(
     groups: list[PropositionGroup], sentences: Sequence[str]
 ) -> list[PropositionGroup]:
     """Drop groups that only repeat a sentence of the prompt, if others remain."""
-    known = {normal_phrase(sentence) for sentence in sentences}
+    echoed = {normal_phrase(sentence) for sentence in sentences}
     own = [
         group
         for group in groups
         if group.dashed
         or not group.propositions
-        or normal_phrase(" ".join(group.propositions)) not in known
+        or normal_phrase(" ".join(group.propositions)) not in echoed
     ]
     return own if any(group.dashed for group in own) else groups

@@ -36,11 +36,11 @@ def read_json_groups(text: str) -> GroupedPropositions | None:
     a usual name, or an object with sentence numbers as keys. Truncated JSON gives its whole
     propositions.
     """
-    found = json_value(text)
-    if not isinstance(found, dict | list):
+    value = json_value(text)
+    if not isinstance(value, dict | list):
         return None
     answer = GroupedPropositions([], PropositionGroup([], opened=False, closed=True, dashed=True))
-    _walk(found, answer, _DEPTH)
+    _walk(value, answer, _DEPTH)
     return answer
 
 

@@ -206,13 +206,13 @@ class PropositionKind(Kind):
 
     def read(self, answer: Mapping[str, Any], row: Row) -> list[dict[str, Any]] | Malformed:
         """Read a structured answer: a list of propositions, aligned by their words."""
-        said = [
-            found
+        propositions = [
+            proposition
             for item in answer["answers"]
-            if (found := clean_proposition(str(item["proposition"])))
+            if (proposition := clean_proposition(str(item["proposition"])))
         ]
-        written = GroupedPropositions([], PropositionGroup(said, opened=False))
-        return self._rows("\n".join(said), written, self._chunk(row))
+        written = GroupedPropositions([], PropositionGroup(propositions, opened=False))
+        return self._rows("\n".join(propositions), written, self._chunk(row))
 
     def _rows(
         self, text: str, written: GroupedPropositions, chunk: Row
@@ -221,31 +221,31 @@ class PropositionKind(Kind):
         if not sentences:
             return Malformed("no_sentences")
         if text.strip():
-            found = align(written, sentences)
+            aligned = align(written, sentences)
         else:
-            found = [AlignedProposition(i, "", flaw=NO_TEXT) for i in range(len(sentences))]
+            aligned = [AlignedProposition(i, "", flaw=NO_TEXT) for i in range(len(sentences))]
         same = {
             "document_id": chunk["document_id"],
             "source": self._source(chunk),
             "splitter": self.splitter.name,
         }
-        return [{**same, **self._row(said, chunk)} for said in found]
+        return [{**same, **self._row(one, chunk)} for one in aligned]
 
-    def _row(self, said: AlignedProposition, chunk: Row) -> dict[str, Any]:
+    def _row(self, aligned: AlignedProposition, chunk: Row) -> dict[str, Any]:
         row: dict[str, Any] = {
-            "sentence": "", "proposition": said.proposition, "aligned_by": said.aligned_by,
-            "flaw": said.flaw,
+            "sentence": "", "proposition": aligned.proposition, "aligned_by": aligned.aligned_by,
+            "flaw": aligned.flaw,
             "sentence_index": None, "start": None, "end": None, "unit": None,
         }  # fmt: skip
-        if said.sentence is not None:
-            start, end = chunk["starts"][said.sentence], chunk["ends"][said.sentence]
+        if aligned.sentence is not None:
+            start, end = chunk["starts"][aligned.sentence], chunk["ends"][aligned.sentence]
             base = chunk["starts"][0]
             row |= {
                 "sentence": chunk["text"][start - base : end - base],
-                "sentence_index": chunk["first_index"] + said.sentence,
+                "sentence_index": chunk["first_index"] + aligned.sentence,
                 "start": start,
                 "end": end,
-                "unit": chunk["units"][said.sentence],
+                "unit": chunk["units"][aligned.sentence],
             }
         return row
 
@@ -254,15 +254,15 @@ class PropositionKind(Kind):
         if _is_chunk(row):
             return dict(row)
         document = str(row.get("text") or "")
-        found = [unit for unit in self.units(row) if unit.index >= 0]
+        sentences = [unit for unit in self.units(row) if unit.index >= 0]
         return {
             "document_id": str(row.get("document_id") or ""),
-            "text": document[found[0].start : found[-1].end] if found else "",
-            "sentences": [one_line(document[unit.start : unit.end]) for unit in found],
+            "text": document[sentences[0].start : sentences[-1].end] if sentences else "",
+            "sentences": [one_line(document[unit.start : unit.end]) for unit in sentences],
             "before": "",
-            "starts": [unit.start for unit in found],
-            "ends": [unit.end for unit in found],
-            "units": [unit.kind for unit in found],
+            "starts": [unit.start for unit in sentences],
+            "ends": [unit.end for unit in sentences],
+            "units": [unit.kind for unit in sentences],
             "first_index": 0,
         }
 
@@ -277,12 +277,12 @@ class PropositionKind(Kind):
 
         Sentences without a proposition are left out of the chunk.
         """
-        found = []
+        groups = []
         for chunk in group_by_chunk(candidates):
             rows = [row for of_one in chunk.values() for row in of_one]
             document = str(rows[0]["document_id"] or "")
-            found.append((chunk_row(chunk, document, self.context_sentences > 0), rows))
-        return found
+            groups.append((chunk_row(chunk, document, self.context_sentences > 0), rows))
+        return groups
 
     def question(self, candidate: Row) -> dict[str, Any]:
         """Return the chunk of the candidate's sentence alone."""
@@ -291,15 +291,15 @@ class PropositionKind(Kind):
     def completion(self, candidates: Sequence[Row], row: Row) -> str:
         """Write the distinct propositions of each sentence in tags, in the order of its words."""
         chunk = self._chunk(row)
-        base, said = chunk["starts"][0] if chunk["starts"] else 0, dict[str, list[Row]]()
+        base, by_sentence = chunk["starts"][0] if chunk["starts"] else 0, dict[str, list[Row]]()
         for candidate in candidates:
-            said.setdefault(str(candidate["sentence"] or ""), []).append(candidate)
+            by_sentence.setdefault(str(candidate["sentence"] or ""), []).append(candidate)
         sentences = [
             chunk["text"][start - base : end - base]
             for start, end in zip(chunk["starts"], chunk["ends"], strict=True)
         ]
         return grouped_text(
-            ordered_propositions(said.get(sentence, []), sentence) for sentence in sentences
+            ordered_propositions(by_sentence.get(sentence, []), sentence) for sentence in sentences
         )
 
     def verbalize(self, candidate: Row) -> str:

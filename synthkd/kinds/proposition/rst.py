@@ -57,9 +57,9 @@ def rst_blocks(text: str) -> Iterator[DocumentBlock]:
         if not lines[place].text:
             place += 1
             continue
-        found = _other(lines, place)
-        if found is not None:
-            end, kind = found
+        other = _other(lines, place)
+        if other is not None:
+            end, kind = other
             yield lines_block(lines, place, end, kind)
             place = end
             continue

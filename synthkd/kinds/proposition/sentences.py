@@ -95,8 +95,8 @@ class Splitter:
         for start, end in _parts(plain):
             begins = [start + place for place in self._begins(plain[start:end])]
             for begin, behind in zip(begins, [*begins[1:], end], strict=True):
-                if found := _trimmed(text, begin, behind):
-                    yield found
+                if span := _trimmed(text, begin, behind):
+                    yield span
 
     def _begins(self, text: str) -> list[int]:
         """Return the places where the sentences of a part begin."""
@@ -105,8 +105,8 @@ class Splitter:
         begins = [0, *(place for place in begins[1:] if not _goes_on(text, place))]
         # An opening quote belongs to the sentence after it.
         for i in range(1, len(begins)):
-            if found := _OPENING.search(text, max(begins[i - 1], begins[i] - 8), begins[i]):
-                begins[i] = found.start()
+            if opening := _OPENING.search(text, max(begins[i - 1], begins[i] - 8), begins[i]):
+                begins[i] = opening.start()
         return begins
 
 
@@ -146,8 +146,8 @@ def cut_place(text: str, start: int, limit: int) -> int:
     if ends and ends[-1] > len(window) // 4:
         return start + ends[-1]
     for mark in ("; ", ", ", " "):
-        if (found := window.rfind(mark)) > len(window) // 4:
-            return start + found + len(mark)
+        if (place := window.rfind(mark)) > len(window) // 4:
+            return start + place + len(mark)
     return limit
 
 

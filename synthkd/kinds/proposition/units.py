@@ -88,7 +88,7 @@ def _pieces(document: str, start: int, end: int, longest: int) -> Iterator[tuple
 
 
 def sentence_chunks(
-    document: str, found: Iterator[Unit], sentences: int, words: int
+    document: str, sentence_units: Iterator[Unit], sentences: int, words: int
 ) -> Iterator[list[Unit]]:
     """Yield chunks of sentences that a teacher reads together.
 
@@ -96,13 +96,13 @@ def sentence_chunks(
 
     Args:
         document: The text.
-        found: Its units.
+        sentence_units: Its units.
         sentences: Sentences of a chunk, at most.
         words: Words of a chunk, about.
     """
     chunk: list[Unit] = []
     size = 0
-    for unit in found:
+    for unit in sentence_units:
         if unit.kind == NO_WORDS:
             continue
         count = 0 if unit.index < 0 else len(document[unit.start : unit.end].split())

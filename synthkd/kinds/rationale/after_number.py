@@ -52,13 +52,13 @@ AMBIGUOUS, NO_NUMBER = "ambiguous", "not_a_number"
 
 
 def number_up_to(
-    text: str, found: list[Token], tree: Tree, read: Fraction, end: int
+    text: str, parts: list[Token], tree: Tree, read: Fraction, end: int
 ) -> Fraction | str:
     """Return the number that ends at a numeral.
 
     Args:
         text: The plain text of the answer.
-        found: Its tokens.
+        parts: Its tokens.
         tree: The expression that ends at the numeral.
         read: The value of the expression.
         end: Index of the numeral's token.
@@ -68,34 +68,34 @@ def number_up_to(
     """
     gap: list[str] = []
     named = False
-    for place in range(end + 1, min(len(found), end + 1 + _LOOK_AHEAD)):
-        token, low = found[place], found[place].text.casefold()
-        behind = found[place + 1] if place + 1 < len(found) else None
+    for place in range(end + 1, min(len(parts), end + 1 + _LOOK_AHEAD)):
+        token, low = parts[place], parts[place].text.casefold()
+        behind = parts[place + 1] if place + 1 < len(parts) else None
         near = behind is not None and behind.start == token.end
-        touches = found[place - 1].end == token.start
+        touches = parts[place - 1].end == token.start
         if token.kind in ("close", "currency", "percent", "degree"):
             continue
         if token.kind == "bad":
             return NO_NUMBER
         if token.kind == "number":
-            if found[place - 1].text == "^":
+            if parts[place - 1].text == "^":
                 continue
-            return _with_second(found, place, read, gap)
+            return _with_second(parts, place, read, gap)
         if token.kind == "word":
             if low in REASONS and not (low == "as" and "times" in gap):
                 return read
             if not gap and low in MAGNITUDES:
                 continue
-            if not _may_follow(found, place, touches, gap):
+            if not _may_follow(parts, place, touches, gap):
                 return NO_NUMBER
             if (is_spelled(low) and low != "one") or (
                 part_of(low) and gap[-1:] in ([], ["a"], ["one"])
             ):
-                return _with_spelled(found, place, tree, read, gap)
+                return _with_spelled(parts, place, tree, read, gap)
             gap.append(low)
             named = True
         elif token.kind == "open":
-            return _with_remark(found, place, read, gap)
+            return _with_remark(parts, place, read, gap)
         elif (
             token.kind == "op"
             and text[token.start : token.end].casefold() == "times"
@@ -118,7 +118,7 @@ def number_up_to(
             token.text in (".", "…")
             and touches
             and not named
-            and _goes_on(found[place - 1], token, behind, near)
+            and _goes_on(parts[place - 1], token, behind, near)
         ):
             return NO_NUMBER
         elif token.text in (".", "\n", "?", "!"):
@@ -151,9 +151,9 @@ def _goes_on(number: Token, point: Token, behind: Token | None, near: bool) -> b
     )
 
 
-def _with_remark(found: list[Token], place: int, read: Fraction, gap: list[str]) -> Fraction | str:
+def _with_remark(parts: list[Token], place: int, read: Fraction, gap: list[str]) -> Fraction | str:
     """Read a bracket after a number: remark, second result (`or 6`) or scale (`in thousands`)."""
-    inside = [token.text.casefold() for token in found[place + 1 : place + 5]]
+    inside = [token.text.casefold() for token in parts[place + 1 : place + 5]]
     if (gap and gap[-1] in JOINS) or inside[:1] == ["or"]:
         return AMBIGUOUS
     if any(word in MAGNITUDES for word in inside):
@@ -162,9 +162,9 @@ def _with_remark(found: list[Token], place: int, read: Fraction, gap: list[str])
     return NO_NUMBER if inside and inside[0] in COMPARING else read
 
 
-def _may_follow(found: list[Token], place: int, touches: bool, gap: list[str]) -> bool:
+def _may_follow(parts: list[Token], place: int, touches: bool, gap: list[str]) -> bool:
     """Return True if a word behind a number leaves the number unchanged."""
-    token, number = found[place], found[place - 1]
+    token, number = parts[place], parts[place - 1]
     low = token.text.casefold()
     if low in BEHIND or low in FOREIGN_MAGNITUDES or (low in ("am", "pm") and number.places == 2):
         return False
@@ -183,7 +183,7 @@ def _may_follow(found: list[Token], place: int, touches: bool, gap: list[str]) -
         return not (len(number.text) > 2 and number.text.endswith("0"))
     if token.text == "m":
         # Metres, or millions.
-        return place > 1 and found[place - 2].kind == "currency"
+        return place > 1 and parts[place - 2].kind == "currency"
     return bool(_UNIT_WITH_POWER.fullmatch(low))
 
 
@@ -206,12 +206,12 @@ def _may_operate(
     return token.text == "/" or named or touches == near
 
 
-def _with_second(found: list[Token], place: int, read: Fraction, gap: list[str]) -> Fraction | str:
+def _with_second(parts: list[Token], place: int, read: Fraction, gap: list[str]) -> Fraction | str:
     """Combine a number with a second number, by the words between them."""
-    second = found[place].value
+    second = parts[place].value
     if gap == ["and"] and read.denominator == 1:
         try:
-            part = tree_value(parse(found, place)[0])
+            part = tree_value(parse(parts, place)[0])
         except UnreadableExpressionError:
             part = None
         if part is not None and 0 < part < 1:
@@ -219,7 +219,7 @@ def _with_second(found: list[Token], place: int, read: Fraction, gap: list[str])
     if _is_compared(gap):
         return AMBIGUOUS
     if gap == ["≈"]:
-        return read if abs(second - read) * 10 ** found[place].places < 1 else NO_NUMBER
+        return read if abs(second - read) * 10 ** parts[place].places < 1 else NO_NUMBER
     if gap[:1] in (["in"], ["out"]) and set(gap) <= FUNCTION_WORDS:
         return AMBIGUOUS
     if len(gap) == 1 and gap[0] in FUNCTION_WORDS and gap[0] not in ("not", "rather", "instead"):
@@ -243,22 +243,22 @@ def _is_compared(gap: list[str]) -> bool:
 
 
 def _with_spelled(
-    found: list[Token], place: int, tree: Tree, read: Fraction, gap: list[str]
+    parts: list[Token], place: int, tree: Tree, read: Fraction, gap: list[str]
 ) -> Fraction | str:
     """Combine digits with number words: `5 and a half` is one number, `5 and two` are two."""
     if gap[-1:] == ["a"]:
         place, gap = place - 1, gap[:-1]
-    words = spelled_words([token.text for token in found[place:] if token.kind == "word"])
-    said = read_spelled(words[: take_spelled(words, 0)])
+    words = spelled_words([token.text for token in parts[place:] if token.kind == "word"])
+    spelled = read_spelled(words[: take_spelled(words, 0)])
     plain = isinstance(tree, Number) and tree.certain and read.denominator == 1
     if (
         gap[-1:] == ["and"]
         and not FUNCTION_WORDS.intersection(gap)
         and plain
-        and said is not None
-        and 0 < said < 1
+        and spelled is not None
+        and 0 < spelled < 1
     ):
-        return read + said if read >= 0 else read - said
+        return read + spelled if read >= 0 else read - spelled
     if gap[-1:] == ["in"] and words[:1] and words[0] in MAGNITUDES:
         return NO_NUMBER
     if gap and gap[-1] not in JOINS and FUNCTION_WORDS.intersection(gap):

@@ -63,10 +63,10 @@ def own_text(text: str, question: str, marks: Sequence[str] = STOP_MARKS) -> str
     """Return a completion without a repeated question and without invented questions behind it."""
     text = _without_echo(text, question)
     for mark in marks:
-        found = re.search(rf"(?:^|\n)[ \t>*#]*{re.escape(mark)}", text)
+        turn = re.search(rf"(?:^|\n)[ \t>*#]*{re.escape(mark)}", text)
         # At the very beginning, cutting would leave nothing.
-        if found and text[: found.start()].strip():
-            text = text[: found.start()]
+        if turn and text[: turn.start()].strip():
+            text = text[: turn.start()]
     return text.strip()
 
 
@@ -84,37 +84,37 @@ def _without_echo(text: str, question: str) -> str:
 def phrases(text: str) -> Iterator[Phrase]:
     """Yield the answer phrases of a text, adjacent ones (`the answer is Answer: 7`) as one."""
     place = 0
-    while found := _PHRASE.search(text, place):
-        end = found.end()
+    while match := _PHRASE.search(text, place):
+        end = match.end()
         while (again := _PHRASE.match(text, end)) and again.end() > end:
             end = again.end()
-        if "\n" in text[found.start() : end] and (bullet := _BULLET.match(text, end)):
+        if "\n" in text[match.start() : end] and (bullet := _BULLET.match(text, end)):
             end = bullet.end()
         line = text[end : end + _LONGEST_LINE].partition("\n")[0]
         # "A: There were 7 roses ... The answer is 13": a label before the steps is not an answer
         # phrase.
-        if "answer is" not in found[0].casefold() and _IS.search(line):
-            place = max(end, found.end())
+        if "answer is" not in match[0].casefold() and _IS.search(line):
+            place = max(end, match.end())
             continue
         sentence_end = _end(text, end)
         sentence = text[end:sentence_end]
         if _NUMBERED.match(text, end):
             # The number of a list's first item is not an answer.
             sentence = _POINTS.sub(") ", line)
-        yield Phrase(found.start(), sentence_end, sentence, line)
-        place = max(end, found.end(), found.start() + 1)
+        yield Phrase(match.start(), sentence_end, sentence, line)
+        place = max(end, match.end(), match.start() + 1)
 
 
 def _end(text: str, place: int) -> int:
     most = min(len(text), place + _LONGEST_LINE)
-    found = _SENTENCE_END.search(text, place, most)
+    stop = _SENTENCE_END.search(text, place, most)
     while (
-        found
-        and found[0] == "."
-        and _ABBREVIATED.search(text, max(place, found.start() - 6), found.start() + 6)
+        stop
+        and stop[0] == "."
+        and _ABBREVIATED.search(text, max(place, stop.start() - 6), stop.start() + 6)
     ):
-        found = _SENTENCE_END.search(text, found.end(), most)
-    return found.start() if found else most
+        stop = _SENTENCE_END.search(text, stop.end(), most)
+    return stop.start() if stop else most
 
 
 def last_sentence(text: str) -> str:

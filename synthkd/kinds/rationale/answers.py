@@ -64,10 +64,10 @@ class RationaleAnswer:
     by: str
 
 
-def type_of(asked: str, question: str, choices: Sequence[str]) -> str:
+def type_of(answer_type: str, question: str, choices: Sequence[str]) -> str:
     """Return the type of a question's answer; ``auto`` infers it from choices and words."""
-    if asked != "auto":
-        return asked
+    if answer_type != "auto":
+        return answer_type
     if choices:
         return "choice"
     if _ASKS_NUMBER.search(question):
@@ -175,31 +175,31 @@ def _without_phrase(
     if kind == "choice":
         return _choice_without_phrase(text, question, choices)
     if kind == "yes_no":
-        said = begun_yes_no(text) or read_yes_no(
+        value = begun_yes_no(text) or read_yes_no(
             text if is_short_answer(text) else last_sentence(text)
         )
-        if isinstance(said, Malformed):
-            return said if said.reason == "ambiguous" else Malformed("no_answer")
-        return RationaleAnswer(_unless_bare(text, said), said, "word")
+        if isinstance(value, Malformed):
+            return value if value.reason == "ambiguous" else Malformed("no_answer")
+        return RationaleAnswer(_unless_bare(text, value), value, "word")
     if not is_short_answer(text):
         return Malformed("no_answer")
-    said = _READERS[kind](text, choices, question)
-    return said if isinstance(said, Malformed) else RationaleAnswer("", said, "bare")
+    value = _READERS[kind](text, choices, question)
+    return value if isinstance(value, Malformed) else RationaleAnswer("", value, "bare")
 
 
 def _choice_without_phrase(
     text: str, question: str, choices: Sequence[str]
 ) -> RationaleAnswer | Malformed:
     if is_short_answer(text):
-        said = read_choice(text, choices)
-        if not isinstance(said, Malformed):
-            return RationaleAnswer(_unless_bare(text, said), said, "bare")
-        return _weaker_choice(text, question, choices, said)
+        value = read_choice(text, choices)
+        if not isinstance(value, Malformed):
+            return RationaleAnswer(_unless_bare(text, value), value, "bare")
+        return _weaker_choice(text, question, choices, value)
     first = re.match(r"\s*[(\[]([A-Za-z])[)\]]", text)
     if first:
-        said = read_choice(text.strip().partition("\n")[0], choices)
-        if not isinstance(said, Malformed):
-            return RationaleAnswer(text.strip().partition("\n")[2].strip(), said, "bare")
+        value = read_choice(text.strip().partition("\n")[0], choices)
+        if not isinstance(value, Malformed):
+            return RationaleAnswer(text.strip().partition("\n")[2].strip(), value, "bare")
     head, tail = text.strip().split("\n", 1)[0], text.strip().rpartition("\n")
     if (named := label_alone(tail[2], choices)) is not None:
         if (other := label_alone(head, choices)) is not None and normal_phrase(
@@ -210,13 +210,13 @@ def _choice_without_phrase(
     if (named := label_alone(head, choices)) is not None:
         return RationaleAnswer(text.strip().partition("\n")[2].strip(), named, "bare")
     if last := letter_at_end(text):
-        said = read_choice(last, choices)
-        if not isinstance(said, Malformed):
-            return RationaleAnswer(text[: text.rindex(last)].strip(), said, "bare")
-    said = read_named(text, choices, question)
-    if not isinstance(said, Malformed):
-        return RationaleAnswer(text, said, "named")
-    return _weaker_choice(text, question, choices, said)
+        value = read_choice(last, choices)
+        if not isinstance(value, Malformed):
+            return RationaleAnswer(text[: text.rindex(last)].strip(), value, "bare")
+    value = read_named(text, choices, question)
+    if not isinstance(value, Malformed):
+        return RationaleAnswer(text, value, "named")
+    return _weaker_choice(text, question, choices, value)
 
 
 def _weaker_choice(

@@ -53,11 +53,11 @@ _NO_UNITS = word_set(
 )
 
 
-def parse(found: list[Token], place: int = 0, units: bool = True) -> tuple[Tree, int]:
+def parse(parts: list[Token], place: int = 0, units: bool = True) -> tuple[Tree, int]:
     """Parse the longest expression that begins at a token.
 
     Args:
-        found: The tokens of a text.
+        parts: The tokens of a text.
         place: Index of the first token of the expression.
         units: Read words behind numbers as units and magnitudes.
 
@@ -67,19 +67,19 @@ def parse(found: list[Token], place: int = 0, units: bool = True) -> tuple[Tree,
     Raises:
         Unreadable: No expression begins there.
     """
-    return _Parser(found, units).expression(place, 0)
+    return _Parser(parts, units).expression(place, 0)
 
 
 class _Parser:
-    def __init__(self, found: list[Token], units: bool) -> None:
-        self.found, self.units = found, units
+    def __init__(self, tokens: list[Token], units: bool) -> None:
+        self.tokens, self.units = tokens, units
         self.operations = 0
 
     def kind(self, place: int) -> str:
-        return self.found[place].kind if 0 <= place < len(self.found) else "end"
+        return self.tokens[place].kind if 0 <= place < len(self.tokens) else "end"
 
     def text(self, place: int) -> str:
-        return self.found[place].text if place < len(self.found) else ""
+        return self.tokens[place].text if place < len(self.tokens) else ""
 
     def expression(self, place: int, depth: int) -> tuple[Tree, int]:
         return self._chain(place, depth, ("+", "-"))
@@ -121,7 +121,7 @@ class _Parser:
             negative = self._is_op(place + 1, "-")
             at = place + 1 + negative
             if self.kind(at) == "number" and not self._is_op(at + 1, "^"):
-                power = self.found[at].value
+                power = self.tokens[at].value
                 _, after = self._unit_words(at + 1)
                 return Operation("^", tree, Number(-power if negative else power)), after
             raise UnreadableExpressionError
@@ -135,7 +135,7 @@ class _Parser:
 
     def _touches(self, place: int) -> bool:
         """Return True if no space precedes a token: `2(3+4)`, but not `5 (left: 5 8)`."""
-        return place > 0 and self.found[place - 1].end == self.found[place].start
+        return place > 0 and self.tokens[place - 1].end == self.tokens[place].start
 
     def _atom(self, place: int, depth: int) -> tuple[Tree, int]:
         if depth > _DEEPEST:
@@ -165,7 +165,7 @@ class _Parser:
         return self._number(place, money)
 
     def _number(self, place: int, money: bool) -> tuple[Tree, int]:
-        token, divides = self.found[place], self._is_op(place - 1, "/") and self._touches(place)
+        token, divides = self.tokens[place], self._is_op(place - 1, "/") and self._touches(place)
         sign = self.text(place - 1) if money else ""
         scale, place = self._magnitude(place + 1, money)
         if scale is not None and divides:
@@ -252,7 +252,7 @@ class _Parser:
     def _after_power(self, place: int) -> int:
         """Return the place after the power of a unit: m^2, s^-1."""
         at = place + 1 + self._is_op(place + 1, "-")
-        if self.kind(at) != "number" or self.found[at].value.denominator != 1:
+        if self.kind(at) != "number" or self.tokens[at].value.denominator != 1:
             raise UnreadableExpressionError
         return at + 1
 

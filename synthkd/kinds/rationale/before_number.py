@@ -40,12 +40,12 @@ _NAMES = word_set(
 )
 
 
-def begin_of(text: str, found: list[Token], numeral: int) -> int:
+def begin_of(text: str, parts: list[Token], numeral: int) -> int:
     """Return where the expression of a numeral begins: at its sign, currency, root or brackets."""
     start = numeral
     while start:
-        before = found[start - 1]
-        sign = before.kind == "op" and before.text == "-" and is_sign(text, found, start - 1)
+        before = parts[start - 1]
+        sign = before.kind == "op" and before.text == "-" and is_sign(text, parts, start - 1)
         if (
             sign
             or before.kind in ("currency", "open")
@@ -57,11 +57,11 @@ def begin_of(text: str, found: list[Token], numeral: int) -> int:
     return start
 
 
-def is_sign(text: str, found: list[Token], place: int) -> bool:
+def is_sign(text: str, parts: list[Token], place: int) -> bool:
     """Return True if a minus is the sign of the number after it rather than a subtraction."""
     if place == 0:
         return True
-    minus, before = found[place], found[place - 1]
+    minus, before = parts[place], parts[place - 1]
     if before.kind in ("open", "equals", "currency") or before.text in (
         ":",
         "[",
@@ -73,21 +73,21 @@ def is_sign(text: str, found: list[Token], place: int) -> bool:
         return True
     if before.kind == "word" and before.text.casefold() in LEADS and before.end < minus.start:
         return True
-    touches = minus.end == found[place + 1].start
+    touches = minus.end == parts[place + 1].start
     return touches and before.kind in ("word", "end") and before.end < minus.start
 
 
-def begins_whole(found: list[Token], start: int, read: Fraction) -> bool:
+def begins_whole(parts: list[Token], start: int, read: Fraction) -> bool:
     """Return False if text before an expression makes it a piece of more."""
     place = start - 1
     while place >= 0 and (
-        found[place].kind in ("open", "currency") or found[place].text in ("the", "a", '"', "'")
+        parts[place].kind in ("open", "currency") or parts[place].text in ("the", "a", '"', "'")
     ):
         place -= 1
     if place < 0:
         return True
-    token, before = found[place], found[place - 1] if place else None
-    touches = token.end == found[place + 1].start
+    token, before = parts[place], parts[place - 1] if place else None
+    touches = token.end == parts[place + 1].start
     if token.kind == "op":
         if token.text == "+":
             return before is None or (
@@ -102,11 +102,11 @@ def begins_whole(found: list[Token], start: int, read: Fraction) -> bool:
         # "<= 5"
         return False
     if token.kind == "equals":
-        return not any(left.text in ("√", "^") for left in found[:place])
+        return not any(left.text in ("√", "^") for left in parts[:place])
     if token.kind == "close":
         return before is not None and before.kind == "word"
     if token.kind == "word":
-        return _begins_after(found, place, read)
+        return _begins_after(parts, place, read)
     if token.text in COMPARING:
         # "=> 5" and "-> 5" are arrows.
         return token.text == ">" and before is not None and before.text in ("-", "=")
@@ -123,28 +123,28 @@ def begins_whole(found: list[Token], start: int, read: Fraction) -> bool:
     return not (touches and token.text in ("|", "_", "^", "\\", "!"))
 
 
-def _begins_after(found: list[Token], place: int, read: Fraction) -> bool:
-    token = found[place]
+def _begins_after(parts: list[Token], place: int, read: Fraction) -> bool:
+    token = parts[place]
     low = token.text.casefold()
-    before = found[place - 1].text.casefold() if place else ""
+    before = parts[place - 1].text.casefold() if place else ""
     if token.text in MONTHS or low in FOREIGN_MAGNITUDES or low.endswith("n't"):
         return False
     if low == "of":
-        while place and found[place - 1].kind == "word" and before in ("the", "a"):
+        while place and parts[place - 1].kind == "word" and before in ("the", "a"):
             place -= 1
-            before = found[place - 1].text.casefold() if place else ""
+            before = parts[place - 1].text.casefold() if place else ""
         return not (before in _OF or is_spelled(before) or part_of(before))
     if low == "as":
         return before not in ("many", "much")
     if low in ("less", "away"):
         # "10 less 3", "10 take away 3"
-        return found[place - (1 if low == "less" else 2)].kind != "number" or place < 2 - (
+        return parts[place - (1 if low == "less" else 2)].kind != "number" or place < 2 - (
             low == "less"
         )
     if low == "by":
         return before not in ("divided", "multiplied")
     if low == "to":
-        earlier = found[place - 2].text.casefold() if place > 1 else ""
+        earlier = parts[place - 2].text.casefold() if place > 1 else ""
         return (
             before != "up"
             and not is_spelled(before)
@@ -155,10 +155,10 @@ def _begins_after(found: list[Token], place: int, read: Fraction) -> bool:
         # "Q3 2024"
         return False
     if is_spelled(low):
-        return _says(found, place) == read
+        return _says(parts, place) == read
     if (
         place
-        and found[place - 1].kind == "word"
+        and parts[place - 1].kind == "word"
         and is_spelled(before)
         and before != "one"
         and low not in FUNCTION_WORDS
@@ -168,21 +168,21 @@ def _begins_after(found: list[Token], place: int, read: Fraction) -> bool:
     return low.rstrip(_BASE) not in BEFORE
 
 
-def _says(found: list[Token], place: int) -> Fraction | None:
+def _says(parts: list[Token], place: int) -> Fraction | None:
     """Read the number in words up to a place: `five (5)`."""
     start = place
     while (
-        start and found[start - 1].kind == "word" and is_spelled(found[start - 1].text.casefold())
+        start and parts[start - 1].kind == "word" and is_spelled(parts[start - 1].text.casefold())
     ):
         start -= 1
-    return read_spelled(spelled_words([token.text for token in found[start : place + 1]]))
+    return read_spelled(spelled_words([token.text for token in parts[start : place + 1]]))
 
 
-def is_apart(found: list[Token], start: int) -> bool:
+def is_apart(parts: list[Token], start: int) -> bool:
     """Return False if a number before an expression makes both one thing, or a list."""
     gap: list[str] = []
     words = True
-    for token in reversed(found[:start]):
+    for token in reversed(parts[:start]):
         if token.kind in ("number", "bad"):
             joined = JOINS.intersection(gap) or JOINING_SIGNS.intersection(gap)
             # "3 athletes ran 204 yards", but "5 feet 6 inches".
@@ -196,6 +196,6 @@ def is_apart(found: list[Token], start: int) -> bool:
     return True
 
 
-def is_name(found: list[Token], place: int) -> bool:
+def is_name(parts: list[Token], place: int) -> bool:
     """Return True if a number is part of a name: of a day, a step or a page."""
-    return place > 0 and found[place - 1].text.casefold() in _NAMES
+    return place > 0 and parts[place - 1].text.casefold() in _NAMES

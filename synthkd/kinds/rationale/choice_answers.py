@@ -106,13 +106,15 @@ def read_choice(text: str, choices: Sequence[str]) -> str | Malformed:
     if numeric is not None:
         return numeric
     lettered = _bracketed(text, labels)
-    said = {names[place] for place in lettered if place < len(names)}
-    if len(said) > 1:
-        return Malformed("ambiguous", " and ".join(sorted(said)))
-    if said:
+    labelled = {names[place] for place in lettered if place < len(names)}
+    if len(labelled) > 1:
+        return Malformed("ambiguous", " and ".join(sorted(labelled)))
+    if labelled:
         worded = first_choice(text, choices)
-        if worded is not None and normal_phrase(worded) not in said:
-            return Malformed("ambiguous", f"{CONFLICT} {said.pop()!r}, the text says {worded!r}")
+        if worded is not None and normal_phrase(worded) not in labelled:
+            return Malformed(
+                "ambiguous", f"{CONFLICT} {labelled.pop()!r}, the text says {worded!r}"
+            )
         return choices[lettered[0]]
     if choices and re.fullmatch(r"\W*\w\W*", text.strip()):
         return Malformed("not_a_choice", text.strip()[:80])
@@ -131,31 +133,31 @@ def read_choice(text: str, choices: Sequence[str]) -> str | Malformed:
 def _begun(text: str, names: list[str], labels: tuple[str, ...]) -> int | Malformed | None:
     """Return the place of the choice whose label a text begins with; None if there is none."""
     head, joined, _ = _patterns(labels)
-    found = head.match(text, 0, NEAR)
-    if found is None or not _is_label(text, found, names, labels):
+    match = head.match(text, 0, NEAR)
+    if match is None or not _is_label(text, match, names, labels):
         return None
-    place = labels.index(found["label"].casefold())
+    place = labels.index(match["label"].casefold())
     if place >= len(names):
         return None
-    if DISMISSED.match(text, _behind_own(text, found.end(), names[place])):
+    if DISMISSED.match(text, _behind_own(text, match.end(), names[place])):
         return Malformed("not_a_choice", " ".join(text.split())[:80])
-    end, said = _behind_own(text, found.end(), names[place]), {names[place]}
+    end, choices_named = _behind_own(text, match.end(), names[place]), {names[place]}
     while again := joined.match(text, end):
         other = labels.index(again["label"].casefold())
         if other >= len(names) or not _is_label(text, again, names, labels):
             break
-        said.add(names[other])
+        choices_named.add(names[other])
         end = _behind_own(text, again.end(), names[other])
-    rest = text[found.end() :]
+    rest = text[match.end() :]
     lone = re.fullmatch(r"[\W_]*+((?:\w(?!\w)[\W_]*+)++)", text[end : end + NEAR])
     if lone:
-        said |= {
+        choices_named |= {
             names[labels.index(c)]
             for c in lone[1].casefold()
             if c in labels and labels.index(c) < len(names)
         }
-    if len(said) > 1:
-        return Malformed("ambiguous", " and ".join(sorted(said)))
+    if len(choices_named) > 1:
+        return Malformed("ambiguous", " and ".join(sorted(choices_named)))
     words = normal_phrase(
         re.split(
             r"[.,;\n(]|\b(?:because|since|as)\b", rest.strip(" ).:]}*_`$\"'-–—=>(\\"), maxsplit=1
@@ -188,20 +190,20 @@ def label_alone(line: str, choices: Sequence[str]) -> str | None:
     )
     if not isinstance(place, int):
         return None
-    said = [
+    words = [
         word
         for word in re.sub(r"[_$]", " ", letters_only(line)).split()
         if word not in _LATEX_WORDS
     ]
     label, name = labels_of(choices)[place], letters_only(choices[place]).split()
-    while said and said[0] in ("option", "choice", "answer", "letter"):
-        said = said[1:]
-    return choices[place] if said in ([label], [label, *name]) else None
+    while words and words[0] in ("option", "choice", "answer", "letter"):
+        words = words[1:]
+    return choices[place] if words in ([label], [label, *name]) else None
 
 
-def _is_label(text: str, found: re.Match[str], names: list[str], labels: tuple[str, ...]) -> bool:
+def _is_label(text: str, match: re.Match[str], names: list[str], labels: tuple[str, ...]) -> bool:
     """Return True if a lone letter is a label rather than an article or a pronoun."""
-    label, start, end = found["label"], found.start("label"), found.end("label")
+    label, start, end = match["label"], match.start("label"), match.end("label")
     if (start and text[start - 1] in _OPENED) or _MARKED.match(text, end):
         return True
     if label.isdigit() and len(label) < 3:
@@ -218,7 +220,7 @@ def _is_label(text: str, found: re.Match[str], names: list[str], labels: tuple[s
 
 def _bracketed(text: str, labels: tuple[str, ...]) -> list[int]:
     """Return the places of labels in brackets or after `option`, once each, without denied ones."""
-    found = []
+    places = []
     for match in _patterns(labels)[2].finditer(text):
         label = match["label"]
         if match[0][0] in "([{" and text[match.end() : match.end() + 5].lstrip()[:1] not in (
@@ -228,8 +230,8 @@ def _bracketed(text: str, labels: tuple[str, ...]) -> list[int]:
         ):
             continue
         if not _NEGATION.search(text[max(0, match.start() - NEAR) : match.start()]):
-            found.append(labels.index(label.casefold()))
-    return list(dict.fromkeys(found))
+            places.append(labels.index(label.casefold()))
+    return list(dict.fromkeys(places))
 
 
 @lru_cache(1 << 12)
@@ -238,8 +240,8 @@ def _numbers_of(choices: tuple[str, ...]) -> tuple[Fraction, ...]:
     if not all(any(character.isdigit() for character in choice) for choice in choices):
         return ()
     read = [read_number(choice) for choice in choices]
-    found = [number for number in read if not isinstance(number, Malformed)]
-    return tuple(found) if len(found) == len(choices) == len(set(found)) else ()
+    numbers = [number for number in read if not isinstance(number, Malformed)]
+    return tuple(numbers) if len(numbers) == len(choices) == len(set(numbers)) else ()
 
 
 def _by_number(text: str, choices: Sequence[str]) -> str | Malformed | None:
@@ -247,15 +249,15 @@ def _by_number(text: str, choices: Sequence[str]) -> str | Malformed | None:
     numbers = _numbers_of(tuple(choices))
     if not numbers or not any(character.isdigit() for character in text):
         return None
-    said = read_number(text)
-    if isinstance(said, Malformed):
-        return said if said.reason == "ambiguous" else Malformed("not_a_choice", said.detail)
-    if said in numbers:
-        return choices[numbers.index(said)]
+    number = read_number(text)
+    if isinstance(number, Malformed):
+        return number if number.reason == "ambiguous" else Malformed("not_a_choice", number.detail)
+    if number in numbers:
+        return choices[numbers.index(number)]
     return Malformed("not_a_choice", " ".join(text.split())[:80])
 
 
 def letter_at_end(text: str) -> str:
     """Return `(b)` if a text ends with it after its last sentence, else ""."""
-    found = _LAST_LETTER.search(text)
-    return f"({found[1]})" if found else ""
+    match = _LAST_LETTER.search(text)
+    return f"({match[1]})" if match else ""

@@ -57,17 +57,17 @@ def is_joined(text: str, begun: str) -> bool:
 
 def read_named(text: str, choices: Sequence[str], question: str = "") -> str | Malformed:
     """Return the one choice whose words a text has; choices that the question names count less."""
-    said = named_choices(text, choices)
-    if len(said) > 1:
-        asked = {normal_phrase(choice) for choice in named_choices(question, choices)}
-        fresh = [choice for choice in said if normal_phrase(choice) not in asked]
+    named = named_choices(text, choices)
+    if len(named) > 1:
+        in_question = {normal_phrase(choice) for choice in named_choices(question, choices)}
+        fresh = [choice for choice in named if normal_phrase(choice) not in in_question]
         if len(fresh) != 1:
-            names = " and ".join(repr(choice) for choice in said)
+            names = " and ".join(repr(choice) for choice in named)
             return Malformed("ambiguous", names)
-        said = fresh
-    if not said:
+        named = fresh
+    if not named:
         return Malformed("not_a_choice", " ".join(text.split())[:80])
-    return said[0]
+    return named[0]
 
 
 def named_choices(text: str, choices: Sequence[str]) -> list[str]:
@@ -113,17 +113,17 @@ def named_by_stems(text: str, choices: Sequence[str]) -> list[str]:
     """
     if _named(text, choices)[1]:
         return []
-    said = [_stem(word) for word in letters_only(text).split() if word not in _ARTICLES]
-    found: dict[str, str] = {}
+    stems = [_stem(word) for word in letters_only(text).split() if word not in _ARTICLES]
+    named: dict[str, str] = {}
     for choice in choices:
         name = [_stem(word) for word in letters_only(choice).split() if word not in _ARTICLES]
-        places = range(len(said) - len(name) + 1)
-        together = [a + b for a, b in itertools.pairwise(said)]
+        places = range(len(stems) - len(name) + 1)
+        together = [a + b for a, b in itertools.pairwise(stems)]
         if name and (
-            any(said[i : i + len(name)] == name for i in places) or "".join(name) in together
+            any(stems[i : i + len(name)] == name for i in places) or "".join(name) in together
         ):
-            found.setdefault(" ".join(name), choice)
-    return list(found.values())
+            named.setdefault(" ".join(name), choice)
+    return list(named.values())
 
 
 def _stem(word: str) -> str:
@@ -139,7 +139,7 @@ def _places(low: str, name: str) -> list[int]:
     if not name:
         return []
     pattern = rf"(?<![^ ]){re.escape(name)}(?:s|es)?(?![^ ])"
-    return [found.start() for found in re.finditer(pattern, low)]
+    return [match.start() for match in re.finditer(pattern, low)]
 
 
 def letters_only(text: str) -> str:

@@ -115,20 +115,20 @@ def _from_dict(given: dict[Any, Any]) -> Choices:
         if isinstance(labels, list | tuple) and len(labels) != len(texts):
             raise CellError(f"an object with {len(texts)} texts and {len(labels)} labels")
         return _with_labels(_texts(texts), labels)
-    known = sorted(
+    entries = sorted(
         ((str(label), text) for label, text in given.items()),
         key=lambda pair: _place_of((plain_label(pair[0]), "")),
     )
-    while known and is_empty(known[-1][1]):
-        known.pop()
-    kept = {label for label, _ in known}
+    while entries and is_empty(entries[-1][1]):
+        entries.pop()
+    kept = {label for label, _ in entries}
     named = [(str(label), text) for label, text in given.items() if str(label) in kept]
     return _with_labels(_texts([text for _, text in named]), [label for label, _ in named])
 
 
 def _texts(values: Sequence[Any]) -> list[str]:
     """Return the texts of choices; refuse empty ones."""
-    found: list[str] = []
+    texts: list[str] = []
     for number, value in enumerate(values, 1):
         try:
             text = cell_text(value)
@@ -136,8 +136,8 @@ def _texts(values: Sequence[Any]) -> list[str]:
             raise CellError(f"a list whose choice {number} is {error}, and no text") from None
         if text is None or not text.strip():
             raise CellError(f"a list whose choice {number} is empty")
-        found.append(text)
-    return found
+        texts.append(text)
+    return texts
 
 
 def _with_labels(texts: list[str], labels: Any) -> Choices:
@@ -210,12 +210,12 @@ def _labelled(text: str, numbered: bool) -> Choices | None:
     text = (
         text
         if text.isascii()
-        else _WIDE.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+        else _WIDE.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
     )
-    found = _LABELLED.findall(text)
-    labels = [label.casefold() for label, _ in found]
+    match = _LABELLED.findall(text)
+    labels = [label.casefold() for label, _ in match]
     if _in_order(labels) and (numbered or not labels[0].isdigit()):
-        return Choices((choice.strip(" ,;") for _, choice in found), labels)
+        return Choices((choice.strip(" ,;") for _, choice in match), labels)
     return _inline(text, numbered)
 
 
@@ -249,9 +249,9 @@ def _inline(text: str, numbered: bool) -> Choices | None:
 
 def _without_labels(texts: list[str]) -> Choices:
     """Strip the labels that texts begin with, if all texts have them."""
-    found = [_OWN_LABEL.match(text) for text in texts]
-    labels = [match[1].casefold() for match in found if match]
-    rests = [text[match.end() :] for text, match in zip(texts, found, strict=True) if match]
+    matches = [_OWN_LABEL.match(text) for text in texts]
+    labels = [match[1].casefold() for match in matches if match]
+    rests = [text[match.end() :] for text, match in zip(texts, matches, strict=True) if match]
     if (
         len(rests) == len(texts)
         and _in_order(labels)

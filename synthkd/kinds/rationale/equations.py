@@ -110,16 +110,16 @@ def wrong_equations(text: str) -> list[Equation]:
 
 
 def _in(text: str) -> list[Equation]:
-    found: list[Equation] = []
+    equations: list[Equation] = []
     for segment in _segments(tokens(text)):
-        found += _of_segment(text, segment)
-    return found
+        equations += _of_segment(text, segment)
+    return equations
 
 
-def _segments(found: list[Token]) -> list[list[Token]]:
+def _segments(parts: list[Token]) -> list[list[Token]]:
     """Split tokens at ends; keep the runs with an equals sign."""
     runs: list[list[Token]] = [[]]
-    for token in found:
+    for token in parts:
         if token.kind == "end":
             runs.append([])
         else:
@@ -128,13 +128,13 @@ def _segments(found: list[Token]) -> list[list[Token]]:
 
 
 def _of_segment(text: str, run: list[Token]) -> list[Equation]:
-    found: list[Equation] = []
+    equations: list[Equation] = []
     done = 0
     for place, token in enumerate(run):
         if token.kind == "equals" and place >= done:
             chain, done = _chain(text, run, place)
-            found += _compared(text, run, chain)
-    return found
+            equations += _compared(text, run, chain)
+    return equations
 
 
 #: A side: its tree, the first token and the one after the last.
@@ -209,7 +209,7 @@ def _goes_on(run: list[Token], start: int) -> bool:
 
 
 def _compared(text: str, run: list[Token], sides: list[_Side]) -> list[Equation]:
-    found: list[Equation] = []
+    equations: list[Equation] = []
     for i in range(len(sides) - 1):
         (left, start, _), (right, _, end) = sides[i], sides[i + 1]
         holds: bool | None = None
@@ -231,12 +231,12 @@ def _compared(text: str, run: list[Token], sides: list[_Side]) -> list[Equation]
                 holds = None
         first, last = run[start].start, run[end - 1].end
         stated = tree_value(right, percent_as_part=False)
-        found.append(
+        equations.append(
             Equation(
                 text[first:last], tree_value(left), tree_value(right), holds, first, last, stated
             )
         )
-    return found
+    return equations
 
 
 def _goes_further(text: str, run: list[Token], end: int) -> bool:

@@ -27,7 +27,7 @@ _LABEL = re.compile(
 
 def read_expression(text: str) -> tuple[str, int] | Malformed:
     """Return the last line's expression, left of the equals sign, and the line's start."""
-    lines = [found for found in re.finditer(r"[^\n]+", text) if found[0].strip()]
+    lines = [match for match in re.finditer(r"[^\n]+", text) if match[0].strip()]
     if not lines:
         return Malformed("no_text")
     written = _LABEL.sub("", lines[-1][0].strip()).partition("=")[0].strip().rstrip(".").strip()
@@ -41,12 +41,12 @@ def read_expression(text: str) -> tuple[str, int] | Malformed:
 
 def expression_tree(text: str) -> Tree | None:
     """Parse a text that is one expression of at least two numbers; None for any other text."""
-    found = tokens(plain(text))
+    parts = tokens(plain(text))
     try:
-        tree, after = parse(found, 0, units=False)
+        tree, after = parse(parts, 0, units=False)
     except UnreadableExpressionError:
         return None
-    return tree if after == len(found) and isinstance(tree, Operation) else None
+    return tree if after == len(parts) and isinstance(tree, Operation) else None
 
 
 def given_numbers(text: str) -> list[Fraction]:
@@ -71,8 +71,8 @@ def objection(text: str, given: list[Fraction], target: Fraction) -> str | None:
     return None
 
 
-def _listed(found: list[Fraction]) -> str:
-    return " ".join(write_number(number) for number in sorted(found))
+def _listed(numbers: list[Fraction]) -> str:
+    return " ".join(write_number(number) for number in sorted(numbers))
 
 
 def canonical_expression(text: str) -> str:

@@ -115,11 +115,11 @@ class RationaleKind(Kind):
         question = self.full_question(row)
         own = own_text(text, question, self.stop_marks)
         kind = type_of(self.answer, question, choices)
-        found = find_answer(own, kind, question, choices, self.last)
+        answer = find_answer(own, kind, question, choices, self.last)
         return (
-            found
-            if isinstance(found, Malformed)
-            else [self._candidate(found, question, row, kind, choices)]
+            answer
+            if isinstance(answer, Malformed)
+            else [self._candidate(answer, question, row, kind, choices)]
         )
 
     def read(self, answer: Any, row: Row) -> list[dict[str, Any]] | Malformed:
@@ -128,29 +128,29 @@ class RationaleKind(Kind):
         question = self.full_question(row)
         kind = type_of(self.answer, question, choices)
         item = answer["answers"][0] if self.several and answer.get("answers") else answer
-        said = str(item.get("answer") or "")
-        found = find_answer(
-            said if kind == "expression" else f"Answer: {said}", kind, question, choices
+        value = str(item.get("answer") or "")
+        result = find_answer(
+            value if kind == "expression" else f"Answer: {value}", kind, question, choices
         )
-        if isinstance(found, Malformed):
-            return found
-        whole = RationaleAnswer(str(item.get("rationale") or "").strip(), found.answer, "field")
+        if isinstance(result, Malformed):
+            return result
+        whole = RationaleAnswer(str(item.get("rationale") or "").strip(), result.answer, "field")
         return [self._candidate(whole, question, row, kind, choices)]
 
     def _candidate(
-        self, found: RationaleAnswer, question: str, row: Row, kind: str, choices: Sequence[str]
+        self, answer: RationaleAnswer, question: str, row: Row, kind: str, choices: Sequence[str]
     ) -> dict[str, Any]:
         checked = [
-            equation for equation in equations(found.rationale) if equation.holds is not None
+            equation for equation in equations(answer.rationale) if equation.holds is not None
         ]
         gold = None if row.get("gold") in (None, "") else str(row["gold"])
         return {
             "question": question,
-            "rationale": found.rationale,
-            "answer": found.answer,
+            "rationale": answer.rationale,
+            "answer": answer.answer,
             "gold": gold,
-            "right": self._is_right(found.answer, gold, question, row, kind, choices),
-            "found_by": found.by,
+            "right": self._is_right(answer.answer, gold, question, row, kind, choices),
+            "found_by": answer.by,
             "steps": len(checked),
             "steps_wrong": sum(equation.holds is False for equation in checked),
         }
@@ -169,8 +169,10 @@ class RationaleKind(Kind):
             return objection(answer, given, self.target) is None
         if gold is None:
             return None
-        asked = _gold(gold, kind, choices, question)
-        return None if asked is None else same_form(answer, kind) == same_form(asked, kind)
+        gold_value = _gold(gold, kind, choices, question)
+        return (
+            None if gold_value is None else same_form(answer, kind) == same_form(gold_value, kind)
+        )
 
     def completion(self, candidates: Sequence[Row], row: Row) -> str:
         """Write the steps, then the answer after its phrase."""
@@ -224,12 +226,12 @@ def _gold(gold: str, kind: str, choices: Sequence[str], question: str) -> str | 
 
 
 def _gold_number(gold: str, question: str) -> str | Malformed:
-    found = (
+    answer = (
         find_answer(gold, "number", question, last=True)
         if "####" in gold or "boxed" in gold
         else None
     )
-    if isinstance(found, RationaleAnswer) and found.by == "phrase":
-        return found.answer
+    if isinstance(answer, RationaleAnswer) and answer.by == "phrase":
+        return answer.answer
     number = read_number(gold, question)
     return number if isinstance(number, Malformed) else write_number(number)

@@ -99,64 +99,64 @@ def read_number(text: str, question: str = "") -> Fraction | Malformed:
 
 def _without_asked(text: str, question: str) -> str:
     """Replace the unit that a question asks for (`How many dozen …?`), so that it is no factor."""
-    asked = ("".join(words) for words in _ASKED.findall(question))
-    for stem in {word.casefold().removesuffix("s") for word in asked}:
+    units = ("".join(words) for words in _ASKED.findall(question))
+    for stem in {word.casefold().removesuffix("s") for word in units}:
         text = re.sub(rf"\b{stem}s?\b", "units", text, flags=re.IGNORECASE)
     return text
 
 
-def _signed(found: list[Token], text: str) -> list[Token]:
+def _signed(parts: list[Token], text: str) -> list[Token]:
     """Read a minus at the beginning of an answer as a sign rather than as a list mark."""
-    if found and found[0].kind == "end" and found[0].text in ("-", "+"):
-        found[0] = found[0]._replace(kind="op")
-    return join_digit_groups(text, found)
+    if parts and parts[0].kind == "end" and parts[0].text in ("-", "+"):
+        parts[0] = parts[0]._replace(kind="op")
+    return join_digit_groups(text, parts)
 
 
-def _read(text: str, found: list[Token]) -> Fraction | Malformed | tuple[int, Fraction | None]:
+def _read(text: str, parts: list[Token]) -> Fraction | Malformed | tuple[int, Fraction | None]:
     """Read the number; or the place behind an equals sign and the number before that sign."""
-    numerals = [place for place, token in enumerate(found) if token.kind in ("number", "bad")]
+    numerals = [place for place, token in enumerate(parts) if token.kind in ("number", "bad")]
     if not numerals:
-        return _named(read_number_in_words(found), text)
+        return _named(read_number_in_words(parts), text)
     first = numerals[0]
     try:
-        tree, after = parse(found, start := begin_of(text, found, first))
+        tree, after = parse(parts, start := begin_of(text, parts, first))
     except UnreadableExpressionError:
         return _not_a_number(text)
-    if (behind := _equals(found, after)) is not None:
-        if start and found[start - 1].kind == "op":
+    if (behind := _equals(parts, after)) is not None:
+        if start and parts[start - 1].kind == "op":
             # "x + 3 = 5"
             return _not_a_number(text)
-        alone = isinstance(tree, Number) and not tree.percent and not is_name(found, first)
-        alone = alone and found[after].text != "!"
+        alone = isinstance(tree, Number) and not tree.percent and not is_name(parts, first)
+        alone = alone and parts[after].text != "!"
         return behind, tree_value(tree) if alone else None
-    if is_name(found, first) and len(numerals) > 1:
+    if is_name(parts, first) and len(numerals) > 1:
         return _not_a_number(text)
-    return _around(text, found, start, after)
+    return _around(text, parts, start, after)
 
 
-def _around(text: str, found: list[Token], start: int, after: int) -> Fraction | Malformed:
+def _around(text: str, parts: list[Token], start: int, after: int) -> Fraction | Malformed:
     """Return the value of an expression, unless the text around it makes it a piece of more."""
-    tree, _ = parse(found, start)
+    tree, _ = parse(parts, start)
     read = tree_value(tree, percent_as_part=False)
-    end = max(place for place in range(start, after) if found[place].kind == "number")
+    end = max(place for place in range(start, after) if parts[place].kind == "number")
     if (
         read is None
-        or is_range(text, found, tree, start, end)
-        or is_bracketed_money(found[start:after])
-        or is_pair(found, start, end)
-        or not begins_whole(found, start, read)
+        or is_range(text, parts, tree, start, end)
+        or is_bracketed_money(parts[start:after])
+        or is_pair(parts, start, end)
+        or not begins_whole(parts, start, read)
     ):
         return _not_a_number(text)
-    return _named(number_up_to(text, found, tree, read, end), text)
+    return _named(number_up_to(text, parts, tree, read, end), text)
 
 
 def _named(read: Fraction | str, text: str) -> Fraction | Malformed:
     return Malformed(read, " ".join(text.split())[:80]) if isinstance(read, str) else read
 
 
-def _equals(found: list[Token], after: int) -> int | None:
+def _equals(parts: list[Token], after: int) -> int | None:
     """Return the place after the equals sign that follows a number and its unit, or None."""
-    for token in found[after:]:
+    for token in parts[after:]:
         low = token.text.casefold()
         if (
             (token.kind == "end" and token.text != "!")
@@ -177,52 +177,52 @@ def _not_a_number(text: str) -> Malformed:
 def last_number(text: str, question: str = "") -> Fraction | Malformed | None:
     """Read the last equation's result or the last number, whichever comes later, or None."""
     text = _without_asked(without_notes(plain(text)), question)
-    found = tokens(text)
+    parts = tokens(text)
     last = next(
-        (i for i in range(len(found) - 1, -1, -1) if found[i].kind in ("number", "bad")), None
+        (i for i in range(len(parts) - 1, -1, -1) if parts[i].kind in ("number", "bad")), None
     )
     if last is None:
         return None
     sums = [equation for equation in equations(text) if equation.stated is not None]
-    if sums and sums[-1].end >= found[last].start:
+    if sums and sums[-1].end >= parts[last].start:
         return sums[-1].stated
-    if found[last].kind == "bad":
-        return _not_a_number(found[last].text)
-    first, end = _sentence(found, last)
-    return _last_of(text, found[first:end], found[last])
+    if parts[last].kind == "bad":
+        return _not_a_number(parts[last].text)
+    first, end = _sentence(parts, last)
+    return _last_of(text, parts[first:end], parts[last])
 
 
-def _sentence(found: list[Token], last: int) -> tuple[int, int]:
+def _sentence(parts: list[Token], last: int) -> tuple[int, int]:
     """Return the first token of a number's sentence and the token after its last."""
-    ends = [place for place in range(len(found)) if _ends_sentence(found, place)]
+    ends = [place for place in range(len(parts)) if _ends_sentence(parts, place)]
     first = max((place + 1 for place in ends if place < last), default=0)
-    return first, min((place for place in ends if place > last), default=len(found))
+    return first, min((place for place in ends if place > last), default=len(parts))
 
 
-def _ends_sentence(found: list[Token], place: int) -> bool:
-    token = found[place]
+def _ends_sentence(parts: list[Token], place: int) -> bool:
+    token = parts[place]
     if token.kind != "end" or token.text not in (".", "!", "?", "\n", ";"):
         return False
-    return token.text == "\n" or place + 1 == len(found) or found[place + 1].start > token.end
+    return token.text == "\n" or place + 1 == len(parts) or parts[place + 1].start > token.end
 
 
-def _last_of(text: str, found: list[Token], last: Token) -> Fraction | Malformed:
-    found = join_digit_groups(text, found)
-    place = next(i for i, token in enumerate(found) if token.end == last.end)
+def _last_of(text: str, parts: list[Token], last: Token) -> Fraction | Malformed:
+    parts = join_digit_groups(text, parts)
+    place = next(i for i, token in enumerate(parts) if token.end == last.end)
     for start in range(max(0, place - _LOOK_BACK), place + 1):
-        if found[start].kind not in ("number", "currency", "open", "op"):
+        if parts[start].kind not in ("number", "currency", "open", "op"):
             continue
-        if found[start].text == "-" and not is_sign(text, found, start):
+        if parts[start].text == "-" and not is_sign(text, parts, start):
             # "COVID-19"
             continue
         try:
-            _, after = parse(found, start)
+            _, after = parse(parts, start)
         except UnreadableExpressionError:
             continue
         if after > place:
-            if not is_apart(found, start):
+            if not is_apart(parts, start):
                 return _not_a_number(last.text)
-            return _around(text, found, start, after)
+            return _around(text, parts, start, after)
     return _not_a_number(last.text)
 
 
@@ -241,18 +241,18 @@ def write_number(number: Fraction) -> str:
 def read_exact_number(text: str) -> Fraction | None:
     """Read a text that is only a number (`1,200`, `$5`, `3/4`, `seven`); None for other texts."""
     text = plain(text).strip().rstrip(".").strip()
-    found = _signed(tokens(text), text)
-    if not any(token.kind == "number" for token in found):
-        words = spelled_words([token.text for token in found])
+    parts = _signed(tokens(text), text)
+    if not any(token.kind == "number" for token in parts):
+        words = spelled_words([token.text for token in parts])
         return read_spelled(words) if words and take_spelled(words, 0) == len(words) else None
     try:
-        tree, after = parse(found, 0, units=False)
+        tree, after = parse(parts, 0, units=False)
     except UnreadableExpressionError:
         return None
     if (
-        after != len(found)
-        or is_range(text, found, tree, 0, len(found) - 1)
-        or is_bracketed_money(found)
+        after != len(parts)
+        or is_range(text, parts, tree, 0, len(parts) - 1)
+        or is_bracketed_money(parts)
     ):
         return None
     return tree_value(tree, percent_as_part=False)

@@ -14,10 +14,10 @@ _GROUP, _GROUPS_BEGIN = (
 )
 
 
-def join_digit_groups(text: str, found: list[Token]) -> list[Token]:
+def join_digit_groups(text: str, parts: list[Token]) -> list[Token]:
     """Join groups of digits between single blanks to one number: `1 200`."""
     made: list[Token] = []
-    for token in found:
+    for token in parts:
         before = made[-1] if made else None
         if (
             before is not None
@@ -41,7 +41,7 @@ def join_digit_groups(text: str, found: list[Token]) -> list[Token]:
     return made
 
 
-def is_range(text: str, found: list[Token], tree: Tree, start: int, end: int) -> bool:
+def is_range(text: str, parts: list[Token], tree: Tree, start: int, end: int) -> bool:
     """Return True if an expression is not arithmetic: `3-5`, `5/1/2024`, `3x4`, `42 of 50`."""
     if isinstance(tree, Number):
         return False
@@ -49,12 +49,12 @@ def is_range(text: str, found: list[Token], tree: Tree, start: int, end: int) ->
         return True
     depth, slashes, minus, other = 0, 0, 0, 0
     for place in range(start, end):
-        token = found[place]
+        token = parts[place]
         depth += (token.kind == "open") - (token.kind == "close")
         if token.kind != "op" or place == start:
             continue
-        touches = found[place - 1].end == token.start and token.end == found[place + 1].start
-        if token.text == "-" and found[place - 1].kind not in ("op", "open", "currency"):
+        touches = parts[place - 1].end == token.start and token.end == parts[place + 1].start
+        if token.text == "-" and parts[place - 1].kind not in ("op", "open", "currency"):
             if touches and (depth == 0 or (tree_value(tree) or 0) < 0):
                 return True
             minus += depth == 0
@@ -64,7 +64,7 @@ def is_range(text: str, found: list[Token], tree: Tree, start: int, end: int) ->
             token.text == "*"
             and touches
             and not depth
-            and found[min(place + 2, len(found) - 1)].text != "^"
+            and parts[min(place + 2, len(parts) - 1)].text != "^"
         ):
             # "3x4" is a size, "3·5" may be a decimal.
             return True
@@ -75,7 +75,7 @@ def is_range(text: str, found: list[Token], tree: Tree, start: int, end: int) ->
     if slashes and _is_year(tree):
         return True
     bare = all(unit == "dollar" for unit in next(tree_numbers(tree)).units)
-    return slashes > 1 or bool(minus and not other and bare and found[start].kind != "open")
+    return slashes > 1 or bool(minus and not other and bare and parts[start].kind != "open")
 
 
 def _is_year(tree: Tree) -> bool:
@@ -87,12 +87,12 @@ def _is_year(tree: Tree) -> bool:
     return 1900 < tree.left.value < 2100 and tree.right.value == (tree.left.value + 1) % 100
 
 
-def is_pair(found: list[Token], start: int, end: int) -> bool:
+def is_pair(parts: list[Token], start: int, end: int) -> bool:
     """Return True if brackets hold two numbers rather than a decimal by comma: `[3,4]`."""
-    token = found[end]
-    if token.certain or "," not in token.text or not 0 < end < len(found) - 1:
+    token = parts[end]
+    if token.certain or "," not in token.text or not 0 < end < len(parts) - 1:
         return False
-    return found[end - 1].text in ("(", "[", "{") and found[end + 1].text in (")", "]", "}")
+    return parts[end - 1].text in ("(", "[", "{") and parts[end + 1].text in (")", "]", "}")
 
 
 def is_part_of_whole(tree: Tree) -> bool:
@@ -109,9 +109,9 @@ def is_part_of_whole(tree: Tree) -> bool:
     return is_part_of_whole(tree.left) or is_part_of_whole(tree.right)
 
 
-def is_bracketed_money(found: list[Token]) -> bool:
+def is_bracketed_money(parts: list[Token]) -> bool:
     """Return True for an amount in brackets, as accounts write debts: `($500)`."""
-    kinds = [token.kind for token in found if token.kind != "word"]
+    kinds = [token.kind for token in parts if token.kind != "word"]
     return kinds in (
         ["open", "currency", "number", "close"],
         ["currency", "open", "number", "close"],

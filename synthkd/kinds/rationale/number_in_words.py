@@ -15,14 +15,14 @@ _FIRST_ORDINALS = word_set("first second")
 _PART_ORDINALS = word_set("third fourth fifth sixth seventh eighth ninth")
 
 
-def read_number_in_words(found: list[Token]) -> Fraction | str:
+def read_number_in_words(parts: list[Token]) -> Fraction | str:
     """Read the number in words of a text without digits.
 
     Returns:
         The number, `NO_NUMBER`, or `AMBIGUOUS` for several different numbers.
     """
-    words = spelled_words([token.text for token in found])
-    said: list[Fraction] = []
+    words = spelled_words([token.text for token in parts])
+    numbers: list[Fraction] = []
     place = 0
     while place < len(words):
         after = take_spelled(words, place)
@@ -61,7 +61,7 @@ def read_number_in_words(found: list[Token]) -> Fraction | str:
             return NO_NUMBER
         if behind == "or" and words[after + 1 : after + 2] and words[after + 1] in BOUNDS:
             return NO_NUMBER
-        said.append(-read if before == "-" else read)
-    if not said:
+        numbers.append(-read if before == "-" else read)
+    if not numbers:
         return NO_NUMBER
-    return said[0] if len(set(said)) == 1 else AMBIGUOUS
+    return numbers[0] if len(set(numbers)) == 1 else AMBIGUOUS

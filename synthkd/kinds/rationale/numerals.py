@@ -61,8 +61,8 @@ def read_numeral(run: str) -> Numeral | None:
         return None
     if _WHOLE.fullmatch(run):
         return Numeral(Fraction(int(run)))
-    if found := _EXPONENT.search(run):
-        return _scientific(run[: found.start()], int(found[1]))
+    if match := _EXPONENT.search(run):
+        return _scientific(run[: match.start()], int(match[1]))
     if _POINT.fullmatch(run):
         other = Fraction(run.replace(".", "")) if _THREE_PLACES.fullmatch(run) else None
         return Numeral(Fraction(run), len(run.partition(".")[2]), True, other)
@@ -70,8 +70,8 @@ def read_numeral(run: str) -> Numeral | None:
         return _decimal(run.replace(",", ""))
     if _POINTS.fullmatch(run):
         return _decimal(run.replace(".", "").replace(",", "."))
-    if found := _MARKS.fullmatch(run):
-        return _decimal(run.replace(found[1], "").replace(",", "."))
+    if match := _MARKS.fullmatch(run):
+        return _decimal(run.replace(match[1], "").replace(",", "."))
     if _COMMA.fullmatch(run):
         return _decimal(run.replace(",", "."), certain=False)
     return None

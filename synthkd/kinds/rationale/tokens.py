@@ -124,7 +124,7 @@ def plain(text: str) -> str:
     """Normalise typographic signs, other scripts' digits, vulgar fractions and LaTeX."""
     if not text.isascii():
         text = text.translate(_SIGNS)
-        text = _OTHER_DIGIT.sub(lambda found: str(unicodedata.decimal(found[0])), text)
+        text = _OTHER_DIGIT.sub(lambda match: str(unicodedata.decimal(match[0])), text)
         text = _VULGAR.sub(_vulgar, _RAISED.sub(_raised, text))
     if "\\" in text or "{" in text:
         text = _without_latex(text)
@@ -144,42 +144,42 @@ def _without_latex(text: str) -> str:
     return text
 
 
-def _raised(found: re.Match[str]) -> str:
-    digits = found[1].translate(_LEVEL)
-    return f"{digits}/{found[2].translate(_LEVEL)}" if found[2] else f"^{digits}"
+def _raised(match: re.Match[str]) -> str:
+    digits = match[1].translate(_LEVEL)
+    return f"{digits}/{match[2].translate(_LEVEL)}" if match[2] else f"^{digits}"
 
 
-def _vulgar(found: re.Match[str]) -> str:
+def _vulgar(match: re.Match[str]) -> str:
     try:
-        value = Fraction(unicodedata.numeric(found[2])).limit_denominator(12)
+        value = Fraction(unicodedata.numeric(match[2])).limit_denominator(12)
     except ValueError:
-        return found[0]
+        return match[0]
     part = f"{value.numerator}/{value.denominator}"
-    return f"{found[1]} {part}" if found[1] else part
+    return f"{match[1]} {part}" if match[1] else part
 
 
 def tokens(text: str) -> list[Token]:
     """Return the tokens of plain text, in order; only space is left out."""
-    found: list[Token] = []
+    parts: list[Token] = []
     for match in _TOKEN.finditer(text):
         kind, word = match.lastgroup or "end", match.group()
         if kind == "num":
-            found.append(_number(match, word))
+            parts.append(_number(match, word))
         elif kind == "word":
-            found.append(_word(match, word))
+            parts.append(_word(match, word))
         elif kind == "mixed":
-            found.append(_mixed(match, word))
+            parts.append(_mixed(match, word))
         elif kind == "times":
-            found.append(
-                _token("op", match, "*") if _after_number(found) else _token("word", match)
+            parts.append(
+                _token("op", match, "*") if _after_number(parts) else _token("word", match)
             )
         elif kind == "bracket":
-            found.append(_token("open" if word == "(" else "close", match))
+            parts.append(_token("open" if word == "(" else "close", match))
         elif kind == "op" and _is_list_mark(text, match):
-            found.append(_token("end", match))
+            parts.append(_token("end", match))
         else:
-            found.append(_token(kind, match))
-    return found
+            parts.append(_token(kind, match))
+    return parts
 
 
 def _token(kind: str, match: re.Match[str], text: str | None = None) -> Token:
@@ -213,9 +213,9 @@ def _word(match: re.Match[str], word: str) -> Token:
     )
 
 
-def _after_number(found: list[Token]) -> bool:
+def _after_number(parts: list[Token]) -> bool:
     """Return True if an `x` may mean times: after a number, with at most its unit between."""
-    for token in reversed(found[-3:]):
+    for token in reversed(parts[-3:]):
         if token.kind in ("number", "bad", "percent", "close"):
             return True
         if token.kind != "word":

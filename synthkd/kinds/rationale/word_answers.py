@@ -68,20 +68,20 @@ def read_yes_no(text: str) -> str | Malformed:
     begun = begun_yes_no(text)
     if begun is not None:
         return begun
-    said: set[str] = set()
-    for found in _YES_NO.finditer(text):
-        before, word = text[: found.start()], found[1].lower()
-        if word == "no" and not _ENDS.match(text, found.end()):
+    answers: set[str] = set()
+    for match in _YES_NO.finditer(text):
+        before, word = text[: match.start()], match[1].lower()
+        if word == "no" and not _ENDS.match(text, match.end()):
             continue
         if word == "true" and _NOT.search(before):
-            said.add("no")
+            answers.add("no")
         elif _DENIED.search(before):
-            said |= {"yes", "no"}
+            answers |= {"yes", "no"}
         else:
-            said.add(_MEANS[word])
-    if len(said) > 1:
+            answers.add(_MEANS[word])
+    if len(answers) > 1:
         return Malformed("ambiguous", " ".join(text.split())[:80])
-    return said.pop() if said else Malformed("not_yes_or_no", " ".join(text.split())[:80])
+    return answers.pop() if answers else Malformed("not_yes_or_no", " ".join(text.split())[:80])
 
 
 def begun_yes_no(text: str) -> str | Malformed | None:
@@ -93,11 +93,11 @@ def begun_yes_no(text: str) -> str | Malformed | None:
     alone = text.strip(" \t\n\"'“”‘’`()*_[]{}<>$.!。！,;").casefold()
     if alone in _ALONE:
         return _ALONE[alone]
-    found = _YES_NO.match(text)
-    if found is None:
+    match = _YES_NO.match(text)
+    if match is None:
         return None
-    answer = _MEANS[found[1].lower()]
-    other = _TAKEN_BACK.match(text, found.end())
+    answer = _MEANS[match[1].lower()]
+    other = _TAKEN_BACK.match(text, match.end())
     if other is not None and _MEANS[other[1].lower()] != answer:
         return Malformed("ambiguous", " ".join(text.split())[:80])
     return answer

@@ -364,13 +364,13 @@ class BatchStream:
             outcome = row_outcome(self.provider, request, line, row.attempt, price)
             result.fatal = result.fatal or outcome.fatal
             # Committed by an earlier run that was killed before the batch counted as collected.
-            known = settled[row.request_id]
-            answers += [answer for answer in outcome.answers if answer.sample_index not in known]
+            answered = settled[row.request_id]
+            answers += [answer for answer in outcome.answers if answer.sample_index not in answered]
             left = request.with_samples(
                 tuple(
                     index
                     for index in outcome.left
-                    if index not in known
+                    if index not in answered
                     and self.earlier.is_last(result.batch.token, row.request_id, index)
                 )
             )

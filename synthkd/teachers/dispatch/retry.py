@@ -58,7 +58,7 @@ class TransientError(TeacherError):
 
 
 class PartialAnswerError(TeacherError):
-    """Only some samples of a request were answered; the others can be requested at once."""
+    """An answer to some samples of a request only; the others can be requested at once."""
 
     def __init__(self, answers: Sequence[Answer]) -> None:
         super().__init__("unfinished")

@@ -33,10 +33,7 @@ _MAX_MODELS, _MAX_NAME = 10_000, 200
 
 
 class UnreadableBodyError(openai.OpenAIError):
-    """A body is too large, or does not decode.
-
-    The package passes on errors of its own class without a retry.
-    """
+    """A body that is too large, or does not decode."""
 
 
 def openai_client(part: TeacherPart, endpoint: Endpoint) -> openai.AsyncOpenAI:

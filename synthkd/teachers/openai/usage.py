@@ -91,12 +91,12 @@ def split_written(
     Returns:
         The counts if they agree with the total, else equal shares of the total.
     """
-    known = [count for count in counts if count is not None]
+    reported = [count for count in counts if count is not None]
     # Thoughts have no log-probabilities, but are paid for; the ends of texts are counted or not.
     if (
-        len(known) == len(counts)
+        len(reported) == len(counts)
         and not thought
-        and (total is None or abs(total - sum(known)) <= len(known))
+        and (total is None or abs(total - sum(reported)) <= len(reported))
     ):
         return counts
     if total is None or not counts:

@@ -18,7 +18,7 @@ _MIN_NEED = 0.02
 
 
 class PoolRequestError(Exception):
-    """A request is not valid for this pool; it becomes a failure with this reason."""
+    """An invalid request for this pool, which becomes a failure with this reason."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")

@@ -123,9 +123,9 @@ def select_nearest(hard: Floats, count: int) -> list[int]:
     return chosen
 
 
-def _dense(found: Any) -> Floats:
+def _dense(matrix: Any) -> Floats:
     result: Floats = np.asarray(
-        found.todense() if hasattr(found, "todense") else found, dtype=np.float64
+        matrix.todense() if hasattr(matrix, "todense") else matrix, dtype=np.float64
     )
     return result
 

@@ -13,14 +13,17 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
 
 from synthkd.errors import InputError, RecipeError, nearest
 from synthkd.keys import content_hash, file_hash, fraction, seed_from, text_hash
+from synthkd.options import BaseOptions, checked_options
+from synthkd.recipe import TeacherPart
 from synthkd.requests import Answer, Completion, Failure, Request
 from synthkd.rows import read_rows, text_cell
 from synthkd.teachers.base import Teacher
-from synthkd.teachers.pool.options import PoolOptions, pool_options
 from synthkd.teachers.pool.request import (
     PoolRequest,
     PoolRequestError,
@@ -30,8 +33,52 @@ from synthkd.teachers.pool.request import (
 from synthkd.teachers.recorded import answer_in_groups
 
 if TYPE_CHECKING:
-    from synthkd.recipe import Recipe, TeacherPart
+    from synthkd.recipe import Recipe
     from synthkd.teachers.pool.selection import TextSimilarity
+
+
+class PoolOptions(BaseOptions):
+    """Options of a pool: how labelled rows are handed out."""
+
+    choose: Literal["typical", "nearest", "drawn"] = Field(
+        "typical",
+        description="Which rows of a class come first: those that stand for the rows which the"
+        " student lacks (`typical`), those nearest to the hard negatives of the request"
+        " (`nearest`), or any (`drawn`).",
+    )
+    weight: float = Field(
+        1.0,
+        ge=0,
+        description="For `typical`: how much more a row near a hard negative counts, as exp(weight"
+        " x cosine).",
+    )
+    noise: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the texts that belong to another class than the one asked for.",
+    )
+    noise_from: Literal["any", "near"] = Field(
+        "any",
+        description="Where they come from: any other class, or one of the three most like it.",
+    )
+    encoder: str | None = Field(
+        None,
+        description="Frozen encoder (folder or hub name) that says how near texts are. Default:"
+        " TF-IDF.",
+    )
+    seed: int = Field(0, description="Seed of all draws.")
+
+
+def pool_options(part: TeacherPart) -> PoolOptions:
+    """Return the options of a recipe's teacher.
+
+    Raises:
+        RecipeError: An option is unknown, or does not fit.
+    """
+    options: PoolOptions = checked_options(PoolOptions, part.options, "teacher.options")
+    return options
+
 
 FIELDS = ("text", "label")
 #: Part of the identity: raised if the same request returns other rows.

@@ -151,8 +151,8 @@ class Sampler:
             weights = _truncate(logits[index] / sampling[0], sampling[1], sampling[2])
             draws = torch.tensor([rows[i].draws[step] for i in members], device=logits.device)
             mass = weights.softmax(-1).double().cumsum(-1)
-            found = torch.searchsorted(mass, (draws * mass[:, -1])[:, None], right=True)[:, 0]
-            chosen[index] = found.clamp(max=logits.shape[-1] - 1)
+            places = torch.searchsorted(mass, (draws * mass[:, -1])[:, None], right=True)[:, 0]
+            chosen[index] = places.clamp(max=logits.shape[-1] - 1)
         gained = likelihood.gather(1, chosen[:, None])[:, 0].tolist()
         for row, value in zip(rows, gained, strict=True):
             row.logprobs.append(value)

@@ -4,12 +4,44 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from synthkd.teachers.vllm.options import vllm_options
+from pydantic import Field
 
-if TYPE_CHECKING:
-    from synthkd.recipe import TeacherPart
+from synthkd.options import BaseOptions, checked_options
+from synthkd.recipe import TeacherPart
+
+
+class VllmOptions(BaseOptions):
+    """Options of vLLM: in this process, or a server that the run starts and stops."""
+
+    serve: bool = Field(
+        False, description="Start `vllm serve` for the run and stop it after; else in this process."
+    )
+    python: str | None = Field(
+        None,
+        description="For `serve`: the Python of another environment that vLLM is installed in.",
+    )
+    tensor_parallel_size: int = Field(1, ge=1, description="GPUs over which the model is split.")
+    startup: float = Field(
+        600.0, gt=0, description="For `serve`: seconds until the server must be ready."
+    )
+    args: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Further engine arguments by vLLM's names, such as `max_model_len: 4096`,"
+        " passed as they stand.",
+    )
+
+
+def vllm_options(part: TeacherPart) -> VllmOptions:
+    """Return the options of a recipe's teacher.
+
+    Raises:
+        RecipeError: An option is unknown, or does not fit.
+    """
+    options: VllmOptions = checked_options(VllmOptions, part.options, "teacher.options")
+    return options
+
 
 #: vLLM reports its use to its makers by default.
 NO_TELEMETRY = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}

@@ -253,9 +253,9 @@ class EngineClient:
         """
         used_elsewhere = ("chat_template_kwargs", "top_logprobs")
         extra = {name: v for name, v in sampling.extra_body.items() if name not in used_elsewhere}
-        known = self.vllm.SamplingParams.__struct_fields__
+        names = self.vllm.SamplingParams.__struct_fields__
         for name in extra:
-            if name not in known:
+            if name not in names:
                 raise TeacherError(
                     f"teacher.sampling.extra_body.{name}: vLLM's SamplingParams has no such field;"
                     " in-process, only these and chat_template_kwargs can be passed on"
@@ -372,15 +372,15 @@ def _constraint(sampling: Sampling) -> dict[str, Any] | None:
 
 def _checked(args: dict[str, Any], vllm: VllmApi) -> dict[str, Any]:
     """Return the arguments; raise `RecipeError` for one that the engine does not have."""
-    known = {field.name for field in fields(vllm.EngineArgs)}
+    names = {field.name for field in fields(vllm.EngineArgs)}
     for name in args:
-        if name not in known:
-            close = get_close_matches(name, known, n=1)
+        if name not in names:
+            close = get_close_matches(name, names, n=1)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
             raise RecipeError(
                 f"teacher.options.args.{name}: the installed vLLM has no such engine argument{hint}"
             )
-    if "use_tqdm_on_load" in known:
+    if "use_tqdm_on_load" in names:
         args = {"use_tqdm_on_load": False} | args
     return args
 

@@ -21,8 +21,7 @@ from synthkd.recipe import PricePart
 from synthkd.requests import Answer, Request
 from synthkd.teachers.dispatch import DispatchPolicy
 from synthkd.teachers.openai import OpenAITeacher
-from synthkd.teachers.vllm.arguments import NO_TELEMETRY, engine_args
-from synthkd.teachers.vllm.options import vllm_options
+from synthkd.teachers.vllm.arguments import NO_TELEMETRY, engine_args, vllm_options
 from synthkd.teachers.vllm.process_guard import ProcessGuard
 
 if TYPE_CHECKING:

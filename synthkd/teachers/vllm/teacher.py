@@ -16,8 +16,13 @@ from synthkd.teachers.dispatch import DispatchPolicy
 from synthkd.teachers.openai.request_body import top_logprobs
 from synthkd.teachers.openai.teacher import policy_of
 from synthkd.teachers.transformers.checkpoint import EMBEDDED, model_version, resolve_model
-from synthkd.teachers.vllm.arguments import dtype_of, identity_args, python_of
-from synthkd.teachers.vllm.options import VllmOptions, vllm_options
+from synthkd.teachers.vllm.arguments import (
+    VllmOptions,
+    dtype_of,
+    identity_args,
+    python_of,
+    vllm_options,
+)
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe, TeacherPart

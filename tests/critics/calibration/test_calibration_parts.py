@@ -21,7 +21,7 @@ from synthkd.critics.calibration.probability import (
     crossfit_probabilities,
     fit_calibrator,
 )
-from synthkd.critics.calibration.reliability import reliability
+from synthkd.critics.plots import reliability
 from synthkd.errors import CriticError
 from synthkd.statistics import calibration_error
 

@@ -208,7 +208,7 @@ def test_words_that_the_reference_lacks_share_one_number() -> None:
     vocabulary = Vocabulary.of(KNOWN)
     read = vocabulary.read([("xyz", "UsedFor", "abc")])
     assert set(read.phrases.flat.tolist()) == {len(vocabulary.words)}
-    assert read.phrases.known.tolist() == [len(vocabulary.phrases)] * 2
+    assert read.phrases.places.tolist() == [len(vocabulary.phrases)] * 2
 
 
 def test_a_kind_without_head_relation_and_tail_is_refused() -> None:
