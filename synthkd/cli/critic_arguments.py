@@ -1,4 +1,4 @@
-"""Arguments of the verbs of `synthkd critic`, and the kind, label sheet and options made of them."""
+"""Arguments of the verbs of `synthkd critic`; kind, label sheet and options made of them."""
 
 from __future__ import annotations
 
