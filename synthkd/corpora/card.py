@@ -145,10 +145,11 @@ def _precision(critic: dict[str, Any] | None) -> str:
     )
     tested = f"{sentence}." if shift else ""
     return (
-        f"## Precision\n\nAsked: {target:.0%}. With {confidence:.0%} confidence the precision of the"
-        " accepted rows is at"
-        f" least that ({figures}). It holds for candidates that are drawn as the labelled ones"
-        f" were.{tested}"
+        "## Precision\n"
+        "\n"
+        f"Asked: {target:.0%}. With {confidence:.0%} confidence the precision of the accepted rows"
+        f" is at least that ({figures}). It holds for candidates that are drawn as the labelled"
+        f" ones were.{tested}"
     )
 
 

@@ -123,8 +123,9 @@ class TripleKind(Kind):
         input_relation, relation = relation, self._of_example(example, relation)
         if (input_relation.event or relation.event) and input_relation is not relation:
             raise KindError(
-                f"a few-shot example of {relation.name!r} for an input of {input_relation.name!r}: examples"
-                " about events are of the input's own relation; set `prompt.examples.by: relation`"
+                f"a few-shot example of {relation.name!r} for an input of {input_relation.name!r}:"
+                " examples about events are of the input's own relation; set `prompt.examples.by:"
+                " relation`"
             )
         x, y = names or ("", "")
         if names:

@@ -42,7 +42,8 @@ class Evidence:
         decided: Number of rows that the guarantee is about; None for the population.
         seed: Seed of betting order and thinning.
         groups: Number of each row's cluster (n,); None if rows are not clustered.
-        known_correlation: Correlation of verdicts within groups, if it was estimated from more rows than these.
+        known_correlation: Correlation of verdicts within groups, if it was estimated from more rows
+            than these.
     """
 
     scores: Floats

@@ -209,8 +209,8 @@ class LabelledTextKind(Kind):
             )
             more = f" and {len(repeated) - _NAMED} more" if len(repeated) > _NAMED else ""
             raise KindError(
-                f"{len(repeated)} real rows lie in the evaluation set: {shown}{more}; take them out of"
-                " one"
+                f"{len(repeated)} real rows lie in the evaluation set: {shown}{more}; take them out"
+                " of one"
             )
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
