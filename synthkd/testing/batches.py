@@ -71,7 +71,7 @@ class FakeBatches:
     def __post_init__(self) -> None:
         self._script = iter(self.script)
         self._rng = random.Random(0)  # noqa: S311
-        self._left: dict[str, int] = {}
+        self.looks_left: dict[str, int] = {}
         self._end: dict[str, str] = {}
         self._made = 0
 
@@ -139,7 +139,7 @@ class FakeBatches:
             "metadata": asked.get("metadata") if self.marks else None, "output_file_id": None,
             "error_file_id": None, "errors": None, "request_counts": _counts(len(rows), 0, 0),
         }  # fmt: skip
-        self._left[name], self._end[name] = self.takes, next(self._script, self.ends)
+        self.looks_left[name], self._end[name] = self.takes, next(self._script, self.ends)
         if self.lost > 0:
             self.lost -= 1
             return 500, _LOST
@@ -160,20 +160,20 @@ class FakeBatches:
         if name not in self.batches:
             return _missing(name)
         self.looks += 1
-        if name in self._left:
-            self._left[name] -= 1
-            if self._left[name] <= 0:
-                del self._left[name]
+        if name in self.looks_left:
+            self.looks_left[name] -= 1
+            if self.looks_left[name] <= 0:
+                del self.looks_left[name]
                 self._finish(self.batches[name], complete)
         return 200, self.batches[name]
 
     def _cancel(self, name: str) -> Reply:
         if name not in self.batches:
             return _missing(name)
-        if name not in self._left:
+        if name not in self.looks_left:
             return 409, {"error": {"message": f"{name} has ended"}}
         self.batches[name]["status"] = "cancelling"
-        self._left[name], self._end[name] = 1, "cancelled"
+        self.looks_left[name], self._end[name] = 1, "cancelled"
         return 200, self.batches[name]
 
     def _finish(self, batch: dict[str, Any], complete: Complete) -> None:

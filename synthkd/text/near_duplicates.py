@@ -153,14 +153,14 @@ def twins(texts: Sequence[str], others: Sequence[str]) -> list[tuple[int, int]]:
     for j, text in enumerate(others):
         keys.setdefault(word_key(text), j)
     found = {i: keys[key] for i, key in enumerate(map(word_key, texts)) if key in keys}
-    index = RunIndex([_long_runs(text) for text in others], SIMILAR)
+    index = RunIndex([long_runs(text) for text in others], SIMILAR)
     for i, text in enumerate(texts):
-        for near in index.near(_long_runs(text)):
+        for near in index.near(long_runs(text)):
             found[i] = min(near.number, found.get(i, near.number))
     return sorted(found.items())
 
 
-def _long_runs(text: str) -> frozenset[str]:
+def long_runs(text: str) -> frozenset[str]:
     """Return the runs of a long text; nothing for a short one."""
     flat = " ".join(_WORD.findall(text.casefold()))
     if len(flat) < LONG:

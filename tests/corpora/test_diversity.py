@@ -29,7 +29,7 @@ from synthkd.corpora.diversity.measures import (
     word_tokens,
 )
 from synthkd.corpora.diversity.sketch import DistinctCounter, TextSample, candidate_hashes
-from synthkd.corpora.diversity.stages import _levels
+from synthkd.corpora.diversity.stages import stage_numbers
 from synthkd.filters.corpus_level import LastFilter
 from synthkd.testing import FakeServer
 
@@ -131,7 +131,7 @@ def test_rows_of_equal_id_and_other_completions_have_other_hashes() -> None:
 
 def test_a_row_is_in_every_stage_before_the_one_that_rejected_it() -> None:
     fates = pa.array([None, "critic", "duplicate", "votes", "too_long", "malformed"])
-    assert _levels(fates).tolist() == [3, 2, 1, 1, 0, -1]
+    assert stage_numbers(fates).tolist() == [3, 2, 1, 1, 0, -1]
 
 
 def test_filters_that_decide_last_count_with_votes_and_not_with_the_rules_on_a_row() -> None:
@@ -141,7 +141,7 @@ def test_filters_that_decide_last_count_with_votes_and_not_with_the_rules_on_a_r
         if issubclass(rule, LastFilter)
     ]
     assert last
-    assert set(_levels(pa.array(last)).tolist()) == {1}
+    assert set(stage_numbers(pa.array(last)).tolist()) == {1}
 
 
 def test_the_cost_of_a_critic_names_only_what_is_beyond_chance() -> None:

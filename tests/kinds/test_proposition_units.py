@@ -134,7 +134,7 @@ def test_a_huge_sentence_is_cut_into_pieces() -> None:
     assert all(document[u.start : u.end].endswith("word,") for u in found)
 
 
-def test_a_run_without_space_is_read_quickly_and_a_line_of_marks_has_no_words() -> None:
+def test_a_long_run_without_space_and_a_line_of_marks_have_no_words() -> None:
     found = list(units("(" * 100_000 + "\n\n* * *\n\nEnd.", SPLITTER))
     assert [unit.kind for unit in found if unit.kind != NO_WORDS] == [SENTENCE]
 

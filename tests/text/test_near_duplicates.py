@@ -55,7 +55,7 @@ def test_comparing_texts_that_share_rare_runs_loses_no_pair() -> None:
         (i, j)
         for i, one in enumerate(texts)
         for j, other in enumerate(others)
-        if jaccard(near._long_runs(one), near._long_runs(other)) >= near.SIMILAR
+        if jaccard(near.long_runs(one), near.long_runs(other)) >= near.SIMILAR
         or word_key(one) == word_key(other)
     }
     assert len(every) > 10

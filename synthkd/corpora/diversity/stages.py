@@ -100,7 +100,7 @@ def _diversity(batches: Iterator[pa.RecordBatch], kind: Kind | type[Kind]) -> di
     critic = False
     for batch in batches:
         hashes, outcomes = candidate_hashes(batch), batch.column("rejected_by")
-        level = _levels(outcomes)
+        level = stage_numbers(outcomes)
         critic = critic or bool(pc.any(pc.equal(outcomes, _CRITIC)).as_py())
         for number, name in enumerate(STAGES):
             chosen = level >= number
@@ -109,7 +109,7 @@ def _diversity(batches: Iterator[pa.RecordBatch], kind: Kind | type[Kind]) -> di
     return _summary(stages, critic)
 
 
-def _levels(outcomes: pa.Array) -> np.ndarray[Any, np.dtype[np.int8]]:
+def stage_numbers(outcomes: pa.Array) -> np.ndarray[Any, np.dtype[np.int8]]:
     """Return the number of the last stage of each row; -1 for malformed completions."""
     places = {_MALFORMED: -1, _CRITIC: STAGES.index("votes"), None: STAGES.index("accepted")}
     places |= dict.fromkeys(_TOGETHER, STAGES.index("rules"))

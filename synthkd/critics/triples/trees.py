@@ -41,8 +41,8 @@ class Trees:
         """
         from sklearn.ensemble import HistGradientBoostingClassifier
 
-        edges = [_edges(values) for values in features.T]
-        binned = _binned(features, edges)
+        edges = [bin_edges(values) for values in features.T]
+        binned = bin_columns(features, edges)
         model = HistGradientBoostingClassifier(
             max_iter=rounds, learning_rate=0.06, max_leaf_nodes=15, l2_regularization=3.0,
             max_features=0.5,
@@ -122,7 +122,7 @@ class Trees:
         )  # fmt: skip
 
 
-def _edges(values: Floats) -> Floats:
+def bin_edges(values: Floats) -> Floats:
     """Return ascending edges of at most `BINS` bins of about equal size.
 
     A value is at most its bin's edge.
@@ -134,7 +134,7 @@ def _edges(values: Floats) -> Floats:
     return np.asarray((distinct[:-1] + distinct[1:]) / 2)
 
 
-def _binned(features: Floats, edges: list[Floats]) -> Floats:
+def bin_columns(features: Floats, edges: list[Floats]) -> Floats:
     """Return the bin of each value."""
     return np.stack(
         [np.searchsorted(edge, values) for edge, values in zip(edges, features.T, strict=True)],

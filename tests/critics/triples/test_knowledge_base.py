@@ -17,9 +17,7 @@ from synthkd.critics.triples.critic import KnowledgeBaseCritic
 from synthkd.critics.triples.neighbours import Neighbours
 from synthkd.critics.triples.phrases import Triple, Vocabulary
 from synthkd.critics.triples.training import LabelledTriples, fold_of_group, make_training_set
-from synthkd.critics.triples.trees import BINS, Trees
-from synthkd.critics.triples.trees import _binned as binned
-from synthkd.critics.triples.trees import _edges as edges_of
+from synthkd.critics.triples.trees import BINS, Trees, bin_columns, bin_edges
 from synthkd.errors import CriticError, InputError
 from synthkd.kinds.event import EventKind
 from synthkd.kinds.relations import load_relations
@@ -179,17 +177,17 @@ def test_trees_that_were_grown_on_bins_judge_raw_features_as_they_did_the_bins(
     x = np.stack([rng.choice(values, 6000), rng.normal(size=6000), np.zeros(6000)], axis=1)
     y = (x[:, 0] > np.median(values)) ^ (rng.random(6000) < 0.1)
     trees = Trees.grow(x, y, rng.random(6000) + 0.5, rounds=20)
-    edges = [edges_of(column) for column in x.T]
+    edges = [bin_edges(column) for column in x.T]
     walked = trees.logits(x)
     for row in range(0, 6000, 500):
-        alike = (binned(x, edges) == binned(x[row : row + 1], edges)).all(axis=1)
+        alike = (bin_columns(x, edges) == bin_columns(x[row : row + 1], edges)).all(axis=1)
         assert np.ptp(walked[alike]) == 0
     assert ((walked > 0) == (x[:, 0] > np.median(values))).mean() > 0.97
 
 
 def test_a_bin_holds_the_values_up_to_its_edge_and_all_bins_about_as_many() -> None:
     values = np.random.default_rng(0).normal(size=20_000)
-    place = binned(values[:, None], [edges := edges_of(values)])[:, 0].astype(int)
+    place = bin_columns(values[:, None], [edges := bin_edges(values)])[:, 0].astype(int)
     assert len(edges) == BINS - 1
     assert (values[place < len(edges)] <= edges[place[place < len(edges)]]).all()
     assert np.ptp(np.bincount(place)) <= 2

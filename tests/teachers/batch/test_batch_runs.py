@@ -59,7 +59,7 @@ def test_a_batch_that_was_left_with_the_provider_is_picked_up_by_the_next_run(
         asked = requests_of(who, 5)
         with pytest.raises(TimeoutError):
             run_some(who, journal, asked)
-        fake._left = dict.fromkeys(fake._left, 1)
+        fake.looks_left = dict.fromkeys(fake.looks_left, 1)
         assert len(completed(run_stage(BatchTeacher(part(server.url)), journal, asked))) == 5
     assert len(fake.batches) == 1
 
@@ -73,7 +73,7 @@ def test_a_batch_that_is_still_under_way_is_not_submitted_again_beside_new_reque
         who = BatchTeacher(part(server.url))
         with pytest.raises(TimeoutError):
             run_some(who, journal, requests_of(who, 5))
-        fake._left, fake.takes = dict.fromkeys(fake._left, 4), 1
+        fake.looks_left, fake.takes = dict.fromkeys(fake.looks_left, 4), 1
         assert len(completed(ask(server, journal, 8))) == 8
     assert [batch["request_counts"]["total"] for batch in fake.batches.values()] == [5, 3]
     assert journal.counts().in_flight == 0
@@ -152,7 +152,7 @@ def test_what_another_model_left_open_is_collected_and_not_asked_of_this_one(
         who = BatchTeacher(part(server.url))
         with pytest.raises(TimeoutError):
             run_some(who, journal, requests_of(who, 4))
-        fake._left = dict.fromkeys(fake._left, 1)
+        fake.looks_left = dict.fromkeys(fake.looks_left, 1)
         answers = run_stage(BatchTeacher(part(server.url, model="other")), journal, [])
     assert (
         sorted(type(answer).__name__ for answer in answers) == ["Completion"] * 2 + ["Failure"] * 2
