@@ -39,8 +39,8 @@ def main(arguments: Sequence[str]) -> None:
     elif name in NAMES:
         run(load(name), arguments[1:])
     else:
-        known = f"there is no benchmark {name!r}; there are: {', '.join(NAMES)}"
-        raise SystemExit(__doc__ if name in ("", "-h", "--help") else known)
+        names = f"there is no benchmark {name!r}; there are: {', '.join(NAMES)}"
+        raise SystemExit(__doc__ if name in ("", "-h", "--help") else names)
 
 
 def listing() -> str:

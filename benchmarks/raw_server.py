@@ -55,13 +55,13 @@ class Connection(asyncio.Protocol):
 
 
 def _reply(path: str, body: bytes) -> bytes:
-    found: dict[str, Any]
+    results: dict[str, Any]
     if path.endswith("/completions"):
         request, chat = json.loads(body), path.endswith("/chat/completions")
-        found = completion_body(chat, prompt_text(chat, request), request, "", two_words)
+        results = completion_body(chat, prompt_text(chat, request), request, "", two_words)
     else:
-        found = {"object": "list", "data": [{"id": "fake", "object": "model"}]}
-    data = json.dumps(found).encode()
+        results = {"object": "list", "data": [{"id": "fake", "object": "model"}]}
+    data = json.dumps(results).encode()
     head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: "
     return f"{head}{len(data)}\r\n\r\n".encode() + data
 

@@ -48,10 +48,10 @@ class Results:
         if name in self.figures:
             figure = self.figures[name]
             return figure["value"] if isinstance(figure, Mapping) else figure
-        if found := _END.fullmatch(name):
-            figure = self.figures.get(found[1])
-            if isinstance(figure, Mapping) and found[2] in figure:
-                return figure[found[2]]
+        if match := _END.fullmatch(name):
+            figure = self.figures.get(match[1])
+            if isinstance(figure, Mapping) and match[2] in figure:
+                return figure[match[2]]
         raise KeyError(name)
 
     def table(self, name: str) -> str:
@@ -70,9 +70,9 @@ class Results:
     def _origin(self, table: Mapping[str, Any]) -> str:
         """Return the dates and commits of the figures in a table."""
         names = {
-            found[1] for row in table["rows"] for cell in row for found in _CELL.finditer(cell)
+            match[1] for row in table["rows"] for cell in row for match in _CELL.finditer(cell)
         }
-        names |= {found[1] for name in names if (found := _END.fullmatch(name))}
+        names |= {match[1] for name in names if (match := _END.fullmatch(name))}
         origins = {
             f"{run['date']} ({run['commit']})" for run in self.runs if names & run["figures"].keys()
         }
@@ -80,7 +80,7 @@ class Results:
 
     def _row(self, cells: list[str]) -> list[str]:
         return [
-            _CELL.sub(lambda found: format_figure(self.value(found[1]), found[2]), cell)
+            _CELL.sub(lambda results: format_figure(self.value(results[1]), results[2]), cell)
             for cell in cells
         ]
 

@@ -97,8 +97,8 @@ class Comparatives:
 
     def claims(self, left: str, right: str) -> list[Claim]:
         """Return the true claims about two concepts."""
-        found = [(axis, self.direction(left, right, axis)) for axis in AXES]
-        return [(left, right, axis, way) for axis, way in found if way in ("more", "less")]
+        directions = [(axis, self.direction(left, right, axis)) for axis in AXES]
+        return [(left, right, axis, way) for axis, way in directions if way in ("more", "less")]
 
     def say(self, claim: Claim, rng: random.Random) -> tuple[str, str]:
         """Return the prompt of a claim and its continuation."""

@@ -117,9 +117,9 @@ def valid(row: Mapping[str, Any]) -> bool:
 
 def write(phrase: str, item: str, style: str, rng: random.Random) -> str:
     """Write a phrase about an item as a message in a style."""
-    said = phrase.replace("{item}", item)
+    sentence = phrase.replace("{item}", item)
     begin, end = rng.choice(BEGINNINGS[style]), rng.choice(ENDINGS[style])
-    return f"{begin}{said}{end}" if begin else f"{said[0].upper()}{said[1:]}{end}"
+    return f"{begin}{sentence}{end}" if begin else f"{sentence[0].upper()}{sentence[1:]}{end}"
 
 
 def message_seen(phrase: str, item: str) -> bool:
@@ -133,8 +133,10 @@ def seen(row: Mapping[str, Any]) -> bool:
     if item is None:
         return False
     plain = str(row["text"]).replace(item[0], "{item}")
-    phrases = [said for intent in intents().values() for said in intent.says if said[1:] in plain]
-    return any(message_seen(said, item[0]) for said in phrases)
+    phrases = [
+        phrase for intent in intents().values() for phrase in intent.says if phrase[1:] in plain
+    ]
+    return any(message_seen(phrase, item[0]) for phrase in phrases)
 
 
 def say(label: str, style: str, contrast: str, text: str) -> tuple[str, str]:
@@ -169,12 +171,12 @@ def documents(
         near = intents()[label].near
         for number in range(shots + 1):
             contrast = rng.choice(near) if rng.random() < 0.5 else ""
-            told = label
+            true_label = label
             if rng.random() < wrong:
-                told = rng.choice([each for each in near if each != contrast])
-            _, style, text = random_message(told, rng)
-            given, said = say(label, style, contrast, text)
-            block.append((given, f"{said}\n" if number < shots else said))
+                true_label = rng.choice([each for each in near if each != contrast])
+            _, style, text = random_message(true_label, rng)
+            given, message = say(label, style, contrast, text)
+            block.append((given, f"{message}\n" if number < shots else message))
         yield block
 
 

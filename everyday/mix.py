@@ -44,6 +44,6 @@ class Mix:
 
     def one_pass(self, seed: int) -> Iterator[Document]:
         """Yield the documents of a pass, shuffled."""
-        found = [document for documents in self.by_kind(seed).values() for document in documents]
-        random.Random(seed).shuffle(found)  # noqa: S311
-        yield from found
+        training = [document for documents in self.by_kind(seed).values() for document in documents]
+        random.Random(seed).shuffle(training)  # noqa: S311
+        yield from training

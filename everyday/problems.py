@@ -100,10 +100,10 @@ class Problem:
     @property
     def rationale(self) -> str:
         """The steps in the words of the training data."""
-        said = [
+        equations = [
             f"{a} {op} {b} = {c}." for (a, op, b), c in zip(self.steps, self.results, strict=True)
         ]
-        return " ".join([self.premise, *said])
+        return " ".join([self.premise, *equations])
 
 
 def calculate(left: int, operator: str, right: int) -> int:
@@ -138,7 +138,7 @@ def _read_on(text: str, match: re.Match[str], start: Part) -> Problem | None:
             value = calculate(*steps[-1])
         premise, at = match.group(0), match.end()
         while at < len(text):
-            found = next(
+            step = next(
                 (
                     (p, m)
                     for p in (*EVENTS, *ENDS)
@@ -146,9 +146,9 @@ def _read_on(text: str, match: re.Match[str], start: Part) -> Problem | None:
                 ),
                 None,
             )
-            if found is None:
+            if step is None:
                 return None
-            part, here = found
+            part, here = step
             if part.operator:
                 steps.append((value, part.operator, int(here["n"])))
                 value = calculate(*steps[-1])
@@ -162,11 +162,11 @@ def _read_on(text: str, match: re.Match[str], start: Part) -> Problem | None:
 
 def _same(here: re.Match[str], start: re.Match[str]) -> bool:
     """Return True if a sentence is about the person and the things of the story's beginning."""
-    said, he = here.groupdict(), "He" if start["name"] in HIM else "She"
+    parts, he = here.groupdict(), "He" if start["name"] in HIM else "She"
     return (
-        said["things"] == start["things"]
-        and said.get("name", start["name"]) == start["name"]
-        and said.get("he", he) == he
+        parts["things"] == start["things"]
+        and parts.get("name", start["name"]) == start["name"]
+        and parts.get("he", he) == he
     )
 
 
@@ -213,14 +213,14 @@ def _tell(parts: list[Part], rng: random.Random) -> str:
         "things": rng.choice(THINGS),
         "holders": rng.choice(HOLDERS),
     }
-    told = []
+    sentences = []
     fixed["he"] = "He" if name in HIM else "She"
     for part in parts:
         small = part.operator in ("*", "/")
         numbers = {"a": rng.randint(2, 6 if small else 20), "b": rng.randint(2, 6)}
         numbers["n"] = rng.randint(2, 5 if small else 12)
-        told.append(part.words.format(**fixed, **numbers))
-    return " ".join(told)
+        sentences.append(part.words.format(**fixed, **numbers))
+    return " ".join(sentences)
 
 
 def equation_seen(step: tuple[int, str, int]) -> bool:
@@ -255,8 +255,8 @@ def valid(row: Mapping[str, Any]) -> bool:
 
 
 def _number(text: str) -> int | None:
-    found = re.findall(r"-?\d+", text)
-    return int(found[-1]) if found else None
+    numbers = re.findall(r"-?\d+", text)
+    return int(numbers[-1]) if numbers else None
 
 
 def say(problem: Problem) -> tuple[str, str]:

@@ -58,13 +58,13 @@ def predicate(fact: Triple) -> str:
 
 def propositions(sentence: str) -> list[str]:
     """Return the propositions of a sentence of the grammar, in order."""
-    found: list[str] = []
+    parts: list[str] = []
     for half in " ".join(sentence.split()).rstrip(" .").split(", while "):
         match = re.match(r"(.+?)(?=, | has | can | is )", half)
         if match:
             subject = capital(match.group(1).strip())
-            found += [f"{subject} {said}." for said in _predicates(half[match.end() :])]
-    return found
+            parts += [f"{subject} {predicates}." for predicates in _predicates(half[match.end() :])]
+    return parts
 
 
 def _predicates(rest: str) -> Iterator[str]:
@@ -82,8 +82,8 @@ def _predicates(rest: str) -> Iterator[str]:
 
 def valid(row: Mapping[str, Any]) -> bool:
     """Return True if a row's proposition is one of its sentence's."""
-    said = {normal_phrase(each) for each in propositions(str(row["sentence"]))}
-    return normal_phrase(str(row["proposition"])) in said
+    claims = {normal_phrase(each) for each in propositions(str(row["sentence"]))}
+    return normal_phrase(str(row["proposition"])) in claims
 
 
 def subject_seen(name: str) -> bool:
@@ -104,8 +104,8 @@ class Sentences:
         pools: dict[str, dict[str, list[Triple]]] = {}
         for fact in sorted(table.facts if facts is None else facts):
             head, relation, tail = fact
-            told = countable(tail) if relation == "IsA" else relation in _WEIGHTS
-            if told and countable(head):
+            usable = countable(tail) if relation == "IsA" else relation in _WEIGHTS
+            if usable and countable(head):
                 pools.setdefault(head, {}).setdefault(relation, []).append(fact)
         self._pools = {
             name: pool
@@ -122,14 +122,14 @@ class Sentences:
         """Draw different true predicates of a concept, without IsA."""
         pool = self._pools[name]
         kinds = [kind for kind in _WEIGHTS if kind in pool]
-        found: list[str] = []
+        facts: list[str] = []
         for _ in range(count * 8):
             kind = rng.choices(kinds, [_WEIGHTS[kind] for kind in kinds])[0]
-            said = predicate(rng.choice(pool[kind]))
-            if said not in found and " and " not in said:
-                found.append(said)
-            if len(found) == count:
-                return found
+            clause = predicate(rng.choice(pool[kind]))
+            if clause not in facts and " and " not in clause:
+                facts.append(clause)
+            if len(facts) == count:
+                return facts
         raise ValueError(f"{name!r} has fewer than {count} facts")
 
     def category(self, name: str, rng: random.Random) -> str:

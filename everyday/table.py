@@ -99,12 +99,12 @@ class Table:
     @cached_property
     def facts(self) -> frozenset[Triple]:
         """All true triples: written, inherited, derived from a magnitude, or inverted."""
-        found: set[Triple] = set()
+        names: set[Triple] = set()
         for name in self.entries:
             for relation, tails in self.closure(name).items():
-                found.update((name, relation, tail) for tail in tails)
-        found.update((t, "PartOf", h) for h, r, t in list(found) if r == "HasA")
-        return frozenset(found)
+                names.update((name, relation, tail) for tail in tails)
+        names.update((t, "PartOf", h) for h, r, t in list(names) if r == "HasA")
+        return frozenset(names)
 
     @cached_property
     def tails(self) -> dict[tuple[str, str], tuple[str, ...]]:
@@ -142,12 +142,12 @@ class Table:
     def closure(self, name: str) -> dict[str, frozenset[str]]:
         """Return relation -> true tails of a concept, without PartOf and without ``is a thing``."""
         ancestors = self.ancestors(name)
-        found: dict[str, frozenset[str]] = {"IsA": frozenset(ancestors) - {"thing"}}
+        inherited: dict[str, frozenset[str]] = {"IsA": frozenset(ancestors) - {"thing"}}
         for key, relation in FIELDS.items():
             if key != "is":
-                found[relation] = frozenset(self._inherited(name, key))
-        found["HasProperty"] |= self._derived(name)
-        return {relation: tails for relation, tails in found.items() if tails}
+                inherited[relation] = frozenset(self._inherited(name, key))
+        inherited["HasProperty"] |= self._derived(name)
+        return {relation: tails for relation, tails in inherited.items() if tails}
 
     def _inherited(self, name: str, key: str) -> set[str]:
         """Return the tails of a field, written or inherited; a refusal concerns inherited ones."""
@@ -165,14 +165,14 @@ class Table:
         return None
 
     def _derived(self, name: str) -> frozenset[str]:
-        found = set()
+        names = set()
         for word, (key, low, high) in DERIVED.items():
             value = self.magnitude(name, key)
             if value is None:
                 continue
             if (low is None or value >= low) and (high is None or value <= high):
-                found.add(word)
-        return frozenset(found - self.entries[name].refused.get("prop", frozenset()))
+                names.add(word)
+        return frozenset(names - self.entries[name].refused.get("prop", frozenset()))
 
 
 def _entry(path: Path, name: str, raw: dict[str, Any]) -> Entry:

@@ -38,17 +38,17 @@ def documents(
     by_relation: dict[str, list[Triple]] = {relation: [] for relation in RELATIONS}
     for fact in facts:
         by_relation[fact[1]].append(fact)
-    found: list[Document] = []
+    documents: list[Document] = []
     for relation, pool in by_relation.items():
         order = pool[:]
         rng.shuffle(order)
         half = len(order) // 2
-        found.extend([_sentence(kind, fact)] for fact in order[:half])
+        documents.extend([_sentence(kind, fact)] for fact in order[:half])
         step = shots + 1
         blocks = [order[i : i + step] for i in range(half, len(order), step)]
-        found.extend(few_shot(kind, relation, block) for block in blocks)
-    rng.shuffle(found)
-    yield from found
+        documents.extend(few_shot(kind, relation, block) for block in blocks)
+    rng.shuffle(documents)
+    yield from documents
 
 
 def few_shot(kind: TripleKind, relation: str, facts: list[Triple]) -> Document:
@@ -61,7 +61,7 @@ def few_shot(kind: TripleKind, relation: str, facts: list[Triple]) -> Document:
 
 def text_of(document: Document) -> str:
     """Return a document as one text."""
-    return "".join(given + said for given, said in document)
+    return "".join(given + answer for given, answer in document)
 
 
 def _sentence(kind: TripleKind, fact: Triple) -> tuple[str, str]:

@@ -89,9 +89,9 @@ def truth_of(kind: str) -> Valid:
     if kind == "comparative":
         return comparatives.Comparatives(Table.load()).valid
     if kind not in _OTHERS:
-        known = ", ".join(sorted(("triple", "comparative", *_OTHERS)))
+        names = ", ".join(sorted(("triple", "comparative", *_OTHERS)))
         raise InputError(
-            f"the everyday world has no truth for the kind {kind!r}; it has one for {known}"
+            f"the everyday world has no truth for the kind {kind!r}; it has one for {names}"
         )
     return _OTHERS[kind]
 

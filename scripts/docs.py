@@ -62,12 +62,12 @@ def recipe_page() -> str:
 
 
 def models(model: type[BaseModel], path: str) -> list[tuple[str, type[BaseModel]]]:
-    found = [(path, model)]
+    parts = [(path, model)]
     for name, field in model.model_fields.items():
         for inner in flatten(field.annotation):
             if isinstance(inner, type) and issubclass(inner, BaseModel):
-                found += models(inner, f"{path}.{name}".lstrip("."))
-    return found
+                parts += models(inner, f"{path}.{name}".lstrip("."))
+    return parts
 
 
 def flatten(annotation: object) -> list[object]:
@@ -141,14 +141,15 @@ def plugins_page() -> str:
         " `synthkd describe GROUP NAME` shows"
         " one of them.\n"
     ]
-    for group, known in plugins.GROUPS.items():
+    for group, group_entry in plugins.GROUPS.items():
         parts.append(
-            f"## {known.word.capitalize()}s {{ #{group} }}\n\nBase class:"
-            f" `{known.contract.replace(':', '.')}`.\n"
+            f"## {group_entry.word.capitalize()}s {{ #{group} }}\n\nBase class:"
+            f" `{group_entry.contract.replace(':', '.')}`.\n"
         )
         for name, about in describe(group)[group].items():
             parts.append(
-                f"### `{name}` {{ #{known.word.replace(' ', '-')}-{name} }}\n\n{about['about']}\n"
+                f"### `{name}` {{ #{group_entry.word.replace(' ', '-')}-{name} }}\n\n"
+                f"{about['about']}\n"
             )
             if options := about.get("options"):
                 head = "| option | type | default | meaning |\n|---|---|---|---|\n"

@@ -59,24 +59,26 @@ def triples(table: Table) -> None:
 
 def pairs(table: Table) -> None:
     world, rng = comparatives.Comparatives(table), random.Random(SEED)
-    found: dict[frozenset[str], tuple[str, str]] = {}
-    while len(found) < PAIRS:
+    pairs: dict[frozenset[str], tuple[str, str]] = {}
+    while len(pairs) < PAIRS:
         pair = world.pair(rng)
         if world.claims(*pair):
-            found.setdefault(frozenset(pair), pair)
-    write_csv(CORPORA / "pairs.csv", ("left", "right"), sorted(found.values()))
+            pairs.setdefault(frozenset(pair), pair)
+    write_csv(CORPORA / "pairs.csv", ("left", "right"), sorted(pairs.values()))
     rows = []
     for document in world.documents(SEED, count=16):
-        for given, said in document:
+        for given, answer in document:
             right, left = given.removeprefix("Compared to ").removesuffix(" are").split(", ")
-            rows.append(_example(world, left, right, said.strip().rstrip(".")))
+            rows.append(_example(world, left, right, answer.strip().rstrip(".")))
     write_jsonl(ROOT / "prompts/comparative/everyday-examples.jsonl", rows)
 
 
-def _example(world: comparatives.Comparatives, left: str, right: str, said: str) -> dict[str, str]:
+def _example(
+    world: comparatives.Comparatives, left: str, right: str, answer: str
+) -> dict[str, str]:
     """Return a comparative with all its columns, as `prompts/comparative/everyday.j2` needs it."""
     singular = {plural(name): name for name in world.names}
-    adverb, _, rest = said.partition(" ")
+    adverb, _, rest = answer.partition(" ")
     quantifier, _, word = rest.partition(" ")
     if quantifier not in ("much", "far", "slightly"):
         quantifier, word = "", rest
@@ -90,24 +92,24 @@ def _example(world: comparatives.Comparatives, left: str, right: str, said: str)
         "left": singular[left], "right": singular[right], "attribute": axis, "direction": way,
         "comparative": word,
         "adverb": adverb, "quantifier": quantifier, "left_plural": left, "right_plural": right,
-        "said": said,
+        "said": answer,
     }  # fmt: skip
 
 
 def word_problems() -> None:
-    rng, found = random.Random(SEED), {}
-    while len(found) < PROBLEMS:
+    rng, by_question = random.Random(SEED), {}
+    while len(by_question) < PROBLEMS:
         problem = problems.make(rng)
-        found.setdefault(problem.question, problem)
+        by_question.setdefault(problem.question, problem)
     rows = [
         {"id": f"problem-{number:03d}", "question": problem.question, "gold": str(problem.answer)}
-        for number, problem in enumerate(found.values())
+        for number, problem in enumerate(by_question.values())
     ]
     write_jsonl(CORPORA / "problems.jsonl", rows)
     examples = []
     while len(examples) < 40:
         problem = problems.make(rng)
-        if problem.question not in found and all(map(problems.equation_seen, problem.steps)):
+        if problem.question not in by_question and all(map(problems.equation_seen, problem.steps)):
             examples.append(
                 {
                     "question": problem.question,
@@ -131,12 +133,12 @@ def documents(table: Table) -> None:
     names = [name for name in seen.names if sentences.subject_seen(name)]
     examples = []
     for number in range(30):
-        said = [seen.sentence(rng.choice(names), rng) for _ in range(number % 2 + 1)]
+        document = [seen.sentence(rng.choice(names), rng) for _ in range(number % 2 + 1)]
         examples.append(
             {
                 "document_id": f"example-{number:02d}",
-                "sentences": said,
-                "propositions": [sentences.propositions(each) for each in said],
+                "sentences": document,
+                "propositions": [sentences.propositions(each) for each in document],
             }
         )
     write_jsonl(ROOT / "prompts/proposition/everyday-examples.jsonl", examples)

@@ -58,28 +58,33 @@ class Batches:
         shape = (self.args.rows, self.args.length)
         need = shape[0] * shape[1]
         while len(self.ids) < need:
-            ids, said = self.one_pass()
-            self.ids, self.said = np.concatenate([self.ids, ids]), np.concatenate([self.said, said])
+            ids, is_answer = self.one_pass()
+            self.ids, self.said = (
+                np.concatenate([self.ids, ids]),
+                np.concatenate([self.said, is_answer]),
+            )
             self.passes += 1
         ids, self.ids = self.ids[:need], self.ids[need:]
-        said, self.said = self.said[:need], self.said[need:]
+        is_answer, self.said = self.said[:need], self.said[need:]
         return torch.from_numpy(ids.reshape(shape).copy()), torch.from_numpy(
-            said.reshape(shape).copy()
+            is_answer.reshape(shape).copy()
         )
 
     def one_pass(self) -> tuple[np.ndarray, np.ndarray]:
         pieces: list[tuple[str, bool]] = []
         for document in self.mix.one_pass(self.args.seed * 10_000 + self.passes):
             pieces.append((BEGIN, False))
-            for given, said in document:
-                pieces += [(given, False), (said, True)]
+            for given, is_answer in document:
+                pieces += [(given, False), (is_answer, True)]
             pieces.append((END, False))
         encoded = self.tokenizer([text for text, _ in pieces], add_special_tokens=False)[
             "input_ids"
         ]
         ids = [token for tokens in encoded for token in tokens]
         said_flags = [
-            said for tokens, (_, said) in zip(encoded, pieces, strict=True) for _ in tokens
+            is_answer
+            for tokens, (_, is_answer) in zip(encoded, pieces, strict=True)
+            for _ in tokens
         ]
         return np.array(ids, np.int64), np.array(said_flags, bool)
 
@@ -99,17 +104,17 @@ class Batches:
 
 
 def loss_of(
-    model, ids: torch.Tensor, said: torch.Tensor, args, generator
+    model, ids: torch.Tensor, is_answer: torch.Tensor, args, generator
 ) -> tuple[torch.Tensor, float]:
     """Return the weighted cross-entropy of the next token, and its mean over answers."""
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.bf16):
         states = model.model(input_ids=ids).last_hidden_state[:, :-1]
-        said, after = said[:, 1:], ids[:, 1:]
-        counts = said | (torch.rand(said.shape, generator=generator) < args.given_share)
+        is_answer, after = is_answer[:, 1:], ids[:, 1:]
+        counts = is_answer | (torch.rand(is_answer.shape, generator=generator) < args.given_share)
         logits = model.lm_head(states[counts])
     each = torch.nn.functional.cross_entropy(logits.float(), after[counts], reduction="none")
-    weight = torch.where(said[counts], 1.0, args.given_weight)
-    return (each * weight).sum() / weight.sum(), float(each[said[counts]].mean().detach())
+    weight = torch.where(is_answer[counts], 1.0, args.given_weight)
+    return (each * weight).sum() / weight.sum(), float(each[is_answer[counts]].mean().detach())
 
 
 def make_optimizers(model, args: argparse.Namespace) -> list[torch.optim.Optimizer]:
@@ -205,7 +210,7 @@ def train(rank: int, args: argparse.Namespace, folder: str) -> None:
         "facts": len(table.facts),
         "facts_seen": len(mix.facts),
         "kept_out": KEPT_OUT,
-        "documents_a_pass": {kind: len(found) for kind, found in mix.by_kind(0).items()},
+        "documents_a_pass": {kind: len(documents) for kind, documents in mix.by_kind(0).items()},
         "table": content_hash(sorted(table.facts)),
         "torch": torch.__version__.split("+")[0],
         "curve": [],
@@ -229,8 +234,8 @@ def train(rank: int, args: argparse.Namespace, folder: str) -> None:
             optimizer.zero_grad(set_to_none=True)
             for group in optimizer.param_groups:
                 group["lr"] = rate(step, args)
-        ids, said = (block[rank :: args.processes] for block in batches.next())
-        loss, of_said = loss_of(model, ids, said, args, generator)
+        ids, is_answer = (block[rank :: args.processes] for block in batches.next())
+        loss, of_said = loss_of(model, ids, is_answer, args, generator)
         loss.backward()
         share_gradients(model, args.processes)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -192,17 +192,17 @@ class Interrupted(SynthKDError):  # noqa: N818 (as KeyboardInterrupt)
     exit_status = 130
 
 
-def nearest(word: str, known: list[str]) -> str:
+def nearest(word: str, names: list[str]) -> str:
     """Return a hint for a misspelt name.
 
     ``" (did you mean 'x'?)"``, or the known names if none is similar.
     """
     from difflib import get_close_matches
 
-    same = [name for name in known if folded(name) == folded(word)]
-    if close := same or get_close_matches(word, known, n=1, cutoff=0.6):
+    same = [name for name in names if folded(name) == folded(word)]
+    if close := same or get_close_matches(word, names, n=1, cutoff=0.6):
         return f" (did you mean {close[0]!r}?)"
-    return f" (known: {', '.join(sorted(known))})" if known else ""
+    return f" (known: {', '.join(sorted(names))})" if names else ""
 
 
 def folded(name: str) -> str:

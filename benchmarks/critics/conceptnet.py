@@ -50,33 +50,33 @@ def triples(rows: pa.Table) -> list[Triple]:
     )
 
 
-def novelty(known: list[Triple], candidates: list[Triple]) -> list[str]:
+def novelty(reference: list[Triple], candidates: list[Triple]) -> list[str]:
     """Return which of a candidate's pairs are in the reference: both, one or none.
 
     The pairs are (relation, head) and (relation, tail).
     """
-    heads, tails = {(r, h) for h, r, _ in known}, {(r, t) for _, r, t in known}
+    heads, tails = {(r, h) for h, r, _ in reference}, {(r, t) for _, r, t in reference}
     return [
         ("none", "one", "both")[((r, h) in heads) + ((r, t) in tails)] for h, r, t in candidates
     ]
 
 
-def rephrases(known: list[Triple], candidates: list[Triple]) -> Bools:
+def rephrases(reference: list[Triple], candidates: list[Triple]) -> Bools:
     """Mark candidates that have nearly the same words as a known triple of the same relation."""
-    bags = [_bag(triple) for triple in known]
+    bags = [_bag(triple) for triple in reference]
     holders: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for place, (triple, bag) in enumerate(zip(known, bags, strict=True)):
+    for place, (triple, bag) in enumerate(zip(reference, bags, strict=True)):
         for word in bag:
             holders[triple[1], word].append(place)
-    found = np.zeros(len(candidates), dtype=bool)
+    results = np.zeros(len(candidates), dtype=bool)
     for row, triple in enumerate(candidates):
         bag = _bag(triple)
         shared = Counter(place for word in bag for place in holders[triple[1], word])
-        found[row] = any(
+        results[row] = any(
             both / (len(bag) + len(bags[place]) - both) >= REPHRASE
             for place, both in shared.items()
         )
-    return found
+    return results
 
 
 def _bag(triple: Triple) -> set[str]:
@@ -91,7 +91,7 @@ def best_threshold(scores: Any, labels: Bools) -> float:
     return float(scores[order[places[len(places) // 2]]])
 
 
-def tfidf(known: list[Triple], candidates: list[Triple]) -> Any:
+def tfidf(reference: list[Triple], candidates: list[Triple]) -> Any:
     """Score with TF-IDF and logistic regression.
 
     It is trained on 40,000 known triples and as many corrupted ones.
@@ -100,9 +100,9 @@ def tfidf(known: list[Triple], candidates: list[Triple]) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    places = np.random.default_rng(SEED).permutation(len(known))[:40_000]
-    true = [known[place] for place in places]
-    false = corrupt(true, TrueTriples(known), seed=SEED).triples
+    places = np.random.default_rng(SEED).permutation(len(reference))[:40_000]
+    true = [reference[place] for place in places]
+    false = corrupt(true, TrueTriples(reference), seed=SEED).triples
 
     def texts_of(rows: list[Triple]) -> list[str]:
         marked = (
@@ -130,7 +130,7 @@ def figures(options: Options) -> Figures:
     train, _ = read(data, "train")
     train = train.slice(0, QUICK_REFERENCE) if options.quick else train
     (sheet, verdicts), (rows, labels) = read(data, "dev1"), read(data, split)
-    known, candidates = triples(train), triples(rows)
+    reference, candidates = triples(train), triples(rows)
     critic = KnowledgeBaseCritic(
         TripleKind(load_relations("conceptnet")), embedder=options.encoder, seed=SEED
     )
@@ -145,7 +145,7 @@ def figures(options: Options) -> Figures:
     rate = len(rows) / (time.perf_counter() - began)
     assert critic.out_of_fold is not None
     threshold = best_threshold(critic.out_of_fold, verdicts)
-    seen, rephrased = np.array(novelty(known, candidates)), rephrases(known, candidates)
+    seen, rephrased = np.array(novelty(reference, candidates)), rephrases(reference, candidates)
     accepted = scores >= threshold
     named: dict[str, Any] = {
         "accuracy": float((accepted == labels).mean()),
@@ -170,7 +170,7 @@ def figures(options: Options) -> Figures:
         right = float((accepted == labels)[inside].mean()) if n else float("nan")
         lines.append((name, n, valid, right, auc))
     if options.baselines:
-        both = tfidf(known, candidates + triples(sheet))
+        both = tfidf(reference, candidates + triples(sheet))
         baseline, cut = both[: len(candidates)], best_threshold(both[len(candidates) :], verdicts)
         named["tfidf_accuracy"] = float(((baseline >= cut) == labels).mean())
         named["tfidf_auc"] = float(roc_auc_score(labels, baseline))

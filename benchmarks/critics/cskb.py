@@ -117,7 +117,7 @@ def with_source(rows: Any, train: Any, test: Any, stack: StackCritic) -> Any:
     return model.decision_function((test_features - mean) / scale)
 
 
-def priors(rows: Any, known: Any) -> Any:
+def priors(rows: Any, train: Any) -> Any:
     """Return logits (n, 2) of the share of valid rows by relation, and by relation and source.
 
     Shares are smoothed: a relation's with 5 rows at the overall share, a source's with 10 rows at
@@ -130,11 +130,11 @@ def priors(rows: Any, known: Any) -> Any:
     pairs = list(zip(relations, sources, strict=True))
     total: dict[Any, float] = {}
     count: dict[Any, int] = {}
-    for i in known:
+    for i in train:
         for key in (relations[i], pairs[i]):
             total[key] = total.get(key, 0.0) + float(labels[i])
             count[key] = count.get(key, 0) + 1
-    overall = float(labels[known].mean())
+    overall = float(labels[train].mean())
     by_relation = {
         r: (total.get(r, 0) + 5 * overall) / (count.get(r, 0) + 5) for r in set(relations)
     }
@@ -168,17 +168,19 @@ def relation_prior(rows: Any) -> Any:
 
 def aucs_by(values: Any, scores: Any, labels: Any) -> dict[str, tuple[int, float]]:
     """Return rows and AUC within each value of a column that has enough rows of both verdicts."""
-    found = {}
+    results = {}
     for value in sorted(set(values)):
         here = values == value
         if min(labels[here].sum(), (~labels[here]).sum()) >= _FEWEST:
-            found[value] = (int(here.sum()), Curve.of(scores[here], labels[here]).auc)
-    return found
+            results[value] = (int(here.sum()), Curve.of(scores[here], labels[here]).auc)
+    return results
 
 
-def within(found: dict[str, tuple[int, float]]) -> float:
+def within(results: dict[str, tuple[int, float]]) -> float:
     """Return the mean of AUCs, weighted by rows."""
-    return sum(rows * auc for rows, auc in found.values()) / sum(rows for rows, _ in found.values())
+    return sum(rows * auc for rows, auc in results.values()) / sum(
+        rows for rows, _ in results.values()
+    )
 
 
 def report(rows: Any, scores: dict[str, Any]) -> dict[str, Any]:
@@ -238,11 +240,11 @@ def interval(scores: Any, rows: Any, draws: int = 1000) -> list[float]:
     labels, heads, scores = labels[run], heads[run], scores[run]
     order = np.argsort(heads, kind="stable")
     of_head = np.split(order, np.flatnonzero(np.diff(heads[order])) + 1)
-    rng, found = np.random.default_rng(SEED), []
+    rng, results = np.random.default_rng(SEED), []
     for _ in range(draws):
         drawn = np.concatenate([of_head[i] for i in rng.integers(len(of_head), size=len(of_head))])
-        found.append(Curve.of(scores[drawn], labels[drawn]).auc)
-    return [float(value) for value in np.quantile(found, (0.025, 0.975))]
+        results.append(Curve.of(scores[drawn], labels[drawn]).auc)
+    return [float(value) for value in np.quantile(results, (0.025, 0.975))]
 
 
 def figures(options: Options) -> Figures:

@@ -81,10 +81,10 @@ def figures(options: Options) -> Figures:
             score(part)
             rates[name] = max(rates.get(name, 0.0), rows.num_rows / (time.perf_counter() - begin))
     run = ~np.isnan(scores["linear"])
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for name, values in scores.items():
         low, high = interval(values, rows)
-        found |= {
+        results |= {
             f"cskb_{name}_auc": Curve.of(values[run], labels[run]).auc,
             f"cskb_{name}_auc_low": low,
             f"cskb_{name}_auc_high": high,
@@ -96,8 +96,8 @@ def figures(options: Options) -> Figures:
         labels[run],
         [heads[i] for i in np.flatnonzero(run)],
     )
-    return found | {
-        "cskb_linear_minus_tfidf_auc": found["cskb_linear_auc"] - found["cskb_tfidf_auc"],
+    return results | {
+        "cskb_linear_minus_tfidf_auc": results["cskb_linear_auc"] - results["cskb_tfidf_auc"],
         "cskb_linear_minus_tfidf_auc_low": low,
         "cskb_linear_minus_tfidf_auc_high": high,
     }
@@ -113,10 +113,10 @@ def gap(
     of_head = np.unique(heads, return_inverse=True)[1]
     order = np.argsort(of_head, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(of_head[order])) + 1)
-    rng, found = np.random.default_rng(SEED), []
+    rng, results = np.random.default_rng(SEED), []
     for _ in range(draws):
         drawn = np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))])
         aucs = [Curve.of(scores[drawn], labels[drawn]).auc for scores in (one, other)]
-        found.append(aucs[0] - aucs[1])
-    low, high = np.quantile(found, (0.025, 0.975))
+        results.append(aucs[0] - aucs[1])
+    low, high = np.quantile(results, (0.025, 0.975))
     return float(low), float(high)

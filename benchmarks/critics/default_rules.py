@@ -55,7 +55,7 @@ def sets(data: Path, quick: bool) -> dict[str, Set]:
     )
     atomic = pq.read_table(data / "atomic_v4" / "dev_triples.parquet")
     atomic = atomic.filter(pc.invert(atomic["is_none"]))
-    found: dict[str, Set] = {
+    results: dict[str, Set] = {
         "conceptnet dev1, dev2": (concept, dev.select(names), True),
         "cskb dev": (TripleKind(),
         pq.read_table(data / "cskb_population" / "dev.parquet").select(names), True),
@@ -72,11 +72,11 @@ def sets(data: Path, quick: bool) -> dict[str, Set]:
         "factscore": (PropositionKind(), _facts(data), True),
     }  # fmt: skip
     if quick:
-        found = {
+        results = {
             name: (kind, rows.slice(0, _MOST_QUICK), judged)
-            for name, (kind, rows, judged) in found.items()
+            for name, (kind, rows, judged) in results.items()
         }
-    return found
+    return results
 
 
 def _valid(head: Any, relation: Any, tail: Any) -> pa.Table:
@@ -154,11 +154,11 @@ def _facts(data: Path) -> pa.Table:
     rows = []
     for one in pq.read_table(folder / "human_facts.parquet").to_pylist():
         if one["label"] in ("supported", "not_supported"):
-            said = sentences[one["sentence_id"]]
+            sentence = sentences[one["sentence_id"]]
             same = {
                 "document_id": one["topic"],
-                "sentence": said,
-                "source": said,
+                "sentence": sentence,
+                "source": sentence,
                 "proposition": one["text"],
             }
             rows.append({**same, "valid": one["label"] == "supported"})
@@ -171,7 +171,7 @@ def effects(kind: Kind, rows: pa.Table, judged: bool) -> dict[str, dict[str, flo
         rows = rows.append_column(name, pa.nulls(rows.num_rows, pa.string()))
     (batch,) = rows.combine_chunks().to_batches()
     valid = rows["valid"].to_pylist() if judged else [True] * rows.num_rows
-    found: dict[str, dict[str, float | int | None]] = {}
+    results: dict[str, dict[str, float | int | None]] = {}
     for name in kind.default_rules:
         rule = plugins.find("rules", name)()
         if isinstance(rule, GlobalFilter | LastFilter):
@@ -182,14 +182,14 @@ def effects(kind: Kind, rows: pa.Table, judged: bool) -> dict[str, dict[str, flo
             if reason is not None
         ]
         wrong = valid.count(False)
-        found[name] = {
+        results[name] = {
             "rejected": len(rejected),
             "invalid": sum(rejected) if judged else None,
             "precision": sum(rejected) / len(rejected) if judged and rejected else None,
             "recall": sum(rejected) / wrong if wrong else None,
             "cost": (len(rejected) - sum(rejected)) / max(valid.count(True), 1),
         }
-    return found
+    return results
 
 
 def figures(options: Options) -> Figures:

@@ -132,40 +132,41 @@ def report(part: str, rows: pa.Table, scores: dict[str, Any]) -> dict[str, dict[
     lines: list[tuple[Any, ...]] = [
         (part, "AUC", "fresh", "P@R 0.5", "P@R 0.8", "P@R 0.9", "pick one of five")
     ]
-    found: dict[str, dict[str, Any]] = {}
+    results: dict[str, dict[str, Any]] = {}
     for name, values in scores.items():
         curve = Curve.of(values, accepted)
-        found[name] = {
+        results[name] = {
             "auc": curve.auc,
             "fresh_auc": Curve.of(values[fresh], accepted[fresh]).auc,
             "precision_at_recall": {str(r): curve.precision_at_recall(r) for r in (0.5, 0.8, 0.9)},
             "pick_one_accuracy": pick_one(items, values, accepted),
             "rows": len(items),
         }
-        figures = found[name]
+        figures = results[name]
         lines.append(
             (name, figures["auc"], figures["fresh_auc"], *figures["precision_at_recall"].values(),
              figures["pick_one_accuracy"])
         )  # fmt: skip
     print(table(lines), flush=True)
-    return found
+    return results
 
 
 def figures(options: Options) -> Figures:
     """Measure the critics on both sets; a quick run takes 200 items of each."""
     named: dict[str, Any] = {}
-    found: dict[str, dict[str, dict[str, Any]]] = {}
+    results: dict[str, dict[str, dict[str, Any]]] = {}
     for part, kind in PARTS.items():
         began = time.perf_counter()
         rows = read(options.data_folder, part, options.quick)
-        found[part] = report(part, rows, cross_fitted(rows, kind, options.encoder))
+        results[part] = report(part, rows, cross_fitted(rows, kind, options.encoder))
         named |= {
             f"gpt3_explanations_{part}_{name}": value
-            for name, value in found[part][REPORTED].items()
+            for name, value in results[part][REPORTED].items()
         }
         print(f"{part}: {time.perf_counter() - began:.0f} s", flush=True)
     means = {
-        name: float(np.mean([found[part][name]["auc"] for part in PARTS])) for name in found["csqa"]
+        name: float(np.mean([results[part][name]["auc"] for part in PARTS]))
+        for name in results["csqa"]
     }
     named["gpt3_explanations_auc"] = means[REPORTED]
     named["gpt3_explanations_mean_auc"] = means

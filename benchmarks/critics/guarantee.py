@@ -58,7 +58,7 @@ def divisions(
     """
     scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=bool)
     names, places = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    found: dict[float, list[tuple[bool, bool, float, float]]] = {target: [] for target in targets}
+    results: dict[float, list[tuple[bool, bool, float, float]]] = {target: [] for target in targets}
     for number in range(divisions):
         rng = np.random.default_rng([seed, number])
         calibration = (rng.permutation(len(names)) < len(names) / 2)[places]
@@ -71,8 +71,8 @@ def divisions(
         together = [str(place) for place in places[drawn]] if grouped else None
         curve = Curve.of(scores[drawn], labels[drawn], weights, together)
         for target in targets:
-            found[target].append(_one(curve, test, target, delta, for_corpus))
-    return {target: _summary(rows, int(calibration.sum())) for target, rows in found.items()}
+            results[target].append(_one(curve, test, target, delta, for_corpus))
+    return {target: _summary(rows, int(calibration.sum())) for target, rows in results.items()}
 
 
 def _one(
@@ -151,10 +151,10 @@ def by_set(
 
 def figures(options: Options) -> Figures:
     """Measure the largest share of broken guarantees, and each set's share of the best yield."""
-    found = by_set(options.data_folder, options.seed, quick=options.quick)
+    results = by_set(options.data_folder, options.seed, quick=options.quick)
     keys = ("reached_share", "broken_share", "broken_low", "broken_high")
     keys += ("kept_mean", "oracle_kept_mean", "yield_of_oracle")
-    rows = {f"{name}, {target}": row for name, by in found.items() for target, row in by.items()}
+    rows = {f"{name}, {target}": row for name, by in results.items() for target, row in by.items()}
     header = ("rows", "reached", "broken", "low", "high", "kept", "oracle", "of oracle")
     print(table([header, *((name, *(row[key] for key in keys)) for name, row in rows.items())]))
     guaranteed = [name for name in rows if _FORGOTTEN not in name]

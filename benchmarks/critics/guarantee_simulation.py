@@ -90,9 +90,9 @@ def grid() -> list[Cell]:
     """Return all cells of the grid; a target of 0.8 only in the sharp world."""
     cells = itertools.product(GROUPS, (False, True), CORRELATIONS, (0.0, 0.5), WORLDS, (0.8, 0.9))
     return [
-        Cell(*groups, skewed, correlation, alike, world, asked)
-        for groups, skewed, correlation, alike, world, asked in cells
-        if world != "top" and (asked == 0.9 or world == "sharp")
+        Cell(*groups, skewed, correlation, alike, world, target)
+        for groups, skewed, correlation, alike, world, target in cells
+        if world != "top" and (target == 0.9 or world == "sharp")
     ]
 
 
@@ -117,7 +117,7 @@ def broken(cell: Cell, draws: int, seed: int) -> int:
     """Count the draws whose threshold has too low a true precision."""
     fine = WORLDS[cell.world](np.linspace(1, 0, _FINE + 1), cell.asked)
     truth = np.cumsum(fine) / np.arange(1, _FINE + 2)
-    rng, found = np.random.default_rng([seed, *cell.name.encode()]), 0
+    rng, results = np.random.default_rng([seed, *cell.name.encode()]), 0
     for _ in range(draws):
         scores, labels, places = draw(rng, cell)
         curve = Curve.of(scores, labels, groups=places)
@@ -125,8 +125,8 @@ def broken(cell: Cell, draws: int, seed: int) -> int:
         passed = fallback_test(curve.evidence(), plan, cell.asked, ALPHA)
         if passed is not None:
             kept = 1 - max(float(plan.thresholds[passed.place]), 0.0)
-            found += bool(truth[int(kept * _FINE)] < cell.asked - 1e-4)
-    return found
+            results += bool(truth[int(kept * _FINE)] < cell.asked - 1e-4)
+    return results
 
 
 def largest_share(draws: int, seed: int) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def perfect(
 
 
 def yields(
-    draws: int, seed: int, groups: int, rows: int = 1000, asked: float = 0.9
+    draws: int, seed: int, groups: int, rows: int = 1000, target: float = 0.9
 ) -> tuple[float, float]:
     """Yield over the best threshold's, with groups and without.
 
@@ -178,8 +178,8 @@ def yields(
     """
     chance = 1 - np.linspace(0, 1, _FINE + 1) ** 2
     truth = np.cumsum(chance) / np.arange(1, _FINE + 2)
-    best = np.flatnonzero(truth >= asked)[-1] / _FINE
-    found = []
+    best = np.flatnonzero(truth >= target)[-1] / _FINE
+    results = []
     for number in range(draws):
         rng = np.random.default_rng([seed, number, groups])
         scores = rng.random(rows)
@@ -187,13 +187,13 @@ def yields(
         shares = []
         for names in (rng.integers(groups, size=rows), None):
             curve = Curve.of(scores, labels, groups=names)
-            plan = ThresholdPlan.by_ranks(curve.scores, asked, ALPHA)
-            passed = fallback_test(curve.evidence(), plan, asked, ALPHA)
+            plan = ThresholdPlan.by_ranks(curve.scores, target, ALPHA)
+            passed = fallback_test(curve.evidence(), plan, target, ALPHA)
             shares.append(
                 0.0 if passed is None else 1 - max(float(plan.thresholds[passed.place]), 0.0)
             )
-        found.append(shares)
-    with_groups, without = np.mean(found, axis=0) / best
+        results.append(shares)
+    with_groups, without = np.mean(results, axis=0) / best
     return float(with_groups), float(without)
 
 
@@ -201,20 +201,20 @@ def figures(options: Options) -> Figures:
     """Simulate the grid, the perfect critic and the yields; no data is read."""
     seed = options.seed
     draws, seeds = (10, 40) if options.quick else (125, 400)
-    found = largest_share(draws, seed)
-    print(table([("cell", "broken"), *found["guarantee_worst"].items()]))
+    results = largest_share(draws, seed)
+    print(table([("cell", "broken"), *results["guarantee_worst"].items()]))
     plain = [perfect(number) for number in range(seeds)]
     noisy = [perfect(number, noise=0.02) for number in range(seeds)]
     top = [Cell(20, 10, skewed, 1.0, 0.0, "top", 0.9) for skewed in (False, True)]
-    found["guarantee_broken_share_top"] = max(broken(cell, seeds, seed) for cell in top) / seeds
-    found["perfect_critic_pass_share"] = sum(passed for passed, _ in plain) / seeds
-    found["perfect_critic_seeds"] = seeds
-    found["perfect_critic_worth"] = float(np.mean([worth for _, worth in plain]))
-    found["perfect_critic_worth_noise"] = float(np.mean([worth for _, worth in noisy]))
+    results["guarantee_broken_share_top"] = max(broken(cell, seeds, seed) for cell in top) / seeds
+    results["perfect_critic_pass_share"] = sum(passed for passed, _ in plain) / seeds
+    results["perfect_critic_seeds"] = seeds
+    results["perfect_critic_worth"] = float(np.mean([worth for _, worth in plain]))
+    results["perfect_critic_worth_noise"] = float(np.mean([worth for _, worth in noisy]))
     for groups in (20, 100):
         with_groups, without = yields(seeds // 4, seed, groups)
-        found |= {
+        results |= {
             f"guarantee_yield_{groups}_groups": with_groups,
             f"guarantee_yield_{groups}_ungrouped": without,
         }
-    return found
+    return results

@@ -42,8 +42,8 @@ def substring_pair(text: str, way: str) -> str | None:
         low = low[:100]
         return "a" if "(a)" in low else "b" if "(b)" in low else None
     first = {place: low.find(f"output ({place})") for place in "ab"}
-    found = {place: at for place, at in first.items() if at >= 0}
-    return min(found, key=found.__getitem__) if found else None
+    results = {place: at for place, at in first.items() if at >= 0}
+    return min(results, key=results.__getitem__) if results else None
 
 
 def substring_yes_no(text: str) -> str:
@@ -69,7 +69,7 @@ def llmbar(data: Path, draws: int) -> dict[str, Any]:
     replies = read(data / "llmbar" / "judge_replies.parquet")
     gold = {row["id"]: str(row["gold"]) for row in read(data / "llmbar" / "pairs.parquet")}
     readings = [read_verdict(row["reply"], "pair") for row in replies]
-    found: dict[str, Any] = {
+    results: dict[str, Any] = {
         "llmbar_replies": len(replies),
         "llmbar_read_share": sum(r.value is not None for r in readings) / len(replies),
         "llmbar_unread": [
@@ -88,13 +88,13 @@ def llmbar(data: Path, draws: int) -> dict[str, Any]:
             for row, r in zip(replies, readings, strict=True)
         ]
         long = [bad for row, bad in zip(replies, wrong, strict=True) if len(row["reply"]) > 20]
-        found[f"llmbar_substring_wrong: {way}"] = sum(wrong) / len(wrong)
-        found[f"llmbar_substring_wrong_in_reasoned: {way}"] = sum(long) / len(long)
-    found["llmbar_judges"] = llmbar_judges(replies, readings, gold, draws)
-    found["llmbar_consistency_min"] = min(
-        row["consistent"] for row in found["llmbar_judges"].values()
+        results[f"llmbar_substring_wrong: {way}"] = sum(wrong) / len(wrong)
+        results[f"llmbar_substring_wrong_in_reasoned: {way}"] = sum(long) / len(long)
+    results["llmbar_judges"] = llmbar_judges(replies, readings, gold, draws)
+    results["llmbar_consistency_min"] = min(
+        row["consistent"] for row in results["llmbar_judges"].values()
     )
-    return found
+    return results
 
 
 def llmbar_judges(
@@ -104,7 +104,7 @@ def llmbar_judges(
 
     The last round of each pair counts.
     """
-    found = {}
+    results = {}
     names = sorted({(row["judge"], row["prompt"]) for row in replies})
     for judge, prompt in names:
         chosen = [
@@ -125,24 +125,24 @@ def llmbar_judges(
             [places.get((pair, "swapped")) for pair in pairs],
             draws,
         )
-        found[f"{judge} {prompt}"] = {
+        results[f"{judge} {prompt}"] = {
             **of(with_people),
             "consistent": order.consistent,
             "consistent_interval": order.consistent_interval,
             "position_bias": order.position_bias,
             "position_bias_interval": order.position_bias_interval,
         }
-    return found
+    return results
 
 
-def of(found: JudgeAgreement) -> dict[str, Any]:
+def of(results: JudgeAgreement) -> dict[str, Any]:
     return {
-        "rows": found.rows,
-        "unreadable": found.unreadable,
-        "accuracy": found.accuracy,
-        "accuracy_interval": found.accuracy_interval,
-        "kappa": found.kappa,
-        "kappa_interval": found.kappa_interval,
+        "rows": results.rows,
+        "unreadable": results.unreadable,
+        "accuracy": results.accuracy,
+        "accuracy_interval": results.accuracy_interval,
+        "kappa": results.kappa,
+        "kappa_interval": results.kappa_interval,
     }
 
 
@@ -157,14 +157,14 @@ def pandalm(data: Path, draws: int) -> dict[str, Any]:
     prompts = [row["prompt_id"] for row in rows]
     votes = [row["human_votes"] for row in rows]
     humans = judge_agreement([v[0] for v in votes], [v[1] for v in votes], prompts, draws)
-    found: dict[str, Any] = {
+    results: dict[str, Any] = {
         "pandalm_pairs": len(rows),
         "pandalm_humans_1_and_2": {"accuracy": humans.accuracy, "kappa": humans.kappa},
     }
     for judge in ("gpt35", "pandalm"):
         verdicts = [_NUMBER[read_verdict(row[f"{judge}_verdict"], "pair").value] for row in rows]
         reasons = [_NUMBER[read_verdict(row[f"{judge}_reason"], "pair").value] for row in rows]
-        found |= {
+        results |= {
             f"pandalm_{judge}_read_share": sum(v is not None for v in verdicts) / len(rows),
             f"pandalm_{judge}_unread": [
                 r["id"] for r, v in zip(rows, verdicts, strict=True) if v is None
@@ -179,7 +179,7 @@ def pandalm(data: Path, draws: int) -> dict[str, Any]:
             f"pandalm_{judge}_substring_wrong": substring_reasons(rows, judge, verdicts),
             f"pandalm_{judge}_for_llama": preferences(llama(rows, verdicts, draws)),
         }
-    return found
+    return results
 
 
 def substring_reasons(rows: list[Row], judge: str, verdicts: list[str | None]) -> float:
@@ -213,14 +213,14 @@ def llama(rows: list[Row], verdicts: list[str | None], draws: int) -> SelfPrefer
     return self_preference(own, accepted, human, groups, draws)
 
 
-def preferences(found: SelfPreference) -> dict[str, Any]:
+def preferences(results: SelfPreference) -> dict[str, Any]:
     return {
-        "difference": found.difference,
-        "difference_interval": found.difference_interval,
-        "log_odds": found.log_odds,
-        "log_odds_interval": found.log_odds_interval,
+        "difference": results.difference,
+        "difference_interval": results.difference_interval,
+        "log_odds": results.log_odds,
+        "log_odds_interval": results.log_odds_interval,
         "strata": {
-            s.human: [s.own, s.own_accepted, s.others, s.others_accepted] for s in found.strata
+            s.human: [s.own, s.own_accepted, s.others, s.others_accepted] for s in results.strata
         },
     }
 
@@ -246,33 +246,35 @@ def texts_without_verdict(data: Path, quick: bool) -> dict[str, Any]:
             row["text"] for row in read(data / "factscore" / "human_facts.parquet")
         ],
     }
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for name, rows in texts.items():
         rows = rows[:500] if quick else rows
-        said = [(text, read_verdict(text, "yes-no")) for text in rows]
-        found[f"{name}_texts"] = len(rows)
-        found[f"{name}_strict_found"] = [
-            text for text, reading in said if reading.value is not None
+        answers = [(text, read_verdict(text, "yes-no")) for text in rows]
+        results[f"{name}_texts"] = len(rows)
+        results[f"{name}_strict_found"] = [
+            text for text, reading in answers if reading.value is not None
         ]
-        found[f"{name}_substring_says_no"] = sum(
+        results[f"{name}_substring_says_no"] = sum(
             substring_yes_no(text) == "no" for text in rows
         ) / len(rows)
-    return found
+    return results
 
 
 def figures(options: Options) -> Figures:
     """Measure all sets; lists hold ids or texts to look at."""
     draws = 200 if options.quick else 2_000
     data = options.data_folder
-    found = llmbar(data, draws) | pandalm(data, draws) | texts_without_verdict(data, options.quick)
-    print(show(found))
-    return found
+    results = (
+        llmbar(data, draws) | pandalm(data, draws) | texts_without_verdict(data, options.quick)
+    )
+    print(show(results))
+    return results
 
 
-def show(found: dict[str, Any]) -> str:
+def show(results: dict[str, Any]) -> str:
     """Print the figures as tables."""
-    judges: dict[str, Row] = found["llmbar_judges"] | {
-        f"pandalm {name}": found[f"pandalm_{name}"] for name in ("gpt35", "pandalm")
+    judges: dict[str, Row] = results["llmbar_judges"] | {
+        f"pandalm {name}": results[f"pandalm_{name}"] for name in ("gpt35", "pandalm")
     }
     head = (
         "judge",
@@ -299,7 +301,7 @@ def show(found: dict[str, Any]) -> str:
     ]  # fmt: skip
     rest = [
         (name, value if not isinstance(value, list | dict) else brief(value))
-        for name, value in found.items()
+        for name, value in results.items()
         if name not in ("llmbar_judges", "pandalm_gpt35", "pandalm_pandalm")
     ]
     return table([head, *lines]) + "\n\n" + table([("figure", "value"), *rest])

@@ -28,48 +28,50 @@ Rows = list[dict[str, Any]]
 
 def rows(folder: Path) -> Rows:
     """Return distinct triples with a human verdict."""
-    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    results: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in pq.read_table(folder / "cskb_population" / "dev.parquet").to_pylist():
-        found.setdefault((row["head"], row["relation"], row["tail"]), row)
-    return list(found.values())
+        results.setdefault((row["head"], row["relation"], row["tail"]), row)
+    return list(results.values())
 
 
-def cross_fitted_scores(found: Rows) -> np.ndarray[Any, Any]:
+def cross_fitted_scores(results: Rows) -> np.ndarray[Any, Any]:
     """Return scores from folds without a common head."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GroupKFold, cross_val_predict
 
-    matrix = TfidfVectorizer(ngram_range=(1, 2), min_df=2).fit_transform(texts(found))
+    matrix = TfidfVectorizer(ngram_range=(1, 2), min_df=2).fit_transform(texts(results))
     scores: np.ndarray[Any, Any] = cross_val_predict(
-        LogisticRegression(C=10, max_iter=300), matrix, [row["valid"] for row in found],
+        LogisticRegression(C=10, max_iter=300), matrix, [row["valid"] for row in results],
         cv=GroupKFold(5),
-        groups=[row["head"] for row in found], method="predict_proba",
+        groups=[row["head"] for row in results], method="predict_proba",
     )[:, 1]  # fmt: skip
     return scores
 
 
-def texts(found: Rows) -> list[str]:
-    return [f"{row['head']} | {row['relation']} | {row['tail']}" for row in found]
+def texts(results: Rows) -> list[str]:
+    return [f"{row['head']} | {row['relation']} | {row['tail']}" for row in results]
 
 
-def threshold_for(scores: np.ndarray[Any, Any], valid: np.ndarray[Any, Any], asked: float) -> float:
+def threshold_for(
+    scores: np.ndarray[Any, Any], valid: np.ndarray[Any, Any], target: float
+) -> float:
     """Return the lowest threshold above which the precision over all rows is the target."""
     order = np.argsort(-scores)
     precision = np.cumsum(valid[order]) / np.arange(1, len(order) + 1)
-    return float(scores[order][np.flatnonzero(precision >= asked)[-1]])
+    return float(scores[order][np.flatnonzero(precision >= target)[-1]])
 
 
 def measure(
-    found: Rows, scores: np.ndarray[Any, Any], true: float, draws: int, **options: Any
+    results: Rows, scores: np.ndarray[Any, Any], true: float, draws: int, **options: Any
 ) -> tuple[float, float]:
     """Return the RMSE of the estimated precision, and the mean effective number of labels."""
-    valid = np.array([row["valid"] for row in found], dtype=float)
+    valid = np.array([row["valid"] for row in results], dtype=float)
     errors, effective = [], []
     for seed in range(draws):
         design = SamplingDesign.of(
-            [row["id"] for row in found], scores, strata=[row["relation"] for row in found],
-            texts=texts(found),
+            [row["id"] for row in results], scores, strata=[row["relation"] for row in results],
+            texts=texts(results),
             seed=seed, **options,
         )  # fmt: skip
         taken = design.sample(COUNT)
@@ -84,7 +86,7 @@ def measure(
 
 def figures(options: Options) -> Figures:
     """Measure the error of each strategy at target precisions of 0.8 and 0.9."""
-    found: Figures = {}
+    results: Figures = {}
     labelled = rows(options.data_folder)
     draws = options.draws or (3 if options.quick else 60)
     scores, valid = (
@@ -110,15 +112,15 @@ def figures(options: Options) -> Figures:
             key = (
                 f"labelling_error_{round(100 * target)}_{name.replace(', ', '_').replace(' ', '_')}"
             )
-            found |= {key: error, f"{key}_effective_labels": effective}
-    return found
+            results |= {key: error, f"{key}_effective_labels": effective}
+    return results
 
 
 def training_figures(options: Options) -> Figures:
     """Measure the mean AUC by number of labels, for uniform rows and for chosen ones."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    labelled, found = rows(options.data_folder), Figures()
+    labelled, results = rows(options.data_folder), Figures()
     draws = options.draws or (1 if options.quick else 6)
     matrix = TfidfVectorizer(ngram_range=(1, 2), min_df=2).fit_transform(texts(labelled))
     for strategy in ("uniform", "uncertain", "stratified"):
@@ -127,21 +129,21 @@ def training_figures(options: Options) -> Figures:
         shown = ", ".join(f"{m:.3f} ± {e:.3f}" for m, e in zip(mean, error, strict=True))
         print(f"{strategy:<12} AUC after 300, 600, 900 labels: {shown}", flush=True)
         for count, auc in zip((300, 600, 900), mean.tolist(), strict=True):
-            found[f"labelling_training_{strategy}_{count}_auc"] = auc
-    return found
+            results[f"labelling_training_{strategy}_{count}_auc"] = auc
+    return results
 
 
-def _rounds(found: Rows, matrix: Any, strategy: str, seed: int) -> list[float]:
+def _rounds(results: Rows, matrix: Any, strategy: str, seed: int) -> list[float]:
     """Return AUC after each round of 300 labels."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
 
-    test = np.array([fraction(f"{seed}:{row['head']}") < 0.3 for row in found])
+    test = np.array([fraction(f"{seed}:{row['head']}") < 0.3 for row in results])
     pool = np.flatnonzero(~test)
-    valid = np.array([row["valid"] for row in found])
-    words = texts(found)
+    valid = np.array([row["valid"] for row in results])
+    words = texts(results)
     rest = {
-        "strata": [found[i]["relation"] for i in pool],
+        "strata": [results[i]["relation"] for i in pool],
         "texts": [words[i] for i in pool],
         "seed": seed,
     }
@@ -149,7 +151,7 @@ def _rounds(found: Rows, matrix: Any, strategy: str, seed: int) -> list[float]:
     scores, start, auc = None, 0, []
     for number in range(3):
         design = SamplingDesign.of(
-            [found[i]["id"] for i in pool], scores, before=labelled, start=start,
+            [results[i]["id"] for i in pool], scores, before=labelled, start=start,
             strategy=strategy if number else "uniform", **rest,
         )  # fmt: skip
         new = design.order[:300].tolist()

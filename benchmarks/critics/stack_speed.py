@@ -51,27 +51,27 @@ def figures(options: Options) -> Figures:
         {"encoder": tuned},
         {"encoder": {"model": encoder, "frozen": True, "max_length": 48}},
     ]
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for name, folds in (("stack", 2 if quick else 5), ("stack_one_of_each", 1)):
         stack = StackCritic(kind, members, folds=folds, held_out=0.3, refit=False)
         stack.fit(rows.slice(0, TRAINED), labels[:TRAINED])
-        found[f"{name}_rows_per_second"] = scoring_rows.num_rows / _seconds(
+        results[f"{name}_rows_per_second"] = scoring_rows.num_rows / _seconds(
             stack.score, scoring_rows
         )
         if name == "stack":
             for part, bag in zip(
                 ("linear", "encoder", "frozen_encoder"), stack.members, strict=True
             ):
-                found[f"stack_{part}_seconds_per_row"] = (
+                results[f"stack_{part}_seconds_per_row"] = (
                     _seconds(bag.logits, scoring_rows) / scoring_rows.num_rows
                 )
-    return found
+    return results
 
 
 def _seconds(work: Callable[[Any], Any], rows: Any) -> float:
     """Time one call, after forgetting the vectors that an encoder computed before."""
-    for known in frozen._CACHE.values():
-        known.clear()
+    for encoder in frozen._CACHE.values():
+        encoder.clear()
     begin = time.process_time()
     work(rows)
     return time.process_time() - begin

@@ -58,9 +58,9 @@ def plans(
     scores: Floats, planned: ThresholdPlan, misled: ThresholdPlan, precision: float
 ) -> dict[str, ThresholdPlan]:
     """Return each order of tests by name."""
-    found = {f"ranks from {name}": by_ranks(scores, precision, at) for name, at in STARTS.items()}
+    results = {f"ranks from {name}": by_ranks(scores, precision, at) for name, at in STARTS.items()}
     ranks = ThresholdPlan.by_ranks(scores, precision, ALPHA)
-    return found | {
+    return results | {
         "ranks": ranks, "planned": planned, "joined": ThresholdPlan.joined(planned, ranks),
         "joined, half each": ThresholdPlan.joined(planned, ranks, 0.5),
         "misled plan": misled, "misled plan, joined": ThresholdPlan.joined(misled, ranks),
@@ -79,9 +79,9 @@ def orders(rounds: int, seed: int = 0) -> dict[str, dict[str, float]]:
             best = enough[-1] / FINE if len(enough) else 0.0
             for labels in LABELS:
                 rng = np.random.default_rng([seed, number, round(100 * target), labels])
-                found = [_round(rng, world, labels, target) for _ in range(rounds)]
-                for name in found[0]:
-                    shares = np.array([one[name] for one in found])
+                results = [_round(rng, world, labels, target) for _ in range(rounds)]
+                for name in results[0]:
+                    shares = np.array([one[name] for one in results])
                     low = truth[np.minimum(shares * FINE, FINE).astype(int)] < target - 1e-4
                     broken.setdefault(name, []).append(float(np.mean((shares > 0) & low)))
                     if best:
@@ -112,7 +112,7 @@ def _round(
 
 def figures(options: Options) -> Figures:
     """Simulate all orders of tests."""
-    found = orders(20 if options.quick else 100)
-    header = next(iter(found.values()))
-    print(table([("order", *header), *((name, *row.values()) for name, row in found.items())]))
-    return {"orders": found}
+    results = orders(20 if options.quick else 100)
+    header = next(iter(results.values()))
+    print(table([("order", *header), *((name, *row.values()) for name, row in results.items())]))
+    return {"orders": results}

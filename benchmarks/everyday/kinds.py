@@ -32,11 +32,11 @@ HEADER = ("kind", "stage", "rows", "precision", "of what is true", "malformed")
 def figures(options: Options) -> Figures:
     """Measure the chosen kinds; for triples also each target precision."""
     lines: list[tuple[Any, ...]] = [HEADER]
-    found: Figures = {}
+    results: Figures = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if "triple" in options.only:
-            found |= triples(folder, options.quick)
+            results |= triples(folder, options.quick)
         for kind in options.only:
             rows = filtered_rows(kind, folder, options.quick)
             if isinstance(rows, str):
@@ -44,9 +44,9 @@ def figures(options: Options) -> Figures:
                 continue
             stages, by_name = after_each(kind, rows)
             lines += stages
-            found |= by_name
+            results |= by_name
     print(table(lines))
-    return found
+    return results
 
 
 def filtered_rows(kind: str, folder: Path, quick: bool) -> list[Mapping[str, Any]] | str:
@@ -79,16 +79,16 @@ def after_each(
     """
     valid = truth_of(kind)
     malformed = sum(row["rejected_by"] == "malformed" for row in rows)
-    said = [
+    answers = [
         (_place(row), valid(row), row["id"]) for row in rows if row["rejected_by"] != "malformed"
     ]
-    true = len({name for _, right, name in said if right})
+    true = len({name for _, right, name in answers if right})
     lines: list[tuple[Any, ...]] = []
     figures: dict[str, Any] = {f"{kind}_malformed": malformed}
     for number, stage in enumerate(STAGES):
-        if number and not any(place == number for place, _, _ in said):
+        if number and not any(place == number for place, _, _ in answers):
             continue
-        left = [(right, name) for place, right, name in said if place > number]
+        left = [(right, name) for place, right, name in answers if place > number]
         precision = sum(right for right, _ in left) / len(left) if left else 0.0
         share = len({name for right, name in left if right}) / true if true else 0.0
         lines.append((kind, stage, len(left), precision, share, malformed if not number else ""))

@@ -40,7 +40,7 @@ def label_sheet_ids() -> set[str]:
 
 def triples(folder: Path, quick: bool) -> Figures:
     """Print the table of triples and return its figures."""
-    truth, known = Truth.load(), label_sheet_ids()
+    truth, truth_and_ids = Truth.load(), label_sheet_ids()
     start = time.perf_counter()
     result = run(recipe(folder, "critic=null", quick))
     seconds = time.perf_counter() - start
@@ -68,16 +68,23 @@ def triples(folder: Path, quick: bool) -> Figures:
         except NotReachableError as error:
             rows.append((f"target {target}", 0, str(error), "", "", ""))
             continue
-        found = truth.measure(kept)
-        fresh = truth.measure(row for row in kept if row["id"] not in known)
-        share = found.valid / raw.valid
+        results = truth.measure(kept)
+        fresh = truth.measure(row for row in kept if row["id"] not in truth_and_ids)
+        share = results.valid / raw.valid
         rows.append(
-            (f"target {target}", found.rows, found.precision, share, found.unseen, fresh.precision)
+            (
+                f"target {target}",
+                results.rows,
+                results.precision,
+                share,
+                results.unseen,
+                fresh.precision,
+            )
         )
         figures |= {
-            f"precision_at_asked_{name}": found.precision,
+            f"precision_at_asked_{name}": results.precision,
             f"yield_of_valid_at_asked_{name}": share,
-            f"rows_at_asked_{name}": found.rows,
+            f"rows_at_asked_{name}": results.rows,
             f"precision_off_sheet_at_asked_{name}": fresh.precision,
         }
     print(table(rows))

@@ -67,13 +67,13 @@ class Teacher:
 
     def answers(self, row: dict[str, str]) -> list[str]:
         """Return the samples of one input."""
-        known = self.rng.sample(
+        tails = self.rng.sample(
             self.tails[row["relation"]], min(6, len(self.tails[row["relation"]]))
         )
         return [
-            self._bad(row["head"], known[0])
+            self._bad(row["head"], tails[0])
             if self.rng.random() < 0.12
-            else " " + known[min(int(self.rng.expovariate(0.6)), len(known) - 1)] + "."
+            else " " + tails[min(int(self.rng.expovariate(0.6)), len(tails) - 1)] + "."
             for _ in range(SAMPLES)
         ]
 
@@ -95,20 +95,20 @@ def fill(folder: Path, rows: int) -> Path:
         return path
     teacher = Teacher()
     with (
-        (folder / "inputs.jsonl").open("w") as asked,
+        (folder / "inputs.jsonl").open("w") as request,
         (folder / "recorded.jsonl").open("w") as recorded,
     ):
         for row in inputs(rows // SAMPLES):
-            asked.write(json.dumps(row) + "\n")
+            request.write(json.dumps(row) + "\n")
             for index, text in enumerate(teacher.answers(row)):
                 logprob = -round(teacher.rng.expovariate(0.3), 4)
-                said = {
+                answers = {
                     "input_id": row["input_id"],
                     "sample_index": index,
                     "text": text,
                     "logprob": logprob,
                 }
-                recorded.write(json.dumps(said) + "\n")
+                recorded.write(json.dumps(answers) + "\n")
     recipe = {
         "name": "judged",
         "inputs": {"path": "inputs.jsonl", "id": "input_id", "columns": ["head", "relation"]},
@@ -171,7 +171,7 @@ def throughput(folder: Path, rows: int, workers: int) -> Figures:
     """Measure all rows with all processes and with one, and a tenth of the rows for the memory."""
     large, small = fill(folder / f"{rows}", rows), fill(folder / f"{rows // 10}", rows // 10)
     tries = [time_stage(large, workers, workers) for _ in range(3 if rows > 100_000 else 1)]
-    many = min(tries, key=lambda found: float(found["seconds"]))
+    many = min(tries, key=lambda results: float(results["seconds"]))
     one, tenth = time_stage(large, 1, 1), time_stage(small, workers, workers)
     counts = many["counts"]
     outcomes = counts["accepted"] + sum(counts["rejected"].values()) + counts["malformed"]

@@ -117,7 +117,7 @@ COMPLETIONS = "SELECT count(*) FROM completions"
 def server(*options: str, latency: float = 0.05) -> Iterator[str]:
     """Start a server as a process of its own.
 
-    The test server if it has options of its own, such as shares of faults; otherwise a faster one.
+    The test server runs if there are options, such as shares of faults; otherwise a faster one.
     """
     module = "synthkd.testing" if options else "benchmarks.raw_server"
     command = [sys.executable, "-m", module, "--latency", str(latency), *options]

@@ -20,7 +20,7 @@ def a_minute(folder: Path, seconds: float) -> dict[str, Any]:
     """
     jobs = {"requests": {"requests_per_minute": 600}, "tokens": {"tokens_per_minute": 20_000}}
     with ThreadPoolExecutor() as pool:
-        found = dict(
+        results = dict(
             zip(
                 jobs,
                 pool.map(lambda item: _paced(folder, *item, seconds), jobs.items()),
@@ -29,7 +29,7 @@ def a_minute(folder: Path, seconds: float) -> dict[str, Any]:
         )
     return {
         f"limit_{name}_{figure}": value
-        for name, figures in found.items()
+        for name, figures in results.items()
         for figure, value in figures.items()
     }
 

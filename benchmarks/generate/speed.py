@@ -20,7 +20,7 @@ def ratios(homes: Path, rows: int, repeats: int, cores: tuple[int, int] | None) 
         core=cores[0] if cores else None, server_core=cores[1] if cores else None,
     )  # fmt: skip
     clients = {client.name: client for client in CLIENTS if client.name in ("bare", "synthkd")}
-    found: dict[str, list[peers.Run]] = {name: [] for name in clients}
+    results: dict[str, list[peers.Run]] = {name: [] for name in clients}
     for number in range(repeats):
         for name in list(clients)[:: -1 if number % 2 else 1]:
             python = clients[name].python(None)
@@ -30,8 +30,8 @@ def ratios(homes: Path, rows: int, repeats: int, cores: tuple[int, int] | None) 
             done = peers.run(clients[name], python, rows, home, options, 600.0)
             if done.problem:
                 raise SystemExit(f"{name}: {done.problem}")
-            found[name].append(done)
-    pairs = list(zip(found["synthkd"], found["bare"], strict=True))
+            results[name].append(done)
+    pairs = list(zip(results["synthkd"], results["bare"], strict=True))
     return {
         "ratio_aiohttp": statistics.median(bare.seconds / ours.seconds for ours, bare in pairs),
         "cpu_ratio_aiohttp": statistics.median(ours.cpu / bare.cpu for ours, bare in pairs),
@@ -46,15 +46,15 @@ def workers(folder: Path, rows: int, repeats: int) -> dict[str, Any]:
     """Measure two worker processes beside one, if there are cores for them and for the server."""
     if len(os.sched_getaffinity(0)) < 3:
         return {"ratio_two_workers": None}
-    found: dict[int, list[float]] = {1: [], 2: []}
+    results: dict[int, list[float]] = {1: [], 2: []}
     for number in range(repeats):
         for count in (1, 2):
             with server() as url:
                 recipe = write_job(folder / f"{number}-{count}", url, rows, concurrency=1024)
                 done = run(recipe, "generate", "--workers", str(count))
             assert f"completed {rows:,}" in done.output, done.output
-            found[count].append(done.seconds)
-    pairs = zip(found[1], found[2], strict=True)
+            results[count].append(done.seconds)
+    pairs = zip(results[1], results[2], strict=True)
     return {"ratio_two_workers": statistics.median(one / two for one, two in pairs)}
 
 

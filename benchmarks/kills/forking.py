@@ -98,8 +98,8 @@ class Started:
 
         None if the process has not ended in time.
         """
-        if self.status is None and (said := self._starter.receive(seconds)):
-            self.status = said["status"]
+        if self.status is None and (reply := self._starter.receive(seconds)):
+            self.status = reply["status"]
         return self.status
 
     def send(self, number: int) -> None:
@@ -127,19 +127,19 @@ def _caught(pid: int) -> int | None:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return None
-    found = re.search(r"^SigCgt:\s*([0-9a-f]+)", status, re.MULTILINE)
-    return int(found[1], 16) if found else None
+    match = re.search(r"^SigCgt:\s*([0-9a-f]+)", status, re.MULTILINE)
+    return int(match[1], 16) if match else None
 
 
 def children(mark: str) -> list[int]:
     """Return processes that have this mark in their environment."""
     wanted = f"{MARK}={mark}".encode()
-    found = []
+    results = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
-    return found
+                results.append(int(folder.name))
+    return results
 
 
 def _serve() -> None:

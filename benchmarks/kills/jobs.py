@@ -55,8 +55,8 @@ def answer(prompt: str, index: int, seed: int) -> str:
     wanted = re.search(r"Write (\d+) new texts", prompt)
     if wanted is None:
         return " ".join(rng.sample(_THINGS.split(), 2))
-    asked = re.search(r'all of the class "(\w+)"', prompt)
-    labels = [asked[1] if asked else rng.choice(list(_LABELS)) for _ in range(int(wanted[1]))]
+    match = re.search(r'all of the class "(\w+)"', prompt)
+    labels = [match[1] if match else rng.choice(list(_LABELS)) for _ in range(int(wanted[1]))]
     return json.dumps([{"text": _text(label, rng), "label": label} for label in labels])
 
 

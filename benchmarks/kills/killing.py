@@ -234,13 +234,13 @@ class Killing:
             ]
 
     def _look_after_all(self, kill: Kill, twin: dict[str, str]) -> None:
-        found = _fingerprint(self._here)
+        results = _fingerprint(self._here)
         kill.differing += sorted(
             name
-            for name in twin.keys() | found.keys()
-            if name in twin and twin[name] != found.get(name)
+            for name in twin.keys() | results.keys()
+            if name in twin and twin[name] != results.get(name)
         )
-        kill.left_over += sorted(found.keys() - twin.keys())
+        kill.left_over += sorted(results.keys() - twin.keys())
         kill.left_over += _left(self._temporary, self._here)
         kill.left_over += self._alive()
 
@@ -316,16 +316,16 @@ class _Running:
 
 def _fingerprint(folder: Path) -> dict[str, str]:
     """Hash every file by name, without times; empty folders are listed."""
-    found = {}
+    results = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.name.endswith(("-wal", "-shm")):
             continue
         if path.is_dir():
-            found[f"{name}/"] = ""
+            results[f"{name}/"] = ""
         elif path.name not in _LEFT_OUT:
-            found[name] = hashlib.sha256(_content(path)).hexdigest()
-    return found
+            results[name] = hashlib.sha256(_content(path)).hexdigest()
+    return results
 
 
 def _content(path: Path) -> bytes:

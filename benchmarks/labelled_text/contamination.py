@@ -51,15 +51,15 @@ def figures(options: Options) -> Figures:
             if similarity < 1
         ]
         show("train", pairs, options.show)
-    found = {
+    results = {
         "test_queries_in_train": len(in_both),
         "found": len(forms & in_both),
         "near_test": len(near),
         "near_inside_train": len(inside),
         "rows_a_second": round(len(train) / seconds),
     }
-    print(table([("contamination", "figure"), *found.items()]), "\n")
-    return found
+    print(table([("contamination", "figure"), *results.items()]), "\n")
+    return results
 
 
 def show(title: str, pairs: Sequence[tuple[str, str, Any, bool]], count: int) -> None:

@@ -41,7 +41,7 @@ def figures(options: Options) -> Figures:
     lines: list[tuple[Any, ...]] = [
         ("features", "planted", "errors", "by", "AUC", "precision", "recall", "right labels lost")
     ]
-    found: Figures = {}
+    results: Figures = {}
     for name, share, errors in _settings(list(features)):
         runs = [
             _run(features[name], given, groups, share, nearest if errors == "near" else None, seed)
@@ -52,9 +52,9 @@ def figures(options: Options) -> Figures:
             lines.append((name, share, errors, way, *(_shown(*value) for value in values.values())))
             for key, (mean, half) in values.items():
                 figure = f"{name}_{share:.2f}_{errors}_{way}_{key}"
-                found |= {figure: mean, f"{figure}_half": half}
+                results |= {figure: mean, f"{figure}_half": half}
         print(table([lines[0], *lines[-len(WAYS) :]]), "\n", flush=True)
-    return found
+    return results
 
 
 def _settings(features: Sequence[str]) -> Iterator[tuple[str, float, str]]:
@@ -79,17 +79,17 @@ def _run(
         )
         noisy[i] = rng.choice(others)
     probabilities = cross_fitted(features, noisy, groups, seed=seed)
-    found: dict[str, dict[str, float]] = {}
+    results: dict[str, dict[str, float]] = {}
     for way in WAYS:
         wrong, fits = confident(noisy, probabilities, way)
         hit = int(planted[wrong].sum())
-        found[way] = {
+        results[way] = {
             "auc": float(roc_auc_score(planted, -fits)) if planted.any() else float("nan"),
             "precision": hit / len(wrong) if planted.any() and len(wrong) else float("nan"),
             "recall": hit / int(planted.sum()) if planted.any() else float("nan"),
             "clean_lost": (len(wrong) - hit) / int((~planted).sum()),
         }
-    return found
+    return results
 
 
 def _nearest(features: Any, given: Any) -> Any:

@@ -101,10 +101,10 @@ def loosely(python: str, packages: tuple[str, ...]) -> bool:
     if not pip(python, "--no-deps", *packages):
         return False
     names = [package.partition("==")[0].partition("[")[0] for package in packages]
-    found = subprocess.run(
+    results = subprocess.run(
         [python, "-c", REQUIREMENTS, *names], check=True, capture_output=True, text=True
     ).stdout.splitlines()
-    loose = {name for name in ANY_VERSION for line in found if line.startswith(name)}
+    loose = {name for name in ANY_VERSION for line in results if line.startswith(name)}
     if not loose:
         return False
-    return pip(python, *(line for line in found if not line.startswith(tuple(loose))), *loose)
+    return pip(python, *(line for line in results if not line.startswith(tuple(loose))), *loose)

@@ -69,15 +69,15 @@ def figures(options: Options) -> Figures:
 
 def available(options: Options, envs: Path | None) -> dict[Client, Path]:
     """Return the available clients and their interpreters; report clients without one."""
-    found = {}
+    results = {}
     for client in CLIENTS:
         if client.name not in options.only:
             continue
         if python := client.python(envs):
-            found[client] = python
+            results[client] = python
         else:
             print(f"{client.name}: skipped, no environment `{client.environment}`", file=sys.stderr)
-    return found
+    return results
 
 
 def measure(options: Options, envs: Path | None, rows: int, homes: Path) -> list[Result]:

@@ -146,8 +146,8 @@ class World:
             self._classes(self.pool),
         )
         right, records = [], list[Mapping[str, Any]]()
-        asked: Mapping[str, int] = {}
-        came: Counter[str] = Counter()
+        requested: Mapping[str, int] = {}
+        accepted: Counter[str] = Counter()
         for number in range(rounds + 1):
             student = self._student(train)
             right.append(np.array(student.predict(self.test.texts)) == np.array(self.test.labels))
@@ -160,23 +160,23 @@ class World:
             details = {"validation": {"per_class": [asdict(one) for one in measured.per_class]}}
             records.append(
                 {
-                    "facts": {"requested": dict(asked), "accepted": dict(came)},
+                    "facts": {"requested": dict(requested), "accepted": dict(accepted)},
                     "figures": {"details": details},
                 }
             )
             if number == rounds:
                 break
-            asked = requests.allocation(
+            requested = requests.allocation(
                 measured, Counter(label for _, label in train), records
             ).wanted
-            came = Counter()
-            for label, wanted in asked.items():
+            accepted = Counter()
+            for label, wanted in requested.items():
                 texts = self._typical(
                     free[label], [text for text, of in train if of == label], wanted
                 )
                 train += [(text, label) for text in texts]
                 free[label] = [text for text in free[label] if text not in set(texts)]
-                came[label] = len(texts)
+                accepted[label] = len(texts)
         return Curve(right, len(train))
 
     def _student(self, train: Sequence[tuple[str, str]]) -> LinearStudent:
@@ -199,10 +199,10 @@ class World:
         ]
 
     def _classes(self, rows: LabelledTexts) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {label: [] for label in self.classes}
+        results: dict[str, list[str]] = {label: [] for label in self.classes}
         for text, label in zip(rows.texts, rows.labels, strict=True):
-            found[label].append(text)
-        return found
+            results[label].append(text)
+        return results
 
     def _recipe(self, arm: str) -> Recipe:
         loop = {

@@ -71,15 +71,15 @@ def cut(
             train[i]
             for i in rng.permutation([i for i, row in enumerate(train) if row["label"] == label])
         ]
-        held = min(DEV, len(own) // 4) if dev else 0
-        test += own[:held]
-        validation += own[held : held + judged]
-        rest.append(own[held + judged :])
-    found = EvaluationTexts([row["text"] for row in (*validation, *test)])
+        held_out = min(DEV, len(own) // 4) if dev else 0
+        test += own[:held_out]
+        validation += own[held_out : held_out + judged]
+        rest.append(own[held_out + judged :])
+    results = EvaluationTexts([row["text"] for row in (*validation, *test)])
     start, pool = [], []
     for own in rest:
         many = shots or int(rng.choice(SKEWED[0], p=SKEWED[1]))
-        clean = [row for row in own if found.find(row["text"]) is None]
+        clean = [row for row in own if results.find(row["text"]) is None]
         start += clean[:many]
         pool += clean[many:][: int(rng.choice([SCARCE, len(clean)])) if scarce else len(clean)]
     lots = {"start": start, "validation": validation, "pool": pool, "test": test}

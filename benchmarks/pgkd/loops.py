@@ -64,34 +64,34 @@ def run(task: Task, setting: Setting) -> Outcome:
 
     with tempfile.TemporaryDirectory(prefix="pgkd-") as name:
         place = cut(setting.data, Path(name), task.seed, task.shots, setting.dev)
-        asked = recipe(
+        loop_recipe = recipe(
             task.arm, place, task.seed, task.student, task.noise, task.rule, setting.rounds
         )
         start = time.perf_counter()
         # The diversity of the corpus takes longer to measure than its students to train, and is not
         # needed here.
         with patch("synthkd.loops.outputs.stage_diversity", lambda *_: {}):
-            found = distill(asked, quiet=True)
+            results = distill(loop_recipe, quiet=True)
         seconds = time.perf_counter() - start
-    accuracy = tuple(float(one["test_accuracy"] or math.nan) for one in found.figures)
-    return Outcome(accuracy, tuple(int(one.record["rows"]) for one in found.rounds), seconds)
+    accuracy = tuple(float(one["test_accuracy"] or math.nan) for one in results.figures)
+    return Outcome(accuracy, tuple(int(one.record["rows"]) for one in results.rounds), seconds)
 
 
 def run_all(tasks: Sequence[Task], setting: Setting) -> dict[Task, Outcome]:
     """Run tasks in processes; those of one seed in turn, so that a process meets its rows again."""
-    found = {task: outcome for task, outcome in _kept(setting).items() if task in set(tasks)}
-    order = sorted({*tasks} - {*found}, key=lambda task: (task.shots, task.seed))
+    results = {task: outcome for task, outcome in _kept(setting).items() if task in set(tasks)}
+    order = sorted({*tasks} - {*results}, key=lambda task: (task.shots, task.seed))
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with ProcessPoolExecutor(setting.jobs) as pool:
         for task, outcome in zip(order, pool.map(run, order, [setting] * len(order)), strict=True):
-            found[task] = outcome
+            results[task] = outcome
             if setting.keep:
                 with setting.keep.open("a") as file:
                     file.write(
                         json.dumps([setting.rounds, setting.dev, *task, *asdict(outcome).values()])
                         + "\n"
                     )
-    return found
+    return results
 
 
 def _kept(setting: Setting) -> dict[Task, Outcome]:
@@ -121,12 +121,12 @@ def gain(better: Sequence[float], base: Sequence[float]) -> Gain:
 
 
 def comparison(
-    found: dict[Task, Outcome], base: Task, others: dict[str, Task], seeds: Sequence[int]
+    results: dict[Task, Outcome], base: Task, others: dict[str, Task], seeds: Sequence[int]
 ) -> list[tuple[Any, ...]]:
     """Return the lines of a table of the arms, with their gains over the base."""
 
     def of(task: Task) -> list[Outcome]:
-        return [found[task._replace(seed=seed)] for seed in seeds]
+        return [results[task._replace(seed=seed)] for seed in seeds]
 
     lines: list[tuple[Any, ...]] = [
         ("", "area", "gain", "low", "high", "start", "middle", "end", "rows", "seconds")

@@ -49,18 +49,18 @@ class Round:
 def run(quick: bool = False, count: int = 3) -> dict[str, Any]:
     """Run both arms over a number of seeds; figures by name."""
     start, seeds = time.perf_counter(), range(1, 1 + count)
-    found: dict[tuple[str, int], list[Round]] = {}
+    results: dict[tuple[str, int], list[Round]] = {}
     with tempfile.TemporaryDirectory(prefix="pgkd-triples-") as name:
         for seed in seeds:
             for arm in ARMS:
-                found[arm, seed] = one(Path(name), arm, seed, quick)
+                results[arm, seed] = one(Path(name), arm, seed, quick)
                 print(
                     f"triples: seed {seed}, {arm}:"
-                    f" {[round(r.precision, 3) for r in found[arm, seed]]}",
+                    f" {[round(r.precision, 3) for r in results[arm, seed]]}",
                     flush=True,
                 )
-    show(found, seeds)
-    return figures(found, seeds) | {"triples_seconds": round(time.perf_counter() - start, 1)}
+    show(results, seeds)
+    return figures(results, seeds) | {"triples_seconds": round(time.perf_counter() - start, 1)}
 
 
 def one(folder: Path, arm: str, seed: int, quick: bool) -> list[Round]:
@@ -94,11 +94,11 @@ def measure_round(task: Any, truth: Any, file: Path) -> Round:
 
     record = json.loads(file.read_text("utf-8"))
     student = task.load(file.parent.parent / record["student"])
-    asked = task.validation.questions
-    said = student.generate([question.row for question in asked])
+    questions = task.validation.questions
+    answers = student.generate([question.row for question in questions])
     rows = [
         answer.row
-        for answer in score_answers(task.plan, task.decision, asked, said)
+        for answer in score_answers(task.plan, task.decision, questions, answers)
         if answer.row is not None
     ]
     true = np.array([truth.valid(row) for row in rows], dtype=bool)
@@ -106,7 +106,7 @@ def measure_round(task: Any, truth: Any, file: Path) -> Round:
     shown = record["figures"]["shown"]
     return Round(
         record["rows"],
-        float(true.sum()) / len(asked),
+        float(true.sum()) / len(questions),
         *(shown[name] for name in ("validity", "accepted", "distinct")),
         *(roc(true, critic.score(texts)) for critic in (task.examiner, task.decision.trained)),
     )
@@ -119,24 +119,24 @@ def roc(true: Any, scores: Any) -> float:
     return float(roc_auc_score(true, scores)) if 0 < true.sum() < len(true) else float("nan")
 
 
-def show(found: dict[tuple[str, int], list[Round]], seeds: Sequence[int]) -> None:
+def show(results: dict[tuple[str, int], list[Round]], seeds: Sequence[int]) -> None:
     """Print a line for each arm and round, means over seeds."""
     names = list(Round.__dataclass_fields__)
     lines: list[tuple[Any, ...]] = [("questions", "round", *names)]
     for arm in ARMS:
-        for number in range(len(found[arm, seeds[0]])):
-            several = [found[arm, seed][number] for seed in seeds]
+        for number in range(len(results[arm, seeds[0]])):
+            several = [results[arm, seed][number] for seed in seeds]
             means = [float(np.nanmean([getattr(one, name) for one in several])) for name in names]
             lines.append((arm, number, round(means[0]), *means[1:]))
     print(f"\n{table(lines)}\n")
 
 
-def figures(found: dict[tuple[str, int], list[Round]], seeds: Sequence[int]) -> dict[str, Any]:
+def figures(results: dict[tuple[str, int], list[Round]], seeds: Sequence[int]) -> dict[str, Any]:
     """Own against uniform allocation, paired by seed; means of the areas under the ROC curves."""
 
     def after(arm: str, name: str) -> list[float]:
         return [
-            float(np.mean([getattr(one, name) for one in found[arm, seed][1:]])) for seed in seeds
+            float(np.mean([getattr(one, name) for one in results[arm, seed][1:]])) for seed in seeds
         ]
 
     result: dict[str, Any] = {}
@@ -146,9 +146,9 @@ def figures(found: dict[tuple[str, int], list[Round]], seeds: Sequence[int]) -> 
         result |= {
             f"triples_own_minus_uniform{short}{end}": round(part, 4) for end, part in parts.items()
         }
-    rows = {arm: float(np.mean([found[arm, seed][-1].rows for seed in seeds])) for arm in ARMS}
+    rows = {arm: float(np.mean([results[arm, seed][-1].rows for seed in seeds])) for arm in ARMS}
     result["triples_rows_own_to_uniform"] = round(rows["own"] / rows["uniform"], 4)
-    every = [one for rounds in found.values() for one in rounds]
+    every = [one for rounds in results.values() for one in rounds]
     for name in ("precision", "validity", "accepted", "examiner", "critic"):
         short = f"{name}_auc" if name in ("examiner", "critic") else f"mean_{name}"
         result[f"triples_{short}"] = round(

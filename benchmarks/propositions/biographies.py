@@ -62,10 +62,10 @@ class Biographies:
 
 
 def _facts(path: Path) -> Facts:
-    found: Facts = defaultdict(list)
+    results: Facts = defaultdict(list)
     for row in pq.read_table(path).to_pylist():
-        found[row["sentence_id"]].append(row["text"])
-    return found
+        results[row["sentence_id"]].append(row["text"])
+    return results
 
 
 def verdicts(read: Biographies, facts: Facts, rule: str) -> dict[str, list[str | None]]:
@@ -80,16 +80,18 @@ def verdicts(read: Biographies, facts: Facts, rule: str) -> dict[str, list[str |
         for text in facts[row["id"]]
     ]  # fmt: skip
     batch = pa.RecordBatch.from_pylist(rows, schema=candidate_schema(kind))
-    said = iter(plugins.find("rules", rule)().reject(batch, kind))
-    return {row["id"]: [next(said) for _ in facts[row["id"]]] for row in read.sentences}
+    verdicts_of = iter(plugins.find("rules", rule)().reject(batch, kind))
+    return {row["id"]: [next(verdicts_of) for _ in facts[row["id"]]] for row in read.sentences}
 
 
 def passing_facts(read: Biographies, facts: Facts, rules: tuple[str, ...]) -> Facts:
     """Return the facts that all these rules accept."""
-    found = [verdicts(read, facts, rule) for rule in rules]
+    results = [verdicts(read, facts, rule) for rule in rules]
     return {
         name: [
-            text for i, text in enumerate(facts[name]) if all(one[name][i] is None for one in found)
+            text
+            for i, text in enumerate(facts[name])
+            if all(one[name][i] is None for one in results)
         ]
         for name in read.of
     }
@@ -115,19 +117,19 @@ def agreement(options: Options) -> Figures:
         facts = passing_facts(read, read.model, rules) if rules else read.model
         share = sum(len(facts[name]) for name in read.of) / whole
         for scorer in (ExactScorer(), OverlapScorer()):
-            found = mean_scores(
+            results = mean_scores(
                 reference_based(read.human[name], facts[name], scorer) for name in read.of
             )
-            rows.append((label, *_line(found), share))
-            figures |= _figures(label, found)
+            rows.append((label, *_line(results), share))
+            figures |= _figures(label, results)
         if not rules or rules == RULES:
-            found = _free(read, facts)
-            rows.append((label, *_line(found), share))
-            figures |= _figures(label, found)
-    found = _free(read, read.human)
-    rows.append(("human", *_line(found), ""))
+            results = _free(read, facts)
+            rows.append((label, *_line(results), share))
+            figures |= _figures(label, results)
+    results = _free(read, read.human)
+    rows.append(("human", *_line(results), ""))
     print(table(rows), "\n")
-    return figures | _figures("human", found)
+    return figures | _figures("human", results)
 
 
 def _free(read: Biographies, facts: Facts) -> PropositionScores:
@@ -138,16 +140,18 @@ def _free(read: Biographies, facts: Facts) -> PropositionScores:
     )
 
 
-def _line(found: PropositionScores) -> tuple[Any, ...]:
-    return found.measure, found.scorer, found.precision, found.recall, found.f1
+def _line(results: PropositionScores) -> tuple[Any, ...]:
+    return results.measure, results.scorer, results.precision, results.recall, results.f1
 
 
-def _figures(label: str, found: PropositionScores) -> dict[str, float]:
-    name = f"{label.replace(', ', '_').replace(' ', '_')}_{found.measure.lower()}_{found.scorer}"
+def _figures(label: str, results: PropositionScores) -> dict[str, float]:
+    name = (
+        f"{label.replace(', ', '_').replace(' ', '_')}_{results.measure.lower()}_{results.scorer}"
+    )
     return {
-        f"{name}_precision": found.precision,
-        f"{name}_recall": found.recall,
-        f"{name}_f1": found.f1,
+        f"{name}_precision": results.precision,
+        f"{name}_recall": results.recall,
+        f"{name}_f1": results.f1,
     }
 
 
@@ -164,17 +168,17 @@ def rule_effects(options: Options) -> Figures:
     ]
     figures: dict[str, Any] = {}
     for rule in RULES:
-        found = verdicts(read, read.model, rule)
+        results = verdicts(read, read.model, rule)
         rejected: dict[bool, list[bool]] = {True: [], False: []}
         why: Counter[str] = Counter()
         for name in read.of:
-            for text, reason in zip(read.model[name], found[name], strict=True):
+            for text, reason in zip(read.model[name], results[name], strict=True):
                 rejected[same(name, text)].append(reason is not None)
                 why.update([reason.split(":")[0]] if reason else [])
         own = [
             reason is not None
-            for said in verdicts(read, read.human, rule).values()
-            for reason in said
+            for verdicts_of in verdicts(read, read.human, rule).values()
+            for reason in verdicts_of
         ]
         shares = [sum(each) / len(each) for each in (rejected[True], rejected[False], own)]
         rows.append((rule, *shares, *(f"{name} ({count})" for name, count in why.most_common(1))))
@@ -216,8 +220,8 @@ def planted(options: Options) -> Figures:
         {name for texts in read.human.values() for text in texts for name in names_of(text)}
     )
     read.human, kinds = _planted(read, names, rng), defaultdict(list)
-    for name, said in verdicts(read, read.human, "grounded").items():
-        for text, reason in zip(read.human[name], said, strict=True):
+    for name, verdicts_of in verdicts(read, read.human, "grounded").items():
+        for text, reason in zip(read.human[name], verdicts_of, strict=True):
             kinds["number" if PLANTED in text else "name"].append(reason is not None)
     return {
         f"planted_{kind}_found": sum(each) / len(each) for kind, each in sorted(kinds.items())
@@ -225,17 +229,17 @@ def planted(options: Options) -> Figures:
 
 
 def _planted(read: Biographies, names: list[str], rng: random.Random) -> Facts:
-    found: Facts = {name: [] for name in read.of}
+    results: Facts = {name: [] for name in read.of}
     for name, row in read.of.items():
         source = f"{row['topic']} {read.texts[row['generation_id']]}".casefold()
         for text in read.human[name]:
             if digits := re.search(r"\d[\d,]*", text):
-                found[name].append(f"{text[: digits.start()]}{PLANTED}{text[digits.end() :]}")
+                results[name].append(f"{text[: digits.start()]}{PLANTED}{text[digits.end() :]}")
             for own in list(names_of(text))[-1:]:
                 other = next(
                     one
                     for one in iter(lambda: rng.choice(names), None)
                     if one.casefold() not in source
                 )
-                found[name].append(text.replace(own, other))
-    return found
+                results[name].append(text.replace(own, other))
+    return results

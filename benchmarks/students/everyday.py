@@ -67,16 +67,18 @@ def figures(options: Options) -> Figures:
     torch.set_num_threads(1)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        found = [
+        results = [
             one_seed(seed, Path(folder), options.quick)
             for seed in range(1 if options.quick else options.seeds)
         ]
     for part in ("heads", "questions"):
-        print(f"kept out: {part}; {sum(len(one.parts[part]) for one in found):,} questions in all")
-        print(table(lines_of(found, part)), end="\n\n")
-    lines, gains = differences(found)
+        print(
+            f"kept out: {part}; {sum(len(one.parts[part]) for one in results):,} questions in all"
+        )
+        print(table(lines_of(results, part)), end="\n\n")
+    lines, gains = differences(results)
     print(table(lines), end="\n\n")
-    return gains | levels(found) | {"everyday_seconds": round(time.perf_counter() - start, 1)}
+    return gains | levels(results) | {"everyday_seconds": round(time.perf_counter() - start, 1)}
 
 
 def one_seed(seed: int, folder: Path, quick: bool = False) -> Outcome:
@@ -84,28 +86,30 @@ def one_seed(seed: int, folder: Path, quick: bool = False) -> Outcome:
     questions = [one for one in every_question() if not quick or one[0][0] in "abc"]
     world = World(folder, seed, split(questions, seed, answers()), Truth.load().valid)
     runs = world.runs(questions, RUNS)
-    found = Outcome(world.split)
-    found.answers["teacher"] = world.answers([], runs[0])
-    found.answers[COOLER] = world.answers(["teacher.sampling.temperature=0.7"])
-    corpora = corpora_of(world, runs, found)
+    results = Outcome(world.split)
+    results.answers["teacher"] = world.answers([], runs[0])
+    results.answers[COOLER] = world.answers(["teacher.sampling.temperature=0.7"])
+    corpora = corpora_of(world, runs, results)
     settings = Settings.quick() if quick else Settings()
     for name, student, size in students(corpora, settings, seed, world.folder):
-        found.answers[name] = world.answers(by_student(student))
-        found.parameters[name] = size
-        _print_shares(seed, name, found)
-    return found
+        results.answers[name] = world.answers(by_student(student))
+        results.parameters[name] = size
+        _print_shares(seed, name, results)
+    return results
 
 
-def _print_shares(seed: int, name: str, found: Outcome) -> None:
+def _print_shares(seed: int, name: str, results: Outcome) -> None:
     """Print a line for each student, since all of them take minutes."""
-    right = [f"{part} {shares([found], name, part)[0]:.3f}" for part in found.parts]
+    right = [f"{part} {shares([results], name, part)[0]:.3f}" for part in results.parts]
     print(f"  seed {seed}, {name}: {', '.join(right)}", file=sys.stderr, flush=True)
 
 
-def corpora_of(world: World, runs: list[Any], found: Outcome) -> dict[Any, list[Mapping[str, Any]]]:
+def corpora_of(
+    world: World, runs: list[Any], results: Outcome
+) -> dict[Any, list[Mapping[str, Any]]]:
     """Return the rows of each student, as often as the teacher wrote them.
 
-    The corpora are described in ``found``.
+    The corpora are described in ``results``.
     """
     critic = world.critic()
     corpora: dict[Any, list[Mapping[str, Any]]] = {
@@ -118,8 +122,8 @@ def corpora_of(world: World, runs: list[Any], found: Outcome) -> dict[Any, list[
         ]
         corpora[arm] = [row for rows in chosen for row in as_often(world.split.learnt(rows))]
         if arm != "raw":
-            found.note_kept(arm, as_often(chosen[0]), world.valid)
+            results.note_kept(arm, as_often(chosen[0]), world.valid)
     for name, arm in {"base": None, UNMET: BEST, **{name_of(arm): arm for arm in ARMS}}.items():
         distinct = {row["id"]: row for row in corpora[arm]}.values()
-        found.corpora[name] = (len(distinct), sum(map(world.valid, distinct)) / len(distinct))
+        results.corpora[name] = (len(distinct), sum(map(world.valid, distinct)) / len(distinct))
     return corpora

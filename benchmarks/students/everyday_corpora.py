@@ -16,30 +16,30 @@ ROOT = Path(__file__).resolve().parents[2]
 SEED = 20261121
 
 
-def word_problems(train: int, held: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def word_problems(train: int, held_out: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return distinct questions with their right answers; no question is in both lists."""
-    rng, found = random.Random(SEED + 1), dict[str, problems.Problem]()
-    while len(found) < train + held:
+    rng, results = random.Random(SEED + 1), dict[str, problems.Problem]()
+    while len(results) < train + held_out:
         problem = problems.make(rng)
-        found.setdefault(problem.question, problem)
+        results.setdefault(problem.question, problem)
     rows = [
         {"id": f"problem-{number:05d}", "question": problem.question, "gold": str(problem.answer)}
-        for number, problem in enumerate(found.values())
+        for number, problem in enumerate(results.values())
     ]
     return rows[:train], rows[train:]
 
 
-def documents(train: int, held: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def documents(train: int, held_out: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return documents of four sentences; no sentence of the held-out ones is in the others."""
     rng, world = random.Random(SEED + 2), sentences.Sentences(Table.load())
-    said: set[str] = set()
+    answers: set[str] = set()
     rows = []
-    while len(rows) < train + held:
+    while len(rows) < train + held_out:
         fresh: list[str] = []
         while len(fresh) < 4:
             sentence = world.sentence(rng.choice(world.names), rng)
-            if sentence not in said:
-                said.add(sentence)
+            if sentence not in answers:
+                answers.add(sentence)
                 fresh.append(sentence)
         rows.append({"document_id": f"document-{len(rows):05d}", "text": " ".join(fresh)})
     return rows[:train], rows[train:]

@@ -54,11 +54,11 @@ class Outcome:
 
     def note_kept(self, arm: float, rows: Iterable[Row], valid: Callable[[Row], bool]) -> None:
         """Measure those of the teacher's samples that the critic keeps."""
-        said = [(row["head"], row["relation"], row["id"], valid(row)) for row in rows]
+        answers = [(row["head"], row["relation"], row["id"], valid(row)) for row in rows]
         for part, questions in self.parts.items():
             asked = set(questions)
             of_part = [
-                (name, good) for head, relation, name, good in said if (head, relation) in asked
+                (name, good) for head, relation, name, good in answers if (head, relation) in asked
             ]
             share = sum(good for _, good in of_part) / len(of_part) if of_part else 0.0
             self.kept[arm, part] = (
@@ -67,7 +67,7 @@ class Outcome:
             )
 
 
-def lines_of(found: Sequence[Outcome], part: str) -> list[tuple[Any, ...]]:
+def lines_of(results: Sequence[Outcome], part: str) -> list[tuple[Any, ...]]:
     """Return a table of one part: means over the seeds."""
     lines: list[tuple[Any, ...]] = [
         (
@@ -80,41 +80,44 @@ def lines_of(found: Sequence[Outcome], part: str) -> list[tuple[Any, ...]]:
         )
     ]
     for who in WHO:
-        sampled, different, greedy = shares(found, who, part)
+        sampled, different, greedy = shares(results, who, part)
         learnt = (
-            np.mean([one.corpora[who] for one in found], 0) if who in found[0].corpora else None
+            np.mean([one.corpora[who] for one in results], 0) if who in results[0].corpora else None
         )
         corpus = ("", "") if learnt is None else (round(float(learnt[0])), float(learnt[1]))
         lines.append((who, sampled, different, greedy, *corpus))
     for arm in ARMS[1:]:
-        share, different = np.mean([one.kept[arm, part] for one in found], 0)
+        share, different = np.mean([one.kept[arm, part] for one in results], 0)
         lines.append(
             (f"teacher's samples kept at {arm}", float(share), float(different), "", "", "")
         )
     return lines
 
 
-def shares(found: Sequence[Outcome], who: str, part: str) -> tuple[float, float, float]:
+def shares(results: Sequence[Outcome], who: str, part: str) -> tuple[float, float, float]:
     """Return three shares of answers: right when sampled, different right tails, right when greedy.
 
     Means over all questions of all seeds.
     """
-    sampled = [one.answers[who][0].share[q] for one in found for q in one.parts[part]]
-    different = [one.answers[who][0].different[q] for one in found for q in one.parts[part]]
-    greedy = [one.answers[who][1].share[q] for one in found for q in one.parts[part]]
+    sampled = [one.answers[who][0].share[q] for one in results for q in one.parts[part]]
+    different = [one.answers[who][0].different[q] for one in results for q in one.parts[part]]
+    greedy = [one.answers[who][1].share[q] for one in results for q in one.parts[part]]
     return float(np.mean(sampled)), float(np.mean(different)), float(np.mean(greedy))
 
 
 def difference(
-    found: Sequence[Outcome], who: str, other: str, part: str, how: int
+    results: Sequence[Outcome], who: str, other: str, part: str, how: int
 ) -> tuple[float, float, float]:
     """Return how much more often one is right than the other, with its 95 % interval."""
     return interval(
-        [by_head(one.answers[who][how], one.answers[other][how], one.parts[part]) for one in found]
+        [
+            by_head(one.answers[who][how], one.answers[other][how], one.parts[part])
+            for one in results
+        ]
     )
 
 
-def differences(found: Sequence[Outcome]) -> tuple[list[tuple[Any, ...]], dict[str, Any]]:
+def differences(results: Sequence[Outcome]) -> tuple[list[tuple[Any, ...]], dict[str, Any]]:
     """Return a table of the differences, and their figures.
 
     Sampled answers on whole heads have the plain names.
@@ -126,8 +129,8 @@ def differences(found: Sequence[Outcome]) -> tuple[list[tuple[Any, ...]], dict[s
     for name, (who, other) in PAIRS.items():
         for part in ("heads", "questions"):
             for how, word in enumerate(HOW):
-                value = difference(found, who, other, part, how)
-                each = [difference([one], who, other, part, how)[0] for one in found]
+                value = difference(results, who, other, part, how)
+                each = [difference([one], who, other, part, how)[0] for one in results]
                 lines.append((name, part, word, *value, " ".join(f"{one:+.3f}" for one in each)))
                 key = (
                     f"everyday_{name}"
@@ -138,18 +141,18 @@ def differences(found: Sequence[Outcome]) -> tuple[list[tuple[Any, ...]], dict[s
     return lines, figures
 
 
-def levels(found: Sequence[Outcome]) -> dict[str, Any]:
+def levels(results: Sequence[Outcome]) -> dict[str, Any]:
     """Return every cell of the tables by name."""
     figures: dict[str, Any] = {}
     for part in ("heads", "questions"):
         for who in WHO:
             key = f"everyday_{who.replace(', ', '_').replace(' ', '_').replace('0.', '')}_{part}"
-            sampled, different, greedy = shares(found, who, part)
+            sampled, different, greedy = shares(results, who, part)
             figures |= {
                 f"{key}_right": sampled,
                 f"{key}_different": different,
                 f"{key}_greedy": greedy,
             }
     return figures | {
-        "everyday_parameters": max(size for one in found for size in one.parameters.values())
+        "everyday_parameters": max(size for one in results for size in one.parameters.values())
     }

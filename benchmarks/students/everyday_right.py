@@ -44,17 +44,17 @@ def right(
         if row["rejected_by"] in (None, "duplicate") and one in tails and valid(row):
             tails[one].append(normal_phrase(row["tail"]))
     return Right(
-        {one: len(said) / n for one, said in tails.items()},
-        {one: len(set(said)) for one, said in tails.items()},
+        {one: len(answers) / n for one, answers in tails.items()},
+        {one: len(set(answers)) for one, answers in tails.items()},
     )
 
 
 def by_head(right: Right, other: Right, questions: Sequence[Question]) -> dict[str, list[float]]:
     """Return differences of shares, of the questions of each head."""
-    found: dict[str, list[float]] = {}
+    results: dict[str, list[float]] = {}
     for one in questions:
-        found.setdefault(one[0], []).append(right.share[one] - other.share[one])
-    return found
+        results.setdefault(one[0], []).append(right.share[one] - other.share[one])
+    return results
 
 
 def interval(seeds: Sequence[Mapping[str, Sequence[float]]]) -> tuple[float, float, float]:
@@ -63,8 +63,8 @@ def interval(seeds: Sequence[Mapping[str, Sequence[float]]]) -> tuple[float, flo
     Seeds are drawn again, and of each its heads, with all their questions.
     """
     rng = np.random.default_rng(0)
-    sums = [np.array([sum(found) for found in one.values()]) for one in seeds]
-    sizes = [np.array([len(found) for found in one.values()], float) for one in seeds]
+    sums = [np.array([sum(results) for results in one.values()]) for one in seeds]
+    sizes = [np.array([len(results) for results in one.values()], float) for one in seeds]
     means = np.empty(DRAWS)
     for draw in range(DRAWS):
         total = count = 0.0

@@ -64,10 +64,10 @@ def students(
     )
     yield "base", base, size
     for arm in ARMS:
-        made = _trained(
+        model = _trained(
             folder / name_of(arm), corpora[arm], str(base), one.steps, one.lr, seed, one
         )
-        yield name_of(arm), *made
+        yield name_of(arm), *model
     yield (
         UNMET,
         *_trained(

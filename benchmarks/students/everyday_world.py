@@ -77,8 +77,8 @@ class World:
         if sampled is None:
             sampled = self._rows("sampled", [self._held_out, *changes])
         greedy = self._rows("greedy", [self._held_out, *changes, *GREEDY])
-        asked = self.split.held_out
-        return right(sampled, asked, N, self.valid), right(greedy, asked, 1, self.valid)
+        questions = self.split.held_out
+        return right(sampled, questions, N, self.valid), right(greedy, questions, 1, self.valid)
 
     def _rows(self, name: str, changes: Iterable[str]) -> Rows:
         """Return all rows of a run, rejected ones too."""

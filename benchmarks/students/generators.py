@@ -35,7 +35,7 @@ def figures(options: Options) -> Figures:
     rows = [dict(zip(("head", "relation", "tail"), fact, strict=True)) for fact in facts]
     writer = ExampleBuilder(TripleKind(), load_prompt("triple/student"))
     seconds, (examples, _) = cpu_time(lambda: writer.examples(rows))
-    found: Figures = {"generator_examples_per_second": len(examples) / seconds}
+    results: Figures = {"generator_examples_per_second": len(examples) / seconds}
     texts = [text for example in examples for text in (example.prompt, example.completion)]
     with tempfile.TemporaryDirectory() as folder:
         base = new_checkpoint(Path(folder) / "base", texts, layers=2, width=128, vocabulary=1024)
@@ -43,9 +43,9 @@ def figures(options: Options) -> Figures:
             (_ours(base, examples), _bare(base, examples))
             for _ in range(1 if options.quick else TURNS)
         ]
-    found["generator_coded_per_second"] = len(examples) / median(ours[1] for ours, _ in turns)
+    results["generator_coded_per_second"] = len(examples) / median(ours[1] for ours, _ in turns)
     ours, bare = median(ours[0] for ours, _ in turns), median(bare for _, bare in turns)
-    return found | {
+    return results | {
         "generator_tokens_per_second": ours,
         "generator_tokens_per_second_bare": bare,
         "generator_ratio_bare": ours / bare,
@@ -55,8 +55,8 @@ def figures(options: Options) -> Figures:
 def cpu_time(work: Callable[[], Any]) -> tuple[float, Any]:
     """Return the processor seconds of a call, and its result."""
     start = time.process_time()
-    found = work()
-    return time.process_time() - start, found
+    results = work()
+    return time.process_time() - start, results
 
 
 def _ours(base: Path, examples: list[Any]) -> tuple[float, float]:

@@ -45,18 +45,18 @@ def figures(options: Options) -> Figures:
 
 
 def _measure(options: Options, folder: Path) -> Figures:
-    train, held = documents(30, 10) if options.quick else documents(TRAIN, HELD)
+    train, held_out = documents(30, 10) if options.quick else documents(TRAIN, HELD)
     start = time.perf_counter()
     changes = ["kind.options.chunk_sentences=1", "teacher.sampling.max_tokens=90"]
     corpora = [
         run_example("propositions", part, rows, folder, changes)
-        for part, rows in (("train", train), ("held", held))
+        for part, rows in (("train", train), ("held", held_out))
     ]
     wrote = time.perf_counter() - start
     accepted, rejected = (corpora[0].table(split).to_pylist() for split in ("accepted", "rejected"))
-    asked = [chunk for row in held for chunk in KIND.expand(row)]
-    gold = [sentences.propositions(chunk["sentences"][0]) for chunk in asked]
-    seen = np.array([sentences.seen({"sentence": chunk["sentences"][0]}) for chunk in asked])
+    questions = [chunk for row in held_out for chunk in KIND.expand(row)]
+    gold = [sentences.propositions(chunk["sentences"][0]) for chunk in questions]
+    seen = np.array([sentences.seen({"sentence": chunk["sentences"][0]}) for chunk in questions])
     scores: dict[str, Floats] = {}
     lines: list[tuple[Any, ...]] = [
         ("who says it", "rows", "right", "precision", "recall", "F1", "whole sentences", "seconds")
@@ -65,18 +65,18 @@ def _measure(options: Options, folder: Path) -> Figures:
     least = min(len({row["source"] for row in rows}) for rows in sets.values())
     for name, rows in sets.items():
         chosen = first_sources(rows, least)
-        found, seconds = [], 0.0
+        results, seconds = [], 0.0
         for seed in range(options.seeds):
             settings = {**TRAINING, "epochs": 2} if options.quick else TRAINING
             student = GeneratorStudent(STUDENT, seed, **settings).fit_rows(chosen, KIND)
-            found.append(of_student(student, asked, gold))
+            results.append(of_student(student, questions, gold))
             seconds += student.seconds
             print(
-                f"  {name}, seed {seed}: {found[-1].mean(0).round(3)}, {student.seconds:.0f} s",
+                f"  {name}, seed {seed}: {results[-1].mean(0).round(3)}, {student.seconds:.0f} s",
                 file=sys.stderr,
                 flush=True,
             )
-        scores[f"student, {name}"] = np.array(found)
+        scores[f"student, {name}"] = np.array(results)
         true = float(np.mean([sentences.valid(row) for row in chosen]))
         lines.append(
             (
@@ -88,12 +88,12 @@ def _measure(options: Options, folder: Path) -> Figures:
             )
         )
     held_rows = [corpora[1].table(split).to_pylist() for split in ("accepted", "rejected")]
-    for name, found_one in of_teacher(*held_rows, asked, gold).items():
+    for name, found_one in of_teacher(*held_rows, questions, gold).items():
         scores[name] = found_one
         lines.append((name, "", "", *_cells(found_one), ""))
     print(
-        f"\npropositions: {len(asked)} held-out sentences, {options.seeds} seeds; the teacher wrote"
-        f" for {wrote:.0f} s"
+        f"\npropositions: {len(questions)} held-out sentences, {options.seeds} seeds;"
+        f" the teacher wrote for {wrote:.0f} s"
     )
     print(table(lines))
     return _figures(scores, seen)
@@ -101,14 +101,14 @@ def _measure(options: Options, folder: Path) -> Figures:
 
 def raw(accepted: Rows, rejected: Rows) -> Rows:
     """Return the first segmentation of each sentence, before rules and votes."""
-    found: dict[str, Rows] = {}
+    results: dict[str, Rows] = {}
     for row in [*accepted, *rejected]:
         if row["rejected_by"] != "malformed" and row["proposition"] and row["sample_index"] == 0:
-            found.setdefault(row["source"], []).append(row)
+            results.setdefault(row["source"], []).append(row)
     # An accepted row represents all its copies, so a proposition of the first sample may have
     # another's number.
     distinct: dict[tuple[str, str], dict[str, Any]] = {}
-    for rows in found.values():
+    for rows in results.values():
         for row in rows:
             distinct.setdefault((row["source"], row["proposition"]), row)
     return list(distinct.values())
@@ -121,24 +121,32 @@ def first_sources(rows: Rows, count: int) -> Rows:
 
 
 def of_student(
-    student: GeneratorStudent, asked: Sequence[Mapping[str, Any]], gold: Sequence[list[str]]
+    student: GeneratorStudent, questions: Sequence[Mapping[str, Any]], gold: Sequence[list[str]]
 ) -> Floats:
     """Return the scores (n, 4) of each sentence; greedy."""
-    found = []
-    for (answer,), right in zip(student.answers(asked), gold, strict=True):
+    results = []
+    for (answer,), right in zip(student.answers(questions), gold, strict=True):
         rows = [] if isinstance(answer, Malformed) else answer
-        found.append(score([row["proposition"] for row in rows if row["proposition"]], right))
-    return np.array(found)
+        results.append(score([row["proposition"] for row in rows if row["proposition"]], right))
+    return np.array(results)
 
 
 def score(propositions: Sequence[str], gold: list[str]) -> list[float]:
     """Return precision, recall and F1 (RB, exact match), and 1 if all are there and right."""
-    found = reference_based(gold, list(dict.fromkeys(propositions)), ExactScorer())
-    return [found.precision, found.recall, found.f1, float(found.precision == found.recall == 1.0)]
+    results = reference_based(gold, list(dict.fromkeys(propositions)), ExactScorer())
+    return [
+        results.precision,
+        results.recall,
+        results.f1,
+        float(results.precision == results.recall == 1.0),
+    ]
 
 
 def of_teacher(
-    accepted: Rows, rejected: Rows, asked: Sequence[Mapping[str, Any]], gold: Sequence[list[str]]
+    accepted: Rows,
+    rejected: Rows,
+    questions: Sequence[Mapping[str, Any]],
+    gold: Sequence[list[str]],
 ) -> dict[str, Floats]:
     """Score the teacher on the same sentences, (1, n, 4): mean sample and accepted rows."""
     samples: dict[str, dict[int, list[str]]] = {}
@@ -151,10 +159,10 @@ def of_teacher(
                 of_one[row["sample_index"]].append(row["proposition"])
     for row in accepted:
         kept.setdefault(row["source"], []).append(row["proposition"])
-    names = [chunk["sentences"][0] for chunk in asked]
+    names = [chunk["sentences"][0] for chunk in questions]
     nothing: dict[int, list[str]] = {0: []}
     single = [
-        np.mean([score(said, right) for said in samples.get(name, nothing).values()], 0)
+        np.mean([score(answers, right) for answers in samples.get(name, nothing).values()], 0)
         for name, right in zip(names, gold, strict=True)
     ]
     voted = [score(kept.get(name, []), right) for name, right in zip(names, gold, strict=True)]
@@ -167,11 +175,11 @@ def _cells(scores: Floats) -> list[str]:
 
 def _figures(scores: dict[str, Floats], seen: Any) -> dict[str, Any]:
     figures: dict[str, Any] = {}
-    for name, found in scores.items():
+    for name, results in scores.items():
         for place, measure in enumerate(MEASURES):
             key = f"propositions_{name}_{measure}".replace(", ", "_").replace(" ", "_").lower()
-            figures[key] = round(float(found[..., place].mean()), 4)
-            figures[f"{key}_unseen_subject"] = round(float(found[:, ~seen, place].mean()), 4)
+            figures[key] = round(float(results[..., place].mean()), 4)
+            figures[f"{key}_unseen_subject"] = round(float(results[:, ~seen, place].mean()), 4)
     for place, measure in ((2, "f1"), (3, "whole")):
         for name, other in (("raw", "student, raw"), ("teacher", "teacher, one sample")):
             difference = interval(

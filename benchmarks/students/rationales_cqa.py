@@ -51,13 +51,13 @@ class Items:
 
 def _vectors(texts: list[str], encoder: str, kept: Path | None) -> Any:
     path = kept / "cqa.npy" if kept else None
-    if path is not None and path.is_file() and len(found := np.load(path)) == len(texts):
-        return found
-    found = load_frozen_encoder(encoder, 64, None).embed(texts).astype(np.float32)
+    if path is not None and path.is_file() and len(results := np.load(path)) == len(texts):
+        return results
+    results = load_frozen_encoder(encoder, 64, None).embed(texts).astype(np.float32)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, found)
-    return found
+        np.save(path, results)
+    return results
 
 
 def labels(data: Path, items: Items) -> tuple[list[Label], list[Label]]:
@@ -65,16 +65,18 @@ def labels(data: Path, items: Items) -> tuple[list[Label], list[Label]]:
 
     Each is (question, choice, agreement).
     """
-    said = pq.read_table(data / "rationales_palm/cqa_train_rationales.parquet").to_pylist()
-    said = [
-        row for row in said if row["parsed_index"] is not None and row["item_id"] in items.place
+    answers = pq.read_table(data / "rationales_palm/cqa_train_rationales.parquet").to_pylist()
+    answers = [
+        row for row in answers if row["parsed_index"] is not None and row["item_id"] in items.place
     ]
     counted = tally(
-        [r["item_id"] for r in said], [r["parsed_answer"] for r in said], [r["id"] for r in said]
+        [r["item_id"] for r in answers],
+        [r["parsed_answer"] for r in answers],
+        [r["id"] for r in answers],
     )
-    raw = [(row["item_id"], int(row["parsed_index"]), 1.0) for row in said]
+    raw = [(row["item_id"], int(row["parsed_index"]), 1.0) for row in answers]
     voted: dict[str, Label] = {}
-    for i, row in enumerate(said):
+    for i, row in enumerate(answers):
         if counted.leads[i] and counted.votes[i] > 1:
             voted.setdefault(
                 row["item_id"],
@@ -168,8 +170,8 @@ def figures(options: Options) -> Figures:
         ]
         for rows in labels(data, items)
     )
-    asked = sorted({row[0] for row in raw})
-    gold = [(name, int(items.gold[items.place[name]]), 1.0) for name in asked]
+    questions = sorted({row[0] for row in raw})
+    gold = [(name, int(items.gold[items.place[name]]), 1.0) for name in questions]
     ways: dict[str, tuple[Any, bool]] = {
         "raw, as many rows": (lambda seed: _drawn(raw, len(voted), seed), False),
         "raw, all chains": (lambda seed: raw, False),
@@ -190,13 +192,13 @@ def figures(options: Options) -> Figures:
         )
     )
     for way, (rows_of, weighted) in ways.items():
-        found = []
+        results = []
         for seed in range(options.seeds):
             rows = rows_of(seed)
             # The same number of steps for all: more rows are seen fewer times.
             epochs = max(1, round(EPOCHS * len(voted) / len(rows)))
-            found.append(right(items, train(items, rows, weighted, seed, epochs), items.held))
-        scores[way] = np.array(found)
+            results.append(right(items, train(items, rows, weighted, seed, epochs), items.held))
+        scores[way] = np.array(results)
         true = float(
             np.mean(
                 [
@@ -232,6 +234,6 @@ def _drawn(rows: list[Label], count: int, seed: int) -> list[Label]:
     by_question: dict[str, list[Label]] = defaultdict(list)
     for row in rows:
         by_question[row[0]].append(row)
-    found = [rng.choice(of_one) for of_one in by_question.values()]
-    rng.shuffle(found)
-    return found[:count]
+    results = [rng.choice(of_one) for of_one in by_question.values()]
+    rng.shuffle(results)
+    return results[:count]

@@ -37,12 +37,12 @@ def figures(options: Options) -> Figures:
 
 
 def _measure(options: Options, folder: Path) -> Figures:
-    train, held = word_problems(300, 60) if options.quick else word_problems(TRAIN, HELD)
+    train, held_out = word_problems(300, 60) if options.quick else word_problems(TRAIN, HELD)
     start = time.perf_counter()
     sampling = ["votes.adaptive=null", f"teacher.sampling.n={SAMPLES}"]
     corpora = [
         run_example("rationales", part, rows, folder, sampling)
-        for part, rows in (("train", train), ("held", held))
+        for part, rows in (("train", train), ("held", held_out))
     ]
     wrote = time.perf_counter() - start
     accepted, rejected = (corpora[0].table(split).to_pylist() for split in ("accepted", "rejected"))
@@ -55,21 +55,21 @@ def _measure(options: Options, folder: Path) -> Figures:
         ((name, seed) for name in ways for seed in range(options.seeds)),
         key=lambda one: (order.index(one[0]) // 3, one[1]),
     )
-    found: dict[tuple[str, int], tuple[Floats, float]] = {}
+    results: dict[tuple[str, int], tuple[Floats, float]] = {}
     for name, seed in measured:
         rows, negatives, settings = ways[name]
         settings = {**TRAINING, **settings, "epochs": epochs * sets.share(rows)}
-        found[name, seed] = load_or_train(
-            folder / f"{name}-{seed}-{len(held)}-{epochs}.npz",
+        results[name, seed] = load_or_train(
+            folder / f"{name}-{seed}-{len(held_out)}-{epochs}.npz",
             rows,
             negatives,
             settings,
             seed,
-            held,
+            held_out,
         )
-        said, seconds = found[name, seed]
+        answers, seconds = results[name, seed]
         print(
-            f"  {name}, seed {seed}: {said.mean():.3f}, {seconds:.0f} s",
+            f"  {name}, seed {seed}: {answers.mean():.3f}, {seconds:.0f} s",
             file=sys.stderr,
             flush=True,
         )
@@ -78,18 +78,18 @@ def _measure(options: Options, folder: Path) -> Figures:
         ("trained on", "rows", "of them right", "answers right", "seconds")
     ]
     for name, (rows, _, _) in ways.items():
-        scores[name] = np.array([found[name, seed][0] for seed in range(options.seeds)])
-        seconds = sum(found[name, seed][1] for seed in range(options.seeds)) / options.seeds
+        scores[name] = np.array([results[name, seed][0] for seed in range(options.seeds)])
+        seconds = sum(results[name, seed][1] for seed in range(options.seeds)) / options.seeds
         true = float(np.mean([problems.answer_valid(row) for row in rows]))
         lines.append((name, len(rows), true, format_interval(interval(scores[name])), seconds))
     teacher = of_teacher(
-        corpora[1].table("accepted").to_pylist(), corpora[1].table("rejected").to_pylist(), held
+        corpora[1].table("accepted").to_pylist(), corpora[1].table("rejected").to_pylist(), held_out
     )
     for name, answered in teacher.items():
         lines.append((name, "", "", format_interval(interval(answered)), ""))
     print(
-        f"\nword problems: {len(held)} held-out questions, {options.seeds} seeds; the teacher wrote"
-        f" for {wrote:.0f} s"
+        f"\nword problems: {len(held_out)} held-out questions, {options.seeds} seeds;"
+        f" the teacher wrote for {wrote:.0f} s"
     )
     print(table(lines))
     return _figures(scores, teacher, lines)
@@ -147,7 +147,7 @@ def load_or_train(
     negatives: Rows,
     settings: Mapping[str, Any],
     seed: int,
-    held: Sequence[Mapping[str, Any]],
+    held_out: Sequence[Mapping[str, Any]],
 ) -> tuple[Floats, float]:
     """Return right answers of a student and the seconds of its training.
 
@@ -157,32 +157,32 @@ def load_or_train(
         with np.load(path) as was:
             return was["right"], float(was["seconds"])
     student = GeneratorStudent(STUDENT, seed, **settings).fit_rows(rows, KIND, negatives=negatives)
-    said = right(student, held)
-    np.savez(path, right=said, seconds=student.seconds)
-    return said, student.seconds
+    answers = right(student, held_out)
+    np.savez(path, right=answers, seconds=student.seconds)
+    return answers, student.seconds
 
 
-def right(student: GeneratorStudent, held: Sequence[Mapping[str, Any]]) -> Floats:
+def right(student: GeneratorStudent, held_out: Sequence[Mapping[str, Any]]) -> Floats:
     """Return 1 for each right answer, (n,); greedy."""
-    answers = [found for (found,) in student.answers(held)]
+    answers = [results for (results,) in student.answers(held_out)]
     return np.array(
         [
-            not isinstance(found, Malformed)
-            and problems.answer_valid({"question": row["question"], "answer": found[0]["answer"]})
-            for row, found in zip(held, answers, strict=True)
+            not isinstance(results, Malformed)
+            and problems.answer_valid({"question": row["question"], "answer": results[0]["answer"]})
+            for row, results in zip(held_out, answers, strict=True)
         ],
         float,
     )
 
 
 def of_teacher(
-    accepted: Rows, rejected: Rows, held: Sequence[Mapping[str, Any]]
+    accepted: Rows, rejected: Rows, held_out: Sequence[Mapping[str, Any]]
 ) -> dict[str, Floats]:
     """Score the teacher on the same questions, (1, n): mean sample and winner of its vote.
 
     A question without a winner counts as wrong.
     """
-    single: dict[str, list[float]] = {row["question"]: [] for row in held}
+    single: dict[str, list[float]] = {row["question"]: [] for row in held_out}
     voted = dict.fromkeys(single, 0.0)
     for row in [*accepted, *rejected]:
         if row["rejected_by"] == "malformed":
@@ -213,11 +213,11 @@ def _figures(
     }
     figures: dict[str, Any] = {}
     for name, (first, second) in pairs.items():
-        found = interval(first, second)
-        print(f"  {name.replace('_', ' ')}: {format_interval(found)}")
-        figures |= interval_figures(f"rationales_{name}", found)
-    for name, found in {**scores, **teacher}.items():
+        results = interval(first, second)
+        print(f"  {name.replace('_', ' ')}: {format_interval(results)}")
+        figures |= interval_figures(f"rationales_{name}", results)
+    for name, results in {**scores, **teacher}.items():
         figures[f"rationales_{name.replace(', ', '_').replace(' ', '_')}"] = round(
-            float(found.mean()), 4
+            float(results.mean()), 4
         )
     return figures

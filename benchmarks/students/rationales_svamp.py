@@ -69,8 +69,8 @@ def corpus(data: Path, folder: Path) -> tuple[Rows, Rows, dict[str, dict[str, An
         "votes": {"min_votes": 2}, "corpus": {"path": "corpus"}, "journal": "journal.sqlite",
         "work": "run",
     }  # fmt: skip
-    found = run_recipe(Recipe.from_dict(recipe, folder), quiet=True).corpus
-    return found.accepted.to_pylist(), found.rejected.to_pylist(), items
+    results = run_recipe(Recipe.from_dict(recipe, folder), quiet=True).corpus
+    return results.accepted.to_pylist(), results.rejected.to_pylist(), items
 
 
 class Story:
@@ -82,34 +82,34 @@ class Story:
     def __init__(self, item: Mapping[str, Any]) -> None:
         self.id, self.gold = str(item["id"]), float(item["gold_answer"])
         text = f"{item['body']} {item['question']}"
-        self.numbers = sorted({float(found) for found in _NUMBER.findall(text)}, reverse=True)
+        self.numbers = sorted({float(results) for results in _NUMBER.findall(text)}, reverse=True)
         self.question = self.with_names(text)
 
     def with_names(self, text: str) -> str:
         """Replace the story's numbers in a text by their names; other numbers stay."""
         names = {number: f"n{place}" for place, number in enumerate(self.numbers)}
-        return _NUMBER.sub(lambda found: names.get(float(found[0]), found[0]), text)
+        return _NUMBER.sub(lambda results: names.get(float(results[0]), results[0]), text)
 
     def value(self, equation: str) -> float | None:
         """Return the value of an equation such as `n0 - n1`; None for any other text."""
-        found = _EQUATION.fullmatch(equation.strip())
-        places = [int(found[i][1:]) for i in (1, 3)] if found else [99]
-        if found is None or max(places) >= len(self.numbers):
+        match = _EQUATION.fullmatch(equation.strip())
+        places = [int(match[i][1:]) for i in (1, 3)] if match else [99]
+        if match is None or max(places) >= len(self.numbers):
             return None
-        return _value(self.numbers[places[0]], found[2], self.numbers[places[1]])
+        return _value(self.numbers[places[0]], match[2], self.numbers[places[1]])
 
     def is_right(self, equation: str) -> bool:
         """Return True if the value of an equation is the gold answer."""
         value = self.value(equation)
         return value is not None and abs(value - self.gold) < 1e-6
 
-    def row(self, said: Mapping[str, Any]) -> dict[str, Any] | None:
+    def row(self, answers: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return a chain with names for the story's numbers, and its equation.
 
         None if no two numbers give its answer.
         """
-        chain = self.with_names(str(said["rationale"] or ""))
-        equation = self._equation(chain, _number(said["answer"]))
+        chain = self.with_names(str(answers["rationale"] or ""))
+        equation = self._equation(chain, _number(answers["answer"]))
         if equation is None:
             return None
         return {
@@ -127,7 +127,7 @@ class Story:
         if answer is None:
             return None
         written = [
-            " ".join(found.groups()) for found in _EQUATION.finditer(chain.replace("x", "*"))
+            " ".join(match.groups()) for match in _EQUATION.finditer(chain.replace("x", "*"))
         ]
         pairs = itertools.permutations(range(len(self.numbers)), 2)
         any_of = [f"n{a} {operator} n{b}" for (a, b), operator in itertools.product(pairs, "-+*/")]
@@ -158,17 +158,17 @@ def figures(options: Options) -> Figures:
         accepted, rejected, items = corpus(options.data_folder, Path(name))
     stories = {name: Story(item) for name, item in items.items()}
     voted = _rows(accepted, stories)
-    said = _rows([*accepted, *(r for r in rejected if r["rejected_by"] != "malformed")], stories)
-    return _measure(options, stories, voted, said)
+    answers = _rows([*accepted, *(r for r in rejected if r["rejected_by"] != "malformed")], stories)
+    return _measure(options, stories, voted, answers)
 
 
 def _rows(rows: Sequence[Mapping[str, Any]], stories: Mapping[str, Story]) -> Rows:
-    found = []
+    results = []
     for row in sorted(rows, key=lambda row: (row["completion_key"], row["id"])):
-        made = stories[row["input_id"]].row(row)
-        if made is not None:
-            found.append({**made, "story": row["input_id"], "agreement": row["agreement"]})
-    return found
+        model = stories[row["input_id"]].row(row)
+        if model is not None:
+            results.append({**model, "story": row["input_id"], "agreement": row["agreement"]})
+    return results
 
 
 def one_each(rows: Rows, seed: int) -> Rows:
@@ -199,25 +199,25 @@ def _measure(options: Options, stories: dict[str, Story], voted: Rows, said: Row
         ("student", "trained on", "rows", "of them right", "equations right", "seconds")
     ]
     for (kind, fit), (way, rows_of) in itertools.product(students.items(), ways.items()):
-        found, seconds, rows = [], 0.0, Rows()
+        results, seconds, rows = [], 0.0, Rows()
         for seed, part in (
             parts if kind == "generator" else itertools.product(range(len(parts)), range(FOLDS))
         ):
             start = time.perf_counter()
             rows = [row for row in rows_of(seed) if fold[row["story"]] != part]
-            asked = [story for name, story in stories.items() if fold[name] == part]
-            answers = fit(rows, seed, [story.question for story in asked])
-            found.append(
+            questions = [story for name, story in stories.items() if fold[name] == part]
+            answers = fit(rows, seed, [story.question for story in questions])
+            results.append(
                 np.array(
-                    [story.is_right(said) for story, said in zip(asked, answers, strict=True)],
+                    [story.is_right(said) for story, said in zip(questions, answers, strict=True)],
                     float,
                 )
             )
             seconds += time.perf_counter() - start
         # The linear student answers every story for each seed, a generator other stories for each.
-        each = len(found) // len(parts) if kind == "linear" else len(found)
+        each = len(results) // len(parts) if kind == "linear" else len(results)
         scores[f"{kind}, {way}"] = np.array(
-            [np.concatenate(found[at : at + each]) for at in range(0, len(found), each)]
+            [np.concatenate(results[at : at + each]) for at in range(0, len(results), each)]
         )
         print(
             f"  {kind}, {way}: {scores[f'{kind}, {way}'].mean():.3f}", file=sys.stderr, flush=True
@@ -230,13 +230,13 @@ def _measure(options: Options, stories: dict[str, Story], voted: Rows, said: Row
                 len(rows),
                 right,
                 format_interval(interval(scores[f"{kind}, {way}"])),
-                seconds / len(found),
+                seconds / len(results),
             )
         )
     always = np.array([[float(story.is_right("n0 - n1")) for story in stories.values()]])
     lines.append(("", "always n0 - n1", "", "", format_interval(interval(always)), ""))
     print(
-        f"\nSVAMP: {len(stories)} stories; the generators hold out {sum(map(len, found))} of them"
+        f"\nSVAMP: {len(stories)} stories; the generators hold out {sum(map(len, results))} of them"
     )
     print(table(lines))
     figures: dict[str, Any] = {"svamp_always_n0_minus_n1": round(float(always.mean()), 4)}
@@ -251,18 +251,23 @@ def _measure(options: Options, stories: dict[str, Story], voted: Rows, said: Row
     }
 
 
-def _linear(rows: Rows, seed: int, asked: list[str]) -> list[str]:
+def _linear(rows: Rows, seed: int, questions: list[str]) -> list[str]:
     """Train TF-IDF and logistic regression with equations as classes."""
     texts = LabelledTexts(
         tuple(row["question"] for row in rows), tuple(row["answer"] for row in rows)
     )
-    return LinearStudent(seed=seed, strength=1.0, calibrate=False).fit(texts).predict(asked)
+    return LinearStudent(seed=seed, strength=1.0, calibrate=False).fit(texts).predict(questions)
 
 
-def _generator(rows: Rows, seed: int, asked: list[str], seen: int) -> list[str]:
+def _generator(rows: Rows, seed: int, questions: list[str], seen: int) -> list[str]:
     """Train a decoder from nothing that writes the equation; all see the same number of rows."""
     student = GeneratorStudent(
         STUDENT, seed, **TRAINING, tasks="answer", epochs=seen / len(rows)
     ).fit_rows(rows, KIND)
-    found = [said for (said,) in student.answers([{"question": question} for question in asked])]
-    return ["" if isinstance(said, Malformed) else str(said[0]["answer"]) for said in found]
+    results = [
+        answers
+        for (answers,) in student.answers([{"question": question} for question in questions])
+    ]
+    return [
+        "" if isinstance(answers, Malformed) else str(answers[0]["answer"]) for answers in results
+    ]

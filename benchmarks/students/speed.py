@@ -44,10 +44,10 @@ def figures(options: Options) -> Figures:
     turns = 1 if options.quick else TURNS
     with tempfile.TemporaryDirectory() as folder:
         runs, bare, sizes = students(options, Path(folder))
-        rates, said = time_runs({**runs, **bare}, texts, turns)
+        rates, answers = time_runs({**runs, **bare}, texts, turns)
         figures: dict[str, Any] = {}
         if bare:
-            figures = against_bare(rates, said, bare)
+            figures = against_bare(rates, answers, bare)
             figures |= {f"mb_{name}": size for name, size in sizes.items()}
         lines: list[tuple[Any, ...]] = [("who", "rows/s", "p50 ms", "p95 ms", "$ a million rows")]
         for name, one in runs.items():
@@ -106,8 +106,8 @@ def forget() -> None:
     """Forget the vectors of texts, so that each turn computes them."""
     from synthkd.encoders import frozen
 
-    for known in frozen._CACHE.values():
-        known.clear()
+    for encoder in frozen._CACHE.values():
+        encoder.clear()
 
 
 class Bare:
@@ -154,22 +154,24 @@ def time_runs(
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """Measure rows a second (median over the turns) and probabilities of each."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    said = {name: one(texts[:64]) for name, one in runs.items()}  # warm
+    answers = {name: one(texts[:64]) for name, one in runs.items()}  # warm
     for _ in range(turns):
         for name, one in runs.items():
             began = time.process_time()
-            said[name] = one(texts)
+            answers[name] = one(texts)
             seconds[name].append(time.process_time() - began)
-    return {name: len(texts) / statistics.median(values) for name, values in seconds.items()}, said
+    return {
+        name: len(texts) / statistics.median(values) for name, values in seconds.items()
+    }, answers
 
 
 def against_bare(
-    rates: dict[str, float], said: dict[str, Any], bare: dict[str, Run]
+    rates: dict[str, float], answers: dict[str, Any], bare: dict[str, Run]
 ) -> dict[str, Any]:
     """Return our share of the fastest bare loop, after a check that all compute the same."""
     fastest = max(bare, key=lambda name: rates[name])
-    ours, torch_said = said["encoder onnx"], said["encoder torch"]
-    assert np.abs(ours - said[fastest]).max() < 1e-4, "the two loops must compute the same"
+    ours, torch_said = answers["encoder onnx"], answers["encoder torch"]
+    assert np.abs(ours - answers[fastest]).max() < 1e-4, "the two loops must compute the same"
     print(
         table(
             [
@@ -184,7 +186,7 @@ def against_bare(
         "onnx_ratio_torch": rates["encoder onnx"] / rates["encoder torch"],
         "onnx_difference": float(np.abs(ours - torch_said).max()),
         "int8_same_label": float(
-            (said["encoder onnx int8"].argmax(1) == torch_said.argmax(1)).mean()
+            (answers["encoder onnx int8"].argmax(1) == torch_said.argmax(1)).mean()
         ),
     }
 

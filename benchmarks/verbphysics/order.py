@@ -32,11 +32,11 @@ def claims_of(data: Path, split: str) -> Claims:
     columns = [rows[name].to_pylist() for name in ("object_1", "object_2", "attribute", "relation")]
     names = {name: i for i, name in enumerate(sorted({*columns[0], *columns[1]}))}
     axes = {name: i for i, name in enumerate(sorted(set(columns[2])))}
-    said = {}
+    directions = {}
     for one, other, attribute, relation in zip(*columns, strict=True):
         more, less = (one, other) if relation == "greater" else (other, one)
-        said[names[more], names[less], axes[attribute]] = None
-    more, less, axis = np.array(list(said)).T
+        directions[names[more], names[less], axes[attribute]] = None
+    more, less, axis = np.array(list(directions)).T
     return more, less, axis
 
 
@@ -58,16 +58,16 @@ def plant(claims: Claims, share: float, seed: int, votes: int) -> tuple[Numbers,
     return wrong, lead, axis
 
 
-def shares(claims: Claims, wrong: Numbers, found: Ordered) -> dict[str, float]:
+def shares(claims: Claims, wrong: Numbers, results: Ordered) -> dict[str, float]:
     """Return shares of wrong claims found and left, and of true ones lost."""
-    kept, on = ~found.rejected, found.tangle >= 0
-    rejected = max(int(found.rejected.sum()), 1)
+    kept, on = ~results.rejected, results.tangle >= 0
+    rejected = max(int(results.rejected.sum()), 1)
     return {
         "wrong": float(wrong.mean()),
         "wrong on a cycle": float(on[wrong].mean()),
-        "wrong found": float(found.rejected[wrong].mean()),
-        "true lost": float(found.rejected[~wrong].mean()),
-        "right to reject": float(wrong[found.rejected].sum()) / rejected,
+        "wrong found": float(results.rejected[wrong].mean()),
+        "true lost": float(results.rejected[~wrong].mean()),
+        "right to reject": float(wrong[results.rejected].sum()) / rejected,
         "wrong after": float(wrong[kept].mean()),
     }
 
@@ -93,19 +93,19 @@ def figures(options: Options) -> Figures:
     print(f"{options.split}: {len(claims[0]):,} claims, nothing planted:"
         f" {int((clean.tangle >= 0).sum())} on cycles,"
           f" {int(clean.rejected.sum())} rejected\n")  # fmt: skip
-    found: Figures = {"claims": len(claims[0]), "clean_rejected": int(clean.rejected.sum())}
+    results: Figures = {"claims": len(claims[0]), "clean_rejected": int(clean.rejected.sum())}
     lines: list[tuple[Any, ...]] = []
     for votes in (1, VOTES):
         for share in (0.1, 0.2):
             by_way = run(claims, share, votes, 2 if options.quick else SEEDS)
             name = f"{'one vote' if votes == 1 else 'three votes'}, {share:.0%} planted"
-            found[name] = by_way
+            results[name] = by_way
             for way, values in by_way.items():
                 lines.append(
                     (name, way, *(f"{mean:.3f} ± {half:.3f}" for mean, half in values.values()))
                 )
     print(table([("planted", "way", *next(iter(by_way.values()))), *lines]))
-    return found
+    return results
 
 
 WAYS: dict[str, Callable[..., Ordered]] = {

@@ -28,31 +28,31 @@ RELATIONS = ("can", "is a kind of", "is used for", "is often", "has")
 
 def requests(count: int, shared: bool, start: int) -> list[Request]:
     """Return distinct prompts: one line, or seventy-two shared lines and one that differs."""
-    made = []
+    requests = []
     for number in range(start, start + count):
         line = f"{HEADS[number % 10]} {RELATIONS[number // 10 % 5]}"
         prompt = f"{SHOTS if shared else ''}{number}\n{line}"
         sampling = Sampling(n=2, max_tokens=12, stop=("\n",), logprobs=True, seed=3)
-        made.append(
+        requests.append(
             Request(
                 "bench", ({"role": "prompt", "content": prompt},), sampling, (0, 1), str(number)
             )
         )
-    return made
+    return requests
 
 
 def figures(options: Options) -> Figures:
     """Measure every way of asking."""
     count, repeats = (200, 1) if options.quick else (500, 3)
-    found: Figures = {}
+    results: Figures = {}
     with tempfile.TemporaryDirectory(prefix="synthkd-bench-") as folder:
         for name, teacher in teachers(options).items():
             print(f"{name} …", file=sys.stderr, flush=True)
             home = Path(folder) / name
             home.mkdir()
             for figure, value in asyncio.run(measure(teacher, count, repeats, home)).items():
-                found[f"{name}_{figure}"] = value
-    return found
+                results[f"{name}_{figure}"] = value
+    return results
 
 
 def teachers(options: Options) -> dict[str, Any]:
@@ -87,30 +87,32 @@ async def time_samples(teacher: Any, asked: list[Request], journal: Journal) -> 
             for request in (await writer.reserve(asked[start : start + 64], [])).granted:
                 yield request
 
-    begin, came = time.perf_counter(), 0
+    begin, accepted = time.perf_counter(), 0
     async with (
         JournalWriter(journal, "bench", None, False) as writer,
         aclosing(teacher.stream(departed())) as groups,
     ):
         async for answers in groups:
             await writer.store_answers(answers)
-            came += sum(isinstance(answer, Completion) for answer in answers)
-    assert came == 2 * len(asked), came
+            accepted += sum(isinstance(answer, Completion) for answer in answers)
+    assert accepted == 2 * len(asked), accepted
     return time.perf_counter() - begin
 
 
 async def measure(teacher: Any, count: int, repeats: int, folder: Path) -> dict[str, float]:
-    found: dict[str, float] = {}
+    results: dict[str, float] = {}
     with Journal(folder / "journal.sqlite") as journal:
         try:
-            found["start_seconds"] = await time_samples(teacher, requests(1, False, 10**6), journal)
+            results["start_seconds"] = await time_samples(
+                teacher, requests(1, False, 10**6), journal
+            )
             for name, shared in (("", False), ("_shared", True)):
                 rates = []
                 for number in range(repeats):
                     first = (number + repeats * shared) * count
                     seconds = await time_samples(teacher, requests(count, shared, first), journal)
                     rates.append(2 * count / seconds)
-                found[f"samples_per_second{name}"] = statistics.median(rates)
+                results[f"samples_per_second{name}"] = statistics.median(rates)
         finally:
             await teacher.close()
-    return found
+    return results

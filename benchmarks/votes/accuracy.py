@@ -50,13 +50,13 @@ def by_reliability(
     ``voter`` may divide a teacher by its checks.
     """
     rows = [(i, vote) for i, question in enumerate(questions) for vote in question.votes]
-    found = patterns(
+    results = patterns(
         [i for i, _ in rows],
         [vote.answer for _, vote in rows],
         [str(k) for k in range(len(rows))],
         [voter(vote) for _, vote in rows],
     )
-    sure = reliabilities(found)
+    sure = reliabilities(results)
 
     def weigh(_: Question, vote: Vote) -> float:
         return 0.0 if vote.answer is None else sure.weight(voter(vote))

@@ -34,7 +34,7 @@ def curve(
 def _one(
     questions: Sequence[Question], stopping: Stopping, first: int, step: int, orders: int
 ) -> dict[str, Any]:
-    kept, asked, right, whole = (np.zeros(len(questions)) for _ in range(4))
+    kept, samples, right, whole = (np.zeros(len(questions)) for _ in range(4))
     changed = 0
     for i, question in enumerate(questions):
         rng = random.Random(i)
@@ -46,14 +46,14 @@ def _one(
             early, late = leader(votes[:length]), leader(votes)
             kept[i] += (early == late) / orders
             changed += late is not None and early != late
-            asked[i] += length / len(votes) / orders
+            samples[i] += length / len(votes) / orders
             right[i] += truth.get(early, False) / orders
             whole[i] += truth.get(late, False) / orders
     return {
         "kept": round(float(kept.mean()), 4),
         "kept_interval": interval(kept),
-        "samples_share": round(float(asked.mean()), 4),
-        "samples_share_interval": interval(asked),
+        "samples_share": round(float(samples.mean()), 4),
+        "samples_share_interval": interval(samples),
         "accuracy_early": round(float(right.mean()), 4),
         "accuracy_all": round(float(whole.mean()), 4),
     }

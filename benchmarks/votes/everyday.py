@@ -18,7 +18,7 @@ def figures(options: Options) -> Figures:
     """Measure votes and adaptive sampling, with and without chains that fail checks."""
     with TemporaryDirectory() as folder:
         questions = read_everyday(options.teacher, Path(folder), 40 if options.quick else 300)
-    found: Figures = {"checks": checks(questions)}
+    results: Figures = {"checks": checks(questions)}
     for name, chosen in (("all", questions), ("checked", passed_only(questions))):
         plain = scores(chosen)
         values = {
@@ -26,8 +26,8 @@ def figures(options: Options) -> Figures:
             "majority": figure(plain[:, 1]),
             "majority_minus_single": figure(plain[:, 1] - plain[:, 0]),
         }
-        found[name] = {**values, "adaptive": curve(chosen)}
-        print(f"\neveryday word problems, votes of {name}: {found['checks']}")
+        results[name] = {**values, "adaptive": curve(chosen)}
+        print(f"\neveryday word problems, votes of {name}: {results['checks']}")
         print(
             table(
                 [
@@ -36,5 +36,5 @@ def figures(options: Options) -> Figures:
                 ]
             )
         )
-        show_curve(f"everyday, {name}", found[name]["adaptive"])
-    return {"everyday": found}
+        show_curve(f"everyday, {name}", results[name]["adaptive"])
+    return {"everyday": results}

@@ -30,36 +30,36 @@ NO_ANSWER = ("no_text", "no_answer")
 
 def figures(options: Options) -> Figures:
     """Measure the chosen sets, and adaptive sampling on sets with several samples."""
-    found: Figures = {}
+    results: Figures = {}
     for name, read in _CHAINS.items():
         if name not in options.only:
             continue
         every = read(options.data_folder)
         questions = every[:300] if options.quick else every
-        found[name] = {
+        results[name] = {
             "parsing": parsing(questions),
             "checks": checks(questions),
             **voting(questions),
         }
-        show_votes(name, found[name])
+        show_votes(name, results[name])
         if name in _SEVERAL:
-            found[name]["adaptive"] = curve(every, first=2, step=1, orders=3)
-            show_curve(name, found[name]["adaptive"])
+            results[name]["adaptive"] = curve(every, first=2, step=1, orders=3)
+            show_curve(name, results[name]["adaptive"])
     for method in ("cot", "standard"):
         if f"game24_{method}" not in options.only:
             continue
         questions = read_game24(options.data_folder, method)
         adaptive = curve(questions, orders=2 if options.quick else 20)
-        found[f"game24_{method}"] = {
+        results[f"game24_{method}"] = {
             **game24(questions),
             "checks": checks(questions),
             "adaptive": adaptive,
         }
-        show_game(method, found[f"game24_{method}"])
-    found["adaptive"] = summary(found)
-    if "game24" in found["adaptive"]["adaptive_kept"]:
-        show_adaptive(found["adaptive"])
-    return found
+        show_game(method, results[f"game24_{method}"])
+    results["adaptive"] = summary(results)
+    if "game24" in results["adaptive"]["adaptive_kept"]:
+        show_adaptive(results["adaptive"])
+    return results
 
 
 def parsing(questions: list[Question]) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def voting(questions: list[Question]) -> dict[str, Any]:
     drawn), unless their name says that ties are wrong.
     """
     plain = scores(questions)
-    found: dict[str, Any] = {
+    results: dict[str, Any] = {
         "questions": len(questions),
         "single_mean": figure(plain[:, 0]),
         "majority": figure(plain[:, 1]),
@@ -118,19 +118,21 @@ def voting(questions: list[Question]) -> dict[str, Any]:
         "majority_minus_single": figure(plain[:, 2] - plain[:, 0]),
     }
     voters = sorted({vote.voter for question in questions for vote in question.votes})
-    found["single_by_voter"] = {name: _accuracy(questions, name) for name in voters}
+    results["single_by_voter"] = {name: _accuracy(questions, name) for name in voters}
     for way, weigh, sure in _ways(questions):
         weighted = scores(questions, weigh)
-        found[way] = figure(weighted[:, 1])
-        found[f"{way}_expected"] = figure(weighted[:, 2])
-        found[f"{way}_minus_majority"] = figure(weighted[:, 2] - plain[:, 2])
-        found[f"{way}_minus_best_voter"] = figure(
-            weighted[:, 2] - _of_voter(questions, _best(found))
+        results[way] = figure(weighted[:, 1])
+        results[f"{way}_expected"] = figure(weighted[:, 2])
+        results[f"{way}_minus_majority"] = figure(weighted[:, 2] - plain[:, 2])
+        results[f"{way}_minus_best_voter"] = figure(
+            weighted[:, 2] - _of_voter(questions, _best(results))
         )
-        found[f"{way}_minus_majority_ties_wrong"] = figure(weighted[:, 1] - plain[:, 1])
+        results[f"{way}_minus_majority_ties_wrong"] = figure(weighted[:, 1] - plain[:, 1])
         if sure:
-            found[f"{way}_reliabilities"] = {name: round(value, 4) for name, value in sure.items()}
-    return found
+            results[f"{way}_reliabilities"] = {
+                name: round(value, 4) for name, value in sure.items()
+            }
+    return results
 
 
 def _ways(questions: list[Question]) -> Iterator[tuple[str, Weigh, dict[str, float]]]:
@@ -184,8 +186,8 @@ def _accuracy(questions: list[Question], name: str) -> float:
     )
 
 
-def _best(found: dict[str, Any]) -> str:
-    return str(max(found["single_by_voter"], key=found["single_by_voter"].get))
+def _best(results: dict[str, Any]) -> str:
+    return str(max(results["single_by_voter"], key=results["single_by_voter"].get))
 
 
 def checks(questions: list[Question]) -> dict[str, Any]:
@@ -203,16 +205,16 @@ def checks(questions: list[Question]) -> dict[str, Any]:
 def game24(questions: list[Question]) -> dict[str, Any]:
     """Compare single samples, majority, majority of checked expressions, best of n."""
     plain = scores(questions)
-    held = scores(questions, lambda _, vote: float(vote.checks))
+    held_out = scores(questions, lambda _, vote: float(vote.checks))
     most = max(len(question.votes) for question in questions)
     right = np.array([sum(vote.right for vote in question.votes) for question in questions])
     return {
         "single": figure(plain[:, 0]),
         "majority": figure(plain[:, 1]),
         "majority_expected": figure(plain[:, 2]),
-        "majority_of_checked": figure(held[:, 1]),
-        "majority_of_checked_expected": figure(held[:, 2]),
-        "checked_minus_majority": figure(held[:, 2] - plain[:, 2]),
+        "majority_of_checked": figure(held_out[:, 1]),
+        "majority_of_checked_expected": figure(held_out[:, 2]),
+        "checked_minus_majority": figure(held_out[:, 2] - plain[:, 2]),
         "verifier_best_of_10": figure(np.array([_best_of(10, int(r), most) for r in right])),
         f"verifier_best_of_{most}": figure((right > 0).astype(float)),
         "no_expression_share": round(
@@ -237,7 +239,7 @@ def summary(figures: Figures) -> Figures:
 
     ``game24`` is the mean of both ways of asking.
     """
-    found: Figures = {}
+    results: Figures = {}
     for name, key in (("adaptive_kept", "kept"), ("adaptive_samples_share", "samples_share")):
         by_set = {
             chains: {rule: values[key] for rule, values in of_set["adaptive"].items()}
@@ -253,5 +255,5 @@ def summary(figures: Figures) -> Figures:
             by_set["game24"] = {
                 rule: round((both[0][rule] + both[1][rule]) / 2, 4) for rule in both[0]
             }
-        found[name] = by_set
-    return found
+        results[name] = by_set
+    return results

@@ -115,15 +115,15 @@ def read_everyday(model: str, folder: Path, questions: int) -> list[Question]:
     generate(recipe, quiet=True)
     plan = plan_run(recipe)
     with Journal(recipe.journal_path) as journal:
-        batch = [asked for group in plan.batches() for asked in group]
-        held = journal.completions([asked.request.request_id for asked in batch])
-    inputs = {asked.input_id: asked.row for asked in batch}
-    said = [
-        (asked.input_id, "everyday", completion.text)
-        for asked in batch
-        for _, completion in sorted(held[asked.request.request_id].items())
+        batch = [request for group in plan.batches() for request in group]
+        held_out = journal.completions([request.request.request_id for request in batch])
+    inputs = {request.input_id: request.row for request in batch}
+    answers = [
+        (request.input_id, "everyday", completion.text)
+        for request in batch
+        for _, completion in sorted(held_out[request.request.request_id].items())
     ]
-    return _questions(RationaleKind(answer="number"), inputs, said)
+    return _questions(RationaleKind(answer="number"), inputs, answers)
 
 
 def passed_only(questions: list[Question]) -> list[Question]:
@@ -150,13 +150,13 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 def _questions(
     kind: RationaleKind,
     inputs: dict[str, dict[str, Any]],
-    said: Iterator[tuple[str, str, str | None]] | Any,
+    answers: Iterator[tuple[str, str, str | None]] | Any,
     arithmetic: Arithmetic | None = None,
 ) -> list[Question]:
     rules = [arithmetic or Arithmetic(), AnswerAgrees()]
-    found: dict[str, Question] = {}
-    for name, voter, text in said:
-        question = found.setdefault(name, Question(name))
+    results: dict[str, Question] = {}
+    for name, voter, text in answers:
+        question = results.setdefault(name, Question(name))
         parsed = kind.parse(text or "", inputs[name])
         if isinstance(parsed, Malformed):
             question.votes.append(Vote(voter, None, parsed.reason, False, False, text or ""))
@@ -174,4 +174,4 @@ def _questions(
                 row["found_by"],
             )
         )
-    return list(found.values())
+    return list(results.values())

@@ -264,16 +264,16 @@ def _row_problem(row: dict[str, Any]) -> str:
 
 def _are_tokens(text: str) -> bool:
     try:
-        found = json.loads(text) if len(text) < _LONGEST_TOKENS else None
+        value = json.loads(text) if len(text) < _LONGEST_TOKENS else None
     except (ValueError, RecursionError):
         return False
-    return isinstance(found, list) and all(
+    return isinstance(value, list) and all(
         isinstance(pair, list)
         and len(pair) == 2
         and isinstance(pair[0], str)
         and isinstance(pair[1], int | float)
         and -_NUMBER <= pair[1] <= _NUMBER
-        for pair in found
+        for pair in value
     )
 
 

@@ -125,9 +125,9 @@ class Journal(JournalConnection):
             raise InputError(
                 f"${dollars} and {tokens} tokens: no bill comes to that; give the sums of the bill"
             )
-        if run not in (known := self.runs()):
+        if run not in (names := self.runs()):
             raise JournalError(
-                f"{self.path}: no run {run!r} has spent anything{nearest(run, known)}"
+                f"{self.path}: no run {run!r} has spent anything{nearest(run, names)}"
             )
         if is_run_alive(self.path, run):
             raise JournalError(

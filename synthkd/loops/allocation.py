@@ -98,18 +98,18 @@ def shrink_losses(
         (C,) losses, unknown ones at the mean; and the share of the variance beyond noise, 0 to 1.
     """
     values, rows = np.asarray(losses, dtype=float), np.asarray(counts, dtype=float)
-    known = np.isfinite(values) & (values >= 0) & (rows > 0)
-    if not known.any():
+    valid = np.isfinite(values) & (values >= 0) & (rows > 0)
+    if not valid.any():
         return np.ones(len(values)), 0.0
     values = np.minimum(values, _HIGHEST)
-    mean = float(np.average(values[known], weights=rows[known]))
-    noise, variance = SPREAD * mean**2, float(values[known].var())
-    beyond = variance - noise * float(np.mean(1 / rows[known]))
+    mean = float(np.average(values[valid], weights=rows[valid]))
+    noise, variance = SPREAD * mean**2, float(values[valid].var())
+    beyond = variance - noise * float(np.mean(1 / rows[valid]))
     if not beyond > 0:
         return np.full(len(values), mean), 0.0
     weight = np.zeros(len(values))
-    weight[known] = rows[known] / (rows[known] + noise / beyond)
-    shrunk: Floats = mean + weight * (np.where(known, values, mean) - mean)
+    weight[valid] = rows[valid] / (rows[valid] + noise / beyond)
+    shrunk: Floats = mean + weight * (np.where(valid, values, mean) - mean)
     return shrunk, beyond / variance
 
 

@@ -102,9 +102,9 @@ def loop_task(recipe: Recipe) -> LoopTask[Any]:
     name = recipe.loop.task if recipe.loop else None
     if name is None:
         name = plugins.find("kinds", recipe.kind.name, recipe.folder).name
-        if name not in (known := plugins.names("loop_tasks")):
+        if name not in (names := plugins.names("loop_tasks")):
             raise RecipeError(
-                f"loop: no task for the kind {name!r}{nearest(name, known)}; `loop.task` names one"
+                f"loop: no task for the kind {name!r}{nearest(name, names)}; `loop.task` names one"
                 " of your own"
             )
     task: LoopTask[Any] = plugins.find("loop_tasks", name, recipe.folder)(recipe)

@@ -176,12 +176,12 @@ def _hard(rounds: Sequence[Round]) -> str:
 
 def _cost(rounds: Sequence[Round]) -> str:
     counts = [one.record["counts"] for one in rounds]
-    known = [one["cost"] for one in counts if one["cost"] is not None]
-    cost = f"${sum(known):,.4f}" if known else "unknown (no price in the recipe)"
-    asked, accepted = (sum(one.record[name] for one in rounds) for name in ("wanted", "added"))
+    costs = [one["cost"] for one in counts if one["cost"] is not None]
+    cost = f"${sum(costs):,.4f}" if costs else "unknown (no price in the recipe)"
+    wanted, accepted = (sum(one.record[name] for one in rounds) for name in ("wanted", "added"))
     tokens = sum(one["tokens"] for one in counts)
     return (
-        f"## Cost\n\n{asked:,} rows asked for, {accepted:,} added, {tokens:,} tokens written,"
+        f"## Cost\n\n{wanted:,} rows asked for, {accepted:,} added, {tokens:,} tokens written,"
         f" {cost}."
     )
 

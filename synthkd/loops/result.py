@@ -68,8 +68,8 @@ class DistillResult:
     def cost(self) -> float | None:
         """Dollars of all completions; None if no price is known."""
         costs = [one.record["counts"]["cost"] for one in self.rounds]
-        known = [cost for cost in costs if cost is not None]
-        return sum(known) if known else None
+        dollars = [cost for cost in costs if cost is not None]
+        return sum(dollars) if dollars else None
 
     def __str__(self) -> str:
         lines = round_table_text(round_table(self.rounds, self.metrics, self.seconds), self.best)

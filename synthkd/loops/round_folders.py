@@ -41,7 +41,7 @@ def round_folder_kind(files: Iterable[str] = ()) -> FolderKind:
 
     ``files`` are the names of the files that the task writes.
     """
-    known = {RECORD, INPUTS, SECONDS, MARK, *files}
+    names = {RECORD, INPUTS, SECONDS, MARK, *files}
 
     def strange(folder: Path) -> str | None:
         if not has_mark(folder, _MARK) and not has_record(folder):
@@ -52,7 +52,7 @@ def round_folder_kind(files: Iterable[str] = ()) -> FolderKind:
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             path = Path(entry.path)
             if not entry.is_dir(follow_symlinks=False):
-                if entry.name not in known:
+                if entry.name not in names:
                     return f"holds {entry.name}"
             elif any(path.iterdir()) and not is_temporary_folder(path):
                 repeat = _REPEAT.fullmatch(entry.name)

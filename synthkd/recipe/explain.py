@@ -16,10 +16,10 @@ from synthkd.secrets import mask_tokens
 _TYPE = re.compile(r"str|list\[.*\]|function-.*")
 
 
-def override(raw: dict[str, Any], override: str, known: Collection[str] = ()) -> None:
+def override(raw: dict[str, Any], override: str, names: Collection[str] = ()) -> None:
     """Apply ``key.key=value``. Messages leave the value out, since it may be a secret."""
     key, equals, value = override.partition("=")
-    shown = _shown_key(key, known)
+    shown = _shown_key(key, names)
     if not equals or not key:
         raise RecipeError(f"--set {shown}: write key=value, such as teacher.sampling.n=5")
     *parents, last = key.split(".")
@@ -35,10 +35,10 @@ def override(raw: dict[str, Any], override: str, known: Collection[str] = ()) ->
         raise RecipeError(f"--set {shown}: the value is {problem}; quote it") from None
 
 
-def _shown_key(key: str, known: Collection[str]) -> str:
+def _shown_key(key: str, names: Collection[str]) -> str:
     """Return the key of a change as far as it is one: a value without a key may be a secret."""
     plain = re.match(r"[A-Za-z_][\w.-]*", key)
-    if plain is None or (known and plain[0].split(".")[0] not in known):
+    if plain is None or (names and plain[0].split(".")[0] not in names):
         return "…"
     return mask_tokens(plain[0])
 
@@ -47,17 +47,17 @@ def explain(error: ValidationError, recipe: type[BaseModel], source: str) -> str
     """Put every mistake into words with its place and, for unknown keys, the nearest known name."""
     lines = []
     items = error.errors(include_input=False, include_url=False)
-    said = {item["loc"][:2] for item in items if item["type"] == "value_error"}
+    refused = {item["loc"][:2] for item in items if item["type"] == "value_error"}
     for item in items:
         # Where a text is refused for what it says, that it is no list either helps nobody.
-        if item["type"] == "list_type" and item["loc"][:2] in said:
+        if item["type"] == "list_type" and item["loc"][:2] in refused:
             continue
         # Where a key may be of several types, the place names each of them.
         keys = [str(part) for part in item["loc"] if not _TYPE.fullmatch(str(part))]
         place = mask_tokens(".".join(keys)) or "recipe"
         if item["type"] == "extra_forbidden":
-            known = list(_fields_at(recipe, item["loc"][:-1]))
-            lines.append(f"{place}: unknown key{nearest(str(item['loc'][-1]), known)}")
+            names = list(_fields_at(recipe, item["loc"][:-1]))
+            lines.append(f"{place}: unknown key{nearest(str(item['loc'][-1]), names)}")
         else:
             problem = mask_tokens(item["msg"].removeprefix("Value error, "))
             lines.append(

@@ -68,8 +68,8 @@ class Recipe(RecipePart):
     def _no_secret_in_clear(cls, value: Any) -> Any:
         if isinstance(value, dict):
             _refuse_odd_texts(value)
-            if found := find_cleartext_secret(_without_typed(value)):
-                place, problem = found
+            if secret := find_cleartext_secret(_without_typed(value)):
+                place, problem = secret
                 raise ValueError(
                     f"{place}: {problem}" + ("" if "$NAME" in problem else f"; {_remedy(place)}")
                 )

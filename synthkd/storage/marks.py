@@ -84,9 +84,9 @@ def unlisted_file(folder: Path, names: Iterable[str]) -> str | None:
 
     None if none is.
     """
-    known = set(names)
+    listed = set(names)
     for name in list_files(folder):
-        if name not in known and name.rpartition("/")[2] not in DESKTOP_FILES:
+        if name not in listed and name.rpartition("/")[2] not in DESKTOP_FILES:
             return f"holds {name}"
     return None
 

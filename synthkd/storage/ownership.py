@@ -43,8 +43,8 @@ def check_folder(path: Path, kind: FolderKind | None = None, shown: Path | None 
     if kind is not None:
         foreign, noun = kind.find_foreign(path), kind.name
     else:
-        known = any(one.find_foreign(path) is None for one in FOLDER_KINDS)
-        foreign, noun = (None if known else foreign_to_mark(path)), "folder of synthkd"
+        ours = any(one.find_foreign(path) is None for one in FOLDER_KINDS)
+        foreign, noun = (None if ours else foreign_to_mark(path)), "folder of synthkd"
     if foreign is not None:
         article = "an" if noun[0] in "aeiou" else "a"
         raise StorageError(

@@ -74,9 +74,9 @@ def json_objects(text: str, most: int, commas: bool = False) -> Iterator[JsonObj
         place = text.find("{", place)
         if place < 0:
             return
-        if found := json_object_at(text, place, commas):
-            yield found
-            place = found.end
+        if candidate := json_object_at(text, place, commas):
+            yield candidate
+            place = candidate.end
         else:
             place += 1
 
@@ -215,9 +215,11 @@ def _texts(value: Any, fields: Sequence[str], depth: int) -> Iterator[str]:
         for one in value[:_MOST]:
             yield from _texts(one, fields, depth - 1)
     elif isinstance(value, dict) and depth:
-        said = next((value[name] for name in fields if name in value), None)
-        if said is None:
-            said = next((value[name] for name in _LISTS if isinstance(value.get(name), list)), None)
-        if said is None:
-            said = next((inner for inner in value.values() if isinstance(inner, list)), None)
-        yield from _texts(said, fields, depth - 1)
+        inner_value = next((value[name] for name in fields if name in value), None)
+        if inner_value is None:
+            inner_value = next(
+                (value[name] for name in _LISTS if isinstance(value.get(name), list)), None
+            )
+        if inner_value is None:
+            inner_value = next((inner for inner in value.values() if isinstance(inner, list)), None)
+        yield from _texts(inner_value, fields, depth - 1)

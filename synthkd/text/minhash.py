@@ -102,9 +102,9 @@ def drop_near_duplicates(
     member = np.empty((len(rows), bands.count), np.int32)
     groups = 0
     for band in range(bands.count):
-        found = _groups(columns(band))[rows]
-        member[:, band] = np.where(found >= 0, found + groups, -1)
-        groups += int(found.max(initial=-1)) + 1
+        numbers = _groups(columns(band))[rows]
+        member[:, band] = np.where(numbers >= 0, numbers + groups, -1)
+        groups += int(numbers.max(initial=-1)) + 1
     last, before = np.full(groups, -1, np.int32), np.full(member.shape, -1, np.int32)
 
     @lru_cache(1 << 13)
@@ -159,9 +159,9 @@ def near_groups(texts: Sequence[str], threshold: float = 0.7) -> Numbers:
     """Return a group number for each text: near-duplicates of a kept text have its number."""
     bands = Bands(threshold)
     hashes = bands.of(texts)
-    found = np.arange(len(texts))
+    groups = np.arange(len(texts))
     for row, other, _ in drop_near_duplicates(
-        lambda b: hashes[:, b], found.copy(), 0, texts.__getitem__, bands
+        lambda b: hashes[:, b], groups.copy(), 0, texts.__getitem__, bands
     ):
-        found[row] = found[other]
-    return found
+        groups[row] = groups[other]
+    return groups

@@ -92,7 +92,7 @@ class NearCopyIndex:
         if (number := self._equal.get(form)) is not None:
             return NearCopy(number, 1.0)
         near = self._index.near(shingles(form))
-        return min(near, key=lambda found: (-found.similarity, found.number), default=None)
+        return min(near, key=lambda copy: (-copy.similarity, copy.number), default=None)
 
 
 def near_copy_groups(texts: Sequence[str], threshold: float = 0.8) -> list[int]:
@@ -111,8 +111,8 @@ def near_copy_groups(texts: Sequence[str], threshold: float = 0.8) -> list[int]:
     first: dict[str, int] = {}
     for place, form in enumerate(forms):
         root[top(place)] = top(first.setdefault(form, place))
-        for found in index.near(index.sets[place]) if index.sets else ():
-            a, b = sorted((top(place), top(found.number)))
+        for copy in index.near(index.sets[place]) if index.sets else ():
+            a, b = sorted((top(place), top(copy.number)))
             root[b] = a
     return [top(place) for place in range(len(texts))]
 
@@ -152,12 +152,12 @@ def twins(texts: Sequence[str], others: Sequence[str]) -> list[tuple[int, int]]:
     keys: dict[str, int] = {}
     for j, text in enumerate(others):
         keys.setdefault(word_key(text), j)
-    found = {i: keys[key] for i, key in enumerate(map(word_key, texts)) if key in keys}
+    partner = {i: keys[key] for i, key in enumerate(map(word_key, texts)) if key in keys}
     index = RunIndex([long_runs(text) for text in others], SIMILAR)
     for i, text in enumerate(texts):
         for near in index.near(long_runs(text)):
-            found[i] = min(near.number, found.get(i, near.number))
-    return sorted(found.items())
+            partner[i] = min(near.number, partner.get(i, near.number))
+    return sorted(partner.items())
 
 
 def long_runs(text: str) -> frozenset[str]:

@@ -64,24 +64,24 @@ def stored(text: str) -> str:
 _VARIANTS = re.compile(rf"[{_SELECTORS}]{{2}}")
 
 
-def _mended(found: re.Match[str]) -> str:
-    kind = found.lastgroup
+def _mended(match: re.Match[str]) -> str:
+    kind = match.lastgroup
     if kind == "space":
         return " "
     if kind == "flag":
-        return found.group()
+        return match.group()
     if kind == "variant":
-        return found["variant"]
+        return match["variant"]
     if kind == "broken":
         return "\ufffd"
-    return found.group()[0] if kind == "joiner" and _shapes(found) else ""
+    return match.group()[0] if kind == "joiner" and _shapes(match) else ""
 
 
-def _shapes(found: re.Match[str]) -> bool:
+def _shapes(match: re.Match[str]) -> bool:
     """Return True if a joiner shapes its text: after a virama, or between joining characters."""
     before, after = (
-        found.string[found.start() - 1 : found.start()],
-        found.string[found.end() : found.end() + 1],
+        match.string[match.start() - 1 : match.start()],
+        match.string[match.end() : match.end() + 1],
     )
     if before and unicodedata.combining(before) == _VIRAMA:
         return True
@@ -124,8 +124,8 @@ def _folded(text: str) -> str:
     return " ".join(text.split())
 
 
-def _power(found: re.Match[str]) -> str:
-    return "^" + unicodedata.normalize("NFKC", found.group()).replace("−", "-")
+def _power(match: re.Match[str]) -> str:
+    return "^" + unicodedata.normalize("NFKC", match.group()).replace("−", "-")
 
 
 @lru_cache(1 << 14)
@@ -138,8 +138,8 @@ def normal_phrase(text: str) -> str:
         plain = _folded(text)
         if plain and (plain[0] in _EDGE or plain[-1] in _EDGE):
             plain = _without_edges(plain)
-        if found := _ARTICLE.match(plain):
-            plain = plain[found.end() :]
+        if match := _ARTICLE.match(plain):
+            plain = plain[match.end() :]
         if plain == text:
             return plain
         text = plain
@@ -148,8 +148,8 @@ def normal_phrase(text: str) -> str:
 def _without_edges(plain: str) -> str:
     if len(plain) > 1 and plain[0] == plain[-1] and plain[0] in "\"'":
         return plain[1:-1].strip()
-    if found := _LEADING.match(plain):
-        plain = plain[found.end() :]
+    if match := _LEADING.match(plain):
+        plain = plain[match.end() :]
     # No pattern: a run anchored at the end would take quadratic time.
     end = len(plain)
     while end and (
@@ -186,11 +186,11 @@ def normal_text(text: str) -> str:
         return folded
     if " %" in folded or " ‰" in folded:
         folded = _PERCENT.sub("", folded)
-    kept = {place for found in _KEPT.finditer(folded) for place in range(*found.span())}
+    kept = {place for match in _KEPT.finditer(folded) for place in range(*match.span())}
     # Feet and inches: a quote behind a digit that nothing opened.
     for mark in "\"'":
         if mark in folded and not re.search(rf"(?<![^\s(]){mark}", folded):
-            kept.update(found.start() for found in re.finditer(rf"(?<=\d){mark}", folded))
+            kept.update(match.start() for match in re.finditer(rf"(?<=\d){mark}", folded))
     plain = "".join(ch if place in kept or _speaks(ch) else " " for place, ch in enumerate(folded))
     return " ".join(plain.split()) or folded
 
@@ -234,7 +234,7 @@ def shingles(text: str, size: int = SHINGLE) -> frozenset[str]:
 @cache
 def marks() -> str:
     """Return combining marks and joiners, which `\\w` leaves out, for a character class."""
-    found, start = list[str](), None
+    ranges, start = list[str](), None
     # Blocks without ideographs and Hangul, which have no marks.
     for block in (
         (0x300, 0x3400),
@@ -250,9 +250,9 @@ def marks() -> str:
             if is_mark and start is None:
                 start = code
             elif not is_mark and start is not None:
-                found.append(chr(start) if code - start == 1 else f"{chr(start)}-{chr(code - 1)}")
+                ranges.append(chr(start) if code - start == 1 else f"{chr(start)}-{chr(code - 1)}")
                 start = None
-    return "".join(found) + _JOINERS
+    return "".join(ranges) + _JOINERS
 
 
 @cache

@@ -102,8 +102,8 @@ def entity_key(noun: str) -> str:
 def noun_forms(noun: str) -> tuple[tuple[str, ...], ...]:
     """Return all forms of a name as tuples of lower-case words, longest first."""
     plain = normal_phrase(noun)
-    found = {plain, entity_key(noun), plural(entity_key(noun)), plural(plain)}
-    split = {tuple(noun_words(form)) for form in found}
+    names = {plain, entity_key(noun), plural(entity_key(noun)), plural(plain)}
+    split = {tuple(noun_words(form)) for form in names}
     return tuple(sorted(split - {()}, key=lambda form: (-len(form), form)))
 
 

@@ -102,11 +102,11 @@ def _hyphened(word: str) -> bool:
 
 def spelled_words(words: Sequence[str]) -> list[str]:
     """Return the words in lower case; split hyphenated numbers such as `twenty-three`."""
-    found: list[str] = []
+    parts: list[str] = []
     for word in words:
         low = word.casefold()
-        found += low.split("-") if is_spelled(low) else [low]
-    return found
+        parts += low.split("-") if is_spelled(low) else [low]
+    return parts
 
 
 def take_spelled(words: Sequence[str], start: int) -> int:

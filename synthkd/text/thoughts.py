@@ -142,11 +142,11 @@ def split_thoughts(text: str, reasoning: str | None = None) -> SplitReply:
 
 def _without_end(text: str) -> str:
     """Cut an answer at the token that ends it, which some servers leave in."""
-    found = _ENDS.search(text) if "<" in text else None
+    match = _ENDS.search(text) if "<" in text else None
     # A pair of tags is markup, such as groups of propositions.
-    if found is None or (found[0].startswith("</s>") and "<s>" in text):
+    if match is None or (match[0].startswith("</s>") and "<s>" in text):
         return text
-    return text[: found.start()]
+    return text[: match.start()]
 
 
 def _marks(text: str) -> Iterator[tuple[re.Match[str], bool]]:
@@ -193,23 +193,23 @@ def _is_mention(text: str, mark: re.Match[str]) -> bool:
         begin = text.rfind("`", max(0, mark.start() - 400), mark.start()) + 1
         if begin and "\n" not in text[begin : mark.start()] and _MARK.match(text, begin):
             return True
-    said = _SPOKEN_OF.match(text, mark.end()) and _SPEAKS_OF.search(
+    mention = _SPOKEN_OF.match(text, mark.end()) and _SPEAKS_OF.search(
         text, max(0, mark.start() - 20), mark.start()
     )
-    return bool(said)
+    return bool(mention)
 
 
 def opened_by(prompt: str) -> str:
     """Return the tag with which a rendered prompt opens the thoughts; "" without one."""
-    found = _OPEN_AT_END.search(prompt[-100:])
-    return found.group().strip() if found else ""
+    match = _OPEN_AT_END.search(prompt[-100:])
+    return match.group().strip() if match else ""
 
 
 def special_marks(tokens: Iterable[str]) -> frozenset[str]:
     """Return the special tokens of a tokenizer that mark thoughts, which decoding must keep."""
-    known = frozenset(tokens)
-    marks = {token for token in known if _MARK.fullmatch(token)}
-    return frozenset(marks | (known & _HARMONY if "<|channel|>" in known else set()))
+    vocabulary = frozenset(tokens)
+    marks = {token for token in vocabulary if _MARK.fullmatch(token)}
+    return frozenset(marks | (vocabulary & _HARMONY if "<|channel|>" in vocabulary else set()))
 
 
 def answer_tokens(tokens: Sequence[str], answer: str) -> tuple[int, int] | None:

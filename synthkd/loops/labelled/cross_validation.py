@@ -212,9 +212,9 @@ def out_of_fold_probabilities(
     column = {label: index for index, label in enumerate(classes)}
     for number in range(folds):
         test, train = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
-        known = set(labels[train])
-        predicted = [int(row) for row in test if labels[row] in known]
-        if not predicted or len(known) < 2:
+        trained = set(labels[train])
+        predicted = [int(row) for row in test if labels[row] in trained]
+        if not predicted or len(trained) < 2:
             continue
         student = make().fit(texts.take(train), validation)
         probabilities[predicted] = 0.0

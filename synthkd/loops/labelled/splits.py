@@ -134,12 +134,12 @@ def _classes(recipe: Recipe, start: SplitRows, validation: SplitRows) -> tuple[s
 
 
 def _check_labels(name: str, rows: SplitRows, classes: Sequence[str]) -> None:
-    known = set(classes)
+    names = set(classes)
     for label, place in zip(rows.labels, rows.places, strict=True):
-        if label not in known:
+        if label not in names:
             hint = nearest(label, list(classes)).split(" (known")[0]
             raise StudentError(
-                f"loop.{name}: {place}: {label!r} is none of the {len(known)} classes{hint}"
+                f"loop.{name}: {place}: {label!r} is none of the {len(names)} classes{hint}"
             )
 
 
@@ -200,13 +200,17 @@ def _notice_test_copies(
     validation: SplitRows, test: SplitRows, near: float, notices: list[str]
 ) -> None:
     """Add a notice of test rows that copy validation rows, which select the round."""
-    known = EvaluationTexts(validation.texts, near, validation.places)
+    evaluation = EvaluationTexts(validation.texts, near, validation.places)
     copies = [
-        (i, copy) for i, text in enumerate(test.texts) if (copy := known.find(text)) is not None
+        (i, copy)
+        for i, text in enumerate(test.texts)
+        if (copy := evaluation.find(text)) is not None
     ]
     if not copies:
         return
-    shown = "; ".join(f"{test.places[i]} {known.describe(copy)}" for i, copy in copies[:_NAMED])
+    shown = "; ".join(
+        f"{test.places[i]} {evaluation.describe(copy)}" for i, copy in copies[:_NAMED]
+    )
     if len(copies) == len(test):
         raise StudentError(
             f"loop.test: every row copies a validation row: {shown}; name other rows"

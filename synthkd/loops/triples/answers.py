@@ -153,14 +153,14 @@ def answer_metrics(
     means = _per_question(answers, gold)
     if not len(means):
         return AnswerMetrics(0, 0.0, 0.0, 0.0, None if gold is None else 0.0)
-    validity, accepted, known = means.mean(0)
+    validity, accepted, gold_share = means.mean(0)
     contents = [_without_head(kind, one) for one in answers if one.rejected_by is None]
     return AnswerMetrics(
         len(means),
         float(validity),
         float(accepted),
         len(set(contents)) / len(contents) if contents else 0.0,
-        None if gold is None else float(known),
+        None if gold is None else float(gold_share),
     )
 
 
@@ -222,14 +222,14 @@ def train_examiner(trained: TrainedCritic, seed: int) -> Critic:
 
     rows = [tuple(str(row[slot]) for slot in SLOTS) for row in held_out.select(SLOTS).to_pylist()]
     valid: Any = [row for row, good in zip(rows, labels.tolist(), strict=True) if good]
-    known = set(rows)
-    made = [
+    distinct = set(rows)
+    corruptions = [
         row
         for row in dict.fromkeys(corrupt(valid, TrueTriples(valid), EACH, seed).triples)
-        if row not in known
+        if row not in distinct
     ]
-    table = pa.table(dict(zip(SLOTS, zip(*rows, *made, strict=True), strict=True)))
-    verdicts = np.concatenate([labels, np.zeros(len(made), dtype=bool)])
+    table = pa.table(dict(zip(SLOTS, zip(*rows, *corruptions, strict=True), strict=True)))
+    verdicts = np.concatenate([labels, np.zeros(len(corruptions), dtype=bool)])
     critic = LinearCritic(kind)
     critic.fit(table, verdicts, groups=table.column(kind.group_column).to_pylist())
     return critic

@@ -147,8 +147,8 @@ def _row(kind: Kind, row: Row, required: Sequence[str], place: str) -> Row:
     }
     for column in required:
         if not str(row.get(column) or "").strip():
-            known = "" if column in row else f" (there are: {', '.join(map(str, row))})"
-            raise InputError(f"{place}: no {column!r}{known}")
+            hint = "" if column in row else f" (there are: {', '.join(map(str, row))})"
+            raise InputError(f"{place}: no {column!r}{hint}")
     if problem := kind.check(row):
         raise KindError(f"{place}: {problem}")
     return {
