@@ -65,12 +65,12 @@ def show_curve(name: str, results: dict[str, Any]) -> None:
     )
 
 
-def _show_intervals(found: dict[str, Any]) -> None:
+def _show_intervals(results: dict[str, Any]) -> None:
     """Print the figures that have an interval."""
     rows: list[tuple[Any, ...]] = [("figure", "value [95 %]")]
     rows += [
         (key, with_interval(value))
-        for key, value in found.items()
+        for key, value in results.items()
         if isinstance(value, dict) and "interval" in value
     ]
     print(table(rows))
