@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from support.doc_blocks import blocks, misplaced_sentences
+from support.doc_blocks import blocks, misplaced_sentences, page_blocks
 from support.files import ROOT
 
-from synthkd import Recipe
+from synthkd import Recipe, SynthKDError
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -62,3 +65,37 @@ def test_a_line_of_a_page_is_one_sentence(page: Path) -> None:
 def test_two_sentences_or_half_of_one_on_a_line_are_found(text: str) -> None:
     assert misplaced_sentences(text)
     assert not misplaced_sentences(f"```\n{text}```\n")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_python_on_a_page_imports_from_faces_alone(page: Path) -> None:
+    for block in page_blocks(page):
+        if block.language == "python":
+            for module, name in synthkd_imports(block.text):
+                face = importlib.import_module(module)
+                if module == "synthkd.errors":  # public, though no package
+                    assert issubclass(getattr(face, name), SynthKDError)
+                else:
+                    assert hasattr(face, "__path__"), f"{module} is an inner module"
+                    assert not name or name in face.__all__, f"{name} is not in {module}.__all__"
+
+
+def synthkd_imports(code: str) -> Iterator[tuple[str, str]]:
+    """The modules of synthkd that code imports, each with a name; "" for the module itself."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.partition(".")[0] == "synthkd":
+                    yield alias.name, ""
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "synthkd":
+            for alias in node.names:
+                yield str(node.module), alias.name
+
+
+def test_imports_of_inner_modules_are_found() -> None:
+    code = "import synthkd\nfrom synthkd.kinds import Kind\nfrom synthkd.kinds.base import Row\n"
+    assert [*synthkd_imports(code)] == [
+        ("synthkd", ""),
+        ("synthkd.kinds", "Kind"),
+        ("synthkd.kinds.base", "Row"),
+    ]

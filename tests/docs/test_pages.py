@@ -32,40 +32,9 @@ from synthkd.testing import FakeServer
 
 pytestmark = pytest.mark.slow
 PAGES = [
-    "index",
-    "start/first-corpus",
-    "guides/rules",
-    "guides/templates",
-    "guides/relations",
-    "guides/votes",
-    "guides/critics",
-    "guides/generation",
-    "guides/judge",
-    "guides/labelling",
-    "guides/pgkd",
-    "guides/pgkd-triples",
-    "guides/pool",
-    "guides/serving",
-    "guides/corpus",
-    "guides/diversity",
-    "kinds/triple",
-    "kinds/event",
-    "kinds/comparative",
-    "kinds/rationale",
-    "kinds/proposition",
-    "kinds/labelled-text",
-    "students/classifiers",
-    "students/generators",
-    "students/rationales",
-    "extending/index",
-    "extending/rule",
-    "extending/kind",
-    "extending/backend",
-    "extending/critic",
-    "extending/student",
-    "extending/vote",
-    "extending/loop-task",
-    "extending/prompts",
+    page.relative_to(ROOT / "docs").with_suffix("").as_posix()
+    for page in sorted((ROOT / "docs").rglob("*.md"))
+    if "reference" not in page.parts
 ]
 
 
@@ -130,9 +99,11 @@ def run_command(line: str, folder: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page", [*(f"docs/{page}.md" for page in PAGES), "README.md", "CONTRIBUTING.md"]
+)
 def test_commands_and_python_stand_in_blocks_that_are_run(page: str) -> None:
-    for block in page_blocks(ROOT / "docs" / f"{page}.md"):
+    for block in page_blocks(ROOT / page):
         assert block.language not in ("bash", "sh", "shell", "pycon", "py")
         if block.language not in ("console", "jinja"):
             assert not re.search(r"^(\$|>>>) ", block.text, re.MULTILINE), block.text
