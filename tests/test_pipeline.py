@@ -328,7 +328,7 @@ def test_told_to_a_run_publishes_its_best_cut_without_a_guarantee_and_says_so_ev
     scores = result.corpus.accepted.column("score").to_pylist()
     assert min(scores) >= found["threshold"]
     card = (result.recipe.corpus_path / "README.md").read_text()
-    assert "could not be had" in card
+    assert "could not be reached" in card
     assert "No precision is guaranteed" in card
     assert "cannot be reached: published without a guarantee, at the best cut" in str(result)
 

@@ -43,7 +43,7 @@ Set = Annotated[
 Limit = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Read only so many rows of the inputs, a sample by hash.", show_default=False
+        min=1, help="Read only this many input rows, a sample by hash.", show_default=False
     ),
 ]
 Model = Annotated[
@@ -137,7 +137,7 @@ def run_command(
         typer.Option(
             "--probe",
             min=2,
-            help="Send so many requests first; show what the whole will come to, and ask.",
+            help="Send this many requests first, show an estimate for the whole run, and ask.",
             show_default=False,
         ),
     ] = None,

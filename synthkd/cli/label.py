@@ -103,7 +103,7 @@ def label_start(
         str, typer.Option(help="Your name in the sheet. Default: the user's.")
     ] = "",
     count: Annotated[
-        int | None, typer.Option(min=1, help="Stop after so many verdicts.", show_default=False)
+        int | None, typer.Option(min=1, help="Stop after this many verdicts.", show_default=False)
     ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Only rows that nobody labelled yet.")

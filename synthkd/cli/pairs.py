@@ -62,7 +62,7 @@ def pairs(
     from synthkd.storage import storage_errors
 
     if out is not None and out.exists():
-        raise InputError(f"{out} is there already; name another file, or remove it")
+        raise InputError(f"{out} already exists; name another file, or remove it")
     if out is not None and not out.parent.is_dir():
         raise InputError(f"{out}: no such folder {str(out.parent)!r}")
     rows = [row for batch in read_rows(path) for row in batch]
@@ -74,7 +74,7 @@ def pairs(
     else:
         with storage_errors(out), out.open("w", encoding="utf-8", newline="") as file:
             _write(file, drawn, formulas)
-    fewer = "" if len(drawn) == n else f" (no more are there; {n:,} were asked)"
+    fewer = "" if len(drawn) == n else f" (no more exist; {n:,} were requested)"
     typer.echo(f"{len(drawn):,} pairs of {len(things):,} things{fewer}", err=True)
 
 

@@ -41,9 +41,7 @@ def segment(
     ] = None,
     outcomes: Annotated[
         Path | None,
-        typer.Option(
-            help="Write what became of every sentence, as JSON lines.", show_default=False
-        ),
+        typer.Option(help="Write the outcome of every sentence as JSON lines.", show_default=False),
     ] = None,
     chunk: Annotated[
         int | None,
@@ -54,7 +52,7 @@ def segment(
     samples: Annotated[int, typer.Option(min=1, help="Segmentations of each chunk.")] = 1,
     agreement: Annotated[
         float,
-        typer.Option(min=0.0, max=1.0, help="Share of the segmentations that must say the same."),
+        typer.Option(min=0.0, max=1.0, help="Share of the segmentations that must agree."),
     ] = 0.0,
     sentences: Annotated[
         str, typer.Option(help="`sentencizer`, or an installed spaCy model such as en_core_web_sm.")

@@ -185,7 +185,7 @@ def _tell_seen(path: Path, rows: list[int], seen: frozenset[int]) -> int:
     if count:
         typer.echo(
             f"{clean(str(path))}: the student was trained on {count:,} of these {len(rows):,} rows;"
-            " they tell nothing of new texts",
+            " figures on them say nothing about new texts",
             err=True,
         )
     return count
@@ -236,7 +236,10 @@ def student_export(
         ),
     ] = None,
     int8: Annotated[
-        bool, typer.Option("--int8", help="Weights as 8-bit integers: smaller, not quite the same.")
+        bool,
+        typer.Option(
+            "--int8", help="8-bit integer weights: smaller, with slightly different probabilities."
+        ),
     ] = False,
     encoder: Encoder = None,
 ) -> None:

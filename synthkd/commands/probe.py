@@ -75,10 +75,10 @@ class Probe:
             ("time", _spans(self.seconds)),
             (
                 "accepted rows",
-                self.accepted.text("{:,.0f}") + ", less what repeats itself over the whole",
+                self.accepted.text("{:,.0f}") + ", minus duplicates over the whole run",
             ),
         ]
-        return "the whole will come to (95% intervals)\n" + "\n".join(
+        return "estimate for the whole run (95% intervals)\n" + "\n".join(
             f"  {a:<15}{b}" for a, b in rows
         )
 

@@ -45,7 +45,7 @@ def show_path(path: Path) -> str:
             return _corpus(load_corpus(recipe.corpus_path))
         if recipe.work_dir.is_dir():
             return _run(recipe.work_dir)
-        raise InputError(f"{path}: this recipe was not run yet; `synthkd run {path}` does it")
+        raise InputError(f"{path}: this recipe has not been run; run it with `synthkd run {path}`")
     raise InputError(f"{path}: neither a corpus, nor the folder of a run or a loop, nor a recipe")
 
 
@@ -108,7 +108,7 @@ def _loop(folder: Path) -> str:
         round_table_text(round_table(rounds, columns), ended["best"] if ended else -1),
     ]
     if ended is None:
-        lines.append("not ended: the same `synthkd distill` goes on")
+        lines.append("not finished: the same `synthkd distill` resumes it")
     else:
         lines.append(f"ended: {clean(ended['ended'])}; report: {clean(folder / 'report.md')}")
     lines.append(f"synthkd show {clean(folder)} ID shows where a row comes from")
@@ -142,7 +142,9 @@ def show_candidate(path: Path, candidate: str) -> str:
     if not matches:
         raise InputError(f"{path}: no candidate whose id begins with {candidate!r}")
     if len({row["id"] for row, _, _ in matches}) > 1:
-        raise InputError(f"{path}: {candidate!r} begins several ids; write more of it")
+        raise InputError(
+            f"{path}: {candidate!r} is the beginning of several ids; give more characters"
+        )
     journal = recipe.journal_path if recipe else None
     return "\n\n".join(
         _lineage(row, columns, _journals(place, journal)) for row, columns, place in matches

@@ -113,7 +113,7 @@ def _precision(critic: dict[str, Any] | None) -> str:
     target, confidence = critic["asked_precision"], critic["confidence"]
     if not critic["reachable"]:
         return (
-            f"## Precision\n\nA precision of {target:.0%} was asked for and **could not be had**:"
+            f"## Precision\n\nThe target precision of {target:.0%} **could not be reached**:"
             f" {markdown(critic['advice'])} **No precision is guaranteed.** The rows were"
             f" {markdown(unguaranteed_cut(critic))}."
         )
@@ -122,7 +122,7 @@ def _precision(critic: dict[str, Any] | None) -> str:
     sentence = f" {sentence[:1].upper()}{sentence[1:]}"
     if shift.get("shifted"):
         return (
-            f"## Precision\n\nA precision of {target:.0%} was asked for, and **is not"
+            f"## Precision\n\nThe target precision of {target:.0%} **is not"
             f" guaranteed**.{sentence} On"
             f" {critic['held_out']['held_out_rows']:,} held-out labels: AUC"
             f" {critic['held_out']['auc']:.3f}"
@@ -135,7 +135,7 @@ def _precision(critic: dict[str, Any] | None) -> str:
     if critic.get("each"):
         tested = f"{sentence}." if not shift.get("tested", True) else ""
         return (
-            f"## Precision\n\nAsked: {target:.0%} in each {markdown(critic['each'])}:"
+            f"## Precision\n\nTarget: {target:.0%} in each {markdown(critic['each'])}:"
             f" {markdown(critic['sentence'])}.{_without(critic)}{tested}"
         )
     figures = (
@@ -147,7 +147,7 @@ def _precision(critic: dict[str, Any] | None) -> str:
     return (
         "## Precision\n"
         "\n"
-        f"Asked: {target:.0%}. With {confidence:.0%} confidence the precision of the accepted rows"
+        f"Target: {target:.0%}. With {confidence:.0%} confidence the precision of the accepted rows"
         f" is at least that ({figures}). It holds for candidates that are drawn as the labelled"
         f" ones were.{tested}"
     )

@@ -92,7 +92,8 @@ class CorpusSnapshot:
             if self._open():
                 return
         raise StorageError(
-            f"{path}: replaced again and again while it was opened; wait until that has ended"
+            f"{path}: replaced repeatedly while it was being opened; try again when nothing writes"
+            " it"
         )
 
     def _open(self) -> bool:
@@ -237,8 +238,8 @@ def _nothing(path: Path) -> str:
     with suppress(StorageError):
         if (old := displaced_folder(path)) is not None:
             message += (
-                f"; a process that was replacing it has ended: it lies in {old}, and the next"
-                " run puts it back"
+                f"; a process that was replacing it has ended: it is in {old}, and the next run"
+                " restores it"
             )
     return message
 

@@ -56,8 +56,8 @@ def crossfit(
     labels = np.asarray(labels, dtype=bool)
     if not rows.num_rows == len(labels) == len(groups):
         raise CriticError(
-            f"{rows.num_rows:,} rows, {len(labels):,} labels and {len(groups):,} groups; all must"
-            " be as many"
+            f"{rows.num_rows:,} rows, {len(labels):,} labels and {len(groups):,} groups; the"
+            " numbers must be equal"
         )
     fold, scores = group_folds(groups, folds, seed), np.zeros(len(labels))
     for here in range(folds):

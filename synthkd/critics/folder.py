@@ -161,7 +161,7 @@ def _check_held_out(path: Path, rows: pa.Table, verdict: str) -> None:
         values = column.to_numpy()
         least, most = (0.0, 1.0) if name == "score" else (1e-300, 1e300)
         if not (np.isfinite(values) & (values >= least) & (values <= most)).all():
-            raise CRITIC_ARTIFACT.refuse(path, f"{name}: a value that it cannot have")
+            raise CRITIC_ARTIFACT.refuse(path, f"{name}: a value out of range")
 
 
 def _check_scores(trained: TrainedCritic, folder: Path) -> None:
@@ -171,5 +171,5 @@ def _check_scores(trained: TrainedCritic, folder: Path) -> None:
         scores = checked_scores(trained.critic, probe.drop_columns(["score"]))
     if len(scores) and np.median(np.abs(scores - probe.column("score").to_numpy())) > _TOLERANCE:
         raise CRITIC_ARTIFACT.refuse(
-            folder, "it scores its held-out rows otherwise than when it was trained"
+            folder, "it scores its held-out rows differently from when it was trained"
         )

@@ -147,7 +147,7 @@ def read_labels(
         )
     if not 0 <= held_out <= 1:
         raise CriticError(
-            f"a held-out share of {held_out:g} cannot be; it lies between 0 and 1, such as 0.3"
+            f"the held-out share is {held_out:g}; it must lie between 0 and 1, such as 0.3"
         )
     path = Path(path)
     read = _read(path, kind, label, columns or {}, group)

@@ -57,7 +57,7 @@ class Shift:
         """Describe the result."""
         what = {
             "classifier": f"a classifier tells them apart with AUC {self.statistic:.3f}",
-            "depth": f"they lie further {'out' if self.statistic < 0.5 else 'in'} (Q"
+            "depth": f"their depth is {'lower' if self.statistic < 0.5 else 'higher'} (Q"
             f" {self.statistic:.3f}; 0.5 for no shift)",
             "distribution": f"the distribution of `{self.of}` differs (distance"
             f" {self.statistic:.3f}; 0 for no shift)",

@@ -91,5 +91,5 @@ class SpendingBounds:
             parts.append(f"{spent.tokens + spent.unknown_tokens:,} of {self.caps.tokens:,} tokens")
         return (
             f"the cap is reached: {' and '.join(parts)} spent over all resumptions{unknown}; the"
-            " next request might pass it. What came is kept; a higher cap goes on from here"
+            " next request might exceed it. Answers so far are kept; raise the cap to continue"
         )

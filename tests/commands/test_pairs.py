@@ -69,7 +69,7 @@ def test_the_verb_writes_what_a_recipe_reads(tmp_path: Path) -> None:
     path, out = write_csv(tmp_path / "things.csv", ROWS), tmp_path / "pairs.csv"
     result = CliRunner().invoke(app, ["pairs", str(path), "-n", "100", "-o", str(out)])
     assert result.exit_code == 0
-    assert "6 pairs of 7 things (no more are there; 100 were asked)" in result.output
+    assert "6 pairs of 7 things (no more exist; 100 were requested)" in result.output
     assert [list(row) for rows in read_rows(out) for row in rows] == [["left", "right"]] * 6
 
 

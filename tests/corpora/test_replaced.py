@@ -215,7 +215,7 @@ def test_a_manifest_that_is_not_ours_is_refused_in_one_line(
 
 def test_a_corpus_that_a_killed_writer_took_away_is_named(corpus: Path) -> None:
     corpus.rename(corpus.with_name(".corpus.old-01234567"))
-    with pytest.raises(InputError, match=r"no corpus here.*lies in .*\.corpus\.old-01234567"):
+    with pytest.raises(InputError, match=r"no corpus here.*is in .*\.corpus\.old-01234567"):
         load_corpus(corpus)
 
 

@@ -308,7 +308,7 @@ def test_a_row_without_one_of_the_kinds_columns_is_refused_and_not_read_as_the_w
 
 @pytest.mark.parametrize("share", [-1, 1.5, float("nan")])
 def test_a_share_that_cannot_be_is_refused(tmp_path: Path, share: float) -> None:
-    with pytest.raises(CriticError, match="lies between 0 and 1"):
+    with pytest.raises(CriticError, match="must lie between 0 and 1"):
         read(tmp_path, rows(), held_out=share)
 
 

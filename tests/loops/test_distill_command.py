@@ -97,7 +97,7 @@ def test_show_tells_of_a_loop_that_has_not_ended(recipe: Path) -> None:
     call(recipe, "-q")
     work = recipe.parent / "runs" / "loop"
     (work / "distill.json").unlink()
-    assert "not ended: the same `synthkd distill` goes on" in shown(work)
+    assert "not finished: the same `synthkd distill` resumes it" in shown(work)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from support.vllm import part
-from synthkd.teachers.vllm import engine
+from synthkd.teachers.vllm import api, engine
 
 
 class Dead(Exception): ...
@@ -55,5 +55,5 @@ class Tokenizer:
 
 
 def client(fake: Engine, **values: Any) -> engine.EngineClient:
-    names = engine.VllmApi(None, None, Params, SimpleNamespace, "final", Dead, Failed)
+    names = api.VllmApi(None, None, Params, SimpleNamespace, "final", Dead, Failed)
     return engine.EngineClient(names, fake, Tokenizer(), part(**values))

@@ -39,7 +39,7 @@ def judge_agreement(
     """
     if len(verdicts) != len(people) or not verdicts:
         raise CriticError(
-            f"{len(verdicts)} verdicts and {len(people)} labels: give as many, and some"
+            f"{len(verdicts)} verdicts and {len(people)} labels: give equally many, at least one"
         )
     values = {value: place for place, value in enumerate(dict.fromkeys([*people, *verdicts]))}
     k = len(values)

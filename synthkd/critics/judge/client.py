@@ -193,7 +193,7 @@ class JudgeClient:
         if reasons:
             why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
             raise TeacherError(
-                f"{sum(reasons.values()):,} verdicts did not come ({why}); the others are in"
+                f"{sum(reasons.values()):,} verdicts are missing ({why}); the others are in"
                 f" {journal.path}, and the same call resumes from there"
             )
         return replies

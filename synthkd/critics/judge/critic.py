@@ -90,7 +90,7 @@ class JudgeCritic(Critic):
     class Options(BaseOptions):
         teacher: Any = Field(
             None,
-            description="Needed: a recipe's teacher part, with backend, model, base_url and so on.",
+            description="Required: a teacher part as in a recipe (backend, model, base_url …).",
         )
         template: str | Path = Field("judge/yes-no", description="Template of the judge's prompt.")
         form: str = Field("yes-no", description=f"Form of the verdict, of: {', '.join(FORMS)}.")

@@ -67,7 +67,8 @@ def self_preference(
     mine, took = np.asarray(own, dtype=bool), np.asarray(accepted, dtype=np.float64)
     if not len(mine) == len(took) == len(human):
         raise CriticError(
-            f"{len(mine)} authors, {len(took)} verdicts, {len(human)} labels: give as many of each"
+            f"{len(mine)} authors, {len(took)} verdicts, {len(human)} labels: give equally many of"
+            " each"
         )
     if not ((took >= 0) & (took <= 1)).all():
         raise CriticError(

@@ -295,5 +295,5 @@ def _axes(given: Any) -> dict[str, list[str]]:
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise ValueError(f"axes: {name}: a list of values is needed, not {values!r}")
         if name in ("text", "label", CONTRAST):
-            raise ValueError(f"axes: {name!r} has a meaning of its own; take another name")
+            raise ValueError(f"axes: {name!r} is reserved; use another name")
     return {str(name): [str(value) for value in values] for name, values in given.items()}

@@ -215,7 +215,7 @@ class Provider:
             f"{self.endpoint.public}: {what} was refused ({exception.reason}: {exception.detail})"
         )
         if error.status_code == 404:
-            return _NotFoundError(f"{detail}; has this server a Batch API?")
+            return _NotFoundError(f"{detail}; does this server have a Batch API?")
         return TeacherError(detail)
 
     def _connection_error(self, error: openai.APIConnectionError) -> TeacherError:

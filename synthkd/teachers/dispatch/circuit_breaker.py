@@ -69,7 +69,7 @@ class CircuitBreaker:
         count, total = self._counts[reason], len(self._outcomes)
         if not self._successes and count >= _NEVER:
             self._open(
-                f"the first {count} requests that came to an end all failed with {reason}: {detail}"
+                f"the first {count} requests that finished all failed with {reason}: {detail}"
             )
         elif total >= _ENOUGH and count > self._share * total:
             self._open(f"{count} of the last {total} requests failed with {reason}: {detail}")

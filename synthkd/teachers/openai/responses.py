@@ -249,7 +249,7 @@ def _choice_error(
     error = embedded_error(choice)
     if error is not None and error_meaning is not None:
         return error_meaning(error)
-    detail = f"the server broke the text off ({mask(choice_finish_reason(choice, str))})"
+    detail = f"the server cut the text off ({mask(choice_finish_reason(choice, str))})"
     if error is not None:
         detail = f"{detail}: {mask(representable(str(error)))}"
     return TransientError("broken_off", detail[:_MAX_DETAIL], billed=None)

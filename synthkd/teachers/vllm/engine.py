@@ -5,26 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
-import os
 import signal
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from itertools import count
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthkd.errors import RecipeError, RequestError, TeacherError, require_extra
+from synthkd.errors import RequestError, TeacherError
 from synthkd.recipe import PricePart
 from synthkd.requests import Answer, Completion, Failure, Message, Request, Sampling
-from synthkd.teachers.constrained_decoding import requested_form
 from synthkd.teachers.dispatch import DispatchPolicy, TransientError, dispatch
 from synthkd.teachers.openai.request_body import is_chat, split_at_gaps
 from synthkd.teachers.openai.usage import token_cost
-from synthkd.teachers.vllm.arguments import NO_TELEMETRY, engine_args
+from synthkd.teachers.vllm.api import VllmApi, checked_args, sample_seed, sampling_params
+from synthkd.teachers.vllm.arguments import engine_args
 from synthkd.teachers.vllm.process_guard import ProcessGuard
 from synthkd.text.thoughts import answer_tokens, opened_by, special_marks, split_thoughts
 
@@ -32,67 +29,8 @@ if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
     from synthkd.teachers.base import Account
 
-#: Parameters whose names are vLLM's too.
-_SAME_NAME = ("temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty")
 #: Seconds between checks which processes the engine has started.
 _POLL = 0.2
-
-
-@dataclass(frozen=True)
-class VllmApi:
-    """The names of vLLM that are used here; they move between its versions."""
-
-    EngineArgs: Any
-    Engine: Any
-    SamplingParams: Any
-    StructuredOutputs: Any
-    final_only: Any
-    dead: type[Exception]
-    failed: type[Exception]
-
-    @classmethod
-    def load(cls) -> VllmApi:
-        require_extra("the vllm backend", "vllm", "vllm")
-        # vLLM reads these when it is imported; its engine is a process that inherits them.
-        os.environ.update(NO_TELEMETRY)
-        for name, value in _DEFAULTS.items():
-            os.environ.setdefault(name, value)
-        try:
-            from vllm.engine.arg_utils import AsyncEngineArgs  # type: ignore[import-not-found, unused-ignore]
-            from vllm.sampling_params import (  # type: ignore[import-not-found, unused-ignore]
-                RequestOutputKind,
-                SamplingParams,
-                StructuredOutputsParams,
-            )
-            from vllm.v1.engine.async_llm import AsyncLLM  # type: ignore[import-not-found, unused-ignore]
-            from vllm.v1.engine.exceptions import (  # type: ignore[import-not-found, unused-ignore]
-                EngineDeadError,
-                EngineGenerateError,
-            )
-        except ImportError as error:
-            raise TeacherError(
-                f"vllm is installed but cannot be imported ({error}); install a vllm that fits this"
-                " machine, or set teacher.options.serve and teacher.options.python to run it in an"
-                " environment of its own"
-            ) from None
-        return cls(
-            AsyncEngineArgs,
-            AsyncLLM,
-            SamplingParams,
-            StructuredOutputsParams,
-            RequestOutputKind.FINAL_ONLY,
-            EngineDeadError,
-            EngineGenerateError,
-        )
-
-
-_DEFAULTS = {
-    # The run shows its own progress, and standard output is the program's.
-    "VLLM_LOGGING_LEVEL": "WARNING",
-    "VLLM_LOGGING_STREAM": "ext://sys.stderr",
-    # A fork would copy the journal's connection and the locks of other threads.
-    "VLLM_WORKER_MULTIPROCESSING_METHOD": "spawn",
-}
 
 
 class InProcessEngine:
@@ -115,7 +53,7 @@ class InProcessEngine:
 
     async def _load(self) -> EngineClient:
         vllm = await asyncio.to_thread(VllmApi.load)
-        args = _checked(engine_args(self.part, self.model), vllm)
+        args = checked_args(engine_args(self.part, self.model), vllm)
         self._guard = ProcessGuard()
         before = set(multiprocessing.active_children())
         building = asyncio.create_task(asyncio.to_thread(_build, vllm, args))
@@ -185,7 +123,9 @@ class EngineClient:
         result = None
         try:
             prompt = {"type": "token", "prompt_token_ids": ids}
-            async for output in self.engine.generate(prompt, self._params(request), name):
+            # Otherwise the text holds the thoughts without their tags.
+            params = sampling_params(self.vllm, request, self.defaults, keeps_tags=bool(self.marks))
+            async for output in self.engine.generate(prompt, params, name):
                 result = output
         except self.vllm.dead:
             raise TeacherError(
@@ -226,43 +166,6 @@ class EngineClient:
             ) from None
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"]), opened_by(text)
 
-    def _params(self, request: Request) -> Any:
-        """Return vLLM's sampling parameters; those that are not given keep vLLM's defaults."""
-        sampling = request.sampling
-        values = self.defaults | {
-            name: value for name in _SAME_NAME if (value := getattr(sampling, name)) is not None
-        }
-        values |= {"n": len(request.sample_indexes), "max_tokens": sampling.max_tokens}
-        values |= {"stop": list(sampling.stop), "output_kind": self.vllm.final_only}
-        values["seed"] = _seed(request)
-        if self.marks:
-            # Otherwise the text holds the thoughts without their tags.
-            values["skip_special_tokens"] = False
-        if sampling.logprobs:
-            # The sampled token, and as many alternatives as a judge asks for.
-            values["logprobs"] = int(sampling.extra_body.get("top_logprobs", 0))
-        if constraint := _constraint(sampling):
-            values["structured_outputs"] = self.vllm.StructuredOutputs(**constraint)
-        return self.vllm.SamplingParams(**values, **self._extra(sampling))
-
-    def _extra(self, sampling: Sampling) -> dict[str, Any]:
-        """Return the fields of `extra_body` that are sampling parameters.
-
-        Raises:
-            TeacherError: A field is neither that nor an argument of the chat template.
-        """
-        used_elsewhere = ("chat_template_kwargs", "top_logprobs")
-        extra = {name: v for name, v in sampling.extra_body.items() if name not in used_elsewhere}
-        names = self.vllm.SamplingParams.__struct_fields__
-        for name in extra:
-            if name not in names:
-                raise TeacherError(
-                    f"teacher.sampling.extra_body.{name}: vLLM's SamplingParams has no such field;"
-                    " in-process, only these and chat_template_kwargs can be passed on"
-                    " (teacher.options.serve passes on all)"
-                )
-        return extra
-
     def _answers(
         self, request: Request, result: Any, seconds: float, opened: str = ""
     ) -> list[Answer]:
@@ -297,7 +200,7 @@ class EngineClient:
                         self.price, read if first else 0, written, cached if first else 0
                     ),
                     model=self.part.model,
-                    seed=_seed(request),
+                    seed=sample_seed(request),
                     reasoning_tokens=thought,
                     cached_tokens=cached,
                     first_tokens=_first_tokens(output, start)
@@ -345,44 +248,6 @@ def _first_tokens(output: Any, start: int | None) -> str | None:
             alternatives = sorted(position.values(), key=lambda token: -token.logprob)
             return json.dumps([[str(token.decoded_token), token.logprob] for token in alternatives])
     return None
-
-
-def _seed(request: Request) -> int | None:
-    seed = request.sampling.seed
-    return None if seed is None else seed + request.sample_indexes[0]
-
-
-def _constraint(sampling: Sampling) -> dict[str, Any] | None:
-    """Return the arguments of vLLM's StructuredOutputsParams; None if nothing is constrained."""
-    form, response_format = requested_form(sampling), sampling.response_format
-    if form is not None and form[0] in ("regex", "grammar"):
-        return {form[0]: form[1]}
-    kind = (response_format or {}).get("type", "text")
-    if response_format is None or kind == "text":
-        return None
-    if kind == "json_object":
-        return {"json_object": True}
-    if kind == "json_schema":
-        return {"json": response_format["json_schema"]["schema"]}
-    raise TeacherError(
-        f"teacher.sampling.response_format: unknown type {kind!r} for vLLM in this process; use"
-        " json_schema or json_object"
-    )
-
-
-def _checked(args: dict[str, Any], vllm: VllmApi) -> dict[str, Any]:
-    """Return the arguments; raise `RecipeError` for one that the engine does not have."""
-    names = {field.name for field in fields(vllm.EngineArgs)}
-    for name in args:
-        if name not in names:
-            close = get_close_matches(name, names, n=1)
-            hint = f" (did you mean {close[0]!r}?)" if close else ""
-            raise RecipeError(
-                f"teacher.options.args.{name}: the installed vLLM has no such engine argument{hint}"
-            )
-    if "use_tqdm_on_load" in names:
-        args = {"use_tqdm_on_load": False} | args
-    return args
 
 
 def _build(vllm: VllmApi, args: dict[str, Any]) -> Any:

@@ -81,7 +81,7 @@ def test_verdicts_that_did_not_come_are_no_rejects_but_an_error_and_come_the_nex
 ) -> None:
     with FakeServer(answer=sure, script=["500"]) as server:
         critic = made(server.url, tmp_path, teacher={"concurrency": 1, "max_attempts": 1})
-        with pytest.raises(TeacherError, match=r"1 verdicts did not come \(http_500 1\)"):
+        with pytest.raises(TeacherError, match=r"1 verdicts are missing \(http_500 1\)"):
             critic.verdicts(table(5))
         assert [verdict.outcome for verdict in critic.verdicts(table(5))] == ["read"] * 5
         assert server.requests == 6

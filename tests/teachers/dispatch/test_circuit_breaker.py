@@ -160,7 +160,7 @@ def test_it_names_the_reason_that_most_failed_for() -> None:
             refused(breaker, 1, "too_few_choices")
     assert breaker.error is None
     refused(breaker, 1, "http_404")
-    assert "20 requests that came to an end all failed with http_404" in str(breaker.error)
+    assert "20 requests that finished all failed with http_404" in str(breaker.error)
 
 
 def test_a_larger_share_than_allowed_opens_it() -> None:
