@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
 import random
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +11,13 @@ from typing import Any
 
 import yaml
 
+from benchmarks.kills.loop_texts import WORDS, text_of, write
 from synthkd.keys import seed_from
 from synthkd.recipe import Recipe
 
 CONCURRENCY = 8
 #: Keys of a session of labelling: accept, reject, unsure.
 VERDICTS = "aruaarauraar"
-_LABELS = {
-    "refund": "money back return paid price dollars repay cash account charge bank cents",
-    "delivery": "parcel late arrive courier door ship track street morning driver waiting van",
-    "account": "password login email profile sign username reset locked verify code phone name",
-}
-_COMMON = "please my the for about with today again could you help question order"
 _THINGS = "cat dog hammer boat tree lamp knife kettle road chair glass stone"
 
 
@@ -52,16 +45,9 @@ def answer(prompt: str, index: int, seed: int) -> str:
     Two words that repeat now and then, or the texts that a loop asks for.
     """
     rng = random.Random(seed_from(prompt, index, seed))
-    wanted = re.search(r"Write (\d+) new texts", prompt)
-    if wanted is None:
-        return " ".join(rng.sample(_THINGS.split(), 2))
-    match = re.search(r'all of the class "(\w+)"', prompt)
-    labels = [match[1] if match else rng.choice(list(_LABELS)) for _ in range(int(wanted[1]))]
-    return json.dumps([{"text": _text(label, rng), "label": label} for label in labels])
-
-
-def _text(label: str, rng: random.Random, own: int = 3) -> str:
-    return " ".join(rng.sample(_LABELS[label].split(), own) + rng.sample(_COMMON.split(), 4))
+    if "Write" in prompt:
+        return write(prompt, index, seed)
+    return " ".join(rng.sample(_THINGS.split(), 2))
 
 
 def _table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -171,7 +157,7 @@ def _student(folder: Path, _url: str) -> None:
         rng = random.Random(seed)
         _table(
             folder / name,
-            [{"text": _text(label, rng), "label": label} for label in _LABELS for _ in range(each)],
+            [{"text": text_of(label, rng), "label": label} for label in WORDS for _ in range(each)],
         )
 
 
@@ -212,8 +198,8 @@ def _loop(folder: Path, url: str) -> None:
         _table(
             folder / f"{name}.csv",
             [
-                {"text": _text(label, rng, own), "label": label}
-                for label in _LABELS
+                {"text": text_of(label, rng, own), "label": label}
+                for label in WORDS
                 for _ in range(each)
             ],
         )

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 from support.files import write_csv
-from support.loops import loop_recipe, rows_of
+from support.loops import loop_recipe
 from typer.testing import CliRunner
 
+from benchmarks.kills.loop_texts import rows_of
 from synthkd.cli import app
 from synthkd.corpora.read import load_corpus
 from synthkd.errors import RecipeError, StorageError, WithdrawnError

@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from support.files import write_csv
-from support.loops import WORDS, files_of, loop_recipe, rows_of, text_of, write
+from support.loops import files_of, loop_recipe
 
+from benchmarks.kills.loop_texts import WORDS, rows_of, text_of, write
 from synthkd import distill
 from synthkd.keys import seed_from
 from synthkd.loops import DistillResult

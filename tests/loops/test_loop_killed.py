@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.loops import files_of, loop_recipe, write
+from support.loops import files_of, loop_recipe
 
+from benchmarks.kills.loop_texts import write
 from synthkd import distill
 from synthkd.recipe import Recipe
 from synthkd.testing import FakeServer

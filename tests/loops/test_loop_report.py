@@ -8,9 +8,10 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from support.loops import loop_recipe, write
+from support.loops import loop_recipe
 from support.recipes import Make
 
+from benchmarks.kills.loop_texts import write
 from synthkd import distill, run
 from synthkd.loops import DistillResult
 from synthkd.loops.learning_curve import curve

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from support.files import write_csv
-from support.loops import WORDS, loop_recipe, rows_of, write
+from support.loops import loop_recipe
 
+from benchmarks.kills.loop_texts import WORDS, rows_of, write
 from synthkd import distill
 from synthkd.errors import (
     AuthenticationError,

@@ -1,63 +1,13 @@
-"""A small world for loops: three classes with words of their own, and a server of their texts."""
+"""A small loop over texts of three classes."""
 
 from __future__ import annotations
 
-import json
-import random
-import re
 from pathlib import Path
 from typing import Any
 
+from benchmarks.kills.loop_texts import rows_of
 from support.files import write_csv
-from synthkd.keys import seed_from
 from synthkd.recipe import Recipe
-
-WORDS = {
-    "refund": "money back return paid price dollars repay cash account charge bank cents",
-    "delivery": "parcel late arrive courier door ship track street morning driver waiting van",
-    "account": "password login email profile sign username reset locked verify code phone name",
-}
-COMMON = [
-    "please",
-    "my",
-    "the",
-    "for",
-    "about",
-    "with",
-    "today",
-    "again",
-    "could",
-    "you",
-    "help",
-    "question",
-    "order",
-]
-
-
-def text_of(label: str, rng: random.Random, own: int = 3) -> str:
-    """Return a text of a class: words of its own among words of all."""
-    return " ".join(rng.sample(WORDS[label].split(), own) + rng.sample(COMMON, 4))
-
-
-def rows_of(
-    each: int, seed: int, own: int = 3, labels: tuple[str, ...] = tuple(WORDS)
-) -> list[dict[str, Any]]:
-    rng = random.Random(seed)
-    return [
-        {"text": text_of(label, rng, own), "label": label} for label in labels for _ in range(each)
-    ]
-
-
-def write(prompt: str, index: int, seed: int) -> str:
-    """Answer as a teacher of `labelled_text/pgkd`: a JSON list of as many texts as requested.
-
-    The texts are of the class that the prompt names, or of any.
-    """
-    wanted = int(re.search(r"Write (\d+) new texts", prompt)[1])  # type: ignore[index]
-    asked = re.search(r'all of the class "(\w+)"', prompt)
-    rng = random.Random(seed_from(prompt, index, seed))
-    labels = [asked[1] if asked else rng.choice(list(WORDS)) for _ in range(wanted)]
-    return json.dumps([{"text": text_of(label, rng), "label": label} for label in labels])
 
 
 def loop_recipe(folder: Path, url: str = "http://127.0.0.1:9/v1", **parts: Any) -> Recipe:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from support.loops import loop_recipe, write
+from support.loops import loop_recipe
 
+from benchmarks.kills.loop_texts import write
 from synthkd import distill
 from synthkd.keys import fraction
 from synthkd.loops.labelled.cross_validation import find_contradictions
