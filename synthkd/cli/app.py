@@ -383,8 +383,7 @@ def main() -> None:
         if os.environ.get("SYNTHKD_DEBUG"):
             raise
         if isinstance(error, OSError) and (error.filename is not None or error.errno in _DISK):
-            # A path that cannot be read or written, wherever it was named, or a disk that takes no
-            # more.
+            # A path that cannot be read or written, wherever it was named, or a full disk.
             place = "" if error.filename is None else f"{error.filename}: "
             print(f"synthkd: {place}{error.strerror}", file=sys.stderr)
             sys.exit(4)

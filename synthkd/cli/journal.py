@@ -184,8 +184,7 @@ def journal_copy(
     """
     from synthkd.journal import Journal
 
-    # Not read-only, if that can be: a run that begins meanwhile waits for the copy, or is waited
-    # for.
+    # Writable if possible: a run that begins meanwhile and this copy wait for each other.
     with Journal(path, must_exist=True, read_only=not os.access(path.parent, os.W_OK)) as journal:
         journal.copy(out)
         typer.echo(f"{journal.counts().completions:,} completions copied to {out}")

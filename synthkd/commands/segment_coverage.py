@@ -108,8 +108,7 @@ class Coverage:
             why = str(row["rejected_by"])
             if why == "has_proposition":
                 why = str(row["reason"]).partition(":")[0]
-            # What was said of it tells more than that another completion said nothing; a repeat was
-            # accepted elsewhere.
+            # A rejected proposition tells more than none; a repeated one was accepted elsewhere.
             if not reason or why == "duplicate" or row["rejected_by"] != "has_proposition":
                 reason = reason if reason == "duplicate" else why
         self._rows[key] = (accepted, reason)

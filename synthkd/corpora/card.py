@@ -26,8 +26,7 @@ def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
         "configs": [
             {
                 "config_name": "default",
-                # `datasets` caches by the folder's name and this head, which must change with the
-                # rows.
+                # `datasets` caches by folder name and head, which must change with the rows.
                 "description": f"corpus {manifest['corpus_hash']}",
                 "data_files": [
                     {"split": split, "path": f"data/{split}-*.parquet"} for split in _splits(counts)

@@ -88,8 +88,7 @@ class LinearCritic(Critic):
         )
         fitted = _regression(strength).fit(matrix, labels, weights)
         sparse = np.zeros(1 << BITS)
-        # Rounded as the critic's file holds it, so that a loaded critic scores as the trained one
-        # does.
+        # Rounded as in the critic's file, so that a loaded critic scores like the trained one.
         sparse[used] = fitted.coef_[0][: len(used)].astype(np.float32)
         dense = fitted.coef_[0][len(used) :]
         self._model = LinearModel(

@@ -132,8 +132,7 @@ class Evidence:
             return float(binomial_p(int(labels.sum()), len(labels), precision))
         # Fewer rows with the same precision, none of them gained by rounding.
         valid, count = math.floor(size * share_valid + 1e-9), max(math.ceil(size - 1e-9), 1)
-        # The held-out rows estimate well enough what share of the decided rows is accepted; these
-        # are clustered alike.
+        # Accepted decided rows are estimated by the held-out share; both are clustered alike.
         return corpus_p(valid, count, precision, round(self.decided * share / effect))
 
     def _effect(self, kept: Bools) -> float:

@@ -84,8 +84,7 @@ def self_preference(
         raise CriticError(
             "no verdict of people has rows of the judge and rows of others; nothing can be compared"
         )
-    # Cells of a row: own accepted, own rejected, others accepted, others rejected, for each
-    # stratum.
+    # Cells by stratum: own accepted, own rejected, others accepted, others rejected.
     cells = np.zeros((len(mine), len(names), 4))
     for place, name in enumerate(names):
         here = labels == name

@@ -50,8 +50,7 @@ class ColumnWords:
     def distinct(self) -> tuple[Hashes, Ints, Ints]:
         """Return keys of the distinct words of each row, their rows, and their first places."""
         keys, place = np.unique(_in_row(self.stems, self.rows), return_index=True)
-        # In the order of the text: sums over the words of a row must not depend on its place in the
-        # batch.
+        # In the order of the text: sums over words must not depend on the place in the batch.
         order = np.argsort(place)
         keys, place = keys[order], place[order]
         return keys, self.rows[place], place

@@ -91,8 +91,7 @@ def phrases(text: str) -> Iterator[Phrase]:
         if "\n" in text[match.start() : end] and (bullet := _BULLET.match(text, end)):
             end = bullet.end()
         line = text[end : end + _LONGEST_LINE].partition("\n")[0]
-        # "A: There were 7 roses ... The answer is 13": a label before the steps is not an answer
-        # phrase.
+        # "A: There were 7 roses ... The answer is 13": a label before the steps does not count.
         if "answer is" not in match[0].casefold() and _IS.search(line):
             place = max(end, match.end())
             continue

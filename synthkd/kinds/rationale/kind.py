@@ -199,8 +199,7 @@ class RationaleKind(Kind):
         return same_form(answer, type_of(self.answer, question, choices_of({"question": question})))
 
     def vote_on(self, candidate: Row) -> tuple[str, ...]:
-        # An input has its choices beside its question: malformed completions count with their
-        # siblings.
+        # Choices are part of the input: malformed completions count with their siblings.
         return (normal_phrase(self.full_question(candidate)),)
 
     def vote_for(self, candidate: Row) -> str:

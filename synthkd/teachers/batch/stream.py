@@ -114,8 +114,7 @@ class BatchStream:
                 async with aclosing(self._poll()) as groups:
                     async for group in groups:
                         yield group
-                # Results of earlier batches are committed before a request is read, so that none is
-                # asked again.
+                # Results of earlier batches are committed first, so that none is requested again.
                 feed = feed or asyncio.create_task(self._feed(requests))
                 if self.is_stopped:
                     self._return_unsubmitted()

@@ -143,8 +143,7 @@ class _Scheduler:
         self.answers: list[Answer] = []
         #: Requests whose last answer is among `answers`.
         self.finished = 0
-        # Waiting retries take no place in flight, so the requests that are read have a bound of
-        # their own.
+        # Waiting retries take no place in flight, so requests that are read have their own bound.
         self.room = asyncio.Semaphore(policy.concurrency * 2)
         self.fatal: Exception | None = None
         #: Time until which requests in flight may end after a fatal error.

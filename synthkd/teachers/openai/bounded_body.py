@@ -136,8 +136,7 @@ class _Inflate:
         if self._members > _MAX_MEMBERS:
             raise _broken()
         if self._window_bits is None:
-            # 47: gzip or zlib by the header; the low half of zlib's first byte is 8. -15: raw
-            # deflate.
+            # 47: gzip or zlib by the header (first byte of zlib: low half 8). -15: raw deflate.
             self._window_bits = 47 if data[:1] == b"\x1f" or data[0] & 15 == 8 else -15
         return zlib.decompressobj(self._window_bits)
 

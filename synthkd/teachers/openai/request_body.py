@@ -54,8 +54,7 @@ def build_body(
     if sampling.stop:
         body["stop"] = list(sampling.stop)
     if sampling.seed is not None:
-        # Later samples begin at another index, so that a seeded server does not repeat the earlier
-        # ones.
+        # Later samples begin at another index, so that a seeded server does not repeat any.
         body["seed"] = sampling.seed + request.sample_indexes[0]
     if sampling.top_k:
         body["top_k"] = sampling.top_k

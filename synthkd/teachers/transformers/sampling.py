@@ -235,8 +235,7 @@ class Sampler:
         )
 
     def _completion(self, row: SampleRow, prompt: list[int], seconds: float) -> Completion:
-        # A chat template may open the thoughts; without the tag, truncated thoughts would look like
-        # an answer.
+        # A chat template may open the thoughts: untagged, truncated ones would look like answers.
         opened = opened_by(str(self.tokenizer.decode(prompt[-_TAIL:])))
         text = f"{opened}\n{row.text}" if opened else row.text
         logprob, thought = self._answer_logprob(row, text)

@@ -83,8 +83,7 @@ def engine_args(part: TeacherPart, model: Path | str) -> dict[str, Any]:
         "tensor_parallel_size": vllm_options(part).tensor_parallel_size,
         "enable_prefix_caching": True,
         "disable_log_stats": True,
-        # Otherwise the checkpoint's own temperature replaces a parameter that the recipe leaves
-        # out.
+        # Otherwise the checkpoint's own temperature replaces a missing parameter.
         "generation_config": "vllm",
     }
     if part.revision:
@@ -116,6 +115,5 @@ def python_of(part: TeacherPart, folder: Path) -> str | None:
     if named is None:
         return None
     python = os.path.expanduser(os.path.expandvars(named))
-    # Not resolved: the Python of a virtual environment is a link, and its place decides which
-    # packages it has.
+    # Not resolved: the place of the link decides which packages a virtual environment has.
     return str(folder.absolute() / python) if "/" in python else python

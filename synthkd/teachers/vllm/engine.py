@@ -59,8 +59,7 @@ class InProcessEngine:
         building = asyncio.create_task(asyncio.to_thread(_build, vllm, args))
         while not building.done():
             await asyncio.wait({building}, timeout=_POLL)
-            # The engine outlives a process that is killed, so the guard must watch it from its
-            # first moments on.
+            # The engine outlives a killed process, so the guard watches it from the start.
             self._guard.watch(
                 *(p.pid for p in set(multiprocessing.active_children()) - before if p.pid)
             )
@@ -158,8 +157,7 @@ class EngineClient:
                 messages, tokenize=False, add_generation_prompt=True, **options
             )
         except ValueError as error:
-            # Without a template no request can be rendered; a template that refuses these messages
-            # says so itself.
+            # Without a template, every request fails; a template that refuses says so itself.
             raise TeacherError(
                 f"{self.part.model}: its chat template does not take these messages"
                 f" ({_first_line(error)}); use a plain prompt template, or teacher.chat: false"
@@ -182,8 +180,7 @@ class EngineClient:
             # The prompt is read once for all samples: its tokens count for the first.
             first = not answers
             written, cached = len(output.token_ids), result.num_cached_tokens
-            # A chat template may open the thoughts; without the tag, truncated thoughts would look
-            # like an answer.
+            # The template may open the thoughts: untagged, truncated ones look like answers.
             text = f"{opened}\n{output.text}" if opened else output.text
             start, logprob, thought = _answer_span(output, text)
             answers.append(

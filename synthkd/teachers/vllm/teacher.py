@@ -53,8 +53,7 @@ class VllmTeacher(Teacher):
     ) -> None:
         self.part, self.options = part, vllm_options(part)
         self.model = resolve_model(part.model, folder)
-        # vLLM queues what exceeds its batch, and has no other clients: a search for the best
-        # concurrency is useless.
+        # vLLM queues what exceeds its batch and has no other clients: no search for concurrency.
         self.policy = replace(
             policy or DispatchPolicy(part.concurrency, part.max_attempts), adaptive=False
         )
