@@ -1,5 +1,5 @@
 """`python -m synthkd` is the program `synthkd`."""
 
-from synthkd.cli.app import main
+from synthkd.cli.program import main
 
 main()

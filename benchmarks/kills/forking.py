@@ -190,10 +190,10 @@ def _enter(job: dict[str, Any]) -> None:
 if __name__ == "__main__":
     # Modules in the folder of this file could shadow others of the same name.
     sys.path.pop(0)
-    for module in ("synthkd.cli.app", *sys.argv[1:]):
+    for module in ("synthkd.cli.program", *sys.argv[1:]):
         importlib.import_module(module)
     if "pyarrow.parquet" in sys.modules:
         with contextlib.suppress(ImportError):
             importlib.import_module("pandas")
     _serve()
-    importlib.import_module("synthkd.cli.app").main()
+    importlib.import_module("synthkd.cli.program").main()

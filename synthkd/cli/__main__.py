@@ -1,5 +1,5 @@
 """Run the program `synthkd` by `python -m synthkd.cli`."""
 
-from synthkd.cli.app import main
+from synthkd.cli.program import main
 
 main()

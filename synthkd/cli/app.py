@@ -1,13 +1,9 @@
-"""The program `synthkd` and its main verbs."""
+"""The main verbs of `synthkd`, and the groups of all others."""
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import signal
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,8 +11,7 @@ import typer
 
 from synthkd import __version__
 from synthkd.cli import batches, critic, distill, diversity, journal, label, pairs, segment, student
-from synthkd.errors import SynthKDError
-from synthkd.reporting.safe_text import clean, clean_lines, guard_streams, json_text
+from synthkd.reporting.safe_text import clean, clean_lines, json_text
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe
@@ -77,8 +72,6 @@ Grace = Annotated[
     ),
 ]
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes that do the work.")]
-#: Errors of a disk, which need not come with a path.
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
 
@@ -352,70 +345,3 @@ app.add_typer(batches.app, name="batches")
 app.add_typer(critic.app, name="critic")
 app.add_typer(label.app, name="label")
 app.add_typer(student.app, name="student")
-
-
-def main() -> None:
-    """Run the program; print an intended error as one line and exit with its status."""
-    from synthkd.stages.interrupt import SIGNALS
-    from synthkd.storage import clear_temporary
-
-    guard_streams()
-    received = _end_by_signals(SIGNALS)
-    try:
-        clear_temporary()
-        app()
-    except SynthKDError as error:
-        if os.environ.get("SYNTHKD_DEBUG"):
-            raise
-        print(f"synthkd: {clean(error, 4000)}", file=sys.stderr)
-        sys.exit(error.exit_status)
-    except BrokenPipeError:
-        # The reader of a pipe went away (`synthkd show … | head`); Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except (KeyboardInterrupt, SystemExit) as error:
-        # typer turns KeyboardInterrupt into this status, whichever signal came.
-        if isinstance(error, SystemExit) and error.code != 128 + signal.SIGINT:
-            raise
-        print("synthkd: interrupted; what was committed is kept", file=sys.stderr)
-        sys.exit(128 + (received[0] if received else signal.SIGINT))
-    except Exception as error:
-        if os.environ.get("SYNTHKD_DEBUG"):
-            raise
-        if isinstance(error, OSError) and (error.filename is not None or error.errno in _DISK):
-            # A path that cannot be read or written, wherever it was named, or a full disk.
-            place = "" if error.filename is None else f"{error.filename}: "
-            print(f"synthkd: {place}{error.strerror}", file=sys.stderr)
-            sys.exit(4)
-        # A mistake of a user never comes here: the tests of mistakes refuse this status.
-        fault = clean(f"{type(error).__name__}: {error}", 500)
-        print(
-            f"synthkd: a fault of synthkd itself ({fault}); SYNTHKD_DEBUG=1 shows where, please"
-            " report it",
-            file=sys.stderr,
-        )
-        sys.exit(1)
-    finally:
-        # From here on a signal would interrupt what Python does at its exit, with a traceback.
-        for number in SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, signal.SIG_DFL)
-
-
-def _end_by_signals(numbers: Sequence[int]) -> list[int]:
-    """Let SIGTERM and SIGHUP end any verb as Ctrl-C does, so that files and locks are released.
-
-    Returns:
-        The signals received so far; the list grows as they arrive.
-    """
-    received: list[int] = []
-
-    def handle(number: int, _frame: object) -> None:
-        received.append(number)
-        raise KeyboardInterrupt(number)
-
-    for number in numbers:
-        # A signal that is ignored, as `nohup` has it, stays ignored; Python itself handles SIGINT.
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, handle)
-    return received

@@ -211,15 +211,15 @@ def test_the_documented_recipe_for_real_candidates_runs_and_prints_its_auc(
 def test_a_fault_of_the_program_is_one_line_that_says_how_to_see_more(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    app = importlib.import_module("synthkd.cli.app")
+    program = importlib.import_module("synthkd.cli.program")
 
     def broken() -> None:
         raise KeyError("something\nodd \x1b[2J")
 
-    monkeypatch.setattr(app, "app", broken)
+    monkeypatch.setattr(program, "app", broken)
     monkeypatch.delenv("SYNTHKD_DEBUG", raising=False)
     with pytest.raises(SystemExit) as end:
-        app.main()
+        program.main()
     assert end.value.code == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1
@@ -227,21 +227,21 @@ def test_a_fault_of_the_program_is_one_line_that_says_how_to_see_more(
     assert "\x1b" not in said
     monkeypatch.setenv("SYNTHKD_DEBUG", "1")
     with pytest.raises(KeyError):
-        app.main()
+        program.main()
 
 
 @pytest.mark.parametrize(("code", "status"), [(errno.ENOSPC, 4), (errno.ENOTCONN, 1)])
 def test_an_error_of_the_system_without_a_path_is_one_line(
     code: int, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    app = importlib.import_module("synthkd.cli.app")
+    program = importlib.import_module("synthkd.cli.program")
 
     def broken() -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(app, "app", broken)
+    monkeypatch.setattr(program, "app", broken)
     with pytest.raises(SystemExit) as ended:
-        app.main()
+        program.main()
     assert ended.value.code == status
     said = capsys.readouterr().err
     assert os.strerror(code) in said

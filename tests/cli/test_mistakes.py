@@ -24,7 +24,7 @@ import yaml
 from support.files import write_csv
 
 from synthkd import pipeline
-from synthkd.cli.app import main
+from synthkd.cli.program import main
 from synthkd.journal.exchange import export_parquet
 from synthkd.recipe import Recipe
 from synthkd.testing import FakeServer

@@ -382,5 +382,5 @@ def test_few_files_print_and_each_of_them_cleans() -> None:
         and node.func.id == "print"
     }
     assert {name for name in printing if not name.startswith("testing/")} == {
-        "cli/app.py", "loops/engine.py", "progress.py",
+        "cli/program.py", "loops/engine.py", "progress.py",
     }  # fmt: skip
