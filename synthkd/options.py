@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -20,6 +28,10 @@ from synthkd.secrets import mask_tokens
 
 #: Numbers that YAML 1.1 reads as texts.
 _EXPONENT = re.compile(r"[+-]?\d+(?:\.\d*)?[eE][+-]?\d+")
+#: A text that may name a path; a `Path` is taken as its text.
+PathText = Annotated[
+    str, BeforeValidator(lambda value: str(value) if isinstance(value, Path) else value)
+]
 #: Characters of a wrong value that a message shows.
 _SHOWN = 60
 
@@ -97,77 +109,90 @@ def checked_options(
     try:
         return model.model_validate({str(name): value for name, value in given.items()})
     except ValidationError as problem:
-        raise error(
-            f"{label}: {'; '.join(dict.fromkeys(_mistakes(model, given, problem)))}"
-        ) from None
+        raise error(f"{label}: {'; '.join(dict.fromkeys(_mistakes(model, problem)))}") from None
 
 
-def _mistakes(
-    model: type[BaseModel], given: Mapping[str, Any], problem: ValidationError
-) -> Iterator[str]:
-    for item in problem.errors(include_url=False):
-        place = [
-            part
-            for part in item["loc"]
-            if isinstance(part, int) or str(part) in _names_of(model, item["loc"])
-        ]
-        name = str(item["loc"][0]) if item["loc"] else ""
+def _mistakes(model: type[BaseModel], problem: ValidationError) -> Iterator[str]:
+    """Put the errors of a validation into words."""
+    errors = problem.errors(include_url=False)
+    nested = {item["loc"][0] for item in errors if _is_nested(model, item)}
+    for item in errors:
+        location = item["loc"]
+        names = _names_on_the_way(model, location)
+        if item["type"] == "default_factory_not_called":
+            # A default that depends on another option, which is wrong.
+            continue
+        if location and location[0] in nested and not _is_nested(model, item):
+            # A mapping is no text or number either: only what is wrong in it is told.
+            continue
         if item["type"] == "extra_forbidden":
-            known = sorted(_fields_at(model, item["loc"][:-1]))
-            word = str(item["loc"][-1])
-            before = f"{'.'.join(map(str, item['loc'][:-1]))}: " if len(item["loc"]) > 1 else ""
-            yield f"{before}no option {word!r}{nearest(word, known) if known else '; it has none'}"
+            known = sorted(_fields_at(model, location[:-1]))
+            before = "".join(f"{name}." for name in _names_on_the_way(model, location[:-1]))
+            option = f"no option {location[-1]!r}{nearest(str(location[-1]), known)}"
+            yield f"{before[:-1]}{': ' if before else ''}{option if known else option + '; it has none'}"
         elif item["type"] == "missing":
-            yield (
-                f"{'.'.join(map(str, item['loc']))}: needed"
-                f" ({type_words(_fields_at(model, item['loc'][:-1])[str(item['loc'][-1])])})"
-            )
-        elif (
-            item["type"] == "value_error"
-            and (said := item["msg"].removeprefix("Value error, ")) != _WRONG
-        ):
-            yield (
-                f"{name}: {mask_tokens(said)}"
-                if name and not said.startswith(name)
-                else mask_tokens(said)
-            )
+            field = _fields_at(model, location[:-1])[str(location[-1])]
+            yield f"{'.'.join(names)}: needed ({type_words(field)})"
+        elif (reason := _reason(item)) is not None:
+            name = str(location[0]) if location else ""
+            yield f"{name}: {reason}" if name and not reason.startswith(name) else reason
         else:
-            field = model.model_fields.get(name)
-            words = type_words(field) if field is not None else item["msg"]
-            value = given.get(name)
-            hint = ""
-            if (
-                field is not None
-                and isinstance(value, str)
-                and (few := _literals(field.annotation))
-            ):
-                hint = nearest(value, [str(one) for one in few])
-                hint = hint if "did you mean" in hint else ""
-            inner = ".".join(str(part) for part in place[1:])
-            where = f"{name}.{inner}" if inner and len(place) > 1 else name
-            yield f"{where}: {words} is needed, not {shown_value(item['input'])}{hint}"
+            found = _field_at(model, location)
+            words = item["msg"] if found is None else type_words(found)
+            hint = "" if found is None else _literal_hint(found, item["input"])
+            yield f"{'.'.join(names)}: {words} is needed, not {shown_value(item['input'])}{hint}"
 
 
-def _names_of(model: type[BaseModel], location: tuple[Any, ...]) -> set[str]:
-    """Names of fields on the way to a place; other parts of a location name a type of a union."""
+def _is_nested(model: type[BaseModel], item: Any) -> bool:
+    """Return True for an error within the options that an option holds."""
+    names = _names_on_the_way(model, item["loc"])
+    within = len(names) > 1 or (item["type"] == "extra_forbidden" and len(item["loc"]) > 1)
+    return within or (bool(names) and _reason(item) is not None and len(item["loc"]) > 1)
+
+
+def _reason(item: Any) -> str | None:
+    """Return the words of an own validator; None for an error of type or bounds."""
+    reason = mask_tokens(item["msg"].removeprefix("Value error, "))
+    return reason if item["type"] == "value_error" and reason != _WRONG else None
+
+
+def _literal_hint(field: FieldInfo, value: Any) -> str:
+    known = [str(one) for one in _literals(field.annotation)]
+    hint = nearest(value, known) if known and isinstance(value, str) else ""
+    return hint if "did you mean" in hint else ""
+
+
+def _names_on_the_way(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """Return the fields and list positions of a location, without the types of unions in it."""
     names: set[str] = set()
     for end in range(len(location)):
         names |= set(_fields_at(model, location[:end]))
-    return names
+    return [str(part) for part in location if isinstance(part, int) or str(part) in names]
+
+
+def _field_at(model: type[BaseModel], location: tuple[Any, ...]) -> FieldInfo | None:
+    """Return the innermost field of a location."""
+    ends = range(len(location), 0, -1)
+    fields = (_fields_at(model, location[: end - 1]).get(str(location[end - 1])) for end in ends)
+    return next((field for field in fields if field is not None), None)
 
 
 def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> dict[str, FieldInfo]:
+    """Return the fields of the model at a location."""
     for part in location:
         field = model.model_fields.get(str(part))
-        if field is None:
-            continue
-        models = [
-            one
-            for one in _flat(field.annotation)
-            if inspect.isclass(one) and issubclass(one, BaseModel)
-        ]
-        model = models[0] if models else model
+        model = (None if field is None else nested_model(field)) or model
     return dict(model.model_fields)
+
+
+def nested_model(field: FieldInfo) -> type[BaseModel] | None:
+    """Return the model of the options that an option holds."""
+    models = (
+        one
+        for one in _flat(field.annotation)
+        if inspect.isclass(one) and issubclass(one, BaseModel)
+    )
+    return next(models, None)
 
 
 def shown_value(value: Any) -> str:
@@ -274,16 +299,21 @@ def _plain(value: Any) -> Any:
 
 
 def described(model: type[BaseModel]) -> dict[str, dict[str, Any]]:
-    """Describe every option of a model: type in words, default, meaning."""
-    return {
-        name: {
+    """Describe every option of a model: type in words, default, meaning.
+
+    Options within an option follow it, with a dotted name.
+    """
+    options: dict[str, dict[str, Any]] = {}
+    for name, field in model.model_fields.items():
+        options[name] = {
             "type": type_words(field),
             "default": None if field.is_required() else json.loads(default_words(field) or "null"),
             "required": field.is_required(),
             "about": field.description or "",
         }
-        for name, field in model.model_fields.items()
-    }
+        if (nested := nested_model(field)) is not None:
+            options |= {f"{name}.{inner}": one for inner, one in described(nested).items()}
+    return options
 
 
 def options_of_function(function: Callable[..., Any]) -> type[BaseOptions]:

@@ -67,6 +67,8 @@ class Plugin:
     #: The error for a wrong option.
     options_error: ClassVar[type[UserError]] = RecipeError
     Options: ClassVar[type[BaseOptions]] = NoOptions
+    #: Options that may be paths.
+    path_options: ClassVar[frozenset[str]] = frozenset()
     options: BaseOptions
 
     def __init__(self, **options: Any) -> None:
@@ -85,6 +87,21 @@ class Plugin:
                 line.
         """
         return checked_options(cls.Options, options, label or cls.__name__, cls.options_error)
+
+    @classmethod
+    def located(cls, options: Mapping[str, Any], resolve: Callable[[str], Path]) -> dict[str, Any]:
+        """Return a recipe's options with their relative paths taken from the recipe's folder.
+
+        Args:
+            options: Options of the constructor, or of `load`.
+            resolve: Makes a path of a text of the recipe.
+        """
+        located = dict(options)
+        for name in cls.path_options & set(options):
+            # A text that is no path, such as a name of a hub, stays as it is.
+            if isinstance(options[name], str) and (path := resolve(options[name])).exists():
+                located[name] = str(path)
+        return located
 
     @classmethod
     def of_function(cls, function: Callable[..., Any], name: str) -> type[Plugin]:

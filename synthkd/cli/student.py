@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -103,7 +104,7 @@ def student_train(
     # What a student leaves out is told in one line, without the place in the code.
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: typer.echo(clean(message), err=True)
-        done = train_student(_with(request, changes))
+        done = train_student(replace(request, **changes))
     manifest = done.manifest
     for name, count in done.repeated.items():
         typer.echo(
@@ -271,28 +272,16 @@ def _training(
         if out is None:
             raise InputError("name the folder of the student after the rows")
         return TrainingRequest(source, out, student or "linear", options, seed=seed or 0)
+    from synthkd import plugins
     from synthkd.recipe import Recipe, StudentPart
 
     recipe = Recipe.load(source)
     part = recipe.student or StudentPart()
-    if student is None or student == part.name:
-        options = {**_from_recipe(recipe, part.options), **options}
+    if student in (None, part.name):
+        student_class = plugins.find("students", part.name, recipe.folder)
+        options = {**student_class.located(part.options, recipe.resolve), **options}
+        student = plugins.own_name("students", part.name, recipe.folder)
     return TrainingRequest(
-        recipe.corpus_path, out or recipe.student_path, student or part.name, options,
+        recipe.corpus_path, out or recipe.student_path, str(student), options,
         seed=recipe.seed if seed is None else seed,
     )  # fmt: skip
-
-
-def _from_recipe(recipe: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """Take a recipe's options; a folder among them is resolved from the recipe's folder."""
-    resolved = dict(options)
-    for name in ("encoder", "base"):
-        if isinstance(resolved.get(name), str) and recipe.resolve(resolved[name]).is_dir():
-            resolved[name] = str(recipe.resolve(resolved[name]))
-    return resolved
-
-
-def _with(request: TrainingRequest, changes: dict[str, Any]) -> TrainingRequest:
-    from dataclasses import replace
-
-    return replace(request, **changes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -43,8 +43,6 @@ class Critic(Plugin, ABC):
     #: Options of `load`: what a folder does not hold, such as a judge's teacher or the place of an
     #: encoder.
     load_options: ClassVar[frozenset[str]] = frozenset()
-    #: Options, of the constructor or of `load`, that may be paths.
-    path_options: ClassVar[frozenset[str]] = frozenset()
     #: Whether `score` asks a language model, which may cost money; such a critic may leave rows
     #: without a score.
     asks: bool = False
@@ -57,21 +55,6 @@ class Critic(Plugin, ABC):
     def __init__(self, kind: Kind, **options: Any) -> None:
         super().__init__(**options)
         self.kind = kind
-
-    @classmethod
-    def located(cls, options: Mapping[str, Any], resolve: Callable[[str], Path]) -> dict[str, Any]:
-        """Return a recipe's options with their relative paths taken from the recipe's folder.
-
-        Args:
-            options: Options of the constructor, or of `load`.
-            resolve: Makes a path of a text of the recipe.
-        """
-        located = dict(options)
-        for name in cls.path_options & set(options):
-            # A text that is no path, such as a name of a hub, stays as it is.
-            if isinstance(options[name], str) and (path := resolve(options[name])).exists():
-                located[name] = str(path)
-        return located
 
     def work(self, rows: int) -> int:
         """Estimate the cost of a training, in rows that an encoder is trained on once.

@@ -8,10 +8,8 @@ from typing import Any, Literal
 from synthkd import plugins
 from synthkd.errors import RecipeError, StudentError
 from synthkd.recipe import Recipe, StudentPart
+from synthkd.students.base import Student
 from synthkd.students.factory import make_student
-
-#: Options that may be paths; other values, such as a hub's names, are not changed.
-_PATHS = ("encoder", "base", "model", "path")
 
 
 def student_factory(
@@ -31,18 +29,14 @@ def student_factory(
     Raises:
         RecipeError: If the student learns something else, or does not have an option.
     """
-    learned = plugins.find("students", part.name, recipe.folder).learns
-    if learned != learns:
+    student_class: type[Student] = plugins.find("students", part.name, recipe.folder)
+    if student_class.learns != learns:
         raise RecipeError(
-            f"student.name: {part.name!r} learns {learned}; a loop for the kind"
+            f"student.name: {part.name!r} learns {student_class.learns}; a loop for the kind"
             f" {recipe.kind.name!r}"
             f" needs a student that learns {learns}"
         )
-    chosen = dict(part.options)
-    for name in _PATHS:
-        if isinstance(chosen.get(name), str) and (path := recipe.resolve(chosen[name])).exists():
-            chosen[name] = str(path)
-
+    chosen = student_class.located(part.options, recipe.resolve)
     student = plugins.own_name("students", part.name, recipe.folder)
 
     def make() -> Any:

@@ -101,6 +101,9 @@ def resolve_components(recipe: Recipe) -> Components:
         check_votes(recipe, kind, logprobs)
     sampling = _sampling(recipe, kind, prompt, answer)
     check_critic_options(recipe)
+    if recipe.student is not None:
+        student = plugins.find("students", recipe.student.name, recipe.folder)
+        student.check_options(recipe.student.options, f"student {recipe.student.name!r}")
     return Components(recipe, kind, teacher, prompt, tuple(rules), sampling, answer)
 
 

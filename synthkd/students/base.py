@@ -152,13 +152,6 @@ def validated_seed(seed: Any) -> int:
     return int(seed)
 
 
-def check_option_names(names: Iterable[Any], known: Sequence[str], owner: str) -> None:
-    """Refuse the first name that is no option of `owner`, and tell the nearest option."""
-    for name in names:
-        if name not in known:
-            raise StudentError(f"{owner}: no option {name!r}{nearest(str(name), list(known))}")
-
-
 class Student(Plugin, ABC):
     """A small model that is trained on a corpus.
 
@@ -168,6 +161,8 @@ class Student(Plugin, ABC):
 
     name: ClassVar[str]
     options_error = StudentError
+    #: Arguments of the constructor besides the options.
+    arguments: ClassVar[frozenset[str]] = frozenset({"seed"})
     #: Options of `load`, for what a folder does not record.
     load_options: ClassVar[frozenset[str]] = frozenset()
     #: What it learns: labels of texts, or texts.
@@ -176,6 +171,16 @@ class Student(Plugin, ABC):
     exports_onnx: ClassVar[bool] = False
     #: Hashes of its training rows (`students.training_hashes`), which are kept in its folder.
     training_hashes: frozenset[int] = frozenset()
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any], label: str) -> None:
+        """Check the options of a recipe, which may be arguments of the constructor too.
+
+        Raises:
+            StudentError: As `checked`.
+        """
+        own = {name: value for name, value in options.items() if name not in cls.arguments}
+        cls.checked(own, label)
 
     @property
     def kept_epoch(self) -> int:
@@ -204,6 +209,7 @@ class Classifier(Student):
     """A student that maps texts to one of C classes."""
 
     learns = "labels"
+    arguments = frozenset({"classes", "seed"})
 
     def __init__(self, classes: Sequence[str] = (), seed: int = 0, **options: Any) -> None:
         """Name the classes and check the options.
@@ -218,8 +224,7 @@ class Classifier(Student):
         if isinstance(classes, str) or not all(isinstance(one, str) for one in classes):
             raise StudentError(
                 f"classes: a list of names is needed, not {classes!r}; quote what YAML takes for"
-                " another"
-                " value, such as 'no'"
+                " another value, such as 'no'"
             )
         if len(set(classes)) != len(classes):
             raise StudentError("classes: a name stands twice; give each class its own name")

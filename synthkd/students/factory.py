@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import platform
 import sys
 from collections.abc import Mapping
@@ -13,9 +12,8 @@ from typing import Any
 from synthkd import plugins
 from synthkd.corpora.read import load_corpus
 from synthkd.corpora.write import MANIFEST
-from synthkd.errors import InputError, StudentError, nearest
+from synthkd.errors import InputError
 from synthkd.keys import content_hash, file_hash
-from synthkd.options import NoOptions
 from synthkd.recipe.published_values import published_path
 from synthkd.students.base import Student
 
@@ -29,28 +27,17 @@ _PACKAGES = {
 def make_student(name: str, options: Mapping[str, Any], seed: int = 0) -> Student:
     """Make an untrained student.
 
+    Args:
+        name: The student.
+        options: Its options, and arguments of its constructor.
+        seed: Used unless the options have one.
+
     Raises:
-        StudentError: The name or an option is unknown.
+        StudentError: There is no such student, or an option is unknown or does not fit.
     """
-    student_class: Any = plugins.find("students", name)
-    if student_class.Options is not NoOptions:
-        student_class.checked(
-            {key: value for key, value in options.items() if key not in ("classes", "seed")},
-            f"student {name!r}",
-        )
-    known = inspect.signature(student_class).parameters
-    takes_all = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values())
-    for option in options:
-        if option not in known and not takes_all:
-            names = [one for one in known if one not in ("classes", "seed")]
-            raise StudentError(
-                f"student {name!r}: unknown option {option!r}{nearest(option, names)}"
-            )
-    try:
-        student: Student = student_class(**{"seed": seed, **options})
-    except TypeError as error:
-        raise StudentError(f"student {name!r}: {str(error).split('__init__() ')[-1]}") from None
-    return student
+    student_class: type[Student] = plugins.find("students", name)
+    student_class.check_options(options, f"student {name!r}")
+    return student_class(**{"seed": seed, **options})
 
 
 def source_of(path: Path | None) -> dict[str, Any] | None:

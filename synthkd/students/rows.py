@@ -63,7 +63,8 @@ def _log_spellings(path: Path, label: str, spellings: Counter[str], labels: Sequ
     if spellings:
         rows = sum(spellings.values())
         named = ", ".join(
-            f"{said!r} as {normal_class_name(said)!r}" for said, _ in spellings.most_common(_SHOWN)
+            f"{spelling!r} as {normal_class_name(spelling)!r}"
+            for spelling, _ in spellings.most_common(_SHOWN)
         )
         log.warning(
             "%s: %s differ in blanks or Unicode form alone, and are read as one class: %s%s",

@@ -129,7 +129,7 @@ def _predicted(
     ]
     probabilities = model.probabilities(texts)
     best = probabilities.argmax(1)
-    found = []
+    lines = []
     for place, (where, row) in enumerate(batch):
         line = {
             "id": _key(row, texts[place], where),
@@ -143,8 +143,8 @@ def _predicted(
                 f"p:{name}": float(value)
                 for name, value in zip(model.classes, probabilities[place], strict=True)
             }
-        found.append(line)
-    return found
+        lines.append(line)
+    return lines
 
 
 def _key(row: dict[str, Any], text: str, where: str) -> Any:

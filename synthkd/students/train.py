@@ -113,8 +113,7 @@ def _train_classifier(student: Classifier, request: TrainingRequest) -> TrainedS
     if request.kind is not None:
         raise StudentError(
             f"kind {request.kind!r}: the student {request.student!r} learns labels of texts and"
-            " takes no kind; leave it out, or"
-            " take --student generator"
+            " takes no kind; leave it out, or take --student generator"
         )
     for path, rows in ((request.validation, validation), (request.test, test)):
         if rows is not None:  # before the training
@@ -160,21 +159,20 @@ def _train_generator(student: Student, request: TrainingRequest) -> TrainedStude
     if not is_corpus and request.kind is None:
         raise StudentError(
             f"{request.source}: rows of which kind? The student {request.student!r} learns to write"
-            " a kind of knowledge:"
-            " give a corpus, or name the kind with --kind"
+            " a kind of knowledge: give a corpus, or name the kind with --kind"
         )
     if is_corpus and request.kind not in (
         None,
         name := load_corpus(request.source).manifest["kind"]["name"],
     ):
         raise StudentError(
-            f"{request.source}: a corpus of the kind {name!r}, not {request.kind!r}; leave --kind out"
+            f"{request.source}: a corpus of the kind {name!r}, not {request.kind!r}; leave"
+            " --kind out"
         )
     if (request.text, request.label) != (TrainingRequest.text, TrainingRequest.label):
         raise StudentError(
             f"the student {request.student!r} reads the columns of its kind; leave --text and"
-            " --label out, and name the columns"
-            " of the rows as the kind does"
+            " --label out, and name the columns of the rows as the kind does"
         )
     validation = read_row_list(request.validation) if request.validation else None
     began = time.perf_counter()
@@ -234,9 +232,8 @@ def _refuse_other_kinds(path: Path, student: str) -> None:
     if not {"text", "label"} <= set(kind["columns"]):
         raise StudentError(
             f"{path}: a corpus of the kind {kind['name']!r}, which has no labelled texts; the"
-            f" student {student!r} learns from the"
-            " kind 'labelled_text'. A student that writes text learns from this corpus: --student"
-            " generator"
+            f" student {student!r} learns from the kind 'labelled_text'. A student that writes text"
+            " learns from this corpus: --student generator"
         )
 
 

@@ -182,7 +182,7 @@ def test_batches_do_not_change_what_is_written(
             ],
             "leave --text and --label out",
         ),
-        (["train", "rows.csv", "s", "--option", "bits=10.5"], "`bits` must be a whole number"),
+        (["train", "rows.csv", "s", "--option", "bits=10.5"], "bits: a whole number from 8 to 22"),
         (["train", "rows.csv", "s", "--option", "seed=-1"], "seed: a whole number from 0"),
         (["train", "rows.csv", "s", "--option", "classes=ab"], "classes: a list of names"),
         (["train", "one.csv", "s"], "one class"),

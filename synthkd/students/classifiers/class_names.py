@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from synthkd.errors import StudentError
 from synthkd.students.base import LabelledTexts
 
 _JOINTS = re.compile(r"[_\-./:]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -42,19 +40,3 @@ def are_descriptive(classes: Sequence[str]) -> bool:
     return len(set(bare)) == len(bare) and all(
         any(len(word) > 2 for word in name.split()) for name in bare
     )
-
-
-def is_number(value: Any) -> bool:
-    """Return True for a number; True and False are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def is_whole(value: Any) -> bool:
-    """Return True for an integer; True and False are none."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def check_name_weight(student: str, weight: Any) -> None:
-    """Refuse a weight of class names that is negative, infinite or no number."""
-    if not is_number(weight) or not 0 <= weight < float("inf"):
-        raise StudentError(f"student {student!r}: `class_names` must be 0 or above, not {weight!r}")

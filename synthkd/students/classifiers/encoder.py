@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import Field
@@ -47,14 +47,6 @@ class _Settings(ClassifierSettings):
 class EncoderStudent(Classifier):
     """A classifier on a transformers encoder with safetensors.
 
-    Args:
-        classes: As in `Classifier`.
-        seed: As in `Classifier`.
-        base: Folder or hub name of the encoder.
-        start: `none` or `contrastive`.
-        device: The device; an accelerator by default.
-        options: See `EncoderOptions`.
-
     Attributes:
         model: After training, a torch module from token ids to logits, before the temperature.
         tokenizer: Its tokenizer.
@@ -65,25 +57,18 @@ class EncoderStudent(Classifier):
 
     name: ClassVar[str] = "encoder"
     exports_onnx: ClassVar[bool] = True
+    path_options: ClassVar[frozenset[str]] = frozenset({"base"})
+    Options = EncoderOptions
+    options: EncoderOptions
 
-    def __init__(
-        self,
-        classes: Sequence[str] = (),
-        seed: int = 0,
-        *,
-        base: str | Path,
-        start: Literal["none", "contrastive"] = "none",
-        device: str | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(classes, seed)
+    def __init__(self, classes: Sequence[str] = (), seed: int = 0, **options: Any) -> None:
+        super().__init__(classes, seed, **options)
         require_extra(
             "the encoder student", "students", "torch", "transformers", "sklearn", "safetensors"
         )
         from synthkd.encoders.device import pick_device
 
-        self.base, self.settings = str(base), EncoderOptions.of(start=start, **options)
-        self.device = pick_device(device)
+        self.device = pick_device(self.options.device)
         self.model: Any = None
         self.tokenizer: Any = None
         self.max_length, self.temperature = 0, 1.0
@@ -106,14 +91,14 @@ class EncoderStudent(Classifier):
             if validation is not None and len(validation):
                 self.check_labels(validation)
                 trained = self._train(
-                    self.settings,
+                    self.options,
                     self._with_class_names(train),
                     self._labelled_rows(validation, False),
                 )
-            elif self.settings.calibrate:
+            elif self.options.calibrate:
                 trained = self._train_twice(train)
             else:
-                trained = self._train(self.settings, self._with_class_names(train), None)
+                trained = self._train(self.options, self._with_class_names(train), None)
         except BaseException:
             self.classes = before
             raise
@@ -135,26 +120,24 @@ class EncoderStudent(Classifier):
     ) -> TrainedEncoder:
         from synthkd.students.classifiers.training import train_encoder
 
-        return train_encoder(
-            self.base, options, len(self.classes), rows, validation, self.seed, self.device
-        )
+        return train_encoder(options, len(self.classes), rows, validation, self.seed, self.device)
 
     def _with_class_names(self, train: LabelledTexts) -> IndexedTexts:
-        rows = add_class_name_rows(train, self.classes, self.settings.names_for(self.classes))
-        return self._labelled_rows(rows, self.settings.class_weights == "balanced")
+        rows = add_class_name_rows(train, self.classes, self.options.names_for(self.classes))
+        return self._labelled_rows(rows, self.options.class_weights == "balanced")
 
     def _train_twice(self, train: LabelledTexts) -> TrainedEncoder:
         """Train on four fifths of the rows, to find epochs and temperature; then on all rows."""
         split = next(class_folds(self.label_indices(train.labels), _FOLDS, self.seed), None)
         if split is None:  # too few rows for two parts
-            return self._train(self.settings, self._with_class_names(train), None)
+            return self._train(self.options, self._with_class_names(train), None)
         part, held_out = (train.take(rows) for rows in split)
         first = self._train(
-            self.settings, self._with_class_names(part), self._labelled_rows(held_out, False)
+            self.options, self._with_class_names(part), self._labelled_rows(held_out, False)
         )
         if first.error is not None:
             return first
-        options = self.settings.with_epochs(first.history.kept)
+        options = self.options.with_epochs(first.history.kept)
         trained = self._train(options, self._with_class_names(train), None)
         trained.temperature, trained.history.validation = (
             first.temperature,
@@ -190,8 +173,8 @@ class EncoderStudent(Classifier):
         )
 
     def recorded_options(self) -> dict[str, Any]:
-        """Return the keyword arguments of the constructor, with defaults."""
-        return {"base": self.base, **asdict(self.settings)}
+        """Return the keyword arguments of the constructor, with defaults; without the device."""
+        return self.options.model_dump(exclude={"device"})
 
     def save(self, folder: Path) -> None:
         """Write the tuned encoder as a checkpoint, the head as arrays, settings as JSON."""
@@ -206,7 +189,7 @@ class EncoderStudent(Classifier):
         settings = {
             "student": self.name, "version": _VERSION, "classes": list(self.classes),
             "seed": self.seed,
-            "options": {**self.recorded_options(), "base": public_name(self.base)},
+            "options": {**self.recorded_options(), "base": public_name(self.options.base)},
             "max_length": self.max_length,
             "temperature": self.temperature, "history": self.history,
         }  # fmt: skip
@@ -214,11 +197,8 @@ class EncoderStudent(Classifier):
 
     @classmethod
     def load(cls, folder: Path, **options: Any) -> Self:
-        settings, arrays = read_classifier(folder, cls.name, _VERSION, _Settings)
-        try:
-            student = cls(tuple(settings.classes), settings.seed, **settings.options)
-        except TypeError as error:
-            raise STUDENT_ARTIFACT.refuse(folder / SETTINGS, f"options: {error}") from None
+        settings, arrays = read_classifier(folder, cls, _VERSION, _Settings)
+        student = cls(settings.classes, settings.seed, **settings.options)
         student.max_length, student.temperature = settings.max_length, settings.temperature
         student.history = settings.history
         student._load_module(folder, arrays)
@@ -240,8 +220,8 @@ class EncoderStudent(Classifier):
             raise STUDENT_ARTIFACT.refuse(
                 folder / SETTINGS, f"max_length: {self.max_length} is more than the encoder reads"
             )
-        unit = self.settings.start == "contrastive"
-        self.model = EncoderClassifier(encoder, len(self.classes), unit, self.settings.dropout)
+        unit = self.options.start == "contrastive"
+        self.model = EncoderClassifier(encoder, len(self.classes), unit, self.options.dropout)
         self.model.head.load_state_dict(
             {name: torch.from_numpy(value.copy()) for name, value in head.items()}
         )

@@ -71,8 +71,7 @@ class EncoderFeatures:
         if self._sha256 not in ("", encoder.sha256):
             raise StudentError(
                 f"the encoder {self.encoder!r} is another one now than at training; put the right"
-                " one there,"
-                " or train again"
+                " one there, or train again"
             )
         self._sha256 = encoder.sha256
         return encoder.embed(texts)

@@ -11,6 +11,7 @@ from synthkd.artifacts.arrays import Arrays
 from synthkd.artifacts.folder import STUDENT_ARTIFACT
 from synthkd.artifacts.model_files import ModelFiles
 from synthkd.artifacts.settings import Name, PluginName, Settings
+from synthkd.students.base import Classifier
 from synthkd.students.classifiers.temperature import HIGHEST, LOWEST
 
 SETTINGS, ARRAYS = "classifier.json", "classifier.safetensors"
@@ -34,9 +35,16 @@ class ClassifierSettings(Settings):
 S = TypeVar("S", bound=ClassifierSettings)
 
 
-def read_classifier(folder: Path, student: str, version: int, model: type[S]) -> tuple[S, Arrays]:
-    """Read the settings as a `model`, and the arrays; the names of classes must be distinct."""
-    settings, arrays = CLASSIFIER_FILES.read(folder, student, version, model)
+def read_classifier(
+    folder: Path, student: type[Classifier], version: int, model: type[S]
+) -> tuple[S, Arrays]:
+    """Read the settings of a `student` as a `model`, and the arrays.
+
+    Raises:
+        StudentError: A file does not fit, an option is wrong, or two classes have the same name.
+    """
+    settings, arrays = CLASSIFIER_FILES.read(folder, student.name, version, model)
+    student.checked(settings.options, f"{folder / SETTINGS}: options")
     if len(set(settings.classes)) != len(settings.classes):
         raise STUDENT_ARTIFACT.refuse(folder / SETTINGS, "classes: two have the same name")
     return settings, arrays

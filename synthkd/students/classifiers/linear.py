@@ -7,20 +7,16 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import STUDENT_ARTIFACT
 from synthkd.artifacts.settings import Name
 from synthkd.encoders.reference import EncoderReference
-from synthkd.errors import StudentError, nearest, require_extra
+from synthkd.errors import StudentError, require_extra
+from synthkd.options import BaseOptions, PathText
 from synthkd.students.base import Classifier, Floats, LabelledTexts, text_list
-from synthkd.students.classifiers.class_names import (
-    add_class_name_rows,
-    check_name_weight,
-    is_number,
-    is_whole,
-)
+from synthkd.students.classifiers.class_names import add_class_name_rows
 from synthkd.students.classifiers.encoder_features import EncoderFeatures
 from synthkd.students.classifiers.files import (
     ARRAYS,
@@ -39,16 +35,12 @@ from synthkd.students.classifiers.temperature import fit_temperature
 from synthkd.students.classifiers.tfidf import WordFeatures
 
 #: Default C of the logistic regression by features, chosen on parts of BANKING77's training rows.
-STRENGTHS = {"tfidf": 10.0, "hashing": 10.0, "embeddings": 30.0}
+_STRENGTHS = {"tfidf": 10.0, "hashing": 10.0, "embeddings": 30.0}
 #: Texts that are in memory as features at a time.
 _WINDOW = 4096
 _VERSION = 2
 #: Entries of a matrix of weights at most: 4 GB.
 _MAX_WEIGHTS = 1 << 30
-_OPTIONS = (
-    "features", "encoder", "strength", "class_weights", "class_names", "bits", "max_length",
-    "calibrate",
-)  # fmt: skip
 
 
 class _Settings(ClassifierSettings):
@@ -58,56 +50,68 @@ class _Settings(ClassifierSettings):
 
 
 class LinearStudent(Classifier):
-    """Logistic regression on features of a text.
-
-    Args:
-        classes: As in `Classifier`.
-        seed: As in `Classifier`.
-        features: `tfidf` (words, pairs of words and n-grams, with a vocabulary from the training
-            rows), `hashing` (the same features in 2**`bits` columns each, without a vocabulary) or
-            `embeddings` (mean vectors of the frozen `encoder`).
-        encoder: Folder or hub name of a transformers encoder with safetensors.
-        strength: C of scikit-learn; the default depends on the features (`STRENGTHS`).
-        class_weights: `balanced` gives each class the same weight.
-        class_names: Weight of the name of each class as a training row.
-        bits: The logarithm of the columns of `hashing`.
-        max_length: Tokens of a text that the encoder reads.
-        calibrate: Fit a temperature, on the validation rows or else out of fold.
-        device: The device of the encoder.
-    """
+    """Logistic regression on features of a text."""
 
     name: ClassVar[str] = "linear"
     load_options: ClassVar[frozenset[str]] = frozenset({"encoder"})
+    path_options: ClassVar[frozenset[str]] = frozenset({"encoder"})
 
-    def __init__(
-        self,
-        classes: Sequence[str] = (),
-        seed: int = 0,
-        *,
-        features: Literal["tfidf", "hashing", "embeddings"] = "tfidf",
-        encoder: str | Path | None = None,
-        strength: float | None = None,
-        class_weights: Literal["balanced"] | None = None,
-        class_names: float = 0.0,
-        bits: int = 16,
-        max_length: int | None = None,
-        calibrate: bool = True,
-        device: str | None = None,
-    ) -> None:
-        super().__init__(classes, seed)
-        _require_packages(features == "embeddings")
-        _check(features, encoder, strength, class_weights, bits, max_length, calibrate)
-        check_name_weight(self.name, class_names)
-        self.features = features
-        self.strength = STRENGTHS[features] if strength is None else float(strength)
-        self.class_names = float(class_names)
-        self.class_weights, self.bits, self.max_length = class_weights, bits, max_length
-        self.calibrate, self.temperature = calibrate, 1.0
+    class Options(BaseOptions):
+        features: Literal["tfidf", "hashing", "embeddings"] = Field(
+            "tfidf",
+            description="`tfidf`: words, pairs of words and n-grams, with a vocabulary from the"
+            " training rows; `hashing`: the same in 2**`bits` columns each, without a vocabulary;"
+            " `embeddings`: mean vectors of the frozen `encoder`.",
+        )
+        encoder: PathText | None = Field(
+            None,
+            description="Folder or hub name of a transformers encoder with safetensors, for"
+            " `features: embeddings`.",
+        )
+        strength: float = Field(
+            default_factory=lambda before: _STRENGTHS[before.get("features", "tfidf")],
+            gt=0,
+            description="C of scikit-learn: the weight of the rows against the penalty. With"
+            f" `features: embeddings` the default is {_STRENGTHS['embeddings']}.",
+        )
+        class_weights: Literal["balanced"] | None = Field(
+            None, description="`balanced` gives each class the same weight."
+        )
+        class_names: float = Field(
+            0.0, ge=0, description="Weight of the name of each class as a training row."
+        )
+        bits: int = Field(
+            16, ge=8, le=22, description="Logarithm to base 2 of the columns of `hashing`."
+        )
+        max_length: int | None = Field(
+            None,
+            ge=3,
+            description="Tokens read of a text. Default: 128, or fewer if the encoder reads fewer.",
+        )
+        calibrate: bool = Field(
+            True,
+            description="Fit a temperature, on the validation rows or else out of fold.",
+        )
+        device: str | None = Field(None, description="Device of the encoder. Default: the fastest.")
+
+        @model_validator(mode="after")
+        def _embeddings_have_an_encoder(self) -> Self:
+            if (self.encoder is not None) != (self.features == "embeddings"):
+                raise ValueError("`encoder` and `features: embeddings` belong together")
+            return self
+
+    options: Options
+
+    def __init__(self, classes: Sequence[str] = (), seed: int = 0, **options: Any) -> None:
+        super().__init__(classes, seed, **options)
+        given = self.options
+        _require_packages(given.features == "embeddings")
+        self.temperature = 1.0
         self._given_classes = self.classes
         self._features: WordFeatures | EncoderFeatures = (
-            WordFeatures(bits if features == "hashing" else None)
-            if encoder is None
-            else EncoderFeatures(str(encoder), max_length, device)
+            WordFeatures(given.bits if given.features == "hashing" else None)
+            if given.encoder is None
+            else EncoderFeatures(given.encoder, given.max_length, given.device)
         )
         self._head: MultinomialHead | None = None
 
@@ -121,9 +125,9 @@ class LinearStudent(Classifier):
         self.check_training_rows(train)
         if validation is not None and len(validation):
             self.check_labels(validation, "validation rows")
-        rows, train = len(train), add_class_name_rows(train, self.classes, self.class_names)
+        rows, train = len(train), add_class_name_rows(train, self.classes, self.options.class_names)
         labels, count = self.label_indices(train.labels), len(self.classes)
-        weights = training_weights(train, labels, self.class_weights == "balanced")
+        weights = training_weights(train, labels, self.options.class_weights == "balanced")
         self._head = None
         matrix = self._features.fit(train.texts)
         if not isinstance(matrix, np.ndarray) and not matrix.nnz:
@@ -131,9 +135,9 @@ class LinearStudent(Classifier):
                 "no training row has a word or a sign in it; a student on words has nothing to"
                 " learn from"
             )
-        self._head = MultinomialHead.fit(matrix, labels, count, weights, self.strength)
+        self._head = MultinomialHead.fit(matrix, labels, count, weights, self.options.strength)
         self.temperature = 1.0
-        if not self.calibrate:
+        if not self.options.calibrate:
             return self
         if validation is not None and len(validation):
             logits = self._logits(validation.texts)
@@ -143,7 +147,7 @@ class LinearStudent(Classifier):
         else:
             self.temperature = out_of_fold_temperature(
                 lambda part, held_out: self._features.fold(train.texts, matrix, part, held_out),
-                labels, count, weights, self.strength, self.seed, rows,
+                labels, count, weights, self.options.strength, self.seed, rows,
             )  # fmt: skip
         return self
 
@@ -167,7 +171,7 @@ class LinearStudent(Classifier):
 
     def recorded_options(self) -> dict[str, Any]:
         """Return the keyword arguments of the constructor, with defaults; without the device."""
-        return {name: getattr(self, name) for name in _OPTIONS}
+        return self.options.model_dump(exclude={"device"}) | {"encoder": self.encoder}
 
     def save(self, folder: Path) -> None:
         """Write arrays and JSON; the encoder is named by its content and not copied."""
@@ -176,8 +180,8 @@ class LinearStudent(Classifier):
         arrays: dict[str, Any] = {"bias": self._head.bias, "weight": self._head.weight}
         settings: dict[str, Any] = {
             "student": self.name, "version": _VERSION, "classes": list(self.classes),
-            "seed": self.seed,
-            "options": self.recorded_options(), "temperature": self.temperature, "rows": self._head.rows,
+            "seed": self.seed, "options": self.recorded_options(),
+            "temperature": self.temperature, "rows": self._head.rows,
         }  # fmt: skip
         if isinstance(self._features, EncoderFeatures):
             reference = self._features.reference(folder)
@@ -187,7 +191,7 @@ class LinearStudent(Classifier):
             arrays |= {
                 f"idf_{number}": block.idf for number, block in enumerate(self._features.blocks)
             }
-            if self.features == "tfidf":
+            if self.options.features == "tfidf":
                 settings["vocabularies"] = [
                     list(block.vocabulary) for block in self._features.blocks
                 ]
@@ -204,13 +208,14 @@ class LinearStudent(Classifier):
             folder: The student's folder.
             options: `encoder`: folder or hub name of the encoder, if it is not found by itself.
         """
-        settings, arrays = read_classifier(folder, cls.name, _VERSION, _Settings)
-        if set(settings.options) != set(_OPTIONS):
+        settings, arrays = read_classifier(folder, cls, _VERSION, _Settings)
+        recorded = set(cls.Options.model_fields) - {"device"}
+        if set(settings.options) != recorded:
             raise STUDENT_ARTIFACT.refuse(
                 folder / SETTINGS,
-                f"options: {', '.join(sorted(_OPTIONS))} are needed, and no other",
+                f"options: {', '.join(sorted(recorded))} are needed, and no other",
             )
-        student = cls(tuple(settings.classes), settings.seed, **settings.options)
+        student = cls(settings.classes, settings.seed, **settings.options)
         student.temperature = settings.temperature
         given = options.get("encoder")
         if isinstance(student._features, EncoderFeatures) != (settings.encoder is not None):
@@ -233,7 +238,7 @@ class LinearStudent(Classifier):
         """Check weights and learnt features against each other, and restore the features."""
         path, count = folder / ARRAYS, len(self.classes)
         blocks = self._features.blocks if isinstance(self._features, WordFeatures) else ()
-        if self.features == "tfidf":
+        if self.options.features == "tfidf":
             vocabularies = settings.vocabularies or []
             if len(vocabularies) != 2 or any(
                 len(set(words)) != len(words) for words in vocabularies
@@ -244,7 +249,7 @@ class LinearStudent(Classifier):
             for block, words in zip(blocks, vocabularies, strict=True):
                 block.vocabulary = {word: column for column, word in enumerate(words)}
         widths = [block.width for block in blocks]
-        hashed = self.features == "hashing"
+        hashed = self.options.features == "hashing"
         shapes = {
             "bias": Array("float64", (count,), infinite=True),
             "weight": Array("float32", ("used" if hashed else "width", count)),
@@ -276,43 +281,3 @@ def _require_packages(embeddings: bool) -> None:
     require_extra("the linear student", "students", "sklearn")
     if embeddings:
         require_extra("a student on embeddings", "students", "torch", "transformers", "safetensors")
-
-
-def _check(
-    features: str,
-    encoder: str | Path | None,
-    strength: float | None,
-    class_weights: str | None,
-    bits: int,
-    length: int | None,
-    calibrate: bool,
-) -> None:
-    if not isinstance(features, str) or features not in STRENGTHS:
-        raise StudentError(
-            "student 'linear': unknown features"
-            f" {features!r}{nearest(str(features), list(STRENGTHS))}"
-        )
-    if (encoder is not None) != (features == "embeddings"):
-        raise StudentError("student 'linear': `encoder` and `features: embeddings` belong together")
-    if class_weights not in (None, "balanced"):
-        raise StudentError(
-            f"student 'linear': `class_weights` is `balanced` or none, not {class_weights!r}"
-        )
-    for name, value, good, what in (
-        (
-            "strength",
-            strength,
-            strength is None or (is_number(strength) and strength > 0),
-            "above 0",
-        ),
-        ("bits", bits, is_whole(bits) and 8 <= bits <= 22, "a whole number from 8 to 22"),
-        (
-            "max_length",
-            length,
-            length is None or (is_whole(length) and length >= 3),
-            "3 at least, or left out",
-        ),
-        ("calibrate", calibrate, isinstance(calibrate, bool), "true or false"),
-    ):
-        if not good:
-            raise StudentError(f"student 'linear': `{name}` must be {what}, not {value!r}")

@@ -15,7 +15,7 @@ from synthkd.encoders.forward import mean_pool
 from synthkd.errors import StudentError
 from synthkd.students import losses
 from synthkd.students.base import Floats, LabelledTexts
-from synthkd.students.classifiers.options import SOFT_OBJECTIVES
+from synthkd.students.classifiers.options import BATCH_OBJECTIVES
 
 #: Teacher probabilities are raised to this before their logarithm is taken.
 _LEAST_PROBABILITY = 1e-8
@@ -61,7 +61,7 @@ class ClassificationLoss:
     """(1 - share) * cross-entropy with the labels + share * an objective on teacher probabilities.
 
     Attributes:
-        soft: The name of the objective (`options.SOFT_OBJECTIVES`); None for the labels alone.
+        soft: The name of the objective (option `soft`); None for the labels alone.
         share: The share of the objective.
         temperature: The temperature of both sides, in the objectives that have one.
     """
@@ -84,7 +84,7 @@ class ClassificationLoss:
         if self.soft is None:
             return hard
         objective = self._objective()
-        if not SOFT_OBJECTIVES[self.soft] or bool((weights == weights[0]).all()):
+        if self.soft in BATCH_OBJECTIVES or bool((weights == weights[0]).all()):
             soft = objective(logits, targets) * weights.mean()
         else:
             parts = [objective(logits[i : i + 1], targets[i : i + 1]) for i in range(len(labels))]
@@ -137,10 +137,9 @@ def check_soft(
             f"training row {row + 1}: its soft label sums to {soft[row].sum():.4g}; probabilities"
             " sum to 1"
         )
-    if weighted and not SOFT_OBJECTIVES[loss.soft]:
+    if weighted and loss.soft in BATCH_OBJECTIVES:
         raise StudentError(
             f"`soft: {loss.soft}` compares the rows of a batch with each other and knows no"
-            " weights;"
-            " leave the weights out"
+            " weights; leave the weights out"
         )
     return soft

@@ -165,10 +165,10 @@ def _settings(folder: Path) -> _Settings:
             f"{folder / SETTINGS}: no such file: no exported student here; `synthkd student export`"
             " writes one"
         )
-    found = read_object(folder / SETTINGS, ONNX_ARTIFACT)
-    if found.get("version") != VERSION:
+    content = read_object(folder / SETTINGS, ONNX_ARTIFACT)
+    if content.get("version") != VERSION:
         raise StudentError(f"{folder / SETTINGS}: of another version; export the student again")
-    settings = checked_settings(folder / SETTINGS, found, _Settings, ONNX_ARTIFACT)
+    settings = checked_settings(folder / SETTINGS, content, _Settings, ONNX_ARTIFACT)
     check_hashes(folder, ONNX_ARTIFACT)
     for name in (MODEL, TOKENIZER):
         if not (folder / name).is_file():

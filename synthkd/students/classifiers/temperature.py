@@ -59,13 +59,13 @@ def fit_temperature(logits: Floats, labels: Ints, weights: Floats | None = None)
         each = logsumexp(scaled, axis=1) - scaled[np.arange(len(labels)), labels]
         return float(weight @ each) + log_temperature**2 / 2
 
-    found = minimize_scalar(
+    least = minimize_scalar(
         loss,
         bounds=(math.log(LOWEST), math.log(HIGHEST)),
         method="bounded",
         options={"xatol": 1e-8},
     )
-    return math.exp(float(found.x))
+    return math.exp(float(least.x))
 
 
 def class_folds(labels: Ints, count: int, seed: int) -> Iterator[tuple[Ints, Ints]]:

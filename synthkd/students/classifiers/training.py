@@ -79,7 +79,6 @@ class TrainedEncoder:
 
 
 def train_encoder(
-    base: str,
     options: EncoderOptions,
     classes: int,
     rows: IndexedTexts,
@@ -90,7 +89,6 @@ def train_encoder(
     """Train a classifier on an encoder.
 
     Args:
-        base: Folder or hub name of the encoder.
         options: Options of the encoder student.
         classes: The number of classes.
         rows: Training rows.
@@ -107,7 +105,7 @@ def train_encoder(
     soft = check_soft(rows.texts, loss, classes, weighted)
     contrastive = options.start == "contrastive"
     with seeded(seed):
-        encoder, tokenizer = load_classifier_encoder(base)
+        encoder, tokenizer = load_classifier_encoder(options.base)
         length = max_text_length(encoder, tokenizer, options.max_length)
         module = EncoderClassifier(encoder, classes, contrastive, options.dropout).to(device)
         trained = TrainedEncoder(module, tokenizer, length)

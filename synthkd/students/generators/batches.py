@@ -111,8 +111,8 @@ def _padded(part: TokenizedExamples, offsets: Ints, sizes: Ints, fill: int) -> I
     """Return (n, longest): `sizes` tokens of each example, from an offset on."""
     width = int(sizes.max(initial=1))
     places = np.arange(width)[None]
-    found = np.full((len(part), width), fill, np.int64)
+    padded = np.full((len(part), width), fill, np.int64)
     inside = places < sizes[:, None]
     where = (part.starts[:-1] + offsets)[:, None] + places
-    found[inside] = part.ids[where[inside]]
-    return found
+    padded[inside] = part.ids[where[inside]]
+    return padded

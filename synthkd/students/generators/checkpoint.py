@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from synthkd.artifacts.checkpoint import unsafe_checkpoint
 from synthkd.encoders.device import pick_device, quiet_transformers
 from synthkd.errors import StudentError, require_extra
 from synthkd.recipe.published_values import public_name
+from synthkd.students.generators.options import LoraOptions
 
 #: Name of the embedded teacher's checkpoint, as in recipes.
 EMBEDDED = "synthkd/everyday"
@@ -64,8 +64,7 @@ def load_checkpoint(
             if not seq2seq and not _decodes(config, MODEL_FOR_CAUSAL_LM_MAPPING):
                 raise StudentError(
                     f"checkpoint {name!r} is a {config.model_type!r} that cannot write text; name a"
-                    " causal or a"
-                    " sequence-to-sequence model"
+                    " causal or a sequence-to-sequence model"
                 )
             tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
             auto_class = AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM
@@ -84,8 +83,7 @@ def load_checkpoint(
     if missing := sorted(loading["missing_keys"]):  # these would be random numbers
         raise StudentError(
             f"checkpoint {name!r}: {len(missing)} of its weights are not there, {missing[0]} first;"
-            " its config and weights"
-            " do not belong together"
+            " its config and weights do not belong together"
         )
     check_tokenizer(model, tokenizer, name)
     return model.to(pick_device(device)), tokenizer
@@ -126,8 +124,7 @@ def check_tokenizer(model: Any, tokenizer: Any, name: str) -> None:
     if len(tokenizer) > rows:
         raise StudentError(
             f"checkpoint {name!r}: the tokenizer has {len(tokenizer):,} tokens, the model knows"
-            f" {rows:,}; they do not"
-            " belong together"
+            f" {rows:,}; they do not belong together"
         )
     if tokenizer.eos_token_id is None:
         raise StudentError(
@@ -139,14 +136,12 @@ def check_tokenizer(model: Any, tokenizer: Any, name: str) -> None:
 
 def context_length(model: Any) -> int | None:
     """Return the tokens that a model reads and writes at most; None if it has no bound."""
-    config = (
-        model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
-    )
+    config = model.config.get_text_config()
     if getattr(config, "relative_attention_num_buckets", None):
         return None
     for name in ("max_position_embeddings", "n_positions"):
-        if isinstance(found := getattr(config, name, None), int) and found > 0:
-            return found
+        if isinstance(tokens := getattr(config, name, None), int) and tokens > 0:
+            return tokens
     return None
 
 
@@ -157,14 +152,13 @@ def _refuse_unreadable(folder: Path, own: bool) -> None:
         raise StudentError(f"{problem}; save the checkpoint as safetensors, without code")
 
 
-def add_lora(model: Any, lora: Mapping[str, Any], seq2seq: bool, name: str) -> Any:
+def add_lora(model: Any, lora: LoraOptions, seq2seq: bool, name: str) -> Any:
     """Freeze a model's weights and add a LoRA adapter that is trained."""
     require_extra("LoRA", "lora", "peft")
     from peft import LoraConfig, TaskType, get_peft_model
 
     config = LoraConfig(
-        r=lora["r"], lora_alpha=lora["alpha"], lora_dropout=lora["dropout"],
-        target_modules=lora["targets"],
+        r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=lora.targets,
         task_type=TaskType.SEQ_2_SEQ_LM if seq2seq else TaskType.CAUSAL_LM,
     )  # fmt: skip
     try:

@@ -99,20 +99,20 @@ def _records(batch: Any, negative: int, without: set[str]) -> Iterator[tuple[str
 
 
 def _grouped(rows: sqlite3.Connection) -> Iterator[ContrastGroup]:
-    found: ContrastGroup | None = None
+    group: ContrastGroup | None = None
     seen: set[str] = set()
     for question, negative, name, text in rows.execute(
         "SELECT question, negative, id, row FROM rows ORDER BY question, negative, id"
     ):
-        if found is None or found.question != question:
-            if found is not None:
-                yield found
-            found = ContrastGroup(question, [], [])
+        if group is None or group.question != question:
+            if group is not None:
+                yield group
+            group = ContrastGroup(question, [], [])
             seen.clear()
         # Votes and rules reject every copy, and one that was cut may say what an accepted one says.
         if name in seen:
             continue
         seen.add(name)
-        (found.negatives if negative else found.positives).append(json.loads(text))
-    if found is not None:
-        yield found
+        (group.negatives if negative else group.positives).append(json.loads(text))
+    if group is not None:
+        yield group

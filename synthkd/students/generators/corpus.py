@@ -124,12 +124,12 @@ def _rows(corpus: Corpus, split: str, kind: Kind, options: GeneratorOptions) -> 
 
 def _negatives(corpus: Corpus, kind: Kind, options: GeneratorOptions) -> list[Row]:
     """Return distinct rejected rows with an answer."""
-    found = {
+    distinct = {
         row["id"]: row
         for row in _rows(corpus, "rejected", kind, options)
         if row["rejected_by"] not in NOT_NEGATIVES
     }
-    return list(found.values())
+    return list(distinct.values())
 
 
 def _prompt(corpus: Corpus, options: GeneratorOptions) -> Prompt | None:

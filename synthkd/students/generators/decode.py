@@ -49,7 +49,7 @@ def generate_texts(
                 f"input {number}: {len(ids):,} tokens, and the model reads {room:,} at most;"
                 " shorten it"
             )
-    found: list[list[str]] = [[] for _ in prompts]
+    written: list[list[str]] = [[] for _ in prompts]
     model.eval()
     with seeded(seed):
         for places in batches_by_length([len(ids) for ids in coded], max(1, size // n)):
@@ -57,8 +57,8 @@ def generate_texts(
                 model, coder, [coded[i] for i in places], n, temperature, max_tokens
             )
             for place, i in enumerate(places):
-                found[i] = texts[place * n : (place + 1) * n]
-    return found
+                written[i] = texts[place * n : (place + 1) * n]
+    return written
 
 
 def generate_batch(

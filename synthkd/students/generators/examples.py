@@ -202,11 +202,11 @@ def _number(value: Any, column: str) -> float:
     if value is None or value == "":
         return 1.0
     try:
-        found = float(value)
+        number = float(value)
     except (TypeError, ValueError):
-        found = math.nan
-    if not math.isfinite(found):
+        number = math.nan
+    if not math.isfinite(number):
         raise StudentError(
             f"column {column!r}: {value!r} is no number; mend it, or name another column"
         )
-    return found
+    return number

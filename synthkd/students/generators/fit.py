@@ -20,7 +20,8 @@ from synthkd.students.generators.checkpoint import (
     load_checkpoint,
     require_students_extra,
 )
-from synthkd.students.generators.examples import Example, ExampleBuilder, SkippedRows
+from synthkd.students.generators.examples import Example, ExampleBuilder, SkippedRows, TaskSplitter
+from synthkd.students.generators.multitask import PREDICT, TEMPLATES, TaskMean, splitter_of_tasks
 from synthkd.students.generators.options import SCRATCH, USUAL_WEIGHT, GeneratorOptions
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def fit_generator(
         "examples": len(tokenized), "too_long": len(examples) - len(tokenized),
         "negatives": len(negatives),
         "validation": len(held_out_tokens), "longest": limit, "parameters": size,
-        "lr": options.lr if options.lr is not None else default_lr(size, bool(options.lora)),
+        "lr": options.lr if options.lr is not None else default_lr(size, options.adapter is not None),
     }  # fmt: skip
     _warn_of_omissions(record, skipped)
     longest = int((tokenized.lengths - tokenized.prompt_lengths).max())
@@ -127,8 +128,8 @@ def _train(
     record = trained.record
     objective = make_objective(options, examples, coder, trained.builder.kind)
     trainee = trained.model
-    if options.lora:
-        trainee = add_lora(trainee, options.lora, coder.seq2seq, str(options.base))
+    if options.adapter is not None:
+        trainee = add_lora(trainee, options.adapter, coder.seq2seq, str(options.base))
     training = GeneratorTraining(
         trainee, coder.pad, tokenized, examples, options, objective, held_out
     )
@@ -140,8 +141,9 @@ def _train(
     record |= {"steps": stats.steps, "best": stats.best, "curve": stats.curve}
     if summary := objective.record():
         record["objective"] = summary
-    trained.adapter = LoraAdapter(trainee) if options.lora else None
-    trained.model = trainee.merge_and_unload() if options.lora else trainee
+    if options.adapter is not None:
+        trained.adapter, trainee = LoraAdapter(trainee), trainee.merge_and_unload()
+    trained.model = trainee
     trained.model.eval()
 
 
@@ -157,8 +159,8 @@ def make_examples(
         raise StudentError("no rows to learn from")
     if negatives and options.objective != "qcrd":
         raise StudentError(
-            f"negatives: the objective {options.objective!r} would learn them as if they were good; leave"
-            " them out, or take the objective qcrd"
+            f"negatives: the objective {options.objective!r} would learn them as if they"
+            " were good; leave them out, or take the objective qcrd"
         )
     for column in {options.weight, options.quality} - {"", USUAL_WEIGHT}:
         if not any(column in row for row in rows):
@@ -215,8 +217,7 @@ def _warn_of_omissions(record: dict[str, Any], skipped: SkippedRows) -> None:
         total = record["examples"] + record["too_long"]
         omissions.append(
             f"{record['too_long']:,} of {total:,} examples are longer than {record['longest']}"
-            " tokens and"
-            " left out"
+            " tokens and left out"
         )
     if omissions:
         warnings.warn(f"generator: {'; '.join(omissions)}", stacklevel=4)
@@ -230,10 +231,7 @@ def student_template(kind: Kind, options: GeneratorOptions) -> Prompt:
         )
     if options.prompt:
         return load_prompt(options.prompt)
-    from synthkd.students.generators import multitask
-
-    of_tasks = None if callable(options.tasks) else multitask.template_of_tasks(options.tasks)
-    name = of_tasks or f"{kind.name}/student"
+    name = TEMPLATES[PREDICT] if options.shares is not None else f"{kind.name}/student"
     if name not in shipped_prompts():
         raise StudentError(
             f"no template is shipped for students of the kind {kind.name!r}; name one with the"
@@ -244,20 +242,14 @@ def student_template(kind: Kind, options: GeneratorOptions) -> Prompt:
 
 def load_base(options: GeneratorOptions, examples: Sequence[Example]) -> tuple[Any, Any]:
     """Load the base checkpoint, or make a new one with a tokenizer of the examples' texts."""
-    if options.base != SCRATCH and not isinstance(options.base, dict):
-        return load_checkpoint(str(options.base), options.dtype, options.device)
+    if isinstance(options.base, str) and options.base != SCRATCH:
+        return load_checkpoint(options.base, options.dtype, options.device)
     from synthkd.students.generators.untrained import new_checkpoint
 
-    settings = {} if options.base == SCRATCH else dict(options.base)
+    shape = {} if isinstance(options.base, str) else options.base.model_dump(exclude_none=True)
     texts = [text for example in examples for text in (example.prompt, example.completion)]
     with TemporaryFolder() as folder:
-        try:
-            path = new_checkpoint(
-                Path(folder) / SCRATCH, texts, **{"seed": options.seed, **settings}
-            )
-        except TypeError as error:
-            problem = str(error).replace("new_checkpoint() ", "")
-            raise StudentError(f"base: {problem}") from None
+        path = new_checkpoint(Path(folder) / SCRATCH, texts, **{"seed": options.seed, **shape})
         return load_checkpoint(str(path), options.dtype, options.device)
 
 
@@ -269,7 +261,8 @@ def split_by_question(
     count = max(1, round(share * len(questions)))
     if count >= len(questions):
         raise StudentError(
-            f"{len(questions)} questions are too few to keep some for validation; give validation rows"
+            f"{len(questions)} questions are too few to keep some for validation; give"
+            " validation rows"
         )
     drawn = set(random.Random(seed).sample(questions, count))  # noqa: S311
     held_out = [example for example in examples if example.question in drawn and example.good]
@@ -283,13 +276,9 @@ def default_lr(parameters: int, lora: bool) -> float:
     return 1e-3 if parameters < _SMALL else 5e-5
 
 
-def task_splitter(options: GeneratorOptions, kind: Kind) -> Any:
+def task_splitter(options: GeneratorOptions, kind: Kind) -> TaskSplitter | None:
     """Return what makes several examples of a question; None for one example of each."""
-    if options.tasks is None or callable(options.tasks):
-        return options.tasks
-    from synthkd.students.generators import multitask
-
-    return multitask.splitter_of_tasks(options.tasks, kind)
+    return None if options.tasks is None else splitter_of_tasks(options.shares, kind)
 
 
 def make_objective(
@@ -302,10 +291,8 @@ def make_objective(
         from synthkd.students.generators.qcrd import QcrdObjective
 
         return QcrdObjective(options.objective_options, examples, coder, kind, options.seed)
-    if options.tasks is not None and not callable(options.tasks):
-        from synthkd.students.generators.multitask import TaskMean
-
-        return TaskMean(options.tasks)
+    if options.tasks is not None:
+        return TaskMean(options.shares)
     return CrossEntropy()
 
 
@@ -327,12 +314,10 @@ def _check_round_trip(
     if len(changed) > len(places) // 2:
         raise StudentError(
             f"the tokenizer loses what is to be written: {example}; take a checkpoint whose"
-            " tokenizer keeps"
-            " every character"
+            " tokenizer keeps every character"
         )
     warnings.warn(
         f"generator: the tokenizer changes {len(changed):,} of {len(places):,} completions that"
-        " were looked"
-        f" at: {example}",
+        f" were looked at: {example}",
         stacklevel=4,
     )

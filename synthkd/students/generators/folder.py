@@ -13,6 +13,7 @@ from synthkd.artifacts.folder import STUDENT_ARTIFACT
 from synthkd.artifacts.settings import Name, PluginName, Settings, checked_settings, read_object
 from synthkd.errors import StudentError
 from synthkd.kinds.base import Kind
+from synthkd.options import checked_options
 from synthkd.prompts import Prompt, load_prompt
 from synthkd.recipe.published_values import public_name
 from synthkd.storage import write_json
@@ -76,7 +77,7 @@ def write_folder(folder: Path, generator: StoredGenerator) -> None:
     options = {
         name: public_name(value) if name in ("base", "prompt") and isinstance(value, str) else value
         for name, value in generator.options.record().items()
-        if not callable(value) and name != "device"
+        if name != "device"
     }
     write_json(
         folder / SETTINGS,
@@ -129,7 +130,8 @@ def read_folder(folder: Path, kind: Kind | None) -> StoredGenerator:
     raw = read_object(path, STUDENT_ARTIFACT)
     if isinstance(raw.get("format"), int) and raw["format"] != FORMAT:
         raise StudentError(
-            f"{folder}: of format {raw['format']}; this version of synthkd reads {FORMAT}; train it again"
+            f"{folder}: of format {raw['format']}; this version of synthkd reads {FORMAT}; train it"
+            " again"
         )
     settings = checked_settings(path, raw, _Settings, STUDENT_ARTIFACT)
     record = settings.kind
@@ -137,10 +139,9 @@ def read_folder(folder: Path, kind: Kind | None) -> StoredGenerator:
         checked_settings(path, {"name": record.get("name")}, _KindName, STUDENT_ARTIFACT)
         if record != _without_folders(record):
             raise STUDENT_ARTIFACT.refuse(path, "kind: it names a file by an absolute path")
-    try:
-        options = GeneratorOptions.checked(settings.options)
-    except TypeError as error:
-        raise STUDENT_ARTIFACT.refuse(path, f"options: {error}") from None
+    options: GeneratorOptions = checked_options(
+        GeneratorOptions, settings.options, f"{path}: options", StudentError
+    )
     model, tokenizer = load_checkpoint(str(folder), options.dtype, options.device, own=True)
     model.eval()
     if kind is None and record is None:

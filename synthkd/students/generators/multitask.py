@@ -7,14 +7,15 @@ an answer costs few tokens; the second teaches the steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from synthkd.errors import StudentError, nearest
+from synthkd.errors import StudentError
 from synthkd.kinds.base import Kind
 from synthkd.prompts import Prompt, load_prompt
 from synthkd.students.generators.examples import Example, Question, TaskSplitter
+from synthkd.students.generators.options import TaskShares
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,53 +23,10 @@ if TYPE_CHECKING:
 #: The two tasks, and the names of their templates.
 PREDICT, EXPLAIN = "predict", "explain"
 TEMPLATES = {PREDICT: "rationale/predict", EXPLAIN: "rationale/explain"}
-#: Share of each task in the loss: alpha and 1 - alpha (Hsieh et al. 2023, section 4: 0.5).
-SHARES = {PREDICT: 0.5, EXPLAIN: 0.5}
-_NAMED = ("answer", "multitask")
 
 
-def task_shares(tasks: Any) -> dict[str, float] | None:
-    """Return the share of each task; None for `answer`.
-
-    Raises:
-        StudentError: The option cannot be read.
-    """
-    if tasks == "answer":
-        return None
-    if tasks == "multitask":
-        return dict(SHARES)
-    if not isinstance(tasks, Mapping):
-        hint = nearest(tasks, list(_NAMED)) if isinstance(tasks, str) else ""
-        raise StudentError(
-            f"tasks: {tasks!r} is neither answer nor multitask nor a share for each of predict and"
-            f" explain{hint}"
-        )
-    for name, share in tasks.items():
-        if name not in SHARES:
-            raise StudentError(f"tasks: no task {name!r}{nearest(str(name), list(SHARES))}")
-        if (
-            isinstance(share, bool)
-            or not isinstance(share, int | float)
-            or not 0 <= share < float("inf")
-        ):
-            raise StudentError(
-                f"tasks: the share of {name} must be a number from 0 on, not {share!r}"
-            )
-    found = {name: float(tasks.get(name, 0.0)) for name in SHARES}
-    if not found[PREDICT]:
-        raise StudentError(
-            "tasks: `predict` needs a share above 0: it is what the student is asked for"
-        )
-    return found
-
-
-def template_of_tasks(tasks: Any) -> str | None:
-    """Return the template of the task that the student is used for; None for the kind's own."""
-    return None if tasks is None or task_shares(tasks) is None else TEMPLATES[PREDICT]
-
-
-def splitter_of_tasks(tasks: Any, kind: Kind) -> TaskSplitter:
-    """Return what makes the examples of a question.
+def splitter_of_tasks(shares: TaskShares | None, kind: Kind) -> TaskSplitter:
+    """Return what makes the examples of a question: of both tasks, or the answer alone.
 
     Raises:
         StudentError: The kind has no rationales and answers.
@@ -77,7 +35,7 @@ def splitter_of_tasks(tasks: Any, kind: Kind) -> TaskSplitter:
         raise StudentError(
             f"tasks are for the kind 'rationale'; the rows are of the kind {kind.name!r}"
         )
-    return _answer_only(kind) if task_shares(tasks) is None else _TwoTasks(kind)
+    return _answer_only(kind) if shares is None else _TwoTasks(kind)
 
 
 def _answer_only(kind: Kind) -> TaskSplitter:
@@ -124,9 +82,9 @@ class TaskMean:
     counts the same, however long.
     """
 
-    def __init__(self, tasks: Any) -> None:
-        """Take the student's option `tasks`."""
-        self.shares = task_shares(tasks) or {"": 1.0}
+    def __init__(self, shares: TaskShares | None) -> None:
+        """Take the shares of two tasks; without them there is one task."""
+        self.shares: dict[str, float] = {"": 1.0} if shares is None else shares.model_dump()
         # A question's answer and its steps belong into one batch.
         self.grouped = len(self.shares) > 1
 

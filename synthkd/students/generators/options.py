@@ -1,147 +1,220 @@
-"""Options of the generator student, checked before anything is read."""
+"""Options of the generator student."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from synthkd.errors import StudentError, nearest
-from synthkd.students.base import check_option_names, validated_seed
+from pydantic import Field, model_validator
+
+from synthkd.options import BaseOptions, PathText
 
 #: The base that is a new checkpoint, with a tokenizer of the rows' texts.
 SCRATCH = "scratch"
 #: Column of weights that may be missing; any other that is named must exist.
 USUAL_WEIGHT = "weight"
-_LORA: dict[str, Any] = {"r": 16, "alpha": 32, "dropout": 0.05, "targets": "all-linear"}
-_OBJECTIVES = ("ce", "qcrd")
-_SCHEDULES = ("linear", "cosine", "constant")
+#: Tokens of a byte-level BPE at least: 256 bytes and 3 special tokens.
+SMALLEST_VOCABULARY = 259
 
 
-@dataclass(frozen=True)
-class GeneratorOptions:
-    """Options of the generator student.
+class UntrainedOptions(BaseOptions):
+    """Shape of a new checkpoint (`new_checkpoint`)."""
 
-    Attributes:
-        base: A checkpoint folder, a hub name, `synthkd/everyday`, `scratch`, or options of
-            `new_checkpoint` as a mapping.
-        seed: Seed of the training.
-        prompt: Name or path of a template, or `corpus` for that of the corpus.
-        epochs: Epochs at most.
-        lr: The learning rate; None for one that suits the size.
-        batch_size: Examples of a batch.
-        accumulate: Batches of a step.
-        max_length: Tokens of an example at most; None for the model's context.
-        max_tokens: Tokens of a completion at most; None for the longest of the training, and some
-            more.
-        lora: true, or r, alpha, dropout and targets of an adapter.
-        objective: `ce` or `qcrd`.
-        objective_options: Options of the objective (`QcrdOptions`).
-        tasks: `answer`, `multitask` or the share of each task, for rationales.
-        patience: Epochs without a lower validation loss after which training stops.
-        warmup: Share of the steps in which the learning rate rises.
-        schedule: `linear`, `cosine` or `constant`.
-        weight_decay: Weight decay of AdamW.
-        validation: Share of the questions that is held out, without validation rows.
-        weight: Column of weights.
-        quality: Column of qualities, for contrastive objectives.
-        dtype: Type of the weights.
-        half: Compute in bf16; None does if the hardware is faster with it.
-        device: The device; an accelerator by default.
-    """
+    layers: int = Field(2, ge=1, description="Layers, of encoder and decoder each.")
+    width: int = Field(128, ge=1, description="Dimensions.")
+    heads: int | None = Field(
+        None, ge=1, description="Attention heads. Default: one for 32 dimensions."
+    )
+    vocabulary: int = Field(
+        2048,
+        ge=SMALLEST_VOCABULARY,
+        description="Tokens at most, 256 bytes and 3 special tokens among them.",
+    )
+    context: int = Field(512, ge=1, description="Tokens that a decoder reads and writes at most.")
+    shape: Literal["llama", "t5"] = Field(
+        "llama", description="`llama` is a causal decoder, `t5` an encoder-decoder."
+    )
+    seed: int | None = Field(
+        None, ge=0, description="Seed of the weights. Default: that of the student."
+    )
 
-    base: Any = SCRATCH
-    seed: int = 0
-    prompt: str | None = None
-    epochs: float = 3.0
-    lr: float | None = None
-    batch_size: int = 32
-    accumulate: int = 1
-    max_length: int | None = None
-    max_tokens: int | None = None
-    lora: Any = None
-    objective: str = "ce"
-    objective_options: Mapping[str, Any] = field(default_factory=dict)
-    tasks: Any = None
-    patience: int = 2
-    warmup: float = 0.05
-    schedule: str = "linear"
-    weight_decay: float = 0.01
-    validation: float = 0.0
-    weight: str = USUAL_WEIGHT
-    quality: str = ""
-    dtype: str = "float32"
-    half: bool | None = None
-    device: str | None = None
+    @property
+    def head_count(self) -> int:
+        """The number of attention heads."""
+        return self.heads or max(1, self.width // 32)
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.prompt, str | Path | None):
-            raise StudentError(
-                f"prompt: the name or path of a template is needed, not {self.prompt!r}"
+    @model_validator(mode="after")
+    def _heads_of_an_even_size(self) -> UntrainedOptions:
+        if self.width % self.head_count or (self.width // self.head_count) % 2:
+            raise ValueError(
+                f"{self.width} dimensions cannot be cut into {self.head_count} heads of an even"
+                " size"
             )
-        validated_seed(self.seed)
-        for name in ("batch_size", "accumulate", "patience"):
-            _number(name, getattr(self, name), 1, whole=True)
-        for name in ("max_length", "max_tokens"):
-            if getattr(self, name) is not None:
-                _number(name, getattr(self, name), 2 if name == "max_length" else 1, whole=True)
-        if self.lr is not None:
-            _number("lr", self.lr, 0)
-        for name in ("epochs", "warmup", "weight_decay", "validation"):
-            _number(name, getattr(self, name), 0)
-        if not 0 <= self.warmup < 1 or not 0 <= self.validation < 1:
-            raise StudentError("warmup and validation are shares from 0 and below 1")
-        if self.schedule not in _SCHEDULES:
-            raise StudentError(
-                f"schedule: {self.schedule!r} is"
-                f" unknown{nearest(str(self.schedule), list(_SCHEDULES))}"
-            )
-        if self.objective not in _OBJECTIVES:
-            raise StudentError(
-                f"objective: {self.objective!r} is"
-                f" unknown{nearest(str(self.objective), list(_OBJECTIVES))}"
-            )
-        if self.objective == "ce" and self.objective_options:
-            raise StudentError("objective_options: the objective ce has none")
-        if self.dtype not in ("float32", "bfloat16", "float16"):
-            raise StudentError(f"dtype: {self.dtype!r} is none of float32, bfloat16, float16")
-        for name in ("base", "prompt"):
-            if isinstance(getattr(self, name), Path):
-                object.__setattr__(self, name, str(getattr(self, name)))
-        object.__setattr__(self, "lora", _lora(self.lora))
+        return self
 
-    @classmethod
-    def checked(cls, given: Mapping[str, Any]) -> GeneratorOptions:
-        """Return options from keyword arguments, and refuse unknown ones."""
-        check_option_names(given, [one.name for one in fields(cls)], "generator")
-        return cls(**given)
+
+class LoraOptions(BaseOptions):
+    """Shape of a LoRA adapter."""
+
+    r: int = Field(16, ge=1, description="Rank of the adapter.")
+    alpha: int = Field(32, ge=0, description="The adapter is scaled by `alpha` / `r`.")
+    dropout: float = Field(0.05, ge=0, lt=1, description="Dropout before the adapter.")
+    targets: str | list[str] = Field(
+        "all-linear", description="Names of the modules that are adapted."
+    )
+
+
+class TaskShares(BaseOptions):
+    """Share of each task of a student of rationales in the loss."""
+
+    predict: float = Field(gt=0, description="Share of the answers.")
+    explain: float = Field(0.0, ge=0, description="Share of the steps.")
+
+
+class QcrdOptions(BaseOptions):
+    """Options of the objective `qcrd`."""
+
+    answer: float = Field(0.5, ge=0, description="a1, the weight of the answers.")
+    contrast: float = Field(
+        0.5,
+        gt=0,
+        description="a2, the weight of the contrastive loss; without it, take objective ce.",
+    )
+    discriminator: float = Field(
+        0.5, ge=0, description="a3, the weight of the discriminator's loss."
+    )
+    decay: float = Field(0.9, ge=0, description="a3 is multiplied by this at each update.")
+    beta: float = Field(0.2, ge=0, description="Weight of the negatives in the contrastive loss.")
+    delta: float = Field(
+        3.0, ge=0, description="Cross-entropy up to which negatives are raised, in nats a token."
+    )
+    pick: Literal["nearest", "farthest"] = Field(
+        "nearest",
+        description="The negative of a question: that of the least or of the greatest"
+        " cross-entropy.",
+    )
+    quality: Literal["agreement", "discriminator", "none"] = Field(
+        "agreement",
+        description="Quality of a rationale: the votes' share of its answer, the score of a"
+        " discriminator, or 1 for positives and 0 for negatives.",
+    )
+    sampled: bool = Field(False, description="Sample negatives from the student too.")
+    temperature: float = Field(1.5, ge=0, description="Temperature of the samples.")
+    interval: int = Field(
+        50,
+        ge=1,
+        description="Steps between updates of the discriminator and between copies of the student.",
+    )
+    pretrain: int = Field(500, ge=1, description="Steps of the discriminator before the training.")
+
+
+class GeneratorOptions(BaseOptions):
+    """Options of the generator student."""
+
+    base: PathText | UntrainedOptions = Field(
+        SCRATCH,
+        description="A checkpoint's folder or hub name, `synthkd/everyday`, or `scratch`: a new"
+        " checkpoint, whose shape a mapping says.",
+    )
+    seed: int = Field(
+        0, ge=0, lt=1 << 32, description="Seed of the training. In a recipe: the recipe's."
+    )
+    prompt: PathText | None = Field(
+        None,
+        description="Name or path of a template, or `corpus` for that of the corpus. Default: the"
+        " kind's template for students.",
+    )
+    epochs: float = Field(3.0, ge=0, description="Epochs at most.")
+    lr: float | None = Field(
+        None, ge=0, description="Learning rate. Default: one that suits the size of the model."
+    )
+    batch_size: int = Field(32, ge=1, description="Examples of a batch.")
+    accumulate: int = Field(1, ge=1, description="Batches of a step.")
+    max_length: int | None = Field(
+        None, ge=2, description="Tokens of an example at most. Default: the model's context."
+    )
+    max_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="Tokens of a completion at most. Default: those of the longest in training,"
+        " and some more.",
+    )
+    lora: bool | LoraOptions | None = Field(
+        None, description="Train a LoRA adapter: `true`, or its shape. Needs the extra `lora`."
+    )
+    objective: Literal["ce", "qcrd"] = Field(
+        "ce", description="Cross-entropy, or for rationales the contrast of QCRD."
+    )
+    objective_options: QcrdOptions = Field(
+        default_factory=QcrdOptions, description="Options of the objective `qcrd`."
+    )
+    tasks: Literal["answer", "multitask"] | TaskShares | None = Field(
+        None,
+        description="For rationales: learn the answer alone, or answer and steps as two tasks, with"
+        " the same or the given shares. Default: steps and answer in one text.",
+    )
+    patience: int = Field(
+        2, ge=1, description="Epochs without a lower validation loss after which training stops."
+    )
+    warmup: float = Field(
+        0.05, ge=0, lt=1, description="Share of the steps in which the learning rate rises."
+    )
+    schedule: Literal["linear", "cosine", "constant"] = Field(
+        "linear", description="Course of the learning rate after it has risen."
+    )
+    weight_decay: float = Field(0.01, ge=0, description="Weight decay of AdamW.")
+    validation: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the questions that is held out to decide when to stop, without"
+        " validation rows.",
+    )
+    weight: str = Field(USUAL_WEIGHT, description="Column of weights.")
+    quality: str = Field("", description="Column of qualities, for the objective `qcrd`.")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="Type of the weights."
+    )
+    half: bool | None = Field(
+        None, description="Compute in bf16. Default: if the hardware is faster with it."
+    )
+    device: str | None = Field(None, description="Device of torch. Default: the fastest.")
+
+    @model_validator(mode="after")
+    def _options_of_the_objective(self) -> GeneratorOptions:
+        if self.objective == "ce" and self.objective_options.model_fields_set:
+            raise ValueError("objective_options: the objective ce has none; take objective qcrd")
+        return self
+
+    @property
+    def adapter(self) -> LoraOptions | None:
+        """The shape of the LoRA adapter; None for full training."""
+        if isinstance(self.lora, LoraOptions):
+            return self.lora
+        return LoraOptions() if self.lora else None
+
+    @property
+    def shares(self) -> TaskShares | None:
+        """The share of each task; None for one task.
+
+        Even shares are those of Hsieh et al. 2023, section 4.
+        """
+        if self.tasks == "multitask":
+            return TaskShares(predict=0.5, explain=0.5)
+        return self.tasks if isinstance(self.tasks, TaskShares) else None
 
     def record(self) -> dict[str, Any]:
-        """Return the options as a mapping for JSON."""
-        return asdict(self)
-
-
-def _number(name: str, value: Any, least: float, whole: bool = False) -> None:
-    right = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-    if not right or not least <= value < float("inf"):
-        what = "whole number" if whole else "number"
-        raise StudentError(f"{name}: a {what} from {least} on is needed, not {value!r}")
-
-
-def _lora(given: Any) -> dict[str, Any] | None:
-    """Return the settings of LoRA with defaults; None for full training."""
-    if given is None or given is False:
-        return None
-    if given is True:
-        return dict(_LORA)
-    if not isinstance(given, Mapping):
-        raise StudentError(
-            f"lora: true, or a mapping of {', '.join(_LORA)} is needed, not {given!r}"
+        """Return the options as a mapping for JSON; options within one as they were given."""
+        nested = {
+            "base": self.base, "objective_options": self.objective_options, "tasks": self.tasks,
+        }  # fmt: skip
+        return (
+            self.model_dump()
+            | {
+                "lora": None if self.adapter is None else self.adapter.model_dump(),
+            }
+            | {
+                name: value.model_dump(exclude_unset=True)
+                for name, value in nested.items()
+                if isinstance(value, BaseOptions)
+            }
         )
-    check_option_names(given, list(_LORA), "lora")
-    found = {**_LORA, **given}
-    _number("lora.r", found["r"], 1, whole=True)
-    _number("lora.alpha", found["alpha"], 0)
-    _number("lora.dropout", found["dropout"], 0)
-    return found

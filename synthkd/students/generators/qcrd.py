@@ -10,15 +10,15 @@ earlier copy of the student wrote at a high temperature and that reach another a
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from synthkd.errors import StudentError, nearest
+from synthkd.errors import StudentError
 from synthkd.kinds.base import Kind, Malformed
-from synthkd.students.base import check_option_names
 from synthkd.students.generators.examples import Example
 from synthkd.students.generators.multitask import EXPLAIN, PREDICT, rows_of_task, weighted_mean
+from synthkd.students.generators.options import QcrdOptions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -103,77 +103,8 @@ class SampledNegatives:
         return "" if isinstance(parsed, Malformed) or not parsed else self._kind.vote_for(parsed[0])
 
 
-_QUALITIES = ("agreement", "discriminator", "none")
-_PICKS = ("nearest", "farthest")
 #: Steps of the discriminator at each update after the first.
 _UPDATE_STEPS = 20
-
-
-@dataclass(frozen=True)
-class QcrdOptions:
-    """Options of the objective.
-
-    Attributes:
-        answer: a1, the weight of the answers.
-        contrast: a2, the weight of the contrastive loss.
-        discriminator: a3, the weight of the discriminator's loss.
-        decay: a3 is multiplied by this at each update.
-        beta: As in `losses.qcrd`.
-        delta: As in `losses.qcrd`.
-        pick: As in `losses.qcrd`.
-        quality: `agreement`, `discriminator`, or `none` (1 for positives, 0 for negatives).
-        sampled: Sample negatives from the student too.
-        temperature: Temperature of the samples.
-        interval: Steps between updates of the discriminator and between copies of the student.
-        pretrain: Steps of the discriminator before the training.
-    """
-
-    answer: float = 0.5
-    contrast: float = 0.5
-    discriminator: float = 0.5
-    decay: float = 0.9
-    beta: float = 0.2
-    delta: float = 3.0
-    pick: str = "nearest"
-    quality: str = "agreement"
-    sampled: bool = False
-    temperature: float = 1.5
-    interval: int = 50
-    pretrain: int = 500
-
-    def __post_init__(self) -> None:
-        for name in (
-            "answer",
-            "contrast",
-            "discriminator",
-            "decay",
-            "beta",
-            "delta",
-            "temperature",
-        ):
-            value = getattr(self, name)
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, int | float)
-                or not 0 <= value < float("inf")
-            ):
-                raise StudentError(f"qcrd: {name} must be a number from 0 on, not {value!r}")
-        if not self.contrast:
-            raise StudentError("qcrd: contrast must be above 0; without it, take objective ce")
-        for name in ("interval", "pretrain"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise StudentError(f"qcrd: {name} must be a whole number from 1 on, not {value!r}")
-        for name, known in (("quality", _QUALITIES), ("pick", _PICKS)):
-            if getattr(self, name) not in known:
-                hint = nearest(str(getattr(self, name)), list(known))
-                raise StudentError(f"qcrd: {name}: {getattr(self, name)!r} is unknown{hint}")
-
-    @classmethod
-    def checked(cls, given: Mapping[str, Any]) -> QcrdOptions:
-        """Return options from a mapping, and refuse unknown ones."""
-        check_option_names(given, [one.name for one in fields(cls)], "qcrd")
-        return cls(**given)
 
 
 class QcrdObjective:
@@ -183,7 +114,7 @@ class QcrdObjective:
     one task the completions (steps and answer) are the rationales, and there is no L_predict.
 
     Args:
-        options: See `QcrdOptions`.
+        options: Its options.
         examples: All training examples, negatives with `good` false.
         coder: The student's tokenizer.
         kind: The kind of rationales.
@@ -194,7 +125,7 @@ class QcrdObjective:
 
     def __init__(
         self,
-        options: Mapping[str, Any],
+        options: QcrdOptions,
         examples: Sequence[Example],
         coder: ExampleTokenizer,
         kind: Kind,
@@ -205,14 +136,13 @@ class QcrdObjective:
         Raises:
             StudentError: There is no negative, so that nothing would be contrasted.
         """
-        self.options = QcrdOptions.checked(options)
+        self.options = options
         self.examples = [example for example in examples if example.task in ("", EXPLAIN)]
         self.negatives = sum(not example.good for example in self.examples)
         if not self.negatives and not self.options.sampled:
             raise StudentError(
                 "qcrd: no rejected rationale to contrast with; take a corpus whose questions were"
-                " asked several times, or"
-                " `sampled: true`"
+                " asked several times, or `sampled: true`"
             )
         self.steps = 0
         self._quality: dict[tuple[int, str], float] = {}
@@ -261,7 +191,7 @@ class QcrdObjective:
         options = self.options
         return qcrd(
             positive, negative, s_positive, s_negative, options.beta, options.delta,
-            "nearest" if options.pick == "nearest" else "farthest",
+            options.pick,
         )  # fmt: skip
 
     def _quality_of(self, example: Example) -> float:
@@ -314,12 +244,12 @@ class QcrdObjective:
 
     def record(self) -> dict[str, Any]:
         """Return settings and figures for the student's card."""
-        found: dict[str, Any] = {"qcrd": asdict(self.options), "negatives": self.negatives}
+        record: dict[str, Any] = {"qcrd": self.options.model_dump(), "negatives": self.negatives}
         if self._discriminator is not None:
-            found["discriminator"] = self._discriminator.record()
+            record["discriminator"] = self._discriminator.record()
         if self._sampled is not None:
-            found["sampled_negatives"] = self._sampled.count
-        return found
+            record["sampled_negatives"] = self._sampled.count
+        return record
 
 
 def stack_by_question(
@@ -344,7 +274,7 @@ def stack_by_question(
             places[number].append(i)
     width = max(1, *map(len, places.values()))
     index = torch.tensor(
-        [[*found, *[-1] * (width - len(found))] for found in places.values()], device=each.device
+        [[*rows, *[-1] * (width - len(rows))] for rows in places.values()], device=each.device
     )
     there, index = index >= 0, index.clamp_min(0)
     return (

@@ -19,7 +19,7 @@ from synthkd.errors import StudentError
 from synthkd.kinds.base import Kind, Malformed, Row
 from synthkd.students.base import Floats, TextStudent
 from synthkd.students.generators.examples import Example, ExampleBuilder
-from synthkd.students.generators.options import SCRATCH, GeneratorOptions
+from synthkd.students.generators.options import GeneratorOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,11 +35,6 @@ _DEFAULT_TOKENS = 64
 class GeneratorStudent(TextStudent):
     """A language model that learns the completions of a kind, prompt by prompt.
 
-    Args:
-        base: As in `GeneratorOptions`.
-        seed: As in `GeneratorOptions`.
-        options: See `GeneratorOptions`.
-
     Attributes:
         model: After training, the transformers model, with LoRA merged.
         tokenizer: Its tokenizer.
@@ -50,16 +45,17 @@ class GeneratorStudent(TextStudent):
     """
 
     name = "generator"
+    path_options = frozenset({"base"})
+    Options = GeneratorOptions
+    options: GeneratorOptions
 
-    def __init__(
-        self, base: str | Path | Mapping[str, Any] = SCRATCH, seed: int = 0, **options: Any
-    ) -> None:
-        self.settings = GeneratorOptions.checked({"base": base, "seed": seed, **options})
-        self.seed = seed
+    def __init__(self, base: str | Path | Mapping[str, Any] | None = None, **options: Any) -> None:
+        super().__init__(**({} if base is None else {"base": base}), **options)
+        self.seed = self.options.seed
         self.model: Any = None
         self.tokenizer: Any = None
         self.record: dict[str, Any] = {}
-        self.max_tokens = self.settings.max_tokens
+        self.max_tokens = self.options.max_tokens
         self.seconds, self.tokens = 0.0, 0
         self._trained: TrainedGenerator | None = None
         self._kind_record: dict[str, Any] | None = None
@@ -89,7 +85,7 @@ class GeneratorStudent(TextStudent):
         from synthkd.students.generators.fit import fit_generator
 
         held_out = None if validation is None else _list(validation)
-        trained = fit_generator(self.settings, kind, _list(rows), held_out, _list(negatives))
+        trained = fit_generator(self.options, kind, _list(rows), held_out, _list(negatives))
         return self._take_up(trained, kind_record(kind))
 
     def fit_corpus(
@@ -114,12 +110,12 @@ class GeneratorStudent(TextStudent):
         from synthkd.students.generators.corpus import read_corpus_rows
         from synthkd.students.generators.fit import fit_generator
 
-        source = read_corpus_rows(Path(corpus), self.settings, kind, limit)
+        source = read_corpus_rows(Path(corpus), self.options, kind, limit)
         if isinstance(validation, (str, Path)):
-            validation = read_corpus_rows(Path(validation), self.settings, source.kind, None).rows
+            validation = read_corpus_rows(Path(validation), self.options, source.kind, None).rows
         held_out = None if validation is None else _list(validation)
         trained = fit_generator(
-            self.settings, source.kind, source.rows, held_out, source.negatives, source.prompt
+            self.options, source.kind, source.rows, held_out, source.negatives, source.prompt
         )
         return self._take_up(trained, source.kind_record)
 
@@ -229,12 +225,12 @@ class GeneratorStudent(TextStudent):
             examples += of_row
         if not examples:
             return losses
-        tokenized, _ = self.coder.examples(examples, example_token_limit(self.model, self.settings))
+        tokenized, _ = self.coder.examples(examples, example_token_limit(self.model, self.options))
         sums, tokens = row_losses(
             self.model,
             tokenized,
             int(self.tokenizer.pad_token_id),
-            2 * self.settings.batch_size,
+            2 * self.options.batch_size,
             selects_logits(self.model),
         )
         row_numbers = np.array(numbers)[tokenized.example_indices]
@@ -250,7 +246,7 @@ class GeneratorStudent(TextStudent):
         """
         from synthkd.students.generators.folder import StoredGenerator, write_folder
 
-        write_folder(Path(folder), StoredGenerator(self.settings, self._ready, self._kind_record))
+        write_folder(Path(folder), StoredGenerator(self.options, self._ready, self._kind_record))
 
     @classmethod
     def load(cls, folder: Path, kind: Kind | None = None, **options: Any) -> Self:
@@ -269,7 +265,7 @@ class GeneratorStudent(TextStudent):
 
     def __repr__(self) -> str:
         if self.model is None:
-            return f"<GeneratorStudent of {self.settings.base!r}, not trained>"
+            return f"<GeneratorStudent of {self.options.base!r}, not trained>"
         size = sum(parameter.numel() for parameter in self.model.parameters())
         return (
             f"<GeneratorStudent {self.kind.name}: {size:,} parameters,"

@@ -83,12 +83,12 @@ class ExampleTokenizer:
 
     def _marked(self, texts: Sequence[tuple[str, bool]]) -> list[list[int]]:
         """Return the token ids of texts, each with or without special tokens."""
-        found: list[list[int]] = [[] for _ in texts]
+        coded: list[list[int]] = [[] for _ in texts]
         for own in (True, False):
             members = [i for i, (_, marks) in enumerate(texts) if marks is own]
             for i, ids in zip(members, self._ids([texts[i][0] for i in members], own), strict=True):
-                found[i] = ids
-        return found
+                coded[i] = ids
+        return coded
 
     def examples(self, examples: Sequence[Example], most: int) -> tuple[TokenizedExamples, int]:
         """Tokenise the examples of at most `most` tokens; return also the number of longer ones."""
@@ -142,10 +142,8 @@ class ExampleTokenizer:
         if not texts:
             return []
         bare = {"return_attention_mask": False, "return_token_type_ids": False}
-        found: list[list[int]] = self.tokenizer(texts, add_special_tokens=marks, **bare)[
-            "input_ids"
-        ]
-        return found
+        ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=marks, **bare)["input_ids"]
+        return ids
 
     def decode(self, ids: Sequence[int]) -> str:
         """Decode a completion, as the backend `transformers` does."""

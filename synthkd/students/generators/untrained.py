@@ -7,58 +7,43 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from synthkd.errors import StudentError
+from synthkd.options import checked_options
+from synthkd.students.generators.options import SMALLEST_VOCABULARY, UntrainedOptions
 
 PAD, BEGIN, END = "<|pad|>", "<|begin|>", "<|end|>"
 
 
-def new_checkpoint(
-    folder: str | Path,
-    texts: Iterable[str],
-    layers: int = 2,
-    width: int = 128,
-    heads: int | None = None,
-    vocabulary: int = 2048,
-    context: int = 512,
-    shape: Literal["llama", "t5"] = "llama",
-    seed: int = 0,
-) -> Path:
+def new_checkpoint(folder: str | Path, texts: Iterable[str], **options: Any) -> Path:
     """Write an untrained checkpoint into a folder, and return the folder.
 
     Args:
         folder: The folder.
         texts: Texts that the tokenizer learns from.
-        layers: Layers, of encoder and decoder each.
-        width: Dimensions.
-        heads: Attention heads; by default one for 32 dimensions.
-        vocabulary: Tokens at most, 256 bytes and 3 special tokens among them.
-        context: Tokens that a decoder reads and writes at most.
-        shape: `llama` for a causal decoder, `t5` for an encoder-decoder.
-        seed: Seed of the weights.
+        options: Its shape; `UntrainedOptions` lists them.
 
     Raises:
-        StudentError: The sizes do not fit.
+        StudentError: An option is unknown, or the sizes do not fit.
     """
     import torch
 
     from synthkd.students.generators.checkpoint import write_checkpoint
 
-    if shape not in ("llama", "t5"):
-        raise StudentError(f"shape: {shape!r} is neither 'llama' nor 't5'")
-    heads = heads or max(1, width // 32)
-    if layers < 1 or width % heads or (width // heads) % 2:
-        raise StudentError(
-            f"{width} dimensions cannot be cut into {heads} heads of an even size, in {layers}"
-            " layers"
-        )
-    tokenizer = byte_level_bpe(texts, vocabulary, begin=shape == "llama")
+    shape: UntrainedOptions = checked_options(
+        UntrainedOptions, options, "new checkpoint", StudentError
+    )
+    causal = shape.shape == "llama"
+    tokenizer = byte_level_bpe(texts, shape.vocabulary, begin=causal)
+    size, heads = len(tokenizer), shape.head_count
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = llama(len(tokenizer), layers, width, heads, context) if shape == "llama" else _t5(
-            len(tokenizer), layers, width, heads
-        )  # fmt: skip
+        torch.manual_seed(shape.seed or 0)
+        model = (
+            llama(size, shape.layers, shape.width, heads, shape.context)
+            if causal
+            else _t5(size, shape.layers, shape.width, heads)
+        )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_checkpoint(model, tokenizer, folder)
@@ -75,13 +60,16 @@ def byte_level_bpe(texts: Iterable[str], size: int, begin: bool = True) -> Any:
             expect.
 
     Raises:
-        StudentError: `size` is below 259.
+        StudentError: `size` is below `SMALLEST_VOCABULARY`.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    if size < 259:
-        raise StudentError(f"vocabulary: 256 bytes and 3 marks are 259 tokens at least, not {size}")
+    if size < SMALLEST_VOCABULARY:
+        raise StudentError(
+            f"vocabulary: 256 bytes and 3 special tokens are {SMALLEST_VOCABULARY} tokens at least,"
+            f" not {size}"
+        )
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

@@ -1,7 +1,7 @@
 """Metrics of classifiers, with bootstrap intervals.
 
-found = evaluate_classifier(student.probabilities(rows.texts), rows.labels, student.classes)
-print(found)
+evaluation = evaluate_classifier(student.probabilities(rows.texts), rows.labels, student.classes)
+print(evaluation)
 """
 
 from synthkd.students.metrics.bootstrap import paired_bootstrap

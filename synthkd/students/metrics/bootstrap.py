@@ -55,14 +55,14 @@ def paired_bootstrap(
     # Rows that differ in the same way are one cell.
     patterns, counts = np.unique(difference.T, axis=0, return_counts=True)
     trainings = np.random.default_rng([seed, 1])
-    found = []
+    differences = []
     for times in draw_counts(counts, draws, seed):
         of_trainings = times @ patterns / counts.sum()
         if len(difference) == 1:
-            found.append(of_trainings[:, 0])
+            differences.append(of_trainings[:, 0])
             continue
         shares = trainings.multinomial(
             len(difference), np.full(len(difference), 1 / len(difference)), len(times)
         )
-        found.append((of_trainings * shares).sum(1) / len(difference))
-    return (float(difference.mean()), *percentile_interval(np.concatenate(found)))
+        differences.append((of_trainings * shares).sum(1) / len(difference))
+    return (float(difference.mean()), *percentile_interval(np.concatenate(differences)))

@@ -186,42 +186,42 @@ SHOWN_CONFUSIONS = 8
 Lines = list[list[str]]
 
 
-def evaluation_text(found: ClassifierEvaluation) -> str:
+def evaluation_text(evaluation: ClassifierEvaluation) -> str:
     """Return tables of figures, weakest classes and most frequent confusions."""
     parts = [
-        text_table(_figures(found)),
-        text_table(_classes(found)),
-        text_table(_confusions(found)),
-        _left(found),
+        text_table(_figures(evaluation)),
+        text_table(_classes(evaluation)),
+        text_table(_confusions(evaluation)),
+        _left(evaluation),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def evaluation_html(found: ClassifierEvaluation) -> str:
+def evaluation_html(evaluation: ClassifierEvaluation) -> str:
     """Return the tables of `evaluation_text` as HTML."""
-    tables = (_figures(found), _classes(found), _confusions(found))
-    note = f"<p>{html_lines(_left(found))}</p>" if _left(found) else ""
+    tables = (_figures(evaluation), _classes(evaluation), _confusions(evaluation))
+    note = f"<p>{html_lines(_left(evaluation))}</p>" if _left(evaluation) else ""
     return "".join(html_table(lines) for lines in tables if lines) + note
 
 
-def _figures(found: ClassifierEvaluation) -> Lines:
+def _figures(evaluation: ClassifierEvaluation) -> Lines:
     def line(name: str, value: float) -> list[str]:
-        ends = found.intervals.get(name)
+        ends = evaluation.intervals.get(name)
         return [name, f"{value:.3f}", f"{ends[0]:.3f} to {ends[1]:.3f}" if ends else ""]
 
     return [
-        ["", "value", "95 % interval" if found.intervals else ""],
-        ["rows", f"{found.rows:,}", ""],
-        line("accuracy", found.accuracy),
-        line("macro_f1", found.macro_f1),
-        ["loss (nats)", f"{found.loss:.3f}", ""],
-        ["ece", f"{found.ece:.3f}", ""],
+        ["", "value", "95 % interval" if evaluation.intervals else ""],
+        ["rows", f"{evaluation.rows:,}", ""],
+        line("accuracy", evaluation.accuracy),
+        line("macro_f1", evaluation.macro_f1),
+        ["loss (nats)", f"{evaluation.loss:.3f}", ""],
+        ["ece", f"{evaluation.ece:.3f}", ""],
     ]
 
 
-def _classes(found: ClassifierEvaluation) -> Lines:
+def _classes(evaluation: ClassifierEvaluation) -> Lines:
     ranked = sorted(
-        (one for one in found.per_class if one.f1 is not None), key=lambda one: one.f1 or 0.0
+        (one for one in evaluation.per_class if one.f1 is not None), key=lambda one: one.f1 or 0.0
     )
     head = ["class" if len(ranked) <= SHOWN_CLASSES else "class (weakest first)"]
     return [
@@ -234,8 +234,8 @@ def _classes(found: ClassifierEvaluation) -> Lines:
     ]  # fmt: skip
 
 
-def _confusions(found: ClassifierEvaluation) -> Lines:
-    shown = found.confusions[:SHOWN_CONFUSIONS]
+def _confusions(evaluation: ClassifierEvaluation) -> Lines:
+    shown = evaluation.confusions[:SHOWN_CONFUSIONS]
     if not shown:
         return []
     return [
@@ -244,18 +244,18 @@ def _confusions(found: ClassifierEvaluation) -> Lines:
     ]
 
 
-def _left(found: ClassifierEvaluation) -> str:
+def _left(evaluation: ClassifierEvaluation) -> str:
     """Count what the tables do not show."""
     notes = []
-    if (more := len(found.per_class) - len(found.missing) - SHOWN_CLASSES) > 0:
+    if (more := len(evaluation.per_class) - len(evaluation.missing) - SHOWN_CLASSES) > 0:
         notes.append(f"{more:,} stronger classes are not shown")
-    if (more := len(found.confusions) - SHOWN_CONFUSIONS) > 0:
+    if (more := len(evaluation.confusions) - SHOWN_CONFUSIONS) > 0:
         notes.append(f"{more:,} rarer confusions are not shown")
-    if found.missing:
-        names = ", ".join(map(clean, found.missing[:5])) + (
-            ", ..." if len(found.missing) > 5 else ""
+    if evaluation.missing:
+        names = ", ".join(map(clean, evaluation.missing[:5])) + (
+            ", ..." if len(evaluation.missing) > 5 else ""
         )
         notes.append(
-            f"{len(found.missing):,} classes have no row here and are left out of macro-F1: {names}"
+            f"{len(evaluation.missing):,} classes have no row here and are left out of macro-F1: {names}"
         )
     return "\n".join(notes)

@@ -90,9 +90,9 @@ def test_the_head_is_a_linear_layer_of_the_module(small: Path) -> None:
     ],
 )
 def test_descriptive_class_names_are_training_rows(names: tuple[str, ...], expected: bool) -> None:
-    options = EncoderStudent(names, base="any", start="contrastive").settings
+    options = EncoderStudent(names, base="any", start="contrastive").options
     assert options.names_for(names) == float(expected)
-    assert EncoderStudent(names, base="any").settings.names_for(names) == 0
+    assert EncoderStudent(names, base="any").options.names_for(names) == 0
 
 
 def test_one_seed_gives_one_start(small: Path) -> None:

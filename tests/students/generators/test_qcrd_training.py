@@ -13,8 +13,10 @@ pytest.importorskip("accelerate")
 
 from synthkd.errors import StudentError  # noqa: E402
 from synthkd.kinds.rationale.kind import RationaleKind  # noqa: E402
+from synthkd.students.factory import make_student  # noqa: E402
 from synthkd.students.generators.examples import Example  # noqa: E402
-from synthkd.students.generators.qcrd import QcrdObjective, QcrdOptions, stack_by_question  # noqa: E402
+from synthkd.students.generators.options import QcrdOptions  # noqa: E402
+from synthkd.students.generators.qcrd import QcrdObjective, stack_by_question  # noqa: E402
 from synthkd.students.generators.student import GeneratorStudent  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -51,7 +53,7 @@ class NoCoder:
 
 def objective(**options: Any) -> QcrdObjective:
     examples = [example(0), example(0, good=False)]
-    return QcrdObjective(options, examples, NoCoder(), KIND)  # type: ignore[arg-type]
+    return QcrdObjective(QcrdOptions(**options), examples, NoCoder(), KIND)  # type: ignore[arg-type]
 
 
 def trained(objective: str = "qcrd", epochs: int = 2, **options: Any) -> GeneratorStudent:
@@ -134,19 +136,19 @@ def test_qcrd_without_rejected_rationales_is_refused_with_a_remedy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
-        ({"bta": 0.1}, "did you mean 'beta'"),
-        ({"quality": "agrement"}, "did you mean 'agreement'"),
-        ({"pick": "middle"}, "pick: 'middle' is unknown"),
-        ({"contrast": 0.0}, "take objective ce"),
-        ({"interval": 0}, "whole number from 1 on"),
-        ({"delta": "3"}, "delta must be a number"),
+        ({"bta": 0.1}, "no option 'bta' .did you mean 'beta'"),
+        ({"quality": "agrement"}, "quality: one of .*did you mean 'agreement'"),
+        ({"pick": "middle"}, "pick: one of nearest, farthest is needed, not 'middle'"),
+        ({"contrast": 0.0}, "contrast: a number above 0 is needed"),
+        ({"interval": 0}, "interval: a whole number from 1 on is needed"),
+        ({"delta": "3"}, "delta: a number from 0 on is needed, not '3'"),
     ],
 )
-def test_a_wrong_option_of_qcrd_is_named(options: dict[str, Any], says: str) -> None:
-    with pytest.raises(StudentError, match=says):
-        QcrdOptions.checked(options)
+def test_a_wrong_option_of_qcrd_is_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(StudentError, match=f"objective_options.*{message}"):
+        make_student("generator", {"objective": "qcrd", "objective_options": options})
 
 
 def test_a_corpus_trains_it_with_its_rejected_rows_as_negatives(tmp_path: Path) -> None:
