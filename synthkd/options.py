@@ -127,9 +127,9 @@ def _mistakes(model: type[BaseModel], problem: ValidationError) -> Iterator[str]
             continue
         if item["type"] == "extra_forbidden":
             known = sorted(_fields_at(model, location[:-1]))
-            before = "".join(f"{name}." for name in _names_on_the_way(model, location[:-1]))
-            option = f"no option {location[-1]!r}{nearest(str(location[-1]), known)}"
-            yield f"{before[:-1]}{': ' if before else ''}{option if known else option + '; it has none'}"
+            outer = ".".join(_names_on_the_way(model, location[:-1]))
+            hint = nearest(str(location[-1]), known) if known else "; it has none"
+            yield f"{outer}{': ' if outer else ''}no option {location[-1]!r}{hint}"
         elif item["type"] == "missing":
             field = _fields_at(model, location[:-1])[str(location[-1])]
             yield f"{'.'.join(names)}: needed ({type_words(field)})"

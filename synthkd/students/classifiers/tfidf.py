@@ -3,8 +3,8 @@
 A text is lower-cased and split into words (runs of letters and digits) and signs. The n-grams of a
 word include a blank on either side, so that they mark its start and end; they are robust to typing
 errors and endings. Each block is weighted by TF-IDF (1 + ln tf, smoothed idf) and has length 1 in
-each row. `TfidfVectorizer` of scikit-learn gives the same cosines (to 3e-15) in over twice the time,
-which is most of the training of a linear student.
+each row. `TfidfVectorizer` of scikit-learn gives the same cosines (to 3e-15) in over twice the
+time, which is most of the training of a linear student.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def fit_generator(
         "examples": len(tokenized), "too_long": len(examples) - len(tokenized),
         "negatives": len(negatives),
         "validation": len(held_out_tokens), "longest": limit, "parameters": size,
-        "lr": options.lr if options.lr is not None else default_lr(size, options.adapter is not None),
+        "lr": default_lr(size, options.adapter is not None) if options.lr is None else options.lr,
     }  # fmt: skip
     _warn_of_omissions(record, skipped)
     longest = int((tokenized.lengths - tokenized.prompt_lengths).max())

@@ -256,6 +256,7 @@ def _left(evaluation: ClassifierEvaluation) -> str:
             ", ..." if len(evaluation.missing) > 5 else ""
         )
         notes.append(
-            f"{len(evaluation.missing):,} classes have no row here and are left out of macro-F1: {names}"
+            f"{len(evaluation.missing):,} classes have no row here and are left out of macro-F1:"
+            f" {names}"
         )
     return "\n".join(notes)
