@@ -241,7 +241,7 @@ def test_a_bias_that_was_altered_with_new_hashes_does_not_serve_the_old_threshol
     config = json.loads((folder / CONFIG).read_text())
     (folder / CONFIG).write_text(json.dumps(config | {"bias": 50.0}))
     seal(folder)
-    with pytest.raises(CriticError, match="scores its held-out rows otherwise"):
+    with pytest.raises(CriticError, match="scores its held-out rows differently"):
         load_critic(folder, KIND)
 
 
