@@ -42,7 +42,7 @@ def test_a_budget_stops_before_it_is_passed_and_says_so(
     assert 0 < server.requests < 4
     assert tokens(server) <= 112
     assert f"the cap is reached: ${tokens(server)}.0000 of $112.0000 spent" in result.stdout
-    assert "a higher cap goes on from here" in result.stdout
+    assert "raise the cap to continue" in result.stdout
 
 
 @pytest.mark.slow

@@ -79,7 +79,7 @@ def test_a_budget_ends_the_run_before_it_is_passed_and_the_run_says_so(
     assert ended.returncode == 0, ended.stderr
     assert "the cap is reached" in ended.stdout
     assert "of $0.6000 spent" in ended.stdout
-    assert "a higher cap goes on from here" in ended.stdout
+    assert "raise the cap to continue" in ended.stdout
     assert 0 < server.requests < HEADS
     assert dollars(billed(server)) <= 0.6
 
