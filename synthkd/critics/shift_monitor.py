@@ -89,12 +89,17 @@ class ShiftMonitor:
                     f" {counts[0]:,} calibrated on,"
                 f" {FEWEST} of each are needed",
             }  # fmt: skip
-        vectors = text_vectors(_texts(calibration, kind), _texts(scored, kind))
+        # One row of each group, before texts are embedded: vectors are fitted to both sides, and
+        # would fit the side with the larger groups better.
+        vectors = text_vectors(
+            *(
+                _texts(_one_of_each(rows, names), kind)
+                for rows, names in zip((calibration, scored), groups, strict=True)
+            )
+        )
         one, other = groups
         # Two looks at half the level each: at the texts, and at all numbers.
-        tests = [
-            detect_shift(*vectors, level=LEVEL / 2, calibration_groups=one, scored_groups=other)
-        ]
+        tests = [detect_shift(*vectors, level=LEVEL / 2)]
         by = grouped_by if grouped_by in (*kind.columns, UNGROUPED) else kind.group_column
         names = group_names(kind, scored, str(by))
         places = [place for place, name in enumerate(names) if group_hash(name) not in trained_on]
@@ -135,6 +140,11 @@ def _drawn(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for row in rows
     ]
     return [rows[place] for place in heapq.nlargest(SAMPLE, range(len(rows)), key=keys.__getitem__)]
+
+
+def _one_of_each(rows: list[dict[str, Any]], groups: list[str]) -> list[dict[str, Any]]:
+    """Draw one row of each group; the order of rows, which is drawn by hashes, decides."""
+    return list(dict(zip(groups, rows, strict=True)).values())
 
 
 def _texts(rows: list[dict[str, Any]], kind: Kind) -> list[str]:

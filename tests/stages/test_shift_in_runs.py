@@ -57,6 +57,32 @@ def test_rows_of_another_sort_are_a_shift_and_the_sentence_says_what_to_do() -> 
     assert "Label a sample" in found["sentence"]
 
 
+def clustered(seed: int, groups: int, size: int) -> pa.Table:
+    """Rows of one sort in groups of a size; heads and tails are words of 400."""
+    rng = np.random.default_rng(seed)
+    vocabulary = [f"{a}{b}" for a in "bdfghklmnprstvwz"[:16] for b in ("ack", "ell", "ino", "oft")]
+    vocabulary = [one + two for one in vocabulary for two in vocabulary[:8]]
+    rows = []
+    for group in range(groups):
+        head = " ".join(rng.choice(vocabulary, 2))
+        for i in range(size):
+            tail = " ".join(rng.choice(vocabulary, 2))
+            name = f"{seed}-{group}-{i}"
+            rows.append({"id": name, "head": head, "relation": "UsedFor", "tail": tail})
+    return pa.Table.from_pylist(rows)
+
+
+@pytest.mark.slow
+def test_larger_groups_of_the_same_sort_are_no_shift() -> None:
+    shifted = 0
+    for seed in range(8):
+        monitor = ShiftMonitor(KIND.columns)
+        scored = clustered(seed, 55, 9)
+        monitor.add(scored, [0.5] * scored.num_rows)
+        shifted += monitor.verdict(clustered(100 + seed, 250, 2), KIND)["shifted"]
+    assert shifted <= 1
+
+
 def with_numbers(rows: pa.Table, score: float, recurrence: float | None) -> pa.Table:
     rng = np.random.default_rng(1)
     scores = pa.array(np.clip(rng.normal(score, 0.1, rows.num_rows), 0, 1))
