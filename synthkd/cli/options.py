@@ -26,7 +26,7 @@ def read_options(changes: list[str], flag: str = "--option") -> dict[str, Any]:
         RecipeError: An option is malformed; the message names ``flag``.
     """
     from synthkd.errors import RecipeError
-    from synthkd.recipe.explain import override
+    from synthkd.recipe.validation_errors import override
 
     options: dict[str, Any] = {}
     for change in changes:

@@ -12,7 +12,6 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from synthkd import plugins, safeyaml
 from synthkd.errors import RecipeError
 from synthkd.keys import content_hash
-from synthkd.recipe.explain import explain, override
 from synthkd.recipe.parts import (
     CorpusPart,
     CriticPart,
@@ -26,6 +25,7 @@ from synthkd.recipe.parts import (
 from synthkd.recipe.published_values import published
 from synthkd.recipe.student import LoopPart, StudentPart
 from synthkd.recipe.teacher import LimitsPart, TeacherPart
+from synthkd.recipe.validation_errors import explain, override
 from synthkd.secrets import expand_variables, find_cleartext_secret, mask_tokens
 
 #: A rule as Python gives it: a name, a mapping as in YAML, or a rule class or function.

@@ -82,8 +82,8 @@ class DispatchPolicy:
         rates: Limits per minute.
     """
 
-    concurrency: int = 16
-    max_attempts: int = 6
+    concurrency: int
+    max_attempts: int
     base_delay: float = 0.5
     max_delay: float = 60.0
     adaptive: bool = True

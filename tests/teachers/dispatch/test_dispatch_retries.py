@@ -90,7 +90,7 @@ def test_a_retry_never_comes_before_the_server_said() -> None:
 
 
 def test_waits_are_jittered_from_nought_to_a_doubling_bound() -> None:
-    policy = DispatchPolicy(base_delay=1.0, max_delay=5.0)
+    policy = DispatchPolicy(concurrency=1, max_attempts=9, base_delay=1.0, max_delay=5.0)
     for attempt, bound in [(1, 1.0), (2, 2.0), (3, 4.0), (4, 5.0), (9, 5.0)]:
         waits = [policy.delay(attempt, None) for _ in range(2000)]
         assert 0 <= min(waits) < 0.05 * bound
