@@ -91,13 +91,10 @@ class ShiftMonitor:
             }  # fmt: skip
         # One row of each group, before texts are embedded: vectors are fitted to both sides, and
         # would fit the side with the larger groups better.
-        vectors = text_vectors(
-            *(
-                _texts(_one_of_each(rows, names), kind)
-                for rows, names in zip((calibration, scored), groups, strict=True)
-            )
-        )
         one, other = groups
+        vectors = text_vectors(
+            _texts(_one_of_each(calibration, one), kind), _texts(_one_of_each(scored, other), kind)
+        )
         # Two looks at half the level each: at the texts, and at all numbers.
         tests = [detect_shift(*vectors, level=LEVEL / 2)]
         by = grouped_by if grouped_by in (*kind.columns, UNGROUPED) else kind.group_column
