@@ -120,7 +120,7 @@ def student_train(
 
 
 def _show(done: TrainedStudent) -> None:
-    """Evaluate the student on validation or test rows, and print the figures."""
+    """Print the figures on the test or validation rows."""
     figures = done.manifest["figures"]
     if not figures:
         return

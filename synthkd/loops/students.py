@@ -9,7 +9,7 @@ from synthkd import plugins
 from synthkd.errors import RecipeError, StudentError
 from synthkd.recipe import Recipe, StudentPart
 from synthkd.students.base import Student
-from synthkd.students.factory import make_student
+from synthkd.students.train import make_student
 
 
 def student_factory(

@@ -18,7 +18,7 @@ class StudentPart(RecipePart):
     )
     options: dict[str, Any] = Field(
         default_factory=dict,
-        description="Options of that student; docs/students/classifiers.md says which.",
+        description="Options of that student; `synthkd describe students` says which.",
     )
     path: str | None = Field(
         None, description="Folder of the student. Default: `student` in the run's folder."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
@@ -128,7 +128,7 @@ def text_list(texts: Iterable[Any]) -> list[str]:
     if (
         isinstance(texts, Mapping | bytes)
         or hasattr(texts, "columns")
-        or not hasattr(texts, "__iter__")
+        or not isinstance(texts, Iterable)
     ):
         # Iterating a table would give the names of its columns.
         raise StudentError(
@@ -141,6 +141,14 @@ def text_list(texts: Iterable[Any]) -> list[str]:
             problem = "empty" if text is None or text != text else f"a {type(text).__name__}"
             raise StudentError(f"text {number:,} of {len(items):,} is {problem}; a text is needed")
     return items
+
+
+def in_windows(
+    texts: Sequence[str], size: int, width: int, compute: Callable[[Sequence[str]], Floats]
+) -> Floats:
+    """Return the (n, width) numbers that `compute` gives for texts, `size` texts at a time."""
+    parts = [compute(texts[start : start + size]) for start in range(0, len(texts), size)]
+    return np.concatenate(parts) if parts else np.zeros((0, width))
 
 
 def validated_seed(seed: Any) -> int:
@@ -230,6 +238,7 @@ class Classifier(Student):
             raise StudentError("classes: a name stands twice; give each class its own name")
         check_distinct_names(classes)
         self.classes: tuple[str, ...] = tuple(classes)
+        self._given_classes = self.classes
         self.seed = validated_seed(seed)
 
     def __repr__(self) -> str:
@@ -268,8 +277,7 @@ class Classifier(Student):
         """
         present = sorted(set(rows.labels))
         check_distinct_names(present)
-        if not self.classes:
-            self.classes = tuple(present)
+        self.classes = self._given_classes or tuple(present)
         self.check_labels(rows, what)
         self.training_hashes = frozenset(text_hashes(rows.texts))
         if len(present) < 2:

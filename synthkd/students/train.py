@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from synthkd import plugins
 from synthkd.corpora.read import load_corpus
 from synthkd.corpora.write import MANIFEST
-from synthkd.errors import StudentError, TrainingError
-from synthkd.recipe.published_values import published
+from synthkd.errors import InputError, StudentError, TrainingError
+from synthkd.keys import content_hash, file_hash
+from synthkd.recipe.published_values import published, published_path
 from synthkd.rows import read_rows
 from synthkd.storage import STUDENT_FOLDER, check_output, write_text
 from synthkd.students.base import (
@@ -22,7 +26,6 @@ from synthkd.students.base import (
     TextStudent,
     check_known_labels,
 )
-from synthkd.students.factory import make_student, package_versions, source_of
 from synthkd.students.folders import save_student
 from synthkd.students.metrics import ClassifierEvaluation, evaluate_classifier
 from synthkd.students.rows import read_labelled_texts
@@ -30,6 +33,11 @@ from synthkd.students.training_hashes import kind_row_hashes
 from synthkd.text.normal_forms import normal_text
 
 README = "README.md"
+#: Packages whose version can change a student.
+_PACKAGES = {
+    "numpy": "numpy", "sklearn": "scikit-learn", "torch": "torch", "transformers": "transformers",
+    "peft": "peft",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,22 @@ class TrainedStudent:
     manifest: dict[str, Any]
     evaluation: ClassifierEvaluation | None = None
     repeated: dict[str, int] = field(default_factory=dict)
+
+
+def make_student(name: str, options: Mapping[str, Any], seed: int = 0) -> Student:
+    """Make an untrained student.
+
+    Args:
+        name: The student.
+        options: Its options, and arguments of its constructor.
+        seed: Used unless the options have one.
+
+    Raises:
+        StudentError: There is no such student, or an option is unknown or does not fit.
+    """
+    student_class: type[Student] = plugins.find("students", name)
+    student_class.check_options(options, f"student {name!r}")
+    return student_class(**{"seed": seed, **options})
 
 
 def train_student(request: TrainingRequest) -> TrainedStudent:
@@ -244,8 +268,44 @@ def _manifest(
         "student": request.student, "options": published(dict(request.options), Path.cwd()),
         "seed": request.seed,
         "columns": {"text": request.text, "label": request.label},
-        "source": source_of(request.source),
-        "validation": source_of(request.validation), "test": source_of(request.test),
+        "source": _source_of(request.source),
+        "validation": _source_of(request.validation), "test": _source_of(request.test),
         "training_seconds": round(seconds, 3), "figures": dict(figures),
-        "versions": package_versions(),
+        "versions": _package_versions(),
     }  # fmt: skip
+
+
+def _source_of(path: Path | None) -> dict[str, Any] | None:
+    """Return the hashes of a source of rows; of a corpus also kind and teacher."""
+    if path is None:
+        return None
+    shown = published_path(str(path), Path.cwd())
+    if (path / MANIFEST).is_file():
+        manifest = load_corpus(path).manifest
+        return {
+            "path": shown, "corpus_hash": manifest["corpus_hash"],
+            "manifest_hash": manifest.get("manifest_hash"), "kind": manifest["kind"]["name"],
+            "teacher": manifest["teacher"].get("identity"), "rows": manifest["counts"]["accepted"],
+        }  # fmt: skip
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    if path.is_dir():
+        files = {
+            file.relative_to(path).as_posix(): file_hash(file)
+            for file in sorted(path.rglob("*"))
+            if file.is_file()
+        }
+        return {"path": shown, "hash": content_hash(files)}
+    return {"path": shown, "hash": file_hash(path)}
+
+
+def _package_versions() -> dict[str, str]:
+    """Return the versions of Python, synthkd and packages that can change a student."""
+    versions = {"python": platform.python_version()}
+    for module, package in {"synthkd": "synthkd", **_PACKAGES}.items():
+        if module in sys.modules:
+            try:
+                versions[package] = version(package)
+            except PackageNotFoundError:
+                continue
+    return versions

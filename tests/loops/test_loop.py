@@ -394,7 +394,7 @@ def test_a_small_student_can_be_cross_validated_in_place_of_a_dear_one(
     fit = LinearStudent.fit
 
     def counted(self: LinearStudent, *rows: Any) -> LinearStudent:
-        trained[self.features] += 1
+        trained[self.options.features] += 1
         return fit(self, *rows)
 
     monkeypatch.setattr(LinearStudent, "fit", counted)

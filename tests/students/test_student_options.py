@@ -14,7 +14,7 @@ from synthkd import plugins, run
 from synthkd.errors import StudentError
 from synthkd.options import described
 from synthkd.recipe import Recipe
-from synthkd.students.factory import make_student
+from synthkd.students.train import make_student
 
 WRONG = [
     ("linear", {"strenght": 3}, "no option 'strenght' (did you mean 'strength'?)"),

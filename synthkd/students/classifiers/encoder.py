@@ -14,7 +14,7 @@ from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import STUDENT_ARTIFACT
 from synthkd.errors import StudentError, require_extra
 from synthkd.recipe.published_values import public_name
-from synthkd.students.base import Classifier, Floats, LabelledTexts, text_list
+from synthkd.students.base import Classifier, Floats, LabelledTexts, in_windows, text_list
 from synthkd.students.classifiers.class_names import add_class_name_rows
 from synthkd.students.classifiers.files import (
     ARRAYS,
@@ -73,7 +73,6 @@ class EncoderStudent(Classifier):
         self.tokenizer: Any = None
         self.max_length, self.temperature = 0, 1.0
         self.history: dict[str, Any] = {}
-        self._given_classes = self.classes
 
     @property
     def kept_epoch(self) -> int:
@@ -85,7 +84,7 @@ class EncoderStudent(Classifier):
         After a `TrainingError` the student has the weights of the best epoch before the error, or
         is unchanged if no epoch ended.
         """
-        before, self.classes = self.classes, self._given_classes
+        before = self.classes
         try:
             self.check_training_rows(train)
             if validation is not None and len(validation):
@@ -151,12 +150,10 @@ class EncoderStudent(Classifier):
         self.history = asdict(trained.history)
 
     def probabilities(self, texts: Sequence[str] | str) -> Floats:
-        texts = text_list(texts)
-        parts = [
-            softmax_at(self.logits(texts[at : at + _WINDOW]), self.temperature)
-            for at in range(0, len(texts), _WINDOW)
-        ]
-        return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)))
+        return in_windows(
+            text_list(texts), _WINDOW, len(self.classes),
+            lambda part: softmax_at(self.logits(part), self.temperature),
+        )  # fmt: skip
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """Return (n, C) logits, before the temperature."""

@@ -15,7 +15,7 @@ from synthkd.artifacts.settings import Name
 from synthkd.encoders.reference import EncoderReference
 from synthkd.errors import StudentError, require_extra
 from synthkd.options import BaseOptions, PathText
-from synthkd.students.base import Classifier, Floats, LabelledTexts, text_list
+from synthkd.students.base import Classifier, Floats, LabelledTexts, in_windows, text_list
 from synthkd.students.classifiers.class_names import add_class_name_rows
 from synthkd.students.classifiers.encoder_features import EncoderFeatures
 from synthkd.students.classifiers.files import (
@@ -107,7 +107,6 @@ class LinearStudent(Classifier):
         given = self.options
         _require_packages(given.features == "embeddings")
         self.temperature = 1.0
-        self._given_classes = self.classes
         self._features: WordFeatures | EncoderFeatures = (
             WordFeatures(given.bits if given.features == "hashing" else None)
             if given.encoder is None
@@ -121,7 +120,6 @@ class LinearStudent(Classifier):
         return self._features.encoder if isinstance(self._features, EncoderFeatures) else None
 
     def fit(self, train: LabelledTexts, validation: LabelledTexts | None = None) -> Self:
-        self.classes = self._given_classes
         self.check_training_rows(train)
         if validation is not None and len(validation):
             self.check_labels(validation, "validation rows")
@@ -156,14 +154,11 @@ class LinearStudent(Classifier):
             raise StudentError(
                 "this student was not trained yet: `fit` comes before `probabilities`"
             )
-        texts = text_list(texts)
-        parts = [
-            probabilities_with_floor(
-                self._logits(texts[start : start + _WINDOW]), self.temperature, self._head.rows
-            )
-            for start in range(0, len(texts), _WINDOW)
-        ]
-        return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)))
+        rows = self._head.rows
+        return in_windows(
+            text_list(texts), _WINDOW, len(self.classes),
+            lambda part: probabilities_with_floor(self._logits(part), self.temperature, rows),
+        )  # fmt: skip
 
     def _logits(self, texts: Sequence[str]) -> Floats:
         assert self._head is not None

@@ -18,7 +18,7 @@ from synthkd.artifacts.folder import ONNX_ARTIFACT, check_hashes
 from synthkd.artifacts.settings import Settings, checked_settings, read_object
 from synthkd.encoders.batches import batches_by_tokens, encodable_texts
 from synthkd.errors import StudentError, require_extra
-from synthkd.students.base import Floats, Ints, text_list
+from synthkd.students.base import Floats, Ints, in_windows, text_list
 from synthkd.students.classifiers.files import Classes, Temperature
 from synthkd.students.classifiers.temperature import softmax_at
 from synthkd.students.training_hashes import read_training_hashes
@@ -112,18 +112,14 @@ class OnnxClassifier:
 
     def probabilities(self, texts: Sequence[str] | str) -> Floats:
         """Return (n, C) calibrated probabilities; a string is one text."""
-        texts = text_list(texts)
-        parts = [self._logits(texts[at : at + _WINDOW]) for at in range(0, len(texts), _WINDOW)]
-        if not parts:
-            return np.zeros((0, len(self.classes)))
-        return softmax_at(np.concatenate(parts).astype(np.float64), self.temperature)
+        return in_windows(
+            text_list(texts), _WINDOW, len(self.classes),
+            lambda part: softmax_at(self._logits(part).astype(np.float64), self.temperature),
+        )  # fmt: skip
 
     def predict(self, texts: Sequence[str] | str) -> list[str]:
         """Return the most likely class of each text; a string is one text."""
-        texts = text_list(texts)
-        return (
-            [self.classes[place] for place in self.probabilities(texts).argmax(1)] if texts else []
-        )
+        return [self.classes[place] for place in self.probabilities(texts).argmax(1)]
 
     def _logits(self, texts: Sequence[str]) -> Any:
         tokens = self._tokenizer.encode_batch_fast(

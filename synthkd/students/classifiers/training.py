@@ -1,9 +1,15 @@
-"""Train an encoder classifier, from the checkpoint to calibrated logits."""
+"""Train an encoder classifier, from the checkpoint to calibrated logits.
+
+A contrastive start tunes the encoder by comparing texts, and fits a logistic head to the tuned
+vectors, as in SetFit (Tunstall et al. 2022, arXiv 2209.11055). SetFit encodes two texts for each
+pair; here every pair of a batch counts, so that 32 texts are 496 pairs
+(`losses.supervised_contrastive`).
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,7 +30,6 @@ from synthkd.encoders.forward import Floats, forward_in_batches
 from synthkd.encoders.load import load_classifier_encoder, max_text_length
 from synthkd.errors import TrainingError
 from synthkd.students.base import LabelledTexts
-from synthkd.students.classifiers.contrastive import class_batches
 from synthkd.students.classifiers.heads import MultinomialHead
 from synthkd.students.classifiers.module import ClassificationLoss, EncoderClassifier, check_soft
 from synthkd.students.classifiers.options import EncoderOptions
@@ -34,6 +39,8 @@ from synthkd.students.losses import supervised_contrastive
 #: Validation rows that judge an epoch: this many, or as many as there are training rows.
 _VALIDATION_ROWS = 500
 _LEAST_PROBABILITY = 1e-12
+#: Texts of one class that meet in a batch of a contrastive start.
+_TEXTS_PER_CLASS = 2
 
 
 @dataclass(frozen=True)
@@ -299,3 +306,31 @@ class _Training:
         with torch.no_grad():
             self.trained.module.head.weight[absent] = 0.0
             self.trained.module.head.bias[absent] = float(floor)
+
+
+def class_batches(labels: Ints, size: int, rng: np.random.Generator) -> Iterator[Ints]:
+    """Yield batches with some texts of each of size / 2 classes; every text comes once.
+
+    A class with an odd number of texts has one group of three; a class with one text is compared
+    with other classes alone.
+
+    Args:
+        labels: (n,) class indices.
+        size: Texts of a batch at least, unless few are left.
+        rng: Draws groups and their order.
+    """
+    groups: list[Ints] = []
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        groups += np.array_split(rows, max(1, len(rows) // _TEXTS_PER_CLASS))
+    batch: list[Ints] = []
+    left = len(labels)
+    for at in rng.permutation(len(groups)):
+        batch.append(groups[at])
+        left -= len(groups[at])
+        # A remainder below half a batch joins the last batch.
+        if sum(len(part) for part in batch) >= size and (left >= size / 2 or not left):
+            yield np.concatenate(batch)
+            batch = []
+    if batch:
+        yield np.concatenate(batch)

@@ -274,7 +274,9 @@ class GeneratorStudent(TextStudent):
 
 
 def _list(rows: Rows | pa.Table) -> list[Row]:
-    return rows.to_pylist() if hasattr(rows, "to_pylist") else list(rows)
+    import pyarrow as pa
+
+    return rows.to_pylist() if isinstance(rows, pa.Table) else list(rows)
 
 
 def _checked(kind: Kind, row: Row, number: int) -> Row:

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 
 from support.encoder_student import TEXTS, rows  # noqa: E402
 
-from synthkd.students.classifiers.contrastive import class_batches  # noqa: E402
+from synthkd.students.classifiers.training import class_batches  # noqa: E402
 from synthkd.students.losses import supervised_contrastive  # noqa: E402
 
 pytestmark = pytest.mark.slow

@@ -11,11 +11,11 @@ from synthkd.kinds.base import Kind
 from synthkd.kinds.rationale.kind import RationaleKind
 from synthkd.kinds.triple import TripleKind
 from synthkd.prompts import load_prompt
-from synthkd.students.factory import make_student
 from synthkd.students.generators import multitask
 from synthkd.students.generators.examples import Example, ExampleBuilder
 from synthkd.students.generators.fit import student_template
 from synthkd.students.generators.options import GeneratorOptions, TaskShares
+from synthkd.students.train import make_student
 
 ROW = {
     "question": "Tom has 5 pens. He buys 2 more pens. How many pens does Tom have now?",

@@ -13,11 +13,11 @@ pytest.importorskip("accelerate")
 
 from synthkd.errors import StudentError  # noqa: E402
 from synthkd.kinds.rationale.kind import RationaleKind  # noqa: E402
-from synthkd.students.factory import make_student  # noqa: E402
 from synthkd.students.generators.examples import Example  # noqa: E402
 from synthkd.students.generators.options import QcrdOptions  # noqa: E402
 from synthkd.students.generators.qcrd import QcrdObjective, stack_by_question  # noqa: E402
 from synthkd.students.generators.student import GeneratorStudent  # noqa: E402
+from synthkd.students.train import make_student  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
