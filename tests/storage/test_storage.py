@@ -1,36 +1,25 @@
-"""Replacing files and folders whole, leftovers of killed processes, and foreign content."""
+"""Tests of replaced folders: whole at every instant, leftovers, and foreign content."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import random
 import signal
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
+from support.folders import foreign_folder, forged_folder, names
 
 from synthkd.errors import StorageError
 from synthkd.storage import (
     MARK,
-    TemporaryFolder,
-    check_place,
     claim_folder,
-    clear_temporary,
     has_mark,
-    is_temporary_folder,
-    read_json,
     remove_folder,
-    replaced_file,
     replaced_folder,
-    write_mark,
     write_text,
 )
 from synthkd.storage import folders as storage
@@ -43,6 +32,8 @@ with replaced_folder(Path(sys.argv[1])) as temporary:
     (temporary / "half").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
 WRITER = """
 import sys
 from pathlib import Path
@@ -56,10 +47,6 @@ while True:
             (new / name).write_text(str(number))
     number += 1
 """
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def made(folder: Path, text: str = "row") -> Path:
@@ -93,29 +80,19 @@ def test_a_temporary_folder_of_a_living_process_stays(tmp_path: Path) -> None:
     assert names(tmp_path) == ["judged"]
 
 
-def _folder(path: Path) -> None:
-    path.mkdir()
-    (path / "thesis.txt").write_text("years of work")
-
-
-def _forged(path: Path) -> None:
-    _folder(path)
-    (path / MARK).write_text('{"format": 1, "kind": "temporary", "id": "of another"}')
-
-
 def _old(path: Path) -> None:
     path.mkdir()
-    _folder(path / "old")
+    foreign_folder(path / "old")
 
 
 def _link(path: Path) -> None:
-    _folder(path.with_name("elsewhere"))
+    foreign_folder(path.with_name("elsewhere"))
     path.symlink_to(path.with_name("elsewhere"))
 
 
 @pytest.mark.parametrize("name", [".corpus.1234abcd", ".corpus.old-1234abcd", ".corpus.new"])
 @pytest.mark.parametrize(
-    "make", [_folder, _forged, _old, _link, lambda path: path.write_text("a file")]
+    "make", [foreign_folder, forged_folder, _old, _link, lambda path: path.write_text("a file")]
 )
 def test_something_else_under_the_name_of_a_temporary_folder_stays(
     tmp_path: Path, name: str, make: object
@@ -225,14 +202,14 @@ def test_a_link_to_nothing_is_followed_and_a_loop_is_refused(tmp_path: Path) -> 
 
 
 def test_a_link_to_a_foreign_folder_is_refused(tmp_path: Path) -> None:
-    _folder(tmp_path / "mine")
+    foreign_folder(tmp_path / "mine")
     (tmp_path / "link").symlink_to("mine")
     with pytest.raises(StorageError, match=r"thesis\.txt"):
         made(tmp_path / "link")
 
 
 def test_links_in_a_folder_of_ours_are_not_followed(tmp_path: Path) -> None:
-    _folder(tmp_path / "mine")
+    foreign_folder(tmp_path / "mine")
     with replaced_folder(tmp_path / "out") as new:
         (new / "link").symlink_to(tmp_path / "mine")
     made(tmp_path / "out")
@@ -276,146 +253,6 @@ def test_a_folder_is_there_at_every_instant_whenever_its_writer_is_killed(tmp_pa
     assert names(tmp_path) == ["out"]
 
 
-def test_permission_bits_of_a_file_are_kept_and_new_ones_follow_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0o027)
-    try:
-        write_text(tmp_path / "new", "text")
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
-    (tmp_path / "new").chmod(0o604)
-    write_text(tmp_path / "new", "other")
-    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o604
-    assert names(tmp_path) == ["new"]
-
-
-def test_a_file_behind_a_link_is_replaced_and_the_link_stays(tmp_path: Path) -> None:
-    (tmp_path / "real").write_text("old")
-    (tmp_path / "link").symlink_to("real")
-    write_text(tmp_path / "link", "new")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "real").read_text() == "new"
-
-
-def test_a_device_is_written_to_and_never_replaced(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    write_text(tmp_path / "pipe", "text")
-    assert os.read(reader, 10) == b"text"
-    os.close(reader)
-    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
-
-
-def test_a_file_stays_as_it_was_when_its_writer_fails(tmp_path: Path) -> None:
-    write_text(tmp_path / "file", "old")
-    with pytest.raises(RuntimeError), replaced_file(tmp_path / "file") as temporary:  # noqa: PT012
-        temporary.write_text("half")
-        raise RuntimeError
-    assert (tmp_path / "file").read_text() == "old"
-    assert names(tmp_path) == ["file"]
-
-
-class Shape(BaseModel):
-    counts: dict[str, int]
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "{", "[1]", "{}", '{"counts": 3}', '{"counts": {"a": "b"}}', '{"counts": {"a":'
-        ' true}}', "[" * 100_000,
-     "9" * 5_000, '"\\ud800"', "\xff"],
-)  # fmt: skip
-def test_a_cut_or_altered_json_file_is_named_in_one_line(tmp_path: Path, text: str) -> None:
-    (tmp_path / "report.json").write_text(text, "latin-1")
-    with pytest.raises(StorageError, match=r"report\.json: .*altered") as error:
-        read_json(tmp_path / "report.json", Shape)
-    assert "\n" not in str(error.value)
-
-
-def test_places_that_cannot_be_written_are_refused_and_nothing_is_left(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    for path, said in (
-        (tmp_path / "file" / "below" / "out", "is a file"),
-        (tmp_path / ("n" * 250), "too long"),
-        (tmp_path / "m" / ("n" * 300) / "out", "too long"),
-        (Path("/proc/out"), "/proc/out"),
-        (tmp_path / "a\0b", "not a path"),
-    ):
-        with pytest.raises(StorageError, match=said):
-            check_place(path)
-    check_place(tmp_path / "new" / "deep" / "out")
-    assert names(tmp_path) == ["file"]
-
-
-TEMPORARY = """
-import os, signal
-from pathlib import Path
-from synthkd.storage import TemporaryFolder
-folder = TemporaryFolder()
-(Path(folder.name) / "half").write_text("half")
-print(folder.name, flush=True)
-{}
-"""
-
-
-@pytest.fixture
-def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return a temporary directory of the system's, for this test."""
-    import tempfile
-
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    yield tmp_path
-    monkeypatch.undo()
-    tempfile.tempdir = None
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("ending", ["", "raise SystemExit(3)", "raise RuntimeError"])
-def test_a_temporary_folder_goes_with_its_process(system: Path, ending: str) -> None:
-    subprocess.run([sys.executable, "-c", TEMPORARY.format(ending)], capture_output=True)
-    assert names(system) == []
-
-
-@pytest.mark.slow
-def test_a_temporary_folder_of_a_killed_process_is_removed_by_the_next_one(system: Path) -> None:
-    _folder(system / "synthkd-thesis")
-    _forged(system / "synthkd-forged")
-    subprocess.run([sys.executable, "-c", TEMPORARY.format("os.kill(os.getpid(), signal.SIGKILL)")])
-    assert len(names(system)) == 3
-    with TemporaryFolder() as living:
-        clear_temporary()
-        assert names(system) == sorted(["synthkd-forged", "synthkd-thesis", Path(living).name])
-    assert names(system) == ["synthkd-forged", "synthkd-thesis"]
-
-
-@pytest.mark.slow
-def test_every_command_removes_temporary_folders_of_killed_ones(system: Path) -> None:
-    subprocess.run([sys.executable, "-c", TEMPORARY.format("os.kill(os.getpid(), signal.SIGKILL)")])
-    assert names(system) != []
-    subprocess.run([sys.executable, "-m", "synthkd", "--version"], check=True, capture_output=True)
-    assert names(system) == []
-
-
-def _make_many(folder: str) -> None:
-    for _ in range(40):
-        with suppress(RuntimeError), replaced_folder(Path(folder) / "out") as new:
-            (new / "row").write_text("row")
-            raise RuntimeError
-
-
-@pytest.mark.slow
-def test_processes_that_clear_and_write_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    team = [context.Process(target=_make_many, args=(str(tmp_path),)) for _ in range(3)]
-    for one in team:
-        one.start()
-    for one in team:
-        one.join()
-    assert [one.exitcode for one in team] == [0, 0, 0]
-    assert names(tmp_path) == []
-
-
 def test_a_folder_is_removed_whole_or_not_at_all(tmp_path: Path) -> None:
     from synthkd.storage import FolderKind, foreign_to_mark
 
@@ -432,7 +269,7 @@ def test_a_folder_is_removed_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_claimed_once_and_a_foreign_one_never(tmp_path: Path) -> None:
-    from synthkd.storage import FolderKind, has_mark
+    from synthkd.storage import FolderKind
 
     kind = FolderKind(
         "folder of tests", lambda path: None if has_mark(path, "folder of tests") else "is foreign"
@@ -440,15 +277,7 @@ def test_a_folder_is_claimed_once_and_a_foreign_one_never(tmp_path: Path) -> Non
     claim_folder(tmp_path / "new", kind)
     (tmp_path / "new" / "more").write_text("more")
     claim_folder(tmp_path / "new", kind)
-    _folder(tmp_path / "mine")
+    foreign_folder(tmp_path / "mine")
     with pytest.raises(StorageError, match="is foreign"):
         claim_folder(tmp_path / "mine", kind)
     assert names(tmp_path / "mine") == ["thesis.txt"]
-
-
-def test_the_temporary_folder_of_a_mark_keeps_its_own_mark(tmp_path: Path) -> None:
-    with replaced_file(tmp_path / MARK) as temporary:
-        write_mark(temporary, "run")
-        assert is_temporary_folder(temporary.parent)
-    assert has_mark(tmp_path, "run")
-    assert [path.name for path in tmp_path.iterdir()] == [MARK]

@@ -11,18 +11,13 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from support.ask_teacher import ask, completed, failure, forget_environment, request, teacher
+from support.ask_teacher import ask, completed, failure, request, teacher
 from support.hostile_server import Hostile, Peer, good
 
 from synthkd.teachers.openai.bounded_body import decoder
 
 #: Megabytes that a run may take beyond what it had, where it must not hold a body.
 _FLAT = 40
-
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    forget_environment(monkeypatch)
 
 
 def bomb(megabytes: int, bits: int = 31) -> bytes:

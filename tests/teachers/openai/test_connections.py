@@ -13,7 +13,6 @@ from support.ask_teacher import (
     ask,
     completed,
     failure,
-    forget_environment,
     numbered,
     request,
     teacher,
@@ -26,11 +25,6 @@ from synthkd.secrets import Url
 from synthkd.teachers.openai import connections
 from synthkd.teachers.openai.endpoint import resolve_endpoint
 from synthkd.teachers.openai.transport import Transport, open_session
-
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    forget_environment(monkeypatch)
 
 
 def own(peer: Peer) -> dict[str, Any]:

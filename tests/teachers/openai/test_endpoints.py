@@ -15,7 +15,6 @@ from support.ask_teacher import (
     closed_port,
     completed,
     each,
-    forget_environment,
     numbered,
     request,
     teacher,
@@ -27,11 +26,6 @@ from synthkd.requests import Answer, Completion, Request
 from synthkd.teachers.dispatch import Send, dispatch
 from synthkd.teachers.openai import OpenAITeacher
 from synthkd.testing import FakeServer
-
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    forget_environment(monkeypatch)
 
 
 def both(*urls: str, attempts: int = 3, **part: object) -> OpenAITeacher:

@@ -18,7 +18,6 @@ from support.ask_teacher import (
     closed_port,
     completed,
     failure,
-    forget_environment,
     numbered,
     request,
     shown,
@@ -41,12 +40,6 @@ from synthkd.teachers.openai.client import served_models
 from synthkd.teachers.openai.endpoint import resolve_endpoint
 from synthkd.teachers.openai.error_responses import status_error
 from synthkd.teachers.openai.transport import Transport, open_session
-
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    forget_environment(monkeypatch)
-
 
 PART_FIELDS = {"backend": "openai", "model": "fake", "base_url": "http://h/v1", "api_key_env": "K"}
 PART = TeacherPart.model_validate(PART_FIELDS)

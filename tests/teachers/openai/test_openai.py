@@ -13,7 +13,6 @@ from support.ask_teacher import (
     ask,
     completed,
     failure,
-    forget_environment,
     request,
     teacher,
 )
@@ -24,12 +23,6 @@ from synthkd.teachers.base import Teacher
 from synthkd.teachers.dispatch.rate_limits import RateLimits
 from synthkd.teachers.openai import OpenAITeacher
 from synthkd.testing import FakeServer, two_words
-
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    forget_environment(monkeypatch)
-
 
 # What is sent
 

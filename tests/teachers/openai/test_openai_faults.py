@@ -15,18 +15,12 @@ from support.ask_teacher import (
     completed,
     each,
     failure,
-    forget_environment,
     request,
     teacher,
 )
 
 from synthkd.errors import UnreachableError
 from synthkd.testing import FakeServer
-
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    forget_environment(monkeypatch)
 
 
 @pytest.mark.parametrize("fault", ["429", "500", "reset", "cut", "not-json", "no-choices"])

@@ -9,7 +9,6 @@ from support.ask_teacher import (
     ask,
     closed_port,
     completed,
-    forget_environment,
     request,
     shown,
     teacher,
@@ -19,11 +18,6 @@ from synthkd.errors import AuthenticationError, RecipeError, UnreachableError
 from synthkd.recipe import TeacherPart
 from synthkd.teachers.openai import OpenAITeacher
 from synthkd.testing import FakeServer
-
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    forget_environment(monkeypatch)
 
 
 def test_a_model_must_be_named() -> None:

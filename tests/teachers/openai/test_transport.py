@@ -13,7 +13,6 @@ from support.ask_teacher import (
     ask,
     completed,
     failure,
-    forget_environment,
     numbered,
     request,
     shown,
@@ -27,11 +26,6 @@ from synthkd.requests import Completion, Failure
 from synthkd.secrets import Url
 from synthkd.teachers.openai.endpoint import resolve_endpoint
 from synthkd.testing import FakeServer
-
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    forget_environment(monkeypatch)
 
 
 def sent(url_tail: str = "", **part: Any) -> Seen:

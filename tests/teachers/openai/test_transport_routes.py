@@ -14,7 +14,6 @@ from support.ask_teacher import (
     closed_port,
     completed,
     failure,
-    forget_environment,
     request,
     shown,
     teacher,
@@ -23,12 +22,6 @@ from support.http_server import Answering, Authority, Proxy, answering, made
 
 from synthkd.errors import AuthenticationError, RecipeError, TeacherError, UnreachableError
 from synthkd.testing import FakeServer
-
-
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    forget_environment(monkeypatch)
-
 
 Make = Callable[..., Authority]
 
