@@ -10,7 +10,6 @@ from support.ask_teacher import (
     ask,
     completed,
     failure,
-    forget_environment,
     numbered,
     request,
     teacher,
@@ -20,11 +19,6 @@ from support.hostile_server import Hostile, Peer, good
 from synthkd.errors import TeacherError
 from synthkd.requests import Completion, Failure
 from synthkd.teachers.openai.parameter_support import refused_parameter, remedy_for
-
-
-@pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    forget_environment(monkeypatch)
 
 
 def refusing(
