@@ -68,7 +68,7 @@ def _measure(options: Options, folder: Path) -> Figures:
         results, seconds = [], 0.0
         for seed in range(options.seeds):
             settings = {**TRAINING, "epochs": 2} if options.quick else TRAINING
-            student = GeneratorStudent(STUDENT, seed, **settings).fit_rows(chosen, KIND)
+            student = GeneratorStudent(STUDENT, seed=seed, **settings).fit_rows(chosen, KIND)
             results.append(of_student(student, questions, gold))
             seconds += student.seconds
             print(

@@ -156,7 +156,9 @@ def load_or_train(
     if path.is_file():
         with np.load(path) as was:
             return was["right"], float(was["seconds"])
-    student = GeneratorStudent(STUDENT, seed, **settings).fit_rows(rows, KIND, negatives=negatives)
+    student = GeneratorStudent(STUDENT, seed=seed, **settings).fit_rows(
+        rows, KIND, negatives=negatives
+    )
     answers = right(student, held_out)
     np.savez(path, right=answers, seconds=student.seconds)
     return answers, student.seconds

@@ -291,8 +291,8 @@ def describe_command(
     group: Annotated[
         str | None,
         typer.Argument(
-            help="backends, kinds, rules, critics, students, loop_tasks, templates, relations or"
-            " recipe. Default: all."
+            help="backends, kinds, rules, votes, critics, students, loop_tasks, templates,"
+            " relations or recipe. Default: all."
         ),
     ] = None,
     name: Annotated[str | None, typer.Argument(help="One of them, with its options.")] = None,

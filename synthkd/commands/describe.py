@@ -9,7 +9,7 @@ from typing import Any
 
 from synthkd import plugins
 from synthkd.corpora.schema import candidate_schema
-from synthkd.errors import UserError, nearest
+from synthkd.errors import PromptError, UserError, nearest
 from synthkd.kinds.relations import shipped_sets
 from synthkd.options import described
 from synthkd.prompts import installed_prompts, load_prompt
@@ -38,7 +38,7 @@ def describe(group: str | None = None, name: str | None = None) -> dict[str, Any
             for member in shipped_critics()
         },
         "templates": lambda: {
-            member: {"about": load_prompt(member).head.about} for member in installed_prompts()
+            member: {"about": _about_template(member)} for member in installed_prompts()
         },
         "relations": lambda: {member: {"about": "a set of relations"} for member in shipped_sets()},
         "recipe": Recipe.model_json_schema,
@@ -54,6 +54,14 @@ def describe(group: str | None = None, name: str | None = None) -> dict[str, Any
     if name not in members:
         raise UserError(f"{group} {name!r}: there is none{nearest(name, list(members))}")
     return {chosen: {name: members[name]}}
+
+
+def _about_template(name: str) -> str:
+    """Return the line of a template about itself, or why it cannot be loaded."""
+    try:
+        return load_prompt(name).head.about or ""
+    except PromptError as error:
+        return f"cannot be loaded: {error}"
 
 
 def _members(group: str) -> Callable[[], dict[str, Any]]:

@@ -140,8 +140,11 @@ def _drawn(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _one_of_each(rows: list[dict[str, Any]], groups: list[str]) -> list[dict[str, Any]]:
-    """Draw one row of each group; the order of rows, which is drawn by hashes, decides."""
-    return list(dict(zip(groups, rows, strict=True)).values())
+    """Return the first row of each group; the rows are in the order of their draw."""
+    chosen: dict[str, dict[str, Any]] = {}
+    for group, row in zip(groups, rows, strict=True):
+        chosen.setdefault(group, row)
+    return list(chosen.values())
 
 
 def _texts(rows: list[dict[str, Any]], kind: Kind) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from synthkd import plugins
-from synthkd.errors import RecipeError
+from synthkd.errors import RecipeError, SynthKDError
 from synthkd.filters.vote_weights import ANSWER, QUESTION, Count, VoteWeight
 from synthkd.filters.votes import SAME, Numbers, Tally, codes, tally
 from synthkd.kinds.base import Kind, Row
@@ -56,10 +57,26 @@ class Ballot:
 
     def observe(self, table: pa.Table, is_open: Numbers) -> None:
         """Let a weight that looks ahead take in the votes of open rows."""
-        self.weight.observe(table, is_open & table.column(ANSWER).is_valid().to_numpy())
+        with self._errors_of_weight():
+            self.weight.observe(table, is_open & table.column(ANSWER).is_valid().to_numpy())
+
+    @contextmanager
+    def _errors_of_weight(self) -> Iterator[None]:
+        """Name the plug-in in what it raises."""
+        try:
+            yield
+        except SynthKDError:
+            raise
+        except Exception as problem:
+            raise RecipeError(
+                f"vote {self.weight.name!r} raised {type(problem).__name__}: {problem}"
+            ) from problem
 
     def _weights(self, table: pa.Table, votes: Numbers, scores: Numbers | None) -> Numbers:
-        weights: Numbers = np.asarray(self.weight.weigh(table, votes, scores), dtype=np.float64)
+        with self._errors_of_weight():
+            weights: Numbers = np.asarray(
+                self.weight.weigh(table, votes, scores), dtype=np.float64
+            ).reshape(-1)
         if len(weights) != len(votes):
             raise RecipeError(
                 f"vote {self.weight.name!r}: {len(weights)} weights for {len(votes)} rows"
@@ -239,6 +256,11 @@ def check_votes(recipe: Recipe, kind: Kind, logprobs: bool) -> None:
         raise RecipeError(
             f"votes: `adaptive` needs votes that are counted; `by: {part.by}` weighs them"
             " afterwards"
+        )
+    if weight.looks_ahead and type(weight).observe is VoteWeight.observe:
+        raise RecipeError(
+            f"vote {weight.name!r} looks ahead and has no method `observe`; `state` and `merge` are"
+            " needed too"
         )
     if weight.needs_critic and recipe.critic is None:
         raise RecipeError(

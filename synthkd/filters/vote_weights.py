@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -89,11 +90,11 @@ class FunctionWeight(RowFunction, VoteWeight):
         voting = np.flatnonzero(votes)
         for i, row in zip(voting.tolist(), rows.take(voting).to_pylist(), strict=True):
             weight = self.value_of(row)
-            if isinstance(weight, bool) or not isinstance(weight, int | float):
+            if isinstance(weight, bool) or not isinstance(weight, Real):
                 raise RecipeError(
                     f"vote {self.name!r} returned {weight!r:.60}; a weight is a number from 0 on"
                 )
-            weights[i] = weight
+            weights[i] = float(weight)
         return weights
 
 

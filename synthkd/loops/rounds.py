@@ -27,7 +27,7 @@ from synthkd.storage import read_json, write_json
 
 RECORD, STUDENT, SECONDS = "round.json", "student", "seconds.json"
 #: Version of the record.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

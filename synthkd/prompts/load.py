@@ -70,16 +70,17 @@ def _packages() -> dict[str, EntryPoint]:
 
 @cache
 def _package_folder(name: str) -> Path | None:
-    """Return the folder of a package of templates; None if the package cannot be found."""
+    """Return the folder of a package of templates, whose code is not run; None without a folder."""
+    top, *inside = _packages()[name].module.split(".")
     try:
-        spec = importlib.util.find_spec(_packages()[name].module)
-    except Exception:  # noqa: BLE001 (a package around the folder is imported, and may raise anything)
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
         return None
-    return (
-        Path(spec.submodule_search_locations[0])
-        if spec and spec.submodule_search_locations
-        else None
-    )
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        folder = Path(place, *inside)
+        if folder.is_dir():
+            return folder
+    return None
 
 
 def installed_prompts() -> list[str]:

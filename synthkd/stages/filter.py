@@ -155,10 +155,8 @@ def _decide_all(
     report.rejected = {name: outcomes[name] for name in dict.fromkeys([*names, *others])}
     if ballot.part:
         saved = report.votes or {}
-        report.votes = {
-            name: votes[name] for name in ("questions", "unanimous", "led", "tied")
-        } | saved
-        report.votes |= ballot.weight.findings()
+        counts = {name: votes[name] for name in ("questions", "unanimous", "led", "tied")}
+        report.votes = ballot.weight.findings() | counts | saved
     return report
 
 

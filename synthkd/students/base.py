@@ -189,6 +189,8 @@ class Student(Plugin, ABC):
         """
         own = {name: value for name, value in options.items() if name not in cls.arguments}
         cls.checked(own, label)
+        if "seed" in options and "seed" in cls.arguments:
+            validated_seed(options["seed"])
 
     @property
     def kept_epoch(self) -> int:
@@ -299,6 +301,10 @@ class TextStudent(Student):
     learns = "text"
     #: What was done in training.
     record: dict[str, Any]
+
+    def __init__(self, seed: int = 0, **options: Any) -> None:
+        super().__init__(**options)
+        self.seed = validated_seed(seed)
 
     @property
     @abstractmethod

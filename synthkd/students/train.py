@@ -99,7 +99,13 @@ def make_student(name: str, options: Mapping[str, Any], seed: int = 0) -> Studen
     """
     student_class: type[Student] = plugins.find("students", name)
     student_class.check_options(options, f"student {name!r}")
-    return student_class(**{"seed": seed, **options})
+    try:
+        return student_class(**{"seed": seed, **options})
+    except TypeError as problem:
+        raise StudentError(
+            f"student {name!r}: {problem}; its constructor takes"
+            f" {', '.join(f'`{one}`' for one in sorted(student_class.arguments))} and its options"
+        ) from problem
 
 
 def train_student(request: TrainingRequest) -> TrainedStudent:

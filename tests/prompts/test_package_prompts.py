@@ -24,7 +24,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     )
     prompts = tmp_path / "mypackage" / "prompts"
     (prompts / "parts").mkdir(parents=True)
-    (tmp_path / "mypackage" / "__init__.py").write_text("")
+    (tmp_path / "mypackage" / "__init__.py").write_text("raise RuntimeError('code was run')")
+    (prompts / "broken.j2").write_text("---\n{\n---\n")
     (prompts / "uses.j2").write_text(
         "---\nkind: triple\nabout: Uses of a thing.\n---\n{% include 'parts/end.j2' %}{{ stem }}\n"
     )
@@ -48,7 +49,9 @@ def test_a_template_of_a_package_is_found_by_its_name_and_includes_its_parts() -
 @pytest.mark.usefixtures("package")
 def test_templates_of_packages_are_listed_beside_those_of_synthkd() -> None:
     assert {"mine/uses", "triple/everyday"} <= set(installed_prompts())
-    assert describe("templates")["templates"]["mine/uses"] == {"about": "Uses of a thing."}
+    templates = describe("templates")["templates"]
+    assert templates["mine/uses"] == {"about": "Uses of a thing."}
+    assert templates["mine/broken"]["about"].startswith("cannot be loaded: ")
 
 
 @pytest.mark.usefixtures("package")

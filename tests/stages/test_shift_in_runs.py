@@ -12,7 +12,13 @@ from support.files import write_csv
 from support.recipes import Make
 
 from synthkd import run
-from synthkd.critics.shift_monitor import FEWEST, SAMPLE, ShiftMonitor
+from synthkd.critics.shift_monitor import (
+    FEWEST,
+    SAMPLE,
+    ShiftMonitor,
+    _drawn,
+    _one_of_each,
+)
 from synthkd.critics.splits import group_names
 from synthkd.critics.trained_critic import group_hash
 from synthkd.errors import WithdrawnError
@@ -81,6 +87,18 @@ def test_larger_groups_of_the_same_sort_are_no_shift() -> None:
         monitor.add(scored, [0.5] * scored.num_rows)
         shifted += monitor.verdict(clustered(100 + seed, 250, 2), KIND)["shifted"]
     assert shifted <= 1
+
+
+def test_of_each_group_the_row_of_the_first_draw_is_compared() -> None:
+    """Heavy rows are drawn first, so that weights count inside of groups too."""
+    rows = [
+        {"head": f"head {i}", "tail": weight, "weight": float(weight)}
+        for i in range(200)
+        for weight in (1, 9)
+    ]
+    drawn = _drawn(rows)
+    chosen = _one_of_each(drawn, [row["head"] for row in drawn])
+    assert np.mean([row["tail"] == 9 for row in chosen]) > 0.8
 
 
 def with_numbers(rows: pa.Table, score: float, recurrence: float | None) -> pa.Table:

@@ -299,6 +299,21 @@ def nothing(row):
 
 def text(row):
     return "2"
+
+class Without(VoteWeight):
+    "Weigh without what looking ahead needs."
+    name = "without"
+    looks_ahead = True
+
+    def weigh(self, rows, votes, scores):
+        return None
+
+class Broken(VoteWeight):
+    "Weigh with a mistake."
+    name = "broken"
+
+    def weigh(self, rows, votes, scores):
+        return ["heavy"] * len(votes)
 """
 
 
@@ -334,6 +349,8 @@ def test_a_weight_that_looks_ahead_sees_all_votes_in_any_number_of_processes(
     [
         ("nothing", "vote 'nothing': the completion .* weighs nan; a weight is a finite number"),
         ("text", "vote 'text' returned '2'; a weight is a number from 0 on"),
+        ("Without", "vote 'without' looks ahead and has no method `observe`"),
+        ("Broken", "vote 'broken' raised ValueError: could not convert string to float"),
     ],
 )
 def test_a_weight_that_is_no_number_from_0_on_is_refused(
@@ -350,6 +367,13 @@ def test_a_weight_of_this_process_alone_is_refused_for_several_workers(
     synthkd.vote(name="mine")(lambda row: 1.0)
     with pytest.raises(RecipeError, match="vote 'mine' is known in this process alone"):
         weighed(make_recipe, "mine", workers=2)
+
+
+def test_a_recipe_without_options_of_votes_has_the_fingerprint_of_one_that_cannot_have_them(
+    make_recipe: Make,
+) -> None:
+    recipe = make_recipe("http://127.0.0.1:9/v1", votes={"keep": "winner"})
+    assert "options" not in recipe.record()["votes"]
 
 
 def test_what_a_malformed_completion_was_asked_is_known_where_the_input_alone_says_it() -> None:

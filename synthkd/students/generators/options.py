@@ -56,7 +56,7 @@ class LoraOptions(BaseOptions):
     """Shape of a LoRA adapter."""
 
     r: int = Field(16, ge=1, description="Rank of the adapter.")
-    alpha: int = Field(32, ge=0, description="The adapter is scaled by `alpha` / `r`.")
+    alpha: float = Field(32, ge=0, description="The adapter is scaled by `alpha` / `r`.")
     dropout: float = Field(0.05, ge=0, lt=1, description="Dropout before the adapter.")
     targets: str | list[str] = Field(
         "all-linear", description="Names of the modules that are adapted."

@@ -17,7 +17,7 @@ import numpy as np
 
 from synthkd.errors import StudentError
 from synthkd.kinds.base import Kind, Malformed, Row
-from synthkd.students.base import Floats, TextStudent
+from synthkd.students.base import Floats, Student, TextStudent
 from synthkd.students.generators.examples import Example, ExampleBuilder
 from synthkd.students.generators.options import GeneratorOptions
 
@@ -50,7 +50,8 @@ class GeneratorStudent(TextStudent):
     options: GeneratorOptions
 
     def __init__(self, base: str | Path | Mapping[str, Any] | None = None, **options: Any) -> None:
-        super().__init__(**({} if base is None else {"base": base}), **options)
+        # The seed is one of the options, which the folder records.
+        Student.__init__(self, **({} if base is None else {"base": base}), **options)
         self.seed = self.options.seed
         self.model: Any = None
         self.tokenizer: Any = None
@@ -276,7 +277,7 @@ class GeneratorStudent(TextStudent):
 def _list(rows: Rows | pa.Table) -> list[Row]:
     import pyarrow as pa
 
-    return rows.to_pylist() if isinstance(rows, pa.Table) else list(rows)
+    return rows.to_pylist() if isinstance(rows, pa.Table | pa.RecordBatch) else list(rows)
 
 
 def _checked(kind: Kind, row: Row, number: int) -> Row:
