@@ -31,6 +31,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -50,7 +51,16 @@ from synthkd.errors import (
 from synthkd.keys import bytes_hash
 from synthkd.options import BaseOptions, NoOptions, checked_options, options_of_function
 
-__all__ = ["GROUPS", "BaseOptions", "Plugin", "find", "make", "names", "register"]
+__all__ = [
+    "GROUPS",
+    "BaseOptions",
+    "Plugin",
+    "fault_of_plugin",
+    "find",
+    "make",
+    "names",
+    "register",
+]
 
 
 class Plugin:
@@ -188,6 +198,8 @@ GROUPS: dict[str, Group] = {
 
 #: What `register` made known: the class, by group and name.
 _registered: dict[tuple[str, str], Any] = {}
+#: Files of plug-ins that are not synthkd's, whose faults are theirs.
+_files: set[str] = set()
 #: What `find` loaded by path, by group and the plug-in's own name.
 _found_by_path: dict[tuple[str, str], Any] = {}
 T = TypeVar("T")
@@ -311,6 +323,21 @@ def make(group: str, name: str, options: Mapping[str, Any], folder: Path | None 
         raise GROUPS[group].error(f"{label}: {problem}") from None
 
 
+def fault_of_plugin(error: BaseException) -> str | None:
+    """Describe an error that a plug-in's code raised: file, line, function, error.
+
+    None if no plug-in of a user or of another package took part.
+    """
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.filename in _files:
+            problem = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            return (
+                f"a plug-in failed in {Path(frame.filename).name} line {frame.lineno}"
+                f" ({frame.name}): {problem}"
+            )
+    return None
+
+
 def _name_of(plugin: Any) -> str:
     return str(
         plugin.__name__
@@ -326,8 +353,11 @@ def _fitting(group: str, plugin: Any, name: str) -> Any:
     if inspect.isclass(plugin) and (
         getattr(base, "_is_protocol", False) or issubclass(plugin, base)
     ):
+        _check_class(known, plugin, name)
+        _note_files(plugin, *vars(plugin).values())
         return plugin
     if not inspect.isclass(plugin) and callable(plugin):
+        _note_files(plugin)
         try:
             return base.of_function(plugin, name.rpartition(":")[2])
         except TypeError as problem:
@@ -336,6 +366,26 @@ def _fitting(group: str, plugin: Any, name: str) -> Any:
         f"{known.word} {name!r}: {plugin!r:.60} is no subclass of"
         f" {known.contract.replace(':', '.')}"
     )
+
+
+def _check_class(group: Group, plugin: Any, name: str) -> None:
+    """Refuse a class that lacks a part of the contract."""
+    label = f"{group.word} {name!r}: the class {plugin.__name__}"
+    if missing := sorted(getattr(plugin, "__abstractmethods__", ())):
+        raise group.error(f"{label} lacks {', '.join(f'`{one}`' for one in missing)}")
+    if not isinstance(getattr(plugin, "name", None), str):
+        raise group.error(f'{label} has no name; write `name = "…"` in the class')
+    options = getattr(plugin, "Options", NoOptions)
+    if not (inspect.isclass(options) and issubclass(options, BaseOptions)):
+        raise group.error(f"{label}: derive `Options` from synthkd.BaseOptions")
+
+
+def _note_files(*parts: Any) -> None:
+    """Note the files of code that is not synthkd's."""
+    for part in parts:
+        code = getattr(inspect.unwrap(part) if callable(part) else part, "__code__", None)
+        if code is not None and not str(getattr(part, "__module__", "")).startswith("synthkd."):
+            _files.add(code.co_filename)
 
 
 def _by_path(group: str, name: str, folder: Path) -> Any:

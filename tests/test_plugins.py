@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 from pydantic import Field
+from support.command_line import synthkd as command_line
 from support.files import write_csv
-from support.recipes import Make
+from support.recipes import Make, write_triples_recipe
 
 import synthkd
 from synthkd import plugins
+from synthkd.commands.describe import describe
 from synthkd.errors import CriticError, RecipeError, UserError
 from synthkd.filters.base import Filter, Reasons
 from synthkd.filters.rules import TooLong
@@ -211,3 +214,77 @@ def test_a_file_that_ends_the_program_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ends.py").write_text("raise SystemExit")
     with pytest.raises(RecipeError, match=r"ends.py cannot be imported: SystemExit"):
         plugins.find("rules", "ends.py:Rule", tmp_path)
+
+
+FAULTY = """
+from synthkd.filters import Filter, TextRule
+
+class Careless(TextRule):
+    "Fail on every row."
+    name = "careless"
+
+    def check(self, row, kind):
+        return 1 / 0
+
+class Short(Filter):
+    "Answer for one row alone."
+    name = "short"
+
+    def reject(self, batch, kind):
+        return [None]
+
+class Nameless(TextRule):
+    "Have no name."
+
+    def check(self, row, kind):
+        return None
+
+class Idle(Filter):
+    "Have no method."
+    name = "idle"
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (
+            "Careless",
+            "synthkd: a plug-in failed in faulty.py line 9 (check): ZeroDivisionError: division by"
+            " zero",
+        ),
+        ("Short", "synthkd: rule 'short' gave 1 answers for 15 rows\n"),
+        (
+            "Nameless",
+            "synthkd: rule 'faulty.py:Nameless': the class Nameless has no name; write"
+            ' `name = "…"` in the class\n',
+        ),
+        ("Idle", "synthkd: rule 'faulty.py:Idle': the class Idle lacks `reject`\n"),
+    ],
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_fault_of_a_plug_in_is_told_as_one_with_its_place(
+    tmp_path: Path, rule: str, message: str, workers: int
+) -> None:
+    (tmp_path / "faulty.py").write_text(FAULTY)
+    with FakeServer() as server:
+        write_triples_recipe(
+            tmp_path, server.url, 15, teacher={"sampling": {"n": 1}}, rules=[f"faulty.py:{rule}"]
+        )
+        done = command_line("run", "recipe.yaml", "--quiet", f"--workers={workers}", cwd=tmp_path)
+    assert done.returncode == 2
+    if not (rule == "Short" and workers == 2):
+        assert done.stderr.startswith(message)
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_package_that_cannot_be_loaded_does_not_keep_others_from_being_described(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken = EntryPoint("broken", "synthkd.filters.rules:NoSuchRule", "synthkd.rules")
+    points = {**plugins._points("rules"), "broken": broken}
+    monkeypatch.setattr(plugins, "_points", lambda group: points if group == "rules" else {})
+    rules = describe("rules")["rules"]
+    assert rules["broken"]["about"].startswith("cannot be loaded: rule 'broken'")
+    assert rules["empty"]["about"]

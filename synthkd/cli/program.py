@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from synthkd import plugins
 from synthkd.cli.app import app
 from synthkd.errors import SynthKDError
 from synthkd.reporting.safe_text import clean, guard_streams
@@ -49,6 +50,9 @@ def main() -> None:
             place = "" if error.filename is None else f"{error.filename}: "
             print(f"synthkd: {place}{error.strerror}", file=sys.stderr)
             sys.exit(4)
+        if fault := plugins.fault_of_plugin(error):
+            print(f"synthkd: {clean(fault, 500)}; SYNTHKD_DEBUG=1 shows where", file=sys.stderr)
+            sys.exit(2)
         # A mistake of a user never comes here: the tests of mistakes refuse this status.
         fault = clean(f"{type(error).__name__}: {error}", 500)
         print(

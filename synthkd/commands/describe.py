@@ -65,7 +65,15 @@ def _about_template(name: str) -> str:
 
 
 def _members(group: str) -> Callable[[], dict[str, Any]]:
-    return lambda: {name: _plugin(group, name) for name in plugins.names(group)}
+    return lambda: {name: _plugin_or_error(group, name) for name in plugins.names(group)}
+
+
+def _plugin_or_error(group: str, name: str) -> dict[str, Any]:
+    """Describe a plug-in, or why the package that ships it cannot be used."""
+    try:
+        return _plugin(group, name)
+    except UserError as error:
+        return {"about": f"cannot be loaded: {error}"}
 
 
 def _plugin(group: str, name: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from synthkd.errors import SynthKDError
 from synthkd.recipe import Recipe, TeacherPart
 from synthkd.reporting.safe_text import clean
 from synthkd.secrets import Headers, mask_tokens, variable_names
-from synthkd.teachers.base import built_in_backend
+from synthkd.teachers.base import Teacher, built_in_backend
 from synthkd.teachers.openai.endpoint import endpoint_urls, public_url
 from synthkd.teachers.transformers.checkpoint import EMBEDDED
 
@@ -85,6 +85,9 @@ def _teacher(part: TeacherPart, reach: Reach, recipe: Recipe, whose: str = "") -
     for field_name, command in backend.programs(part).items():
         reach.programs.append(command)
         reach.variables += [f"${name} read for {field_name}" for name in variable_names(command)]
+    if backend is Teacher:
+        # Its code is not loaded here.
+        reach.hosts.append(f"those of the backend {part.backend}, whose code was not asked{whose}")
     if not backend.is_remote:
         return
     urls = endpoint_urls(part)

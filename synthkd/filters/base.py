@@ -53,6 +53,27 @@ class Filter(Plugin, ABC):
         return FunctionRule.of_function(function, name)
 
 
+def reasons_of(rule: Filter, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+    """Apply a rule to a batch.
+
+    Raises:
+        RecipeError: The rule gave another number of answers than rows, or one that is neither None
+            nor a text: an unknown answer is no good one.
+    """
+    reasons = rule.reject(batch, kind)
+    if len(reasons) != batch.num_rows:
+        raise RecipeError(
+            f"rule {rule.name!r} gave {len(reasons):,} answers for {batch.num_rows:,} rows"
+        )
+    for reason in reasons:
+        if reason is not None and not (isinstance(reason, str) and reason):
+            raise RecipeError(
+                f"rule {rule.name!r} returned {reason!r:.60}; a rule returns None for a row that"
+                " passes, or the reason as text"
+            )
+    return reasons
+
+
 class FunctionRule(RowFunction, Filter):
     """A rule made of a plain function."""
 

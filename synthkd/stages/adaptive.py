@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import RecipeError
-from synthkd.filters.base import GlobalFilter
+from synthkd.filters.base import GlobalFilter, reasons_of
 from synthkd.filters.stopping import Stopping, lengths
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.structured_answers import read_structured_answer
@@ -174,7 +174,7 @@ class AdaptiveSampling:
         from synthkd.corpora.schema import candidate_schema
 
         batch = pa.RecordBatch.from_pylist(rows, schema=candidate_schema(kind))
-        verdicts = [rule.reject(batch, kind) for rule in rules]
+        verdicts = [reasons_of(rule, batch, kind) for rule in rules]
         for row, *objections in zip(rows, *verdicts, strict=True):
             if all(objection is None for objection in objections):
                 yield row

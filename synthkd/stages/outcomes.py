@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synthkd.filters.ballot import FIELDS, Ballot
-from synthkd.filters.base import GlobalFilter
+from synthkd.filters.base import GlobalFilter, reasons_of
 from synthkd.filters.duplicates import NAME as DUPLICATE
 from synthkd.filters.duplicates import Duplicates, find_duplicates
 from synthkd.filters.vote_weights import QUESTION
@@ -44,7 +44,7 @@ class Outcomes:
         for rule in components.rules:
             if isinstance(rule, GlobalFilter) and outcomes.is_open.any():
                 batch = outcomes.open_rows().combine_chunks().to_batches()[0]
-                reasons = rule.reject(batch, components.kind)
+                reasons = reasons_of(rule, batch, components.kind)
                 outcomes.reject(np.flatnonzero(outcomes.is_open), reasons, rule.name)
         return outcomes
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from synthkd.corpora.schema import candidate_schema
 from synthkd.filters.ballot import FIELDS, question_of
-from synthkd.filters.base import Filter, GlobalFilter
+from synthkd.filters.base import Filter, GlobalFilter, reasons_of
 from synthkd.filters.rules import RowRule, row_columns
 from synthkd.filters.vote_weights import ANSWER, QUESTION
 from synthkd.journal import Journal
@@ -229,7 +229,7 @@ def apply_rules(batch: pa.RecordBatch, kind: Kind, rules: Sequence[Filter]) -> p
         if isinstance(rule, GlobalFilter):
             rule.observe(rows, kind)
             continue
-        verdicts = rule.reject(rows, kind)
+        verdicts = reasons_of(rule, rows, kind)
         for i, verdict in enumerate(verdicts):
             if verdict is not None:
                 place = places[i]

@@ -21,8 +21,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from synthkd import errors
-from synthkd.errors import SynthKDError, TeacherError
+from synthkd import errors, plugins
+from synthkd.errors import RecipeError, SynthKDError, TeacherError
 from synthkd.progress import Progress
 from synthkd.recipe import Recipe
 from synthkd.reporting.safe_text import guard_streams
@@ -206,6 +206,11 @@ def serve(stage: str, start: Callable[[Message, Progress], Step]) -> None:
     except SynthKDError as error:
         progress.report()
         _write({"error": type(error).__name__, "detail": str(error)})
+    except Exception as error:
+        if (fault := plugins.fault_of_plugin(error)) is None:
+            raise
+        progress.report()
+        _write({"error": RecipeError.__name__, "detail": fault})
     # The thread on stdin would hold up an ordinary end.
     os._exit(0)
 
