@@ -222,7 +222,10 @@ def test_a_recipe_without_a_secret_keeps_its_record(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda p: p.name)
 def test_the_record_of_every_example_is_what_its_file_says(path: Path) -> None:
     made = Recipe.load(path)
-    assert made.record() == made.model_dump(mode="json", exclude={"limits", "student", "loop"})
+    expected = made.model_dump(mode="json", exclude={"limits", "student", "loop"})
+    if expected["votes"]:
+        assert expected["votes"].pop("options") == {}
+    assert made.record() == expected
 
 
 def test_a_worker_gets_what_the_recipe_says(tmp_path: Path) -> None:
