@@ -240,7 +240,8 @@ def _load_recipe(
 
 def _check_found_by_workers(recipe: Recipe, workers: int) -> None:
     """Refuse plug-ins of the filter that worker processes could not find."""
-    named = [("rules", rule.name) for rule in recipe.rules or ()]
+    named = [("kinds", recipe.kind.name)]
+    named += [("rules", rule.name) for rule in recipe.rules or ()]
     if recipe.votes is not None:
         named.append(("votes", recipe.votes.by))
     for group, name in named:

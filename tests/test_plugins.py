@@ -216,6 +216,12 @@ def test_a_file_that_ends_the_program_is_refused(tmp_path: Path) -> None:
         plugins.find("rules", "ends.py:Rule", tmp_path)
 
 
+@pytest.mark.parametrize("rule", [NoLetters(), ("a", "tuple"), 3])
+def test_what_is_no_rule_is_refused_in_python(make_recipe: Make, rule: Any) -> None:
+    with pytest.raises(RecipeError, match="is no name, mapping, class or function"):
+        run(make_recipe("http://127.0.0.1:9/v1"), quiet=True, rules=[rule])
+
+
 FAULTY = """
 from synthkd.filters import Filter, TextRule
 

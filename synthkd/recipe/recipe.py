@@ -162,8 +162,13 @@ class Recipe(RecipePart):
                 named.append({"name": item})
             elif isinstance(item, dict):
                 named.append(_one_key_rule(item))
-            else:
+            elif hasattr(item, "__qualname__"):
                 named.append({"name": plugins.name_in_recipe("rules", item)})
+            else:
+                raise RecipeError(
+                    f"rules: {item!r:.60} is no name, mapping, class or function; give a class"
+                    " itself, and its options as {name: options}"
+                )
         try:
             return self.with_parts(rules=[RulePart.model_validate(item) for item in named])
         except ValidationError as error:

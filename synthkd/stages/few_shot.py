@@ -51,7 +51,11 @@ def resolve_prompt(recipe: Recipe, kind: Kind, teacher: Teacher) -> Prompt | Non
     elif prompt.head.examples:
         place = prompt.head.examples
         beside = prompt.folder / place
-        source = beside if beside.is_file() else resource(f"prompts/{place}")
+        source = beside if beside.is_file() else resource("prompts") / place
+        if not source.is_file():
+            raise PromptError(
+                f"template {part.template}: no file {place} of few-shot rows in {prompt.folder}"
+            )
     examples = [row for rows in read_rows(source) for row in rows] if source and shots else []
     if source and shots and not examples:
         raise InputError(f"{place}: no few-shot rows in it")

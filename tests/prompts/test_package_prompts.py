@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from synthkd import Recipe
 from synthkd.commands.describe import describe
+from synthkd.commands.dry_run import dry_run
 from synthkd.errors import PromptError
 from synthkd.kinds.triple import TripleKind
 from synthkd.prompts import installed_prompts, load, load_prompt
@@ -64,3 +66,22 @@ def test_a_name_does_not_lead_out_of_the_package() -> None:
 def test_a_package_whose_folder_is_missing_is_named() -> None:
     with pytest.raises(PromptError, match=r"no folder mypackage\.no_such in the packages"):
         load_prompt("damaged/uses")
+
+
+def test_few_shot_rows_that_are_not_there_are_named_with_the_template(tmp_path: Path) -> None:
+    (tmp_path / "mine.j2").write_text(
+        "---\nkind: triple\nexamples: no.jsonl\nshots: 2\n---\n{{ stem }}\n"
+    )
+    (tmp_path / "inputs.csv").write_text("head,relation\na knife,UsedFor\n")
+    recipe = Recipe.from_dict(
+        {
+            "name": "few", "inputs": {"path": "inputs.csv"},
+            "kind": {"name": "triple", "relations": "everyday"},
+            "prompt": {"template": "mine.j2"},
+            "teacher": {"backend": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1"},
+            "corpus": {"path": "corpus"},
+        },
+        folder=tmp_path,
+    )  # fmt: skip
+    with pytest.raises(PromptError, match=r"template mine.j2: no file no.jsonl of few-shot rows"):
+        dry_run(recipe)
