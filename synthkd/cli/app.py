@@ -110,9 +110,10 @@ def init_command(
     Output: the path of the recipe, and the command that runs it.
     """
     from synthkd.commands.init import write_starter
+    from synthkd.recipe import Recipe
 
     recipe = write_starter(folder, example)
-    verb = "distill" if example.startswith("pgkd") else "run"
+    verb = "run" if Recipe.load(recipe).loop is None else "distill"
     typer.echo(f"wrote {recipe}\nnext: synthkd {verb} {recipe}")
 
 

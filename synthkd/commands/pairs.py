@@ -66,7 +66,7 @@ def read_things(
             continue
         cell = (text_cell(row.get(category), f"row {number}", category) or "") if category else ""
         own = tuple(part.strip() for part in cell.split(_SPLIT) if part.strip())
-        text = " ".join(filter(None, map(_said, row.values())))
+        text = " ".join(filter(None, map(_cell_words, row.values())))
         before = things.get(key)
         things[key] = (
             Thing(label, own, text)
@@ -78,7 +78,7 @@ def read_things(
     return list(things.values())
 
 
-def _said(value: Any) -> str | None:
+def _cell_words(value: Any) -> str | None:
     """Return a cell's text; None for a cell without text, since the column may be another's."""
     try:
         return cell_text(value)

@@ -156,12 +156,12 @@ _LEVELS = 5
 #: Journals of a folder that are looked into at most.
 _JOURNALS = 8
 #: A row, the columns of its kind, and its place: the folder beside or below which its journal lies.
-_Found = tuple[dict[str, Any], list[str], "Path | tuple[Path, str]"]
+_Match = tuple[dict[str, Any], list[str], "Path | tuple[Path, str]"]
 
 
-def _in_corpora(paths: list[Path], candidate: str, above: Path | None = None) -> list[_Found]:
+def _in_corpora(paths: list[Path], candidate: str, above: Path | None = None) -> list[_Match]:
     """Find rows in corpora; ``above``: the folder of the loop that they are of."""
-    matches: list[_Found] = []
+    matches: list[_Match] = []
     for corpus in map(load_corpus, paths):
         place = above or corpus.path, Path(corpus.manifest["recipe"]["journal"]).name
         matches += [
@@ -170,12 +170,12 @@ def _in_corpora(paths: list[Path], candidate: str, above: Path | None = None) ->
     return matches
 
 
-def _in_run(folder: Path, candidate: str) -> list[_Found]:
+def _in_run(folder: Path, candidate: str) -> list[_Match]:
     """Find rows among the rows that `filter` wrote, before anything is published."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    matches: list[_Found] = []
+    matches: list[_Match] = []
     for path in sorted((folder / FILTERED_ROWS).glob("part-*.parquet")):
         with parquet_errors(path, "run `synthkd filter` again"):
             table = pq.read_table(path)

@@ -58,7 +58,7 @@ class Reliability:
     answers: int = 2
 
     def weight(self, teacher: str) -> float:
-        """Return the weight of a vote: the log-odds, by which the leader is the likeliest answer.
+        """Return the weight of a vote: the log-odds, by which the leader is the most likely answer.
 
         A teacher that is no better than chance weighs nothing; if no teacher is known, all weigh
         the same.

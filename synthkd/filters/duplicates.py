@@ -1,6 +1,6 @@
 """Exact duplicates after normalisation.
 
-The likeliest candidate stays, and counts how often it came.
+The most likely candidate stays, and counts how often it came.
 
 Equal knowledge has an equal id and so lies in one partition; a partition is decided alone.
 """

@@ -52,7 +52,7 @@ def few_rows_each() -> Iterator[None]:
 
 
 class Doubt(NamedTuple):
-    """A label by the trusted rows: its probability, and the likeliest class with its own."""
+    """A label by the trusted rows: its probability, and the most likely class with its own."""
 
     trust: float
     suggested: str
@@ -108,7 +108,7 @@ class LabelNoise:
     """The verdict on each row.
 
     Attributes:
-        wrong: Numbers of the rows to reject, the surest first.
+        wrong: Numbers of the rows to reject, the most certain first.
         trust: How well each label fits, from 0 to 1; NaN if its class is too small to judge.
         suggested: The label that fits best.
         probability: The probability of that label.
@@ -160,7 +160,7 @@ def find_label_noise(
     places = np.array([i for i, label in enumerate(labels) if label not in small], dtype=np.int64)
     names = sorted({labels[i] for i in places})
     if len(names) < 2:
-        return LabelNoise(_surest(wrong_few, trust), trust, suggested, best, left)
+        return LabelNoise(_most_certain_first(wrong_few, trust), trust, suggested, best, left)
     given = np.searchsorted(names, [labels[i] for i in places])
     known = [
         (text, names.index(label))
@@ -176,12 +176,11 @@ def find_label_noise(
     best[places] = probabilities.max(axis=1)
     for place, code in zip(places.tolist(), probabilities.argmax(axis=1).tolist(), strict=True):
         suggested[place] = names[code]
-    return LabelNoise(
-        _surest([*places[wrong].tolist(), *wrong_few], trust), trust, suggested, best, left
-    )
+    rows = _most_certain_first([*places[wrong].tolist(), *wrong_few], trust)
+    return LabelNoise(rows, trust, suggested, best, left)
 
 
-def _surest(rows: list[int], trust: Numbers) -> list[int]:
+def _most_certain_first(rows: list[int], trust: Numbers) -> list[int]:
     return sorted(rows, key=lambda row: (trust[row], row))
 
 
@@ -229,7 +228,7 @@ def tf_idf(texts: Sequence[str]) -> Embed:
 
 
 def confident(given: Numbers, probabilities: Numbers, by: str) -> tuple[Numbers, Numbers]:
-    """Rows whose label is likely wrong, the surest first; how well each label fits."""
+    """Rows whose label is likely wrong, the most certain first; how well each label fits."""
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 

@@ -81,7 +81,8 @@ class Contaminated(Filter):
     def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         self.check_kind(kind)
         texts = [str(text or "") for text in batch.column(kind.rule_column or "text").to_pylist()]
-        return [None if found is None else _told(kind, *found) for found in self.find(texts, kind)]
+        matches = self.find(texts, kind)
+        return [None if match is None else _match_reason(kind, *match) for match in matches]
 
     def find(self, texts: list[str], kind: Kind) -> list[tuple[int, float] | None]:
         """Return for each text the nearest evaluation row and the similarity, or None."""
@@ -125,7 +126,7 @@ class Contaminated(Filter):
         return (-other, similarity) if similarity >= self.bands.threshold else None
 
 
-def _told(kind: Kind, number: int, similarity: float) -> str:
+def _match_reason(kind: Kind, number: int, similarity: float) -> str:
     row = kind.evaluation[number]
     how = "is" if similarity == 1 else f"is near ({similarity:.2f})"
     return f"{how} {row.place}: {row.text[:80]!r}"

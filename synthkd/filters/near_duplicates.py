@@ -1,4 +1,4 @@
-"""Near duplicates among accepted rows, and of rows that people made: the likeliest stays.
+"""Near duplicates among accepted rows, and of rows that people made: the most likely stays.
 
 Signatures and texts lie in files while it works. In memory stay about `BYTES` a row, and 256 more
 for a row that meets another in some band (at a threshold of 0.8).

@@ -61,7 +61,7 @@ def beta(first: int, second: int) -> float:
 
 @lru_cache(maxsize=4096)
 def dirichlet(counts: tuple[int, ...]) -> float:
-    """Return P(the first answer is the likeliest) under Dirichlet(counts + 1).
+    """Return P(the first answer is the most likely) under Dirichlet(counts + 1).
 
     There is one more answer that nobody gave.
 

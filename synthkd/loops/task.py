@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from synthkd import plugins
+from synthkd.errors import RecipeError
 from synthkd.keys import content_hash
 from synthkd.plugins import Plugin
 
@@ -82,7 +83,8 @@ class LoopTask(Plugin, ABC, Generic[S]):
         Raises:
             UserError: If a row or an option of the recipe cannot be used.
         """
-        assert recipe.loop is not None
+        if recipe.loop is None:
+            raise RecipeError("loop: a loop task needs the recipe's part `loop`")
         self.recipe, self.loop = recipe, recipe.loop
         self.options = self.checked(recipe.loop.options, f"loop task {self.name!r}")
 

@@ -114,8 +114,8 @@ class AdaptivePart(RecipePart):
         0.95,
         gt=0.5,
         lt=1,
-        description="Probability with which the leader is the teacher's likeliest answer, at which"
-        " a question is decided;"
+        description="Probability with which the leader is the teacher's most likely answer, at"
+        " which a question is decided;"
         " null asks for all that could still change the answer.",
     )
     rule: Literal["beta", "dirichlet"] = Field(

@@ -55,7 +55,7 @@ class MinePart(RecipePart):
     hard: int = Field(
         16,
         ge=0,
-        description="Hard negatives: the mistakes that it was surest of. 0 leaves them out.",
+        description="Hard negatives: its most confident mistakes. 0 leaves them out.",
     )
     shots: int = Field(
         16, ge=0, description="Labelled examples, whatever the student says of them."

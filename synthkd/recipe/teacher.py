@@ -19,7 +19,7 @@ class SamplingPart(RecipePart):
     top_p: float | None = Field(
         None, gt=0, le=1, description="Nucleus: keep the smallest set of this mass."
     )
-    top_k: int | None = Field(None, ge=1, description="Keep the k likeliest tokens.")
+    top_k: int | None = Field(None, ge=1, description="Keep the k most likely tokens.")
     max_tokens: int = Field(64, ge=1, description="Longest answer, in tokens.")
     stop: list[str] = Field(default_factory=list, description="Texts that end an answer.")
     seed: int | None = Field(0, description="Seed of the samples; null sends none.")

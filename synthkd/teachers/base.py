@@ -73,7 +73,8 @@ class Teacher(Plugin, ABC):
     needs_template: ClassVar[bool] = True
     #: Whether completions may have log-probabilities although the request does not ask for them.
     has_own_logprobs: ClassVar[bool] = False
-    #: Whether requests become batches at a provider that outlive the run (`synthkd batches`).
+    #: Whether requests become batches of the OpenAI Batch API, which outlive the run and which
+    #: `synthkd batches` lists.
     keeps_batches: ClassVar[bool] = False
 
     #: Dollars per million tokens; None if unknown, so that no budget in dollars can be kept.
