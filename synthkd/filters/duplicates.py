@@ -22,7 +22,7 @@ NAME = "duplicate"
 
 @dataclass(frozen=True)
 class Duplicates:
-    """How many completions say the same as each row, and why a row is left out.
+    """The count of completions behind each row, and the reasons of rows that are left out.
 
     The count is 0 for rows that did not take part; the reason names the row that stays.
     """

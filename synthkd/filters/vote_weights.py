@@ -25,7 +25,7 @@ QUESTION, ANSWER = "vote_on", "vote_for"
 
 
 class VoteWeight(Plugin, ABC):
-    """What the vote of a completion weighs. ``name`` is the recipe's ``votes.by``.
+    """The weight of a completion's vote. ``name`` is the recipe's ``votes.by``.
 
     Attributes:
         all_equal: Each vote weighs 1, so that a winner can be known before every sample is bought
