@@ -7,6 +7,7 @@
     │   ├── PromptError           a template is missing, does not parse or names an unknown variable
     │   ├── KindError             an unknown kind, relation or column
     │   ├── CriticError           a critic or label sheet does not fit its use, or was altered
+    │   ├── PluginError           a plug-in returned what its contract does not allow
     │   ├── StudentError          a student, its rows or its checkpoint does not fit, or was altered
     │   └── MissingExtraError     an optional package is not installed
     ├── TeacherError              the teacher cannot be reached, or refuses all (exit status 3)
@@ -75,6 +76,10 @@ class KindError(UserError):
 
 class CriticError(UserError):
     """A critic or a label sheet does not fit what it is used for, or was altered."""
+
+
+class PluginError(UserError):
+    """A plug-in returned a value that its contract does not allow."""
 
 
 class StudentError(UserError):

@@ -37,6 +37,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
 from synthkd.errors import (
@@ -50,6 +51,7 @@ from synthkd.errors import (
 )
 from synthkd.keys import bytes_hash
 from synthkd.options import BaseOptions, NoOptions, checked_options, options_of_function
+from synthkd.returned_values import Check, check_methods
 
 __all__ = [
     "GROUPS",
@@ -79,10 +81,21 @@ class Plugin:
     Options: ClassVar[type[BaseOptions]] = NoOptions
     #: Options that may be paths.
     path_options: ClassVar[frozenset[str]] = frozenset()
+    #: Checks of what the methods of classes from outside return, by method.
+    returns: ClassVar[Mapping[str, Check]] = MappingProxyType({})
     options: BaseOptions
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        check_methods(cls, cls.returns)
 
     def __init__(self, **options: Any) -> None:
         self.options = self.checked(options)
+
+    @classmethod
+    def class_problem(cls) -> str:
+        """Return what is wrong with the attributes of the class; "" if nothing is."""
+        return ""
 
     @classmethod
     def checked(cls, options: Mapping[str, Any], label: str = "") -> Any:
@@ -295,7 +308,10 @@ def find(group: str, name: str, folder: Path | None = None) -> Any:
         return plugin
     point = _points(group).get(name)
     if point is None:
-        raise error(f"unknown {word} {name!r}{nearest(name, names(group))}")
+        raise error(
+            f"unknown {word} {name!r}{nearest(name, names(group))}; a {word} of another package"
+            " needs that package installed"
+        )
     try:
         plugin = point.load()
     except SynthKDError:
@@ -375,6 +391,8 @@ def _check_class(group: Group, plugin: Any, name: str) -> None:
         raise group.error(f"{label} lacks {', '.join(f'`{one}`' for one in missing)}")
     if not isinstance(getattr(plugin, "name", None), str):
         raise group.error(f'{label} has no name; write `name = "…"` in the class')
+    if problem := plugin.class_problem():
+        raise group.error(f"{label}: {problem}")
     options = getattr(plugin, "Options", NoOptions)
     if not (inspect.isclass(options) and issubclass(options, BaseOptions)):
         raise group.error(f"{label}: derive `Options` from synthkd.BaseOptions")

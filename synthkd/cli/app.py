@@ -296,7 +296,12 @@ def describe_command(
             " relations or recipe. Default: all."
         ),
     ] = None,
-    name: Annotated[str | None, typer.Argument(help="One of them, with its options.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="One of them, with its options; or a path, such as ./rules.py:NoBrands."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Describe plug-ins, templates and relations.

@@ -55,7 +55,11 @@ def critic_train(
         ),
     ] = None,
     critic: Annotated[
-        str, typer.Option(help="Which critic; `synthkd describe` lists them.")
+        str,
+        typer.Option(
+            help="Which critic; `synthkd describe critics` lists them. Also a path:"
+            " ./mine.py:MyCritic."
+        ),
     ] = "linear",
     option: Annotated[
         list[str] | None,
@@ -83,10 +87,12 @@ def critic_train(
 
     Output: the AUC on held-out labels, and the threshold for the target precision.
     """
+    from synthkd import plugins
     from synthkd.critics.train import train_critic
     from synthkd.errors import InputError
     from synthkd.progress import Progress
 
+    critic = plugins.own_name("critics", critic, Path.cwd())
     given = read_options(kind_option or [], "--kind-option")
     made = kind_from_options(kind, given)
     check_share("--precision", precision)

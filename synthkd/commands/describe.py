@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from synthkd import plugins
@@ -22,7 +23,8 @@ def describe(group: str | None = None, name: str | None = None) -> dict[str, Any
 
     Args:
         group: One of the groups, such as ``rules`` or ``rule``. Default: all.
-        name: A member of the group. Default: all.
+        name: A member of the group, or the path of a plug-in, such as ``./rules.py:NoBrands``.
+            Default: all.
 
     Returns:
         For each group its members by name, each with ``about`` and, for plug-ins, ``options``: by
@@ -48,6 +50,8 @@ def describe(group: str | None = None, name: str | None = None) -> dict[str, Any
     chosen = group if group in groups else f"{group}s"
     if chosen not in groups:
         raise UserError(f"nothing to describe under {group!r}{nearest(group, list(groups))}")
+    if name is not None and ":" in name and chosen in plugins.GROUPS:
+        return {chosen: {name: _plugin(chosen, name)}}
     members = groups[chosen]()
     if name is None:
         return {chosen: members}
@@ -77,7 +81,7 @@ def _plugin_or_error(group: str, name: str) -> dict[str, Any]:
 
 
 def _plugin(group: str, name: str) -> dict[str, Any]:
-    plugin = plugins.find(group, name)
+    plugin = plugins.find(group, name, Path.cwd())
     shown: dict[str, Any] = {"about": _about(plugin)}
     if group == "kinds":
         shown |= {

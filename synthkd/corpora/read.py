@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,16 @@ from synthkd.reporting.tables import html_table
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus on disk; rows are read when they are first used."""
+    """A corpus on disk; rows are read when they are first used.
+
+    Attributes:
+        path: Its folder.
+    """
 
     path: Path
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        object.__setattr__(self, "path", Path(path))
 
     @cached_property
     def _snapshot(self) -> CorpusSnapshot:

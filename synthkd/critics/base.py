@@ -13,6 +13,7 @@ import pyarrow as pa
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
 from synthkd.plugins import Plugin
+from synthkd.returned_values import Check, check_saved, short_form
 
 Scores = np.ndarray[Any, np.dtype[np.float64]]
 Labels = np.ndarray[Any, np.dtype[np.bool_]]
@@ -31,6 +32,20 @@ class Missing(NamedTuple):
     reason: str
 
 
+def _check_scores(critic: Critic, value: Any, batch: pa.RecordBatch | pa.Table) -> str:
+    try:
+        scores = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        return f"returned {short_form(value)}; return an array of {batch.num_rows:,} probabilities"
+    if scores.shape != (batch.num_rows,):
+        return f"returned scores of shape {scores.shape} for {batch.num_rows:,} rows"
+    if (outside := scores[(scores < 0) | (scores > 1)]).size:
+        return f"returned the score {outside[0]:g}; a probability is from 0 to 1"
+    if not critic.asks and np.isnan(scores).any():
+        return "returned NaN; only a critic with `asks = True` may leave rows without a score"
+    return ""
+
+
 class Critic(Plugin, ABC):
     """Base class of critics.
 
@@ -40,6 +55,7 @@ class Critic(Plugin, ABC):
 
     name: ClassVar[str]
     options_error = CriticError
+    returns: ClassVar[Mapping[str, Check]] = {"score": _check_scores, "save": check_saved}
     #: Options of `load`: what a folder does not hold, such as a judge's teacher or the place of an
     #: encoder.
     load_options: ClassVar[frozenset[str]] = frozenset()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +15,7 @@ from synthkd.errors import RecipeError
 from synthkd.filters.dawid_skene import Pattern, Reliability, patterns, reliabilities
 from synthkd.filters.votes import Numbers, codes
 from synthkd.plugins import Plugin, RowFunction
+from synthkd.returned_values import Check, check_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,6 +36,7 @@ class VoteWeight(Plugin, ABC):
         looks_ahead: All rows are observed before the first is weighed.
     """
 
+    returns: ClassVar[Mapping[str, Check]] = {"state": check_json, "findings": check_json}
     all_equal: ClassVar[bool] = False
     needs_critic: ClassVar[bool] = False
     needs_logprobs: ClassVar[bool] = False

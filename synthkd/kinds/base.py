@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from synthkd.keys import content_hash
 from synthkd.plugins import Plugin
+from synthkd.returned_values import Check, short_form
 from synthkd.text.normal_forms import normal_phrase
 from synthkd.text.thoughts import ONLY_THOUGHTS, may_hold_thoughts, split_thoughts
 
@@ -76,6 +77,63 @@ def _of_answers(parse: Parse) -> Parse:
     return parsed
 
 
+#: Types of the values of `Kind.details`, by Arrow type.
+_DETAIL_TYPES: dict[str, tuple[type, ...]] = {
+    "int32": (int,),
+    "float64": (int, float),
+    "bool": (bool,),
+    "string": (str,),
+}
+
+
+def _check_candidates(kind: Kind, value: Any, *_: Any) -> str:
+    if isinstance(value, Malformed):
+        return ""
+    if not isinstance(value, list) or not all(isinstance(row, Mapping) for row in value):
+        return f"returned {short_form(value)}; return a list of dicts, or Malformed(reason)"
+    for row in value:
+        for column in kind.columns:
+            if column not in row:
+                return f"returned a candidate without the column {column!r}: {row!s:.80}"
+            if not isinstance(row[column], str | None):
+                return f"returned {short_form(row[column])} as {column!r}; a text is needed"
+        for column, arrow_type in kind.details.items():
+            if not isinstance(row.get(column), (*_DETAIL_TYPES[arrow_type], type(None))):
+                return f"returned {short_form(row[column])} as {column!r}, which is {arrow_type}"
+    return ""
+
+
+def _check_normal_form(kind: Kind, value: Any, *_: Any) -> str:
+    if (
+        isinstance(value, tuple)
+        and len(value) == len(kind.columns)
+        and all(isinstance(part, str) for part in value)
+    ):
+        return ""
+    columns = ", ".join(kind.columns)
+    return f"returned {short_form(value)}; return a tuple with a text for each of: {columns}"
+
+
+def _check_text(kind: Kind, value: Any, *_: Any) -> str:
+    return "" if isinstance(value, str) else f"returned {short_form(value)}; return a text"
+
+
+def _check_problem(kind: Kind, value: Any, *_: Any) -> str:
+    if isinstance(value, str | None):
+        return ""
+    return f"returned {short_form(value)}; return the problem as a text, or None"
+
+
+def _check_row(kind: Kind, value: Any, *_: Any) -> str:
+    return "" if isinstance(value, Mapping) else f"returned {short_form(value)}; return a dict"
+
+
+def _check_rows(kind: Kind, value: Any, *_: Any) -> str:
+    if isinstance(value, list) and all(isinstance(row, Mapping) for row in value):
+        return ""
+    return f"returned {short_form(value)}; return a list of dicts"
+
+
 class Kind(Plugin, ABC):
     """A kind of knowledge.
 
@@ -108,6 +166,21 @@ class Kind(Plugin, ABC):
     """
 
     name: ClassVar[str]
+    returns: ClassVar[Mapping[str, Check]] = {
+        "parse": _check_candidates,
+        "read": _check_candidates,
+        "normalize": _check_normal_form,
+        "verbalize": _check_text,
+        "completion": _check_text,
+        "identity": _check_text,
+        "vote_for": _check_text,
+        "check": _check_problem,
+        "label_problem": _check_problem,
+        "context": _check_row,
+        "question": _check_row,
+        "expand": _check_rows,
+        "own_examples": _check_rows,
+    }
     columns: ClassVar[tuple[str, ...]]
     input_columns: ClassVar[tuple[str, ...]] = ()
     optional_columns: tuple[str, ...] = ()
@@ -130,6 +203,25 @@ class Kind(Plugin, ABC):
         super().__init_subclass__(**options)
         if "parse" in vars(cls):
             cls.parse = _of_answers(cls.parse)  # type: ignore[assignment, method-assign]
+
+    @classmethod
+    def class_problem(cls) -> str:
+        for name in ("columns", "input_columns", "default_rules"):
+            value = getattr(cls, name, None)
+            if not isinstance(value, tuple) or not all(isinstance(one, str) for one in value):
+                return f'`{name}` is {value!r:.60}; a tuple of names is needed, such as ("term",)'
+        if not cls.columns:
+            return "`columns` is empty"
+        own = {"group_column": getattr(cls, "group_column", None), "class_column": cls.class_column}
+        own["rule_column"] = cls.rule_column
+        for name, column in own.items():
+            if column not in (*cls.columns, None) or (column is None and name == "group_column"):
+                return f"`{name}` is {column!r}, no column of {', '.join(cls.columns)}"
+        for column, arrow_type in cls.details.items():
+            if arrow_type not in _DETAIL_TYPES:
+                types = ", ".join(_DETAIL_TYPES)
+                return f"`details` has {column!r} of type {arrow_type!r}; known are {types}"
+        return ""
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> Self:

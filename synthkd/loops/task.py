@@ -24,6 +24,7 @@ from synthkd import plugins
 from synthkd.errors import RecipeError
 from synthkd.keys import content_hash
 from synthkd.plugins import Plugin
+from synthkd.returned_values import Check, check_json, short_form
 
 if TYPE_CHECKING:
     from synthkd.corpora.read import Corpus
@@ -51,6 +52,28 @@ class ValidationResult:
     evaluation: Any = None
 
 
+def _check_rows(task: LoopTask[Any], value: Any, *arguments: Any, **named: Any) -> str:
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        return f"returned {short_form(value)}; return a list of dicts"
+    return check_json(task, value)
+
+
+def _check_result(task: LoopTask[Any], value: Any, student: Any) -> str:
+    if not isinstance(value, ValidationResult):
+        return f"returned {short_form(value)}; return a ValidationResult"
+    if missing := [name for name in task.metrics if name not in value.metrics]:
+        return f"returned no metric {missing[0]!r}, which `metrics` names"
+    if problem := check_json(task, value.score) or check_json(task, dict(value.metrics)):
+        return problem
+    return check_json(task, dict(value.details))
+
+
+def _check_trained(task: LoopTask[Any], value: Any, rows: Sequence[Row], folder: Path) -> str:
+    if folder.is_dir() and any(folder.iterdir()):
+        return ""
+    return "wrote no file into the folder that it was given; save the student there"
+
+
 class LoopTask(Plugin, ABC, Generic[S]):
     """A kind of knowledge in a loop, with students of type S.
 
@@ -69,6 +92,16 @@ class LoopTask(Plugin, ABC, Generic[S]):
             answered anew.
     """
 
+    returns: ClassVar[Mapping[str, Check]] = {
+        "row_facts": check_json,
+        "initial_rows": _check_rows,
+        "initial_inputs": _check_rows,
+        "train": _check_trained,
+        "validate": _check_result,
+        "next_inputs": _check_rows,
+        "read_rows": _check_rows,
+        "round_facts": check_json,
+    }
     metrics: ClassVar[tuple[str, ...]]
     lower_is_better: ClassVar[frozenset[str]] = frozenset()
     round_files: ClassVar[frozenset[str]] = frozenset()

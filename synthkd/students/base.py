@@ -14,6 +14,7 @@ import numpy as np
 
 from synthkd.errors import StudentError, nearest
 from synthkd.plugins import Plugin
+from synthkd.returned_values import Check, check_saved, short_form
 from synthkd.students.training_hashes import text_hashes
 
 if TYPE_CHECKING:
@@ -169,6 +170,7 @@ class Student(Plugin, ABC):
 
     name: ClassVar[str]
     options_error = StudentError
+    returns: ClassVar[Mapping[str, Check]] = {"save": check_saved}
     #: Arguments of the constructor besides the options.
     arguments: ClassVar[frozenset[str]] = frozenset({"seed"})
     #: Options of `load`, for what a folder does not record.
@@ -215,10 +217,32 @@ class Student(Plugin, ABC):
         """
 
 
+def _check_probabilities(student: Classifier, value: Any, texts: Sequence[str] | str) -> str:
+    rows, classes = len(text_list(texts)), len(student.classes)
+    try:
+        probabilities = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        return f"returned {short_form(value)}; return an array of probabilities"
+    if probabilities.shape != (rows, classes):
+        return (
+            f"returned an array of shape {probabilities.shape} for {rows:,} texts and"
+            f" {classes:,} classes"
+        )
+    sums = probabilities.sum(1)
+    # Written so that NaN is refused too.
+    if not ((probabilities >= 0).all() and (np.abs(sums - 1) < 1e-3).all()):
+        return "returned rows that are no probabilities: each is at least 0, a row's sum is 1"
+    return ""
+
+
 class Classifier(Student):
     """A student that maps texts to one of C classes."""
 
     learns = "labels"
+    returns: ClassVar[Mapping[str, Check]] = {
+        "save": check_saved,
+        "probabilities": _check_probabilities,
+    }
     arguments = frozenset({"classes", "seed"})
 
     def __init__(self, classes: Sequence[str] = (), seed: int = 0, **options: Any) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import wraps
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -11,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from synthkd import plugins
 from synthkd.plugins import Plugin
 from synthkd.recipe import PricePart
-from synthkd.requests import Answer, Request
+from synthkd.requests import Answer, Completion, Failure, Request
+from synthkd.returned_values import short_form, wrong_value
 
 if TYPE_CHECKING:
     from synthkd.journal.store import Journal
@@ -38,6 +41,66 @@ class Account(Protocol):
             False if the budget is used up.
         """
         ...
+
+
+Stream = Callable[["Teacher", AsyncIterator[Request]], AsyncIterator[list[Answer]]]
+
+
+def _checked_stream(stream: Stream) -> Stream:
+    """Check that a backend answers each sample that it read once, and nothing else."""
+
+    @wraps(stream)
+    async def checked(
+        self: Teacher, requests: AsyncIterator[Request]
+    ) -> AsyncIterator[list[Answer]]:
+        unanswered: set[tuple[str, int]] = set()
+
+        async def noted() -> AsyncIterator[Request]:
+            async for request in requests:
+                unanswered.update((request.request_id, index) for index in request.sample_indexes)
+                yield request
+
+        answers_ahead: Any = stream(self, noted())
+        if not isinstance(answers_ahead, AsyncIterator):
+            raise wrong_value(self, stream, "is no async generator: `yield` lists of answers")
+        try:
+            async for answers in answers_ahead:
+                if problem := _answers_problem(answers, unanswered):
+                    raise wrong_value(self, stream, problem)
+                yield answers
+        finally:
+            if inspect.isasyncgen(answers_ahead):
+                await answers_ahead.aclose()
+        # A backend that can stop may leave what was in flight.
+        if unanswered and type(self).stop is Teacher.stop:
+            request_id, index = min(unanswered)
+            raise wrong_value(
+                self,
+                stream,
+                f"ended with {len(unanswered):,} samples unanswered, such as sample {index} of"
+                f" request {request_id}; yield a Completion or a Failure for each of"
+                " `request.sample_indexes`",
+            )
+
+    return checked
+
+
+def _answers_problem(answers: Any, unanswered: set[tuple[str, int]]) -> str:
+    if not isinstance(answers, list):
+        return f"yielded {short_form(answers)}; yield a list of Completion or Failure"
+    for answer in answers:
+        if not isinstance(answer, Completion | Failure):
+            return f"yielded {short_form(answer)}; a Completion or Failure is needed"
+        text: object = getattr(answer, "text", "")
+        if not isinstance(text, str):
+            return f"yielded a Completion of {short_form(text)}; a text is needed"
+        if (key := (answer.request_id, answer.sample_index)) not in unanswered:
+            return (
+                f"answered sample {answer.sample_index} of request {answer.request_id!r:.40}, which"
+                " is unknown or has its answer; take both from the request"
+            )
+        unanswered.remove(key)
+    return ""
 
 
 class Teacher(Plugin, ABC):
@@ -83,6 +146,11 @@ class Teacher(Plugin, ABC):
     base_urls: Sequence[Url] = ()
     #: Set before `stream` if the run has a budget; backends whose requests are billed report here.
     account: Account | None = None
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "stream" in vars(cls) and not cls.__module__.startswith("synthkd."):
+            cls.stream = _checked_stream(cls.stream)  # type: ignore[method-assign, assignment]
 
     def __init__(self, part: TeacherPart, folder: Path = Path()) -> None:
         """Keep the recipe's teacher part and check the options.

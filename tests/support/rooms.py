@@ -43,6 +43,7 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("recipe", "what a user asks for: the models behind the YAML"),
     ("decorators", "`@synthkd.rule` and the decorators of the other groups"),
     ("plugins", "backends, kinds, rules, critics and students by name"),
+    ("returned_values", "checks of what plug-ins from outside return"),
     ("options", "options of plug-ins: models, and the words for types, bounds and mistakes"),
     ("rows", "rows of CSV, JSONL, Parquet and text files; cells as text"),
     ("artifacts", "folders of arrays and JSON with hashes, for critics and students"),

@@ -9,10 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Self
 
 from synthkd.errors import TeacherError
 from synthkd.requests import Answer, Failure, Request
 from synthkd.teachers.dispatch.rate_limits import RateLimits
+
+if TYPE_CHECKING:
+    from synthkd.recipe import Recipe
 
 #: The longest Retry-After that is followed, in seconds; longer outages are the circuit breaker's
 #: matter.
@@ -91,6 +95,20 @@ class DispatchPolicy:
     patience: float = 300.0
     failing_share: float = 0.5
     rates: RateLimits = field(default_factory=RateLimits)
+
+    @classmethod
+    def of_recipe(cls, recipe: Recipe) -> Self:
+        """Return the limits and retries of a recipe."""
+        part, limits = recipe.teacher, recipe.limits
+        return cls(
+            part.concurrency,
+            part.max_attempts,
+            adaptive=part.adaptive,
+            deadline=part.deadline,
+            patience=limits.patience,
+            failing_share=limits.failing_share,
+            rates=RateLimits(limits.requests_per_minute, limits.tokens_per_minute),
+        )
 
     def delay(self, attempt: int, retry_after: float | None) -> float:
         """Return the seconds before a retry: full jitter, at least what the server asks for."""

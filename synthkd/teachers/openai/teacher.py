@@ -21,7 +21,6 @@ from synthkd.teachers.dispatch import (
     TransientError,
     dispatch,
 )
-from synthkd.teachers.dispatch.rate_limits import RateLimits
 from synthkd.teachers.openai.endpoint import endpoint_urls, public_url, resolve_endpoint
 from synthkd.teachers.openai.parameter_support import ParameterSupport, remedy_for
 from synthkd.teachers.openai.request_body import (
@@ -72,7 +71,7 @@ class OpenAITeacher(Teacher):
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> OpenAITeacher:
-        return cls(recipe.teacher, policy_of(recipe))
+        return cls(recipe.teacher, DispatchPolicy.of_recipe(recipe))
 
     def __repr__(self) -> str:
         return (
@@ -126,20 +125,6 @@ class OpenAITeacher(Teacher):
         if self._session is not None:
             await self._session.close()
             self._session = None
-
-
-def policy_of(recipe: Recipe) -> DispatchPolicy:
-    """Return a recipe's policy of sending and retrying."""
-    part, limits = recipe.teacher, recipe.limits
-    return DispatchPolicy(
-        part.concurrency,
-        part.max_attempts,
-        adaptive=part.adaptive,
-        deadline=part.deadline,
-        patience=limits.patience,
-        failing_share=limits.failing_share,
-        rates=RateLimits(limits.requests_per_minute, limits.tokens_per_minute),
-    )
 
 
 class _EndpointClient:

@@ -14,7 +14,6 @@ from synthkd.requests import Answer, Request
 from synthkd.teachers.base import Account, Teacher
 from synthkd.teachers.dispatch import DispatchPolicy
 from synthkd.teachers.openai.request_body import top_logprobs
-from synthkd.teachers.openai.teacher import policy_of
 from synthkd.teachers.transformers.checkpoint import EMBEDDED, model_version, resolve_model
 from synthkd.teachers.vllm.arguments import (
     VllmOptions,
@@ -64,7 +63,7 @@ class VllmTeacher(Teacher):
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> VllmTeacher:
-        return cls(recipe.teacher, recipe.folder, policy_of(recipe))
+        return cls(recipe.teacher, recipe.folder, DispatchPolicy.of_recipe(recipe))
 
     @classmethod
     def hub_models(cls, part: TeacherPart) -> list[str]:
