@@ -50,7 +50,7 @@ from synthkd.errors import (
     nearest,
 )
 from synthkd.keys import bytes_hash
-from synthkd.options import BaseOptions, NoOptions, checked_options, options_of_function
+from synthkd.options import BaseOptions, NoOptions, checked_options
 from synthkd.returned_values import Check, check_methods
 
 __all__ = [
@@ -133,55 +133,6 @@ class Plugin:
         Groups that accept functions override this method.
         """
         raise TypeError("a class is needed, not a function")
-
-
-class RowFunction(Plugin):
-    """A plug-in made of a function of a row; keyword-only parameters are the options.
-
-    Attributes:
-        function: The function.
-        word: The group's name in messages.
-        signature: A signature that fits, shown for a function that does not.
-    """
-
-    function: ClassVar[Callable[..., Any]]
-    word: ClassVar[str]
-    signature: ClassVar[str]
-
-    @classmethod
-    def of_function(cls, function: Callable[..., Any], name: str) -> type[Plugin]:
-        positional = [
-            one
-            for one in inspect.signature(function).parameters.values()
-            if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
-        ]
-        if len(positional) != 1:
-            raise TypeError(f"a {cls.word} function takes one row: `{cls.signature}`")
-        members = {
-            "name": name,
-            "Options": options_of_function(function),
-            "function": staticmethod(function),
-            "__doc__": function.__doc__,
-            "__module__": function.__module__,
-        }
-        return type(name, (cls,), members)
-
-    def value_of(self, row: Mapping[str, Any]) -> Any:
-        """Call the function on a row.
-
-        Raises:
-            RecipeError: The function raised; the message has the plug-in's name and the row.
-        """
-        try:
-            return self.function(row, **dict(self.options))
-        except SynthKDError:
-            raise
-        except Exception as problem:
-            shown = {name: value for name, value in row.items() if value is not None}
-            raise RecipeError(
-                f"{self.word} {self.name!r} raised {type(problem).__name__}: {problem}; row"
-                f" {str(shown)[:200]}"
-            ) from problem
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ class Coverage:
     """Outcomes of the sentences of a run.
 
     Args:
-        filtered: The run's folder of filtered rows (`WORK/judged`).
+        filtered: The run's folder of filtered rows (`WORK/filtered`).
     """
 
     def __init__(self, kind: PropositionKind, filtered: Path) -> None:

@@ -61,6 +61,8 @@ def _corpus(corpus: Corpus) -> str:
         repr(corpus)[1:-1],
         clean(f"corpus hash {corpus.hash}, teacher {manifest['teacher']['identity']}"),
     ]
+    if malformed := manifest["counts"]["malformed"]:
+        lines.append(f"  malformed: {malformed:,} completions without a row")
     lines += [
         f"  rejected by {clean(name)}: {count:,}"
         for name, count in manifest["counts"]["rejected"].items()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import RecipeError
 from synthkd.kinds.base import Kind
-from synthkd.plugins import Plugin, RowFunction
+from synthkd.plugins import Plugin
+from synthkd.row_functions import RowFunction
 
 if TYPE_CHECKING:
     import pyarrow as pa

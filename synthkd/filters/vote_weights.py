@@ -14,8 +14,9 @@ import numpy as np
 from synthkd.errors import RecipeError
 from synthkd.filters.dawid_skene import Pattern, Reliability, patterns, reliabilities
 from synthkd.filters.votes import Numbers, codes
-from synthkd.plugins import Plugin, RowFunction
+from synthkd.plugins import Plugin
 from synthkd.returned_values import Check, check_json
+from synthkd.row_functions import RowFunction
 
 if TYPE_CHECKING:
     import pyarrow as pa

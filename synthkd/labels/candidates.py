@@ -161,7 +161,7 @@ def sheet_text(value: Any) -> str:
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    for pattern in ("data/*-*.parquet", "judged/part-*.parquet", "*.parquet"):
+    for pattern in ("data/*-*.parquet", "filtered/part-*.parquet", "*.parquet"):
         if files := sorted(path.glob(pattern)):
             return files
     raise InputError(f"{path}: neither a corpus, nor a run's folder, nor a folder of Parquet files")
@@ -242,7 +242,7 @@ def _prune(
 
 
 def _threshold(path: Path) -> float | None:
-    for name in ("manifest.json", "judged.json"):
+    for name in ("manifest.json", "filtered.json"):
         if (path / name).is_file():
             value = _part(path / name, "critic").get("threshold")
             return float(value) if isinstance(value, int | float) and np.isfinite(value) else None

@@ -29,8 +29,8 @@ from synthkd.storage import (
 #: Files and folders that synthkd writes into the folder of a run.
 GENERATED, REPORT, FILTERED_ROWS, ROUNDS, LOCK = (
     "generated.json",
-    "judged.json",
-    "judged",
+    "filtered.json",
+    "filtered",
     "rounds",
     "run.lock",
 )
@@ -53,7 +53,7 @@ class GeneratedShape(BaseModel):
 
 
 class ReportShape(BaseModel):
-    """The fields of `judged.json`."""
+    """The fields of `filtered.json`."""
 
     counts: dict[str, Any]
     diversity: dict[str, Any]

@@ -70,7 +70,7 @@ def recorded(tmp_path: Path) -> Any:
 
 def written(recipe: Recipe) -> dict[str, str]:
     """Return every file of the filtered rows and of the corpus, by its hash."""
-    folders = (recipe.work_dir / "judged", recipe.corpus_path)
+    folders = (recipe.work_dir / "filtered", recipe.corpus_path)
     return {
         str(p): file_hash(p) for folder in folders for p in sorted(folder.rglob("*")) if p.is_file()
     }
@@ -148,7 +148,7 @@ def test_a_worker_that_is_killed_is_told_and_what_was_filtered_before_stays(
     with pytest.raises(TeacherError, match="ended without a word"):
         filter(recipe, quiet=True, workers=2)
     assert written(recipe) == before
-    assert not list(recipe.work_dir.glob(".judged*"))
+    assert not list(recipe.work_dir.glob(".filtered*"))
     monkeypatch.undo()
     filter(recipe, quiet=True, workers=2)
     assert written(recipe) == before

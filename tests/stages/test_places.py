@@ -50,9 +50,9 @@ def _mine(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["work/thesis.txt", "work/judged/thesis.txt", "work/judged/part-0000.parquet",
+    ["work/thesis.txt", "work/filtered/thesis.txt", "work/filtered/part-0000.parquet",
     "work/generated.json",
-     "work/rounds/000/thesis.txt", "work/report.md", "work/judged.json",
+     "work/rounds/000/thesis.txt", "work/report.md", "work/filtered.json",
      "work/run.lock/thesis.txt"],
 )  # fmt: skip
 def test_a_work_folder_that_holds_something_of_others_is_refused(
@@ -68,14 +68,14 @@ def test_rows_of_another_tool_under_our_names_are_kept(
 ) -> None:
     recipe = make_recipe(server.url, work="work")
     pipeline.run(recipe, quiet=True)
-    shutil.rmtree(tmp_path / "work/judged")
-    (tmp_path / "work/judged").mkdir()
-    pq.write_table(pa.table({"id": ["a"]}), tmp_path / "work/judged/part-0000.parquet")
+    shutil.rmtree(tmp_path / "work/filtered")
+    (tmp_path / "work/filtered").mkdir()
+    pq.write_table(pa.table({"id": ["a"]}), tmp_path / "work/filtered/part-0000.parquet")
     with pytest.raises(
-        StorageError, match=r"judged: not a folder of filtered rows.*part-0000\.parquet"
+        StorageError, match=r"filtered: not a folder of filtered rows.*part-0000\.parquet"
     ):
         pipeline.filter(recipe, quiet=True)
-    assert (tmp_path / "work/judged/part-0000.parquet").is_file()
+    assert (tmp_path / "work/filtered/part-0000.parquet").is_file()
 
 
 @pytest.mark.slow
@@ -86,10 +86,10 @@ def test_a_file_of_others_among_filtered_rows_is_kept(
     recipe = make_recipe(server.url, work="work")
     pipeline.run(recipe, quiet=True)
     sent = server.requests
-    _mine(tmp_path / "work/judged" / name)
-    with pytest.raises(StorageError, match="judged: .*holds " + name):
+    _mine(tmp_path / "work/filtered" / name)
+    with pytest.raises(StorageError, match="filtered: .*holds " + name):
         pipeline.run(recipe, quiet=True)
-    assert (tmp_path / "work/judged" / name).read_text() == "years of work"
+    assert (tmp_path / "work/filtered" / name).read_text() == "years of work"
     assert server.requests == sent
 
 
@@ -104,7 +104,7 @@ def test_folders_of_version_0_1_0_are_replaced(
         mark.unlink()
     assert pipeline.run(recipe, quiet=True).manifest == first.manifest
     assert (tmp_path / "runs/test" / MARK).is_file()
-    for name in ("generated.json", "judged.json"):
+    for name in ("generated.json", "filtered.json"):
         (tmp_path / "runs/test" / name).unlink()
     (tmp_path / "runs/test" / MARK).unlink()
     assert pipeline.run(recipe, quiet=True).manifest == first.manifest
@@ -120,11 +120,11 @@ def test_folders_of_version_0_1_0_are_replaced(
         ({"corpus": {"path": "data"}, "journal": "data/j.sqlite"}, "the journal"),
         ({"corpus": {"path": "runs"}}, "the run's folder"),
         ({"corpus": {"path": "runs/test"}}, "the run's folder"),
-        ({"corpus": {"path": "runs/test/judged"}}, "place of the run itself"),
-        ({"corpus": {"path": "runs/test/judged/corpus"}}, "place of the run itself"),
+        ({"corpus": {"path": "runs/test/filtered"}}, "place of the run itself"),
+        ({"corpus": {"path": "runs/test/filtered/corpus"}}, "place of the run itself"),
         ({"corpus": {"path": "runs/test/rounds/000"}}, "place of the run itself"),
-        ({"journal": "runs/test/judged/j.sqlite"}, "place of the run itself"),
-        ({"journal": "runs/test/judged.json"}, "place of the run itself"),
+        ({"journal": "runs/test/filtered/j.sqlite"}, "place of the run itself"),
+        ({"journal": "runs/test/filtered.json"}, "place of the run itself"),
         ({"work": "~"}, "work: .* is the home folder"),
         ({"work": "/"}, "work: .* is the root"),
         ({"corpus": {"path": "link"}}, "the recipe's folder"),
@@ -183,8 +183,8 @@ def test_an_altered_report_is_named_when_it_is_published(
 ) -> None:
     recipe = make_recipe(server.url)
     pipeline.run(recipe, quiet=True)
-    spoil(tmp_path / "runs/test/judged.json")
-    with pytest.raises(StorageError, match=r"judged\.json: not"):
+    spoil(tmp_path / "runs/test/filtered.json")
+    with pytest.raises(StorageError, match=r"filtered\.json: not"):
         pipeline.publish(recipe)
 
 
@@ -196,7 +196,7 @@ def _round(folder: Path) -> Path:
     write_inputs(folder, [{"text": "a"}])
     write_inputs(folder / "again-1", [{"text": "a"}])
     (folder / "had.parquet").write_bytes(b"")
-    with replaced_folder(folder / "run" / "judged"):
+    with replaced_folder(folder / "run" / "filtered"):
         pass
     return folder
 

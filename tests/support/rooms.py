@@ -42,6 +42,7 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("requests", "requests, completions, failures, and the key of each"),
     ("recipe", "what a user asks for: the models behind the YAML"),
     ("decorators", "`@synthkd.rule` and the decorators of the other groups"),
+    ("row_functions", "plug-ins made of a function of a row"),
     ("plugins", "backends, kinds, rules, critics and students by name"),
     ("returned_values", "checks of what plug-ins from outside return"),
     ("options", "options of plug-ins: models, and the words for types, bounds and mistakes"),
