@@ -62,7 +62,7 @@ def _corpus(corpus: Corpus) -> str:
         clean(f"corpus hash {corpus.hash}, teacher {manifest['teacher']['identity']}"),
     ]
     if malformed := manifest["counts"]["malformed"]:
-        lines.append(f"  malformed: {malformed:,} completions without a row")
+        lines.append(f"  malformed: {malformed:,}")
     lines += [
         f"  rejected by {clean(name)}: {count:,}"
         for name, count in manifest["counts"]["rejected"].items()

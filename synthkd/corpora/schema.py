@@ -38,7 +38,10 @@ FILTER_FIELDS = [
 
 def candidate_schema(kind: Kind) -> pa.Schema:
     """Return the schema of filtered candidates: the kind's columns, provenance and outcome."""
-    own = [pa.field(column, pa.string()) for column in kind.columns]
+    own = [
+        pa.field(column, pa.type_for_alias(kind.types.get(column, "string")))
+        for column in kind.columns
+    ]
     own += [pa.field(name, pa.type_for_alias(alias)) for name, alias in kind.details.items()]
     # A kind with a column `text` has no further sentence.
     rest = [field for field in COMMON_FIELDS[2:] if field.name not in kind.columns]

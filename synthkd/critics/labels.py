@@ -209,6 +209,8 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str], group: str
             )
         for name in dict.fromkeys([*kind.columns, *([group] if group in row else [])]):
             row[name] = text_cell(row[name], place, name)
+            if row[name] is None and name in kind.nullable:
+                row[name] = ""
             if row[name] is None and name in kind.columns:
                 raise CriticError(f"{place}: {name!r} is missing; give it, or leave the row out")
         if (blank := _blank(kind, row)) is not None:

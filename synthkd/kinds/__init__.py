@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from synthkd.kinds.labelled_text import LabelledTextKind
     from synthkd.kinds.proposition import PropositionKind
     from synthkd.kinds.rationale import RationaleKind
+    from synthkd.kinds.record import RecordKind
     from synthkd.kinds.triple import TripleKind
 
 #: The kinds that come with synthkd; their modules load when a name is first used.
@@ -27,6 +28,7 @@ _HOMES = {
     "LabelledTextKind": "labelled_text",
     "PropositionKind": "proposition",
     "RationaleKind": "rationale",
+    "RecordKind": "record",
     "TripleKind": "triple",
 }
 
@@ -38,6 +40,7 @@ __all__ = [
     "Malformed",
     "PropositionKind",
     "RationaleKind",
+    "RecordKind",
     "Row",
     "SourceText",
     "TripleKind",

@@ -15,15 +15,24 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from synthkd.keys import content_hash
+from synthkd.kinds.answer_schema import answer_model
 from synthkd.plugins import Plugin
 from synthkd.returned_values import Check, short_form
 from synthkd.text.normal_forms import normal_phrase
 from synthkd.text.thoughts import ONLY_THOUGHTS, may_hold_thoughts, split_thoughts
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from synthkd.kinds.relations import Relation
     from synthkd.recipe import Recipe
 
+#: Columns of every row of a corpus, which no kind has (`corpora.schema`).
+RESERVED_COLUMNS = frozenset((
+    "id", "kind", "input_id", "completion_key", "sample_index", "prompt", "teacher", "logprob",
+    "tokens", "finish_reason", "raw", "recurrence", "votes", "agreement", "margin", "entropy",
+    "score", "rejected_by", "reason",
+))  # fmt: skip
 #: A candidate or an input: values by column.
 Row = Mapping[str, Any]
 
@@ -51,7 +60,24 @@ class SourceText:
     place: str
 
 
-Parse = Callable[[Any, str, Row], "list[dict[str, Any]] | Malformed"]
+#: The candidates of a completion, with a Malformed for each part that cannot be read; or why there
+#: is none.
+Candidates = list[dict[str, Any] | Malformed] | list[dict[str, Any]] | Malformed
+Parse = Callable[[Any, str, Row], Candidates]
+
+
+def readable(candidates: Candidates) -> list[dict[str, Any]] | Malformed:
+    """Return what `Kind.parse` gave without its unreadable parts, unless there is nothing else."""
+    if isinstance(candidates, Malformed):
+        return candidates
+    rows: list[dict[str, Any]] = []
+    problem: Malformed | None = None
+    for part in candidates:
+        if isinstance(part, Malformed):
+            problem = problem or part
+        else:
+            rows.append(part)
+    return rows if rows or problem is None else problem
 
 
 def without_thoughts(text: str) -> str | Malformed:
@@ -70,16 +96,17 @@ def _of_answers(parse: Parse) -> Parse:
     """Make a parser read answers without thoughts."""
 
     @wraps(parse)
-    def parsed(self: Any, text: str, row: Row) -> list[dict[str, Any]] | Malformed:
+    def parsed(self: Any, text: str, row: Row) -> Candidates:
         answer = without_thoughts(text)
         return answer if isinstance(answer, Malformed) else parse(self, answer, row)
 
     return parsed
 
 
-#: Types of the values of `Kind.details`, by Arrow type.
-_DETAIL_TYPES: dict[str, tuple[type, ...]] = {
+#: Python types of the values of a column, by Arrow type.
+_ARROW_TYPES: dict[str, tuple[type, ...]] = {
     "int32": (int,),
+    "int64": (int,),
     "float64": (int, float),
     "bool": (bool,),
     "string": (str,),
@@ -89,16 +116,22 @@ _DETAIL_TYPES: dict[str, tuple[type, ...]] = {
 def _check_candidates(kind: Kind, value: Any, *_: Any) -> str:
     if isinstance(value, Malformed):
         return ""
-    if not isinstance(value, list) or not all(isinstance(row, Mapping) for row in value):
+    if not isinstance(value, list) or not all(
+        isinstance(row, Mapping | Malformed) for row in value
+    ):
         return f"returned {short_form(value)}; return a list of dicts, or Malformed(reason)"
     for row in value:
+        if isinstance(row, Malformed):
+            continue
         for column in kind.columns:
             if column not in row:
                 return f"returned a candidate without the column {column!r}: {row!s:.80}"
-            if not isinstance(row[column], str | None):
-                return f"returned {short_form(row[column])} as {column!r}; a text is needed"
+            types = _ARROW_TYPES[kind.types.get(column, "string")]
+            if not isinstance(row[column], (*types, type(None))):
+                wanted = "a text" if types == (str,) else kind.types[column]
+                return f"returned {short_form(row[column])} as {column!r}; {wanted} is needed"
         for column, arrow_type in kind.details.items():
-            if not isinstance(row.get(column), (*_DETAIL_TYPES[arrow_type], type(None))):
+            if not isinstance(row.get(column), (*_ARROW_TYPES[arrow_type], type(None))):
                 return f"returned {short_form(row[column])} as {column!r}, which is {arrow_type}"
     return ""
 
@@ -142,8 +175,11 @@ class Kind(Plugin, ABC):
 
     Attributes:
         name: Name of the kind, as recipes and entry points have it.
-        columns: Flat text columns of a candidate's content, in order.
+        columns: Flat columns of a candidate's content, in order; texts unless `types` says
+            otherwise.
+        types: Arrow types of columns that are no texts (``int64``, ``float64``, ``bool``).
         input_columns: Columns that an input row must have, as texts.
+        nullable: Those of `columns` that may be empty.
         optional_columns: Further columns of texts that an input row may have.
         loose_columns: Columns of another form that an input row may have, such as lists.
         group_column: Column whose values are never on both sides of a split.
@@ -183,6 +219,8 @@ class Kind(Plugin, ABC):
     }
     columns: ClassVar[tuple[str, ...]]
     input_columns: ClassVar[tuple[str, ...]] = ()
+    types: Mapping[str, str] = MappingProxyType({})
+    nullable: frozenset[str] = frozenset()
     optional_columns: tuple[str, ...] = ()
     loose_columns: ClassVar[tuple[str, ...]] = ()
     group_column: ClassVar[str]
@@ -217,9 +255,12 @@ class Kind(Plugin, ABC):
         for name, column in own.items():
             if column not in (*cls.columns, None) or (column is None and name == "group_column"):
                 return f"`{name}` is {column!r}, no column of {', '.join(cls.columns)}"
+        taken = RESERVED_COLUMNS & {*cls.columns, *cls.details}
+        if taken:
+            return f"the column {min(taken)!r} is one of every row; choose another name"
         for column, arrow_type in cls.details.items():
-            if arrow_type not in _DETAIL_TYPES:
-                types = ", ".join(_DETAIL_TYPES)
+            if arrow_type not in _ARROW_TYPES:
+                types = ", ".join(_ARROW_TYPES)
                 return f"`details` has {column!r} of type {arrow_type!r}; known are {types}"
         return ""
 
@@ -239,20 +280,25 @@ class Kind(Plugin, ABC):
         """The columns that the teacher fills; the input row has the others."""
         return tuple(column for column in self.columns if column not in self.input_columns)
 
+    def answer_model(self) -> type[BaseModel]:
+        """Return the model of a structured answer. Default: a text for each answer column."""
+        return answer_model(self.answer_columns, self.several, self.longest_answer)
+
     @property
     def answer_regex(self) -> str | None:
         """Regular expression of a whole answer, for `teacher.constrained`; None without one."""
         return None
 
     @abstractmethod
-    def parse(self, text: str, row: Row) -> list[dict[str, Any]] | Malformed:
+    def parse(self, text: str, row: Row) -> Candidates:
         """Read the candidates of a completion. Never raise, whatever the text.
 
         Returns:
-            A dict of `columns` and `details` for each candidate, or why there is none.
+            A dict of `columns` and `details` for each candidate, and a Malformed for each part of
+            the answer that cannot be read; or a Malformed alone, why there is no candidate.
         """
 
-    def read(self, answer: Mapping[str, Any], row: Row) -> list[dict[str, Any]] | Malformed:
+    def read(self, answer: Mapping[str, Any], row: Row) -> Candidates:
         """Read the candidates of a structured answer.
 
         Default: one answer column goes through `parse`, as text would; several are taken as they

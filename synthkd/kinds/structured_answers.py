@@ -1,4 +1,4 @@
-"""Structured answers: their JSON schema, and reading them.
+"""Read structured answers.
 
 Answers are validated here whatever the server guarantees. A model's thoughts are removed first,
 around the JSON and inside its texts. Two repairs are made, and counted:
@@ -14,19 +14,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ValidationError
 
 from synthkd.kinds.base import Malformed, without_thoughts
 from synthkd.text.json_values import json_object_at
 
-#: Bounds that keep a constrained model from running on: characters of a text, unless the kind has
-#: more (see `Kind.longest_answer`), and answers of a completion.
-LONGEST, MOST = 400, 50
 _FENCE = re.compile(r"^```[a-zA-Z]*\s*\n(.*?)\n?```\s*$", re.DOTALL)
 #: Beginning of an object, unlike that of a brace in prose.
 _OBJECT = re.compile(r'\{\s*["}]')
@@ -38,34 +34,6 @@ class StructuredAnswer:
 
     value: dict[str, Any]
     repaired: bool
-
-
-def answer_model(columns: Sequence[str], several: bool, longest: int = LONGEST) -> type[BaseModel]:
-    """Return the model of an answer.
-
-    Args:
-        columns: The texts of an object.
-        several: An answer has a list of objects under ``answers``.
-        longest: Characters of a text, at most.
-    """
-    text: Any = (str, Field(min_length=1, max_length=longest))
-    config = ConfigDict(extra="forbid", strict=True)
-    fields: Any = dict.fromkeys(columns, text)
-    item: type[BaseModel] = create_model("Item", __config__=config, **fields)
-    if not several:
-        return item
-    answers: Any = (list[item], Field(max_length=MOST))
-    whole: type[BaseModel] = create_model("Answer", __config__=config, answers=answers)
-    return whole
-
-
-def response_format(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the `response_format` of a request, which makes a server keep to the schema."""
-    schema = _plain(model.model_json_schema())
-    return {
-        "type": "json_schema",
-        "json_schema": {"name": "answer", "strict": True, "schema": schema},
-    }
 
 
 def read_structured_answer(text: str, model: type[BaseModel]) -> StructuredAnswer | Malformed:
@@ -118,28 +86,3 @@ def _parsed(text: str) -> tuple[Any, bool]:
     if start and (read := json_object_at(text, start.start())):
         return read.value, True
     return None, False
-
-
-def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema without titles and references, which some servers do not support."""
-    parts = schema.get("$defs", {})
-
-    def plain(node: Any) -> Any:
-        if isinstance(node, list):
-            return [plain(one) for one in node]
-        if not isinstance(node, dict):
-            return node
-        if "$ref" in node:
-            return plain(parts[node["$ref"].rpartition("/")[2]])
-        names = node.get("properties")
-        kept = {
-            key: plain(value)
-            for key, value in node.items()
-            if key not in ("title", "$defs", "properties")
-        }
-        if names is not None:
-            kept["properties"] = {name: plain(value) for name, value in names.items()}
-        return kept
-
-    plain_schema: dict[str, Any] = plain(schema)
-    return plain_schema

@@ -183,13 +183,15 @@ def _candidates(path: Path, kind: Kind, which: str) -> Iterator[dict[str, Any]]:
                     raise InputError(f"{place}: no column {missing!r}{nearest(missing, list(row))}")
                 if not _is_included(row, which):
                     continue
-                if empty := next((column for column in kind.columns if row[column] is None), None):
+                needed = (column for column in kind.columns if column not in kind.nullable)
+                if empty := next((column for column in needed if row[column] is None), None):
                     # A malformed completion has no content; in other tables the cell was forgotten.
                     if "rejected_by" in row:
                         continue
                     raise InputError(f"{place}: {empty!r} is empty; give it, or leave the row out")
                 for column in (*kind.columns, *(("text",) if "text" in row else ())):
-                    row[column] = text_cell(row[column], place, column)
+                    cell = text_cell(row[column], place, column)
+                    row[column] = "" if cell is None and column in kind.nullable else cell
                 row["id"] = text_cell(row.get("id"), place, "id") or _identity(file, kind, row)
                 yield row
 

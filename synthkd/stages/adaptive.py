@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from synthkd.errors import RecipeError
 from synthkd.filters.base import GlobalFilter, reasons_of
 from synthkd.filters.stopping import Stopping, lengths
-from synthkd.kinds.base import Malformed
+from synthkd.kinds.base import Malformed, readable
 from synthkd.kinds.structured_answers import read_structured_answer
 
 if TYPE_CHECKING:
@@ -140,9 +140,13 @@ class AdaptiveSampling:
     def _parse(self, text: str, row: Row) -> list[dict[str, Any]] | Malformed:
         components = self.components
         if components.answer is None:
-            return components.kind.parse(text, row)
+            return readable(components.kind.parse(text, row))
         answer = read_structured_answer(text, components.answer)
-        return answer if isinstance(answer, Malformed) else components.kind.read(answer.value, row)
+        return (
+            answer
+            if isinstance(answer, Malformed)
+            else readable(components.kind.read(answer.value, row))
+        )
 
     def _candidate(self, row: Row, completion: Completion, one: InputRequest) -> dict[str, Any]:
         """Return a candidate with the columns that rules may read."""

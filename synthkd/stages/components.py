@@ -17,9 +17,9 @@ from synthkd.errors import RecipeError, nearest
 from synthkd.filters.base import Filter
 from synthkd.filters.refusal import Refusal
 from synthkd.finish_reasons import Finish, meaning_of, why_incomplete
+from synthkd.kinds.answer_schema import response_format
 from synthkd.kinds.base import Kind
 from synthkd.kinds.factory import kind_of_recipe
-from synthkd.kinds.structured_answers import answer_model, response_format
 from synthkd.prompts import Prompt
 from synthkd.recipe import Recipe
 from synthkd.requests import Sampling
@@ -182,4 +182,4 @@ def _answer_model(recipe: Recipe, kind: Kind) -> type[BaseModel] | None:
         raise RecipeError(
             "teacher.structured and teacher.sampling.response_format say the same: leave one out"
         )
-    return answer_model(kind.answer_columns, kind.several, kind.longest_answer)
+    return kind.answer_model()

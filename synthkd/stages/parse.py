@@ -47,10 +47,13 @@ _OUTCOME = _OF_TEXT.index("rejected_by")
 
 @dataclass(frozen=True)
 class _Parsed:
-    """The candidates in a text, each as a row of values in the order of the parser's columns."""
+    """The candidates in a text, each as a row of values in the order of the parser's columns.
+
+    ``malformed`` are the unreadable parts: of a text without a candidate, one stands for all.
+    """
 
     rows: list[tuple[Any, ...]]
-    malformed: Malformed | None = None
+    malformed: tuple[Malformed, ...] = ()
     repaired: bool = False
 
 
@@ -89,13 +92,13 @@ class Parser:
                 logprob, tokens, sample.finish_reason, sample.text,
             )  # fmt: skip
             rows = parsed.rows
-            if parsed.malformed is not None:
-                rows = [self._malformed_row(parsed.malformed, one, common[1])]
-                self.counts.malformed += 1
-                self.counts.malformed_reasons[parsed.malformed.reason] += 1
-            elif reason := self.components.why_incomplete(sample.finish_reason):
+            if rows and (reason := self.components.why_incomplete(sample.finish_reason)):
                 rows = [(*row[:_OUTCOME], NOT_WHOLE, reason, *row[_OUTCOME + 2 :]) for row in rows]
             self.counts.candidates += len(parsed.rows)
+            if parsed.malformed:
+                self.counts.malformed += len(parsed.malformed)
+                self.counts.malformed_reasons.update(part.reason for part in parsed.malformed)
+                rows = rows + self._malformed_rows(parsed.malformed, one, common[1])
             for row in rows:
                 of_text.append(row)
                 of_completion.append(common)
@@ -138,21 +141,23 @@ class Parser:
         """Parse a completion, plain or structured."""
         kind, repaired, text = self.kind, False, sample.text
         if sample.thought and not text.strip():
-            return _Parsed([], Malformed(ONLY_THOUGHTS, "no answer stands behind the thoughts"))
+            return _Parsed([], (Malformed(ONLY_THOUGHTS, "no answer stands behind the thoughts"),))
         if self.components.answer is None:
             found = kind.parse(text, row)
         else:
             answer = read_structured_answer(text, self.components.answer)
             if isinstance(answer, Malformed):
-                return _Parsed([], answer)
+                return _Parsed([], (answer,))
             repaired = answer.repaired
             found = kind.read(answer.value, row)
         if isinstance(found, Malformed):
-            return _Parsed([], found, repaired)
+            return _Parsed([], (found,), repaired)
+        rows = [self._row(part) for part in found if not isinstance(part, Malformed)]
+        malformed = tuple(part for part in found if isinstance(part, Malformed))
         if not found:
             # Nothing is dropped in silence.
-            return _Parsed([], Malformed("no_candidate"), repaired)
-        return _Parsed([self._row(candidate) for candidate in found], repaired=repaired)
+            malformed = (Malformed("no_candidate"),)
+        return _Parsed(rows, malformed if rows else malformed[:1], repaired)
 
     def _row(self, candidate: Row) -> tuple[Any, ...]:
         kind = self.kind
@@ -163,11 +168,18 @@ class Parser:
             *[candidate.get(name) for name in self._own],
         )  # fmt: skip
 
-    def _malformed_row(self, malformed: Malformed, one: InputRequest, key: str) -> tuple[Any, ...]:
-        """Make the row of a completion without a candidate."""
+    def _malformed_rows(
+        self, parts: Sequence[Malformed], one: InputRequest, key: str
+    ) -> list[tuple[Any, ...]]:
+        """Make the rows of a completion's unreadable parts."""
+        return [self._malformed_row(part, one, key, number) for number, part in enumerate(parts)]
+
+    def _malformed_row(
+        self, malformed: Malformed, one: InputRequest, key: str, number: int
+    ) -> tuple[Any, ...]:
         reason = f"{malformed.reason}: {malformed.detail}" if malformed.detail else malformed.reason
         # Two inputs may share a completion (equal prompts), so both are part of the id.
-        name = content_hash([MALFORMED, key, one.input_id])
+        name = content_hash([MALFORMED, key, one.input_id, *([number] if number else [])])
         # It counts among those that were asked the question, where the input says which that was.
         question = question_of(self.kind, one.row)
         on = name if question is None else self._question(question)

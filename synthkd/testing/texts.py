@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from synthkd.keys import seed_from
+from synthkd.testing.schemas import schema_answer, schema_of
 
 AnswerFunction = Callable[[str, int, int], str]
 
@@ -49,6 +50,13 @@ def two_words(prompt: str, index: int, seed: int) -> str:
     return f"{_WORDS[drawn % 16]} {_WORDS[drawn // 16 % 16]}"
 
 
+def _of_schema(schema: Mapping[str, Any]) -> AnswerFunction:
+    def answer(prompt: str, index: int, seed: int) -> str:
+        return schema_answer(schema, lambda place: two_words(f"{place} {prompt}", index, seed))
+
+    return answer
+
+
 def prompt_text(chat: bool, body: dict[str, Any]) -> str:
     """Return the text of all messages of a request, or its plain prompt."""
     if not chat:
@@ -69,6 +77,9 @@ def completion_body(
     """Return the body of a completion with a fault."""
     n = 1 if fault == "one-choice" else body.get("n") or 1
     seed = body.get("seed") or 0
+    # The default answers keep to a schema, as a server with structured outputs does.
+    if answer is two_words and (schema := schema_of(body)) is not None:
+        answer = _of_schema(schema)
     texts = [
         _OFF_SCHEMA if fault == "off-schema" else answer(prompt, index, seed) for index in range(n)
     ]

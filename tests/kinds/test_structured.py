@@ -13,15 +13,9 @@ from support.recipes import Make
 
 from synthkd import Recipe, RunResult, filter, run
 from synthkd.errors import RecipeError
+from synthkd.kinds.answer_schema import LONGEST, MOST, answer_model, response_format
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.structured_answers import (
-    LONGEST,
-    MOST,
-    StructuredAnswer,
-    answer_model,
-    read_structured_answer,
-    response_format,
-)
+from synthkd.kinds.structured_answers import StructuredAnswer, read_structured_answer
 from synthkd.teachers.schema_support import lint_schema
 from synthkd.testing import FakeServer
 

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synthkd.kinds.answer_schema import answer_model
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.event import EventKind
 from synthkd.kinds.labelled_text.kind import LabelledTextKind
 from synthkd.kinds.rationale.kind import RationaleKind
-from synthkd.kinds.structured_answers import answer_model, read_structured_answer
+from synthkd.kinds.structured_answers import read_structured_answer
 from synthkd.text.thoughts import NAMES, SplitReply, answer_tokens, opened_by, split_thoughts
 
 HARMONY = (

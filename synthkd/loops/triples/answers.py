@@ -19,7 +19,7 @@ from synthkd.critics.base import Critic, Labels
 from synthkd.critics.labels import verdict_column
 from synthkd.critics.trained_critic import TrainedCritic
 from synthkd.critics.triples.negatives import SLOTS, TrueTriples, corrupt
-from synthkd.kinds.base import Kind, Malformed, Row
+from synthkd.kinds.base import Kind, Malformed, Row, readable
 from synthkd.loops.triples.questions import TripleQuestion
 from synthkd.stages.critic import Decision
 from synthkd.stages.parse import MALFORMED, apply_rules
@@ -65,7 +65,7 @@ def score_answers(
     parsed: list[tuple[TripleQuestion, dict[str, Any] | None]] = []
     for one, texts_of_question in zip(questions, texts, strict=True):
         for text in texts_of_question:
-            candidates = kind.parse(text, one.row)
+            candidates = readable(kind.parse(text, one.row))
             if isinstance(candidates, Malformed) or not candidates:
                 parsed.append((one, None))
             else:

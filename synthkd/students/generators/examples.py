@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from synthkd.errors import StudentError
-from synthkd.kinds.base import Kind, Malformed, Row
+from synthkd.kinds.base import Kind, Malformed, Row, readable
 from synthkd.prompts import Prompt
 
 Messages = tuple[Mapping[str, str], ...]
@@ -156,7 +156,8 @@ class ExampleBuilder:
                 f"a row has no column {missing[0]!r}; rows of the kind {self.kind.name!r} have"
                 f" {', '.join(self.kind.columns)}"
             )
-        return all(row[column] is not None for column in self.kind.columns)
+        needed = (column for column in self.kind.columns if column not in self.kind.nullable)
+        return all(row[column] is not None for column in needed)
 
     def _example(
         self, question: Question, skipped: SkippedRows, weight: str, quality: str
@@ -181,7 +182,7 @@ class ExampleBuilder:
 
     def parses_back(self, completion: str, row: Row, candidates: Sequence[Row]) -> bool:
         """Return True if the kind parses exactly these candidates from the completion."""
-        parsed = self.kind.parse(self.cut(completion), row)
+        parsed = readable(self.kind.parse(self.cut(completion), row))
         if isinstance(parsed, Malformed):
             return False
         return {self.kind.normalize(one) for one in parsed} == {

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import StudentError
-from synthkd.kinds.base import Kind, Malformed
+from synthkd.kinds.base import Kind, Malformed, readable
 from synthkd.students.generators.examples import Example
 from synthkd.students.generators.multitask import EXPLAIN, PREDICT, rows_of_task, weighted_mean
 from synthkd.students.generators.options import QcrdOptions
@@ -99,7 +99,7 @@ class SampledNegatives:
 
     def _answer(self, prompt: str, text: str) -> str:
         """Return the answer of a text in normal form; "" if it has none."""
-        parsed = self._kind.parse(text, {"question": prompt})
+        parsed = readable(self._kind.parse(text, {"question": prompt}))
         return "" if isinstance(parsed, Malformed) or not parsed else self._kind.vote_for(parsed[0])
 
 

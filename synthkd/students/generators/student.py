@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from synthkd.errors import StudentError
-from synthkd.kinds.base import Kind, Malformed, Row
+from synthkd.kinds.base import Kind, Malformed, Row, readable
 from synthkd.students.base import Floats, Student, TextStudent
 from synthkd.students.generators.examples import Example, ExampleBuilder
 from synthkd.students.generators.options import GeneratorOptions
@@ -209,7 +209,7 @@ class GeneratorStudent(TextStudent):
         texts = self.generate(inputs, n, temperature, **options)
         kind = self.kind
         return [
-            [kind.parse(text, row) for text in texts_of_row]
+            [readable(kind.parse(text, row)) for text in texts_of_row]
             for row, texts_of_row in zip(inputs, texts, strict=True)
         ]
 
