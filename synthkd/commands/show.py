@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from synthkd import plugins
 from synthkd.corpora.read import Corpus, load_corpus
+from synthkd.corpora.schema import COMMON_FIELDS, FILTER_FIELDS
 from synthkd.corpora.write import MANIFEST, parquet_errors
 from synthkd.errors import InputError, StorageError
 from synthkd.journal import Journal
@@ -182,7 +182,9 @@ def _in_run(folder: Path, candidate: str) -> list[_Match]:
         with parquet_errors(path, "run `synthkd filter` again"):
             table = pq.read_table(path)
             rows = table.filter(pc.starts_with(table["id"], candidate)).to_pylist()
-        matches += [(row, list(plugins.find("kinds", row["kind"]).columns), folder) for row in rows]
+        common = {field.name for field in (*COMMON_FIELDS, *FILTER_FIELDS)}
+        columns = [name for name in table.schema.names if name not in common]
+        matches += [(row, columns, folder) for row in rows]
     return matches
 
 

@@ -15,8 +15,10 @@ import pyarrow as pa
 from synthkd import plugins
 from synthkd.corpora.snapshot import CorpusSnapshot
 from synthkd.corpora.write import parquet_errors
-from synthkd.errors import InputError
+from synthkd.errors import InputError, UserError
 from synthkd.keys import file_hash
+from synthkd.kinds.base import Kind
+from synthkd.kinds.factory import kind_of_part
 from synthkd.reporting.safe_text import clean
 from synthkd.reporting.tables import html_table
 
@@ -75,6 +77,14 @@ class Corpus:
             first: list[dict[str, Any]] = self.dataset().head(rows, columns=columns).to_pylist()
         return first
 
+    def _kind(self) -> Kind | type[Kind]:
+        """Return the kind of the rows; its class if a file that its options name is not here."""
+        try:
+            return kind_of_part(self.manifest["recipe"]["kind"], self.path)
+        except (UserError, OSError):
+            kind: type[Kind] = plugins.find("kinds", self.manifest["kind"]["name"])
+            return kind
+
     def _reading(self) -> AbstractContextManager[None]:
         return parquet_errors(self.path, "publish the corpus again")
 
@@ -84,11 +94,7 @@ class Corpus:
         from synthkd.corpora.diversity import corpus_diversity
 
         figures = self.manifest.get("diversity")
-        return (
-            dict(figures)
-            if figures
-            else corpus_diversity(self.path, plugins.find("kinds", self.manifest["kind"]["name"]))
-        )
+        return dict(figures) if figures else corpus_diversity(self.path, self._kind())
 
     @property
     def accepted(self) -> pa.Table:
