@@ -1,8 +1,8 @@
 """Kinds of knowledge: their columns, and how candidates are parsed, verbalised and normalised.
 
-`base` is the contract; `triple`, `event`, `comparative/`, `labelled_text/`, `rationale/` and
-`proposition/` are the kinds. `answer_text` cleans plain answers, `structured_answers` reads JSON,
-`relations` has the sets of relations, and `factory` makes the kind of a recipe.
+`base` is the contract; `triple`, `event`, `comparative/`, `labelled_text/`, `rationale/`,
+`proposition/` and `span/` are the kinds. `answer_text` cleans plain answers, `structured_answers`
+reads JSON, `relations` has the sets of relations, and `factory` makes the kind of a recipe.
 """
 
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from synthkd.kinds.proposition import PropositionKind
     from synthkd.kinds.rationale import RationaleKind
     from synthkd.kinds.record import RecordKind
+    from synthkd.kinds.span import SpanKind
     from synthkd.kinds.triple import TripleKind
 
 #: The kinds that come with synthkd; their modules load when a name is first used.
@@ -29,6 +30,7 @@ _HOMES = {
     "PropositionKind": "proposition",
     "RationaleKind": "rationale",
     "RecordKind": "record",
+    "SpanKind": "span",
     "TripleKind": "triple",
 }
 
@@ -43,6 +45,7 @@ __all__ = [
     "RecordKind",
     "Row",
     "SourceText",
+    "SpanKind",
     "TripleKind",
     "answer_lines",
     "clean_line",

@@ -36,6 +36,11 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         " Tom has 12 apples. 12 - 5 = 7. The answer is 7.",
     ),
     "labelled_text": ({"label": "refund"}, {}, " Please give me my money back."),
+    "span": (
+        {"sentence": "Ada Lovelace was born in London."},
+        {"options": {"types": ["person", "place"]}},
+        '[{"type": "person", "text": "Ada Lovelace"}, {"type": "place", "text": "London"}]',
+    ),
 }
 NAMES = sorted(plugins.names("kinds"))
 #: Bits that parsers look for, and bits that they do not expect.

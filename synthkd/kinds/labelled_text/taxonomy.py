@@ -33,12 +33,13 @@ class Taxonomy:
         classes: The classes by label.
 
     Raises:
-        KindError: There are fewer than two classes, a label is empty, or two labels differ in case
-            or
-            punctuation only.
+        KindError: There are fewer than ``least`` classes, a label is empty, or two labels differ in
+            case or punctuation only.
     """
 
-    def __init__(self, classes: Sequence[TaxonomyClass], source: str = "taxonomy") -> None:
+    def __init__(
+        self, classes: Sequence[TaxonomyClass], source: str = "taxonomy", least: int = 2
+    ) -> None:
         self.classes: dict[str, TaxonomyClass] = {}
         self._forms: dict[str, str] = {}
         for number, one in enumerate(classes, 1):
@@ -57,7 +58,7 @@ class Taxonomy:
             raise KindError(
                 f"{source}: no classes in it; give each a row with `label` and `description`"
             )
-        if len(self.classes) == 1:
+        if len(self.classes) < least:
             raise KindError(
                 f"{source}: {self.labels[0]!r} is the only class; two are needed to tell apart"
             )
@@ -98,41 +99,33 @@ def label_form(label: str) -> str:
     return normal_text(label.replace("_", " ").replace("-", " "))
 
 
-def read_taxonomy(given: Any, resolve: Resolve) -> Taxonomy | None:
+def read_taxonomy(
+    given: Any, resolve: Resolve, option: str = "taxonomy", column: str = "label", least: int = 2
+) -> Taxonomy | None:
     """Read a taxonomy.
 
     Args:
         given: A file (YAML, CSV, JSONL, Parquet), ``{path, label}`` with the column of its labels,
-            a
-            list of rows or labels, or a mapping of labels to descriptions.
+            a list of rows or labels, or a mapping of labels to descriptions.
         resolve: Resolves paths of the recipe.
+        option: Name of the option, for messages.
+        column: Column of the labels, unless ``given`` names one.
+        least: Classes that are needed.
     """
     if given is None:
         return None
-    if isinstance(given, Mapping) and "path" in given:
-        column = str(given.get("label", "label"))
-        path = resolve(str(given["path"]))
-        return Taxonomy(
-            [
-                _class(row, str(given["path"]), n, column)
-                for n, row in enumerate(read_all_rows(path), 1)
-            ],
-            str(given["path"]),
-        )
-    if isinstance(given, str):
-        return Taxonomy(
-            [_class(row, given, n) for n, row in enumerate(read_all_rows(resolve(given)), 1)], given
-        )
-    if isinstance(given, Mapping):
-        return Taxonomy(
-            [
-                _class({"label": label, "description": description}, "taxonomy", n)
-                for n, (label, description) in enumerate(given.items(), 1)
-            ]
-        )
-    if isinstance(given, Sequence):
-        return Taxonomy([_class(row, "taxonomy", n) for n, row in enumerate(given, 1)])
-    raise ValueError(f"taxonomy: a file, a list or a mapping is needed, not {given!r}")
+    source, rows = option, given
+    if isinstance(given, str) or (isinstance(given, Mapping) and "path" in given):
+        part = {"path": given} if isinstance(given, str) else given
+        source, column = str(part["path"]), str(part.get("label", column))
+        rows = read_all_rows(resolve(source))
+    elif isinstance(given, Mapping):
+        rows = [{column: label, "description": text} for label, text in given.items()]
+    elif not isinstance(given, Sequence):
+        raise ValueError(f"{option}: a file, a list or a mapping is needed, not {given!r}")
+    return Taxonomy(
+        [_class(row, source, number, column) for number, row in enumerate(rows, 1)], source, least
+    )
 
 
 def _class(row: Any, source: str, number: int, column: str = "label") -> TaxonomyClass:
