@@ -82,7 +82,7 @@ class SpanKind(Kind):
 
     def __init__(self, *, resolve: Resolve = Path, **options: Any) -> None:
         super().__init__(**options)
-        self.types = read_taxonomy(
+        self.schema = read_taxonomy(
             self.options.types, resolve, option="types", column="type", least=1
         )
 
@@ -126,13 +126,13 @@ class SpanKind(Kind):
         spans = row.get("spans")
         written = spans if isinstance(spans, str) else json.dumps(spans, default=str)
         sentence = str(row.get("sentence") or row.get(_TEXT) or "")
-        answer = read_json_spans(written, sentence, self.types)
+        answer = read_json_spans(written, sentence, self.schema)
         if spans is None or isinstance(answer, Malformed):
             raise KindError(
                 f"{place}: `spans` is {spans!r:.80}; a list of objects with `type` and `text` is"
                 " needed, an empty one for a sentence without spans"
             )
-        return locate_spans(answer, sentence, self.types, "keep", self.options.whole_words)
+        return locate_spans(answer, sentence, self.schema, "keep", self.options.whole_words)
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
         """Add ``types`` (name and description) and, to each example, its ``answer``."""
@@ -143,7 +143,7 @@ class SpanKind(Kind):
             rows = [self._row({"sentence": sentence}, span) for span in spans]
             answer = self.completion(rows, {"sentence": sentence}).strip()
             shown.append({**example, "sentence": sentence, "answer": answer})
-        classes = self.types.classes.values() if self.types else ()
+        classes = self.schema.classes.values() if self.schema else ()
         types = [{"name": one.label, "description": one.description} for one in classes]
         return {**super().context(row, shown, rng), "types": types}
 
@@ -152,7 +152,7 @@ class SpanKind(Kind):
     def parse(self, text: str, row: Row) -> list[dict[str, Any]] | Malformed:
         sentence = str(row.get("sentence") or "")
         read = read_tagged_spans if self.options.answers == "tagged" else read_json_spans
-        answer = read(text, sentence, self.types)
+        answer = read(text, sentence, self.schema)
         return answer if isinstance(answer, Malformed) else self._rows(answer, row)
 
     def read(self, answer: Mapping[str, Any], row: Row) -> list[dict[str, Any]] | Malformed:
@@ -163,7 +163,7 @@ class SpanKind(Kind):
     def _rows(self, written: Sequence[WrittenSpan], row: Row) -> list[dict[str, Any]]:
         options = self.options
         sentence = str(row.get("sentence") or "")
-        spans = locate_spans(written, sentence, self.types, options.overlaps, options.whole_words)
+        spans = locate_spans(written, sentence, self.schema, options.overlaps, options.whole_words)
         return [self._row(row, span) for span in spans or [LocatedSpan("", "")]]
 
     def _row(self, row: Row, span: LocatedSpan) -> dict[str, Any]:
@@ -211,9 +211,9 @@ class SpanKind(Kind):
         return "\n".join((*self.normalize(candidate)[1:], _place(candidate)))
 
     def label_problem(self, label: str) -> str | None:
-        if self.types is None or label in self.types.classes:
+        if self.schema is None or label in self.schema.classes:
             return None
-        return f"no type {label!r}{self.types.hint(label)}"
+        return f"no type {label!r}{self.schema.hint(label)}"
 
 
 def _text(candidate: Row, column: str) -> str:
