@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from synthkd import Recipe, load_corpus, run
 from synthkd.errors import KindError, RecipeError
 from synthkd.kinds import Malformed, SpanKind
-from synthkd.kinds.structured_answers import answer_model, read_structured_answer
+from synthkd.kinds.structured_answers import read_structured_answer
 from synthkd.stages.plan import plan_run
 
 KIND = SpanKind(types={"person": "Somebody with a name.", "place": ""})
@@ -194,7 +194,7 @@ def test_a_tag_that_is_not_closed_is_cut() -> None:
 
 
 def test_a_structured_answer_has_the_same_outcomes() -> None:
-    model = answer_model(KIND.answer_columns, KIND.several, KIND.longest_answer)
+    model = KIND.answer_model()
     text = '{"answers": [{"type": "person", "span": "Ada Lovelace"}, {"type": "x", "span": "y"}]}'
     answer = read_structured_answer(text, model)
     assert not isinstance(answer, Malformed)
