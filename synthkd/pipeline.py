@@ -18,14 +18,12 @@ from typing import TYPE_CHECKING, Any
 from synthkd import plugins
 from synthkd.errors import InputError, RecipeError, StorageError, WithdrawnError
 from synthkd.journal import Journal
-from synthkd.keys import file_hash
 from synthkd.progress import Progress
 from synthkd.recipe import Recipe, RuleChoice
-from synthkd.rows import text_files
 from synthkd.stages.generate import GenerateReport, generate_completions
 from synthkd.stages.generate_processes import generate_in_processes
 from synthkd.stages.lock import run_lock
-from synthkd.stages.places import FILTERED_ROWS, REPORT, ReportShape, check_places, claim_work
+from synthkd.stages.places import FILTERED_ROWS, REPORT, ReportShape, check_places
 from synthkd.stages.places import GENERATED as GENERATED
 from synthkd.stages.plan import RunPlan, plan_run
 from synthkd.stages.run_report import report_html, report_rows, report_text
@@ -34,6 +32,7 @@ from synthkd.storage import read_json, write_json
 if TYPE_CHECKING:
     from synthkd.corpora.read import Corpus
     from synthkd.stages.critic import Decision
+    from synthkd.stages.target.run import TargetRun
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,7 @@ def run(
             functions.
     """
     from synthkd.stages.critic import decide
+    from synthkd.stages.filtered_run import add_to_report
 
     recipe = _load_recipe(recipe, rules, workers)
     check_places(recipe)
@@ -106,14 +106,20 @@ def run(
     # bought.
     decision = decide(plan.components)
     decision.refuse()
-    generated = _generate(plan, quiet, workers)
-    filter(recipe, quiet, plan, decision, workers, measure)
+    generated = _generate(plan, quiet, workers, decision)
+    if recipe.target is None:
+        filter(recipe, quiet, plan, decision, workers, measure)
+    elif measure:
+        # The last round was filtered before it was known to be the last.
+        add_to_report(plan, measure)
     manifest = publish(recipe, plan)
     return RunResult(recipe, generated, read_json(recipe.work_dir / REPORT)["counts"], manifest)
 
 
 def generate(recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1) -> GenerateReport:
     """Ask the teacher for the samples that are not in the journal.
+
+    With a target the rows are filtered after each round.
 
     Args:
         recipe: A recipe, or the path of one.
@@ -150,9 +156,8 @@ def filter(
         InputError: There is no journal, or no completion of this recipe in it.
         NotReachableError: The critic cannot reach the target precision.
     """
-    from synthkd.corpora.diversity import stage_diversity
     from synthkd.stages.critic import decide
-    from synthkd.stages.filter import filter_candidates
+    from synthkd.stages.filtered_run import add_to_report, filter_run
 
     recipe = _load_recipe(recipe, None, workers)
     plan = plan or plan_run(recipe)
@@ -160,25 +165,20 @@ def filter(
     if not os.path.lexists(recipe.journal_path):
         raise InputError(f"{recipe.journal_path}: no journal here; `synthkd generate` makes one")
     decision = decision or decide(plan.components)
-    claim_work(recipe.work_dir)
-    with (
-        Journal(recipe.journal_path, must_exist=True) as journal,
-        Progress("filter", quiet) as progress,
-    ):
-        counts = filter_candidates(
-            plan, journal, decision, recipe.work_dir / FILTERED_ROWS, progress, workers
-        )
-    decision.look_for_shift(plan.kind)
-    report = {
-        "counts": counts.as_dict(),
-        "diversity": stage_diversity(recipe.work_dir / FILTERED_ROWS, plan.kind) if measure else {},
-        "critic": decision.record,
-        "recipe_hash": recipe.fingerprint(),
-        "inputs": _input_hashes(recipe),
-    }
-    write_json(recipe.work_dir / REPORT, report)
+    with Progress("filter", quiet) as progress:
+        if recipe.target is None:
+            report = filter_run(plan, decision, progress, workers)
+            if measure:
+                report = add_to_report(plan, measure)
+        else:
+            from synthkd.stages.target.run import TargetRun
+
+            target = TargetRun(plan, decision, progress, workers, asks=False)
+            target.replay()
+            report = target.finish(measure)
     decision.refuse()
-    return counts.as_dict()
+    counts: dict[str, Any] = report["counts"]
+    return counts
 
 
 def publish(recipe: Recipe | str | Path, plan: RunPlan | None = None) -> dict[str, Any]:
@@ -217,6 +217,7 @@ def publish(recipe: Recipe | str | Path, plan: RunPlan | None = None) -> dict[st
         critic,
         report["counts"],
         report["diversity"],
+        report.get("target"),
     )
     schema = candidate_schema(plan.kind)
     return write_corpus(recipe.corpus_path, folder, schema, manifest, recipe.corpus.rows_per_file)
@@ -254,7 +255,9 @@ def _check_found_by_workers(recipe: Recipe, workers: int) -> None:
             )
 
 
-def _generate(plan: RunPlan, quiet: bool, workers: int = 1) -> GenerateReport:
+def _generate(
+    plan: RunPlan, quiet: bool, workers: int = 1, decision: Decision | None = None
+) -> GenerateReport:
     recipe = plan.recipe
     with (
         run_lock(recipe.work_dir) as lock,
@@ -264,31 +267,57 @@ def _generate(plan: RunPlan, quiet: bool, workers: int = 1) -> GenerateReport:
         preview = plan.preview()
         for line in preview.warnings:
             progress.say(line)
-        if not quiet and (recipe.votes is None or recipe.votes.adaptive is None):
+        target = _target_run(plan, journal, decision, progress, workers)
+        if target is not None:
+            plan = target.begin()
+            progress.expect(target.rounds.pending)
+        elif not quiet and (recipe.votes is None or recipe.votes.adaptive is None):
             # Adaptive rounds ask for fewer samples than all.
             inputs = plan.inputs.count() if preview.inputs is None else preview.inputs
             progress.expect(inputs * plan.components.sampling.n)
         with journal.claim(recipe.name, progress.say) as claim:
             if workers > 1:
-                generated = generate_in_processes(
-                    workers, recipe, progress, (lock, claim.descriptor)
-                )
+                locks = (lock, claim.descriptor)
+                generated = _generate_in_processes(plan, target, workers, progress, locks)
             else:
-                generated = generate_completions(plan, journal, progress, rendered=preview.rendered)
+                generated = generate_completions(
+                    plan,
+                    journal,
+                    progress,
+                    rendered=preview.rendered,
+                    next_round=None if target is None else target.next_round,
+                )
+        if target is not None:
+            target.finish(measure=False)
     write_json(recipe.work_dir / GENERATED, generated.as_dict())
     return generated
 
 
-def _input_hashes(recipe: Recipe) -> dict[str, Any]:
-    """Return the hashes of the input files."""
-    if recipe.inputs.path is None:
-        return {"count": recipe.inputs.count}
-    path = recipe.resolve(recipe.inputs.path)
-    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
-    if not files:
-        return {
-            "files": {
-                file.relative_to(path).as_posix(): file_hash(file) for file in text_files(path)
-            }
-        }
-    return {"files": {file.name: file_hash(file) for file in files}}
+def _target_run(
+    plan: RunPlan, journal: Journal, decision: Decision | None, progress: Progress, workers: int
+) -> TargetRun | None:
+    """Return the rounds of a recipe with a target; a critic that cannot decide is refused."""
+    if plan.recipe.target is None:
+        return None
+    from synthkd.stages.critic import decide
+    from synthkd.stages.target.run import TargetRun
+
+    if decision is None:
+        decision = decide(plan.components)
+        decision.refuse()
+    return TargetRun(plan, decision, progress, workers, journal)
+
+
+def _generate_in_processes(
+    plan: RunPlan,
+    target: TargetRun | None,
+    workers: int,
+    progress: Progress,
+    locks: Sequence[int],
+) -> GenerateReport:
+    """Generate in several processes; with a target in rounds, each with processes of its own."""
+    generated = generate_in_processes(workers, plan, progress, locks)
+    while target is not None and (selection := target.next_round(generated.stopped)) is not None:
+        plan = plan.selecting(selection)
+        generated.add_round(generate_in_processes(workers, plan, progress, locks, further=True))
+    return generated

@@ -13,6 +13,8 @@ from synthkd.reporting.safe_text import clean, clean_lines
 from synthkd.stages.adaptive import adaptive_sampling
 from synthkd.stages.inputs import InputCounts
 from synthkd.stages.plan import plan_run
+from synthkd.stages.target.rounds import TargetRounds
+from synthkd.stages.target.run import target_rounds
 
 #: Characters of a token, about: only for the estimate below.
 _CHARACTERS = 3.6
@@ -43,6 +45,8 @@ class DryRun:
     reach: Reach = field(default_factory=Reach)
     #: Whether questions may be decided before all of that was asked for.
     in_rounds: bool = False
+    #: What a target would ask for; empty without one.
+    target: str = ""
 
     def __str__(self) -> str:
         shown = "\n".join(
@@ -57,6 +61,7 @@ class DryRun:
                 f"{'at most ' * self.in_rounds}{self.samples - self.cached:,} samples would be"
                 f" asked for in {self.requests:,} requests: about {self.tokens:,} prompt tokens (at"
                 f" {_CHARACTERS} characters each), at most {self.written:,} to be written{cost}",
+                *([self.target] if self.target else []),
                 *map(clean, self.warnings),
                 "nothing was sent; `--probe 20` asks a few and gives an interval for the whole",
             ]
@@ -71,6 +76,12 @@ def _shown(prompt: str) -> str:
 def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
     """Render every prompt of a recipe and count what would be sent."""
     plan = plan_run(recipe)
+    rounds = None if recipe.target is None else target_rounds(plan)
+    selection = None
+    if rounds is not None:
+        # A dry run leaves no file.
+        rounds.keeps = False
+        selection = rounds.begin()
     counts = InputCounts()
     without_examples: Counter[str] = Counter()
     prompts: list[str] = []
@@ -85,6 +96,8 @@ def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
             for one, name in zip(batch, ids, strict=True):
                 if (value := plan.requests.missing_examples(one.row)) is not None:
                     without_examples[value] += 1
+                if selection is not None:
+                    one = one.with_samples(selection.samples(one.input_id, one.row))
                 wanted = len(one.request.sample_indexes)
                 here = len(indexes.get(name, set()).intersection(one.request.sample_indexes))
                 samples += wanted
@@ -115,4 +128,20 @@ def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
         plan.requests.warnings(without_examples),
         reach_of(recipe),
         recipe.votes is not None and recipe.votes.adaptive is not None,
+        "" if rounds is None else _target(rounds),
     )
+
+
+def _target(rounds: TargetRounds) -> str:
+    """Describe how many completions a target would ask for."""
+    part, values = rounds.part, len(rounds.order.sizes)
+    per = "" if part.per is None else f" per {part.per} ({values:,} values)"
+    expected, done = rounds.expected_samples(), len(rounds.rounds)
+    if expected is None:
+        says = (
+            f"{rounds.pending:,} completions in the first round; how many are needed depends on the"
+            " yield, which --probe measures"
+        )
+    else:
+        says = f"about {min(expected, rounds.most):,} completions by the {done:,} rounds so far"
+    return clean(f"target: {part.accepted:,} accepted rows{per}: {says}; at most {rounds.most:,}")

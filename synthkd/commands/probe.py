@@ -7,8 +7,9 @@ stay in the journal and are not asked for again.
 from __future__ import annotations
 
 import heapq
+import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ from synthkd.stages.filter import filter_candidates
 from synthkd.stages.generate import generate_completions
 from synthkd.stages.lock import run_lock
 from synthkd.stages.plan import RunPlan, plan_run
+from synthkd.stages.target.order import order_place, value_of
+from synthkd.stages.target.rounds import TargetRounds
+from synthkd.stages.target.run import target_rounds
 from synthkd.statistics import percentile_interval
 from synthkd.storage import TemporaryFolder
 
@@ -49,6 +53,7 @@ class Probe:
     """An estimate for all open requests, from those that were asked.
 
     ``accepted`` counts duplicates among the asked ones only: the whole has more of them.
+    ``completions`` are those that a target is expected to need; None without a target.
     """
 
     requests: int
@@ -59,6 +64,7 @@ class Probe:
     cost: Interval | None
     seconds: Interval
     accepted: Interval
+    completions: Interval | None = None
 
     def __str__(self) -> str:
         cost = (
@@ -73,9 +79,15 @@ class Probe:
             ("tokens written", self.written.text("{:,.0f}")),
             ("cost", cost),
             ("time", _spans(self.seconds)),
+            *(
+                [("completions", self.completions.text("{:,.0f}") + ", more as rows recur")]
+                if self.completions
+                else []
+            ),
             (
                 "accepted rows",
-                self.accepted.text("{:,.0f}") + ", minus duplicates over the whole run",
+                self.accepted.text("{:,.0f}")
+                + ("" if self.completions else ", minus duplicates over the whole run"),
             ),
         ]
         return "estimate for the whole run (95% intervals)\n" + "\n".join(
@@ -98,6 +110,10 @@ def probe(recipe: Recipe, requests: int, seed: int = 0) -> Probe | None:
     """Send some of the open requests and project the run; None if no request is open."""
     plan = plan_run(recipe)
     decision = decide(plan.components)
+    rounds = None if recipe.target is None else target_rounds(plan)
+    if rounds is not None:
+        # The first step of every input.
+        plan = plan.selecting(rounds.order.selection(rounds.order.sizes))
     with (
         run_lock(recipe.work_dir),
         Journal(recipe.journal_path) as journal,
@@ -105,7 +121,7 @@ def probe(recipe: Recipe, requests: int, seed: int = 0) -> Probe | None:
         TemporaryFolder() as folder,
         journal.claim(recipe.name, Progress("probe").say),
     ):
-        open_, chosen = _draw(plan, journal, requests)
+        open_, chosen = _draw(plan, journal, requests, rounds)
         if not chosen:
             return None
         plan = plan.restricted_to(chosen)
@@ -116,12 +132,18 @@ def probe(recipe: Recipe, requests: int, seed: int = 0) -> Probe | None:
         if done.completed:
             filter_candidates(plan, journal, decision, filtered, quiet)
         rows = _per_request(plan, journal, filtered)
-    return _projected(plan, open_, rows, done.failed, seconds, seed)
+    return _projected(plan, open_, rows, done.failed, seconds, seed, rounds)
 
 
-def _draw(plan: RunPlan, journal: Journal, wanted: int) -> tuple[int, dict[str, str]]:
-    """Count the open requests and draw some of them: input id to request id."""
-    drawn: list[tuple[float, str, str]] = []
+def _draw(
+    plan: RunPlan, journal: Journal, wanted: int, rounds: TargetRounds | None
+) -> tuple[int, dict[str, str]]:
+    """Count the open requests and draw some of them: input id to request id.
+
+    For a target those that its first round asks for, as many of each value.
+    """
+    of_value: defaultdict[str, list[tuple[float, str, str]]] = defaultdict(list)
+    most = wanted if rounds is None else math.ceil(wanted / len(rounds.order.sizes))
     count = 0
     adaptive = adaptive_sampling(plan.requests, journal)
     for whole in plan.batches():
@@ -137,12 +159,22 @@ def _draw(plan: RunPlan, journal: Journal, wanted: int) -> tuple[int, dict[str, 
                 continue
             count += 1
             # The largest of the negatives are the smallest draws.
-            entry = (-fraction(f"probe {one.input_id}"), one.input_id, name)
-            if len(drawn) < wanted:
+            draw = (
+                fraction(f"probe {one.input_id}") if rounds is None else order_place(one.input_id)
+            )
+            entry = (-draw, one.input_id, name)
+            drawn = of_value["" if rounds is None else value_of(one.row, rounds.part.per)]
+            if len(drawn) < most:
                 heapq.heappush(drawn, entry)
             else:
                 heapq.heappushpop(drawn, entry)
-    return count, {input_id: name for _, input_id, name in drawn}
+    # In turn the first of each value, the second of each, and so on.
+    ranked = sorted(
+        (rank, value, *entry)
+        for value, drawn in of_value.items()
+        for rank, entry in enumerate(sorted(drawn, reverse=True))
+    )
+    return count, {input_id: name for *_, input_id, name in ranked[:wanted]}
 
 
 def _per_request(plan: RunPlan, journal: Journal, filtered: Path) -> list[dict[str, Any]]:
@@ -176,13 +208,24 @@ def _row(completions: list[Any], accepted: int) -> dict[str, Any]:
 
 
 def _projected(
-    plan: RunPlan, requests: int, rows: list[dict[str, Any]], failed: int, seconds: float, seed: int
+    plan: RunPlan,
+    requests: int,
+    rows: list[dict[str, Any]],
+    failed: int,
+    seconds: float,
+    seed: int,
+    rounds: TargetRounds | None = None,
 ) -> Probe:
     rng = np.random.default_rng(seed)
     draws = rng.integers(0, len(rows), (_RESAMPLES, len(rows)))
+    accepted = np.array([row["accepted"] for row in rows], float)
+    needed = None if rounds is None else _needed(rounds, accepted, draws)
 
     def whole(name: str) -> Interval:
-        return _interval(np.array([row[name] or 0 for row in rows], float), draws, requests)
+        values = np.array([row[name] or 0 for row in rows], float)
+        if needed is None:
+            return _interval(values, draws, requests)
+        return _product(values.mean() * needed[0], values[draws].mean(axis=1) * needed[1])
 
     priced = all(row["cost"] is not None for row in rows if row["written"])
     return Probe(
@@ -192,9 +235,34 @@ def _projected(
         whole("read"),
         whole("written"),
         whole("cost") if priced and any(row["cost"] for row in rows) else None,
-        _time(plan, requests, rows, draws, seconds),
+        _time(plan, requests if needed is None else round(needed[0]), rows, draws, seconds),
         whole("accepted"),
+        None
+        if rounds is None or needed is None
+        else _product(*(times * rounds.order.lengths[0] for times in needed)),
     )
+
+
+def _needed(rounds: TargetRounds, accepted: Any, draws: Any) -> tuple[float, Any]:
+    """Return the requests that a target needs at the yield of the probe, and at resampled ones.
+
+    Args:
+        rounds: The target's rounds.
+        accepted: Accepted rows of each request of the probe.
+        draws: Places of the requests of each resample.
+    """
+    wanted = rounds.part.accepted * len(rounds.order.sizes)
+    most = rounds.most / rounds.order.lengths[0]
+    mean = accepted.mean()
+    wide = (len(accepted) / max(len(accepted) - 1, 1)) ** 0.5
+    means = np.maximum(mean + wide * (accepted[draws].mean(axis=1) - mean), 0.0)
+    with np.errstate(divide="ignore"):
+        return min(most, wanted / mean if mean else most), np.minimum(most, wanted / means)
+
+
+def _product(middle: float, values: Any) -> Interval:
+    low, high = percentile_interval(values)
+    return Interval(low, float(middle), high)
 
 
 def _interval(values: Any, draws: Any, times: float) -> Interval:

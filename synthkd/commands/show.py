@@ -7,6 +7,7 @@ from typing import Any
 
 from synthkd.corpora.read import Corpus, load_corpus
 from synthkd.corpora.schema import COMMON_FIELDS, FILTER_FIELDS
+from synthkd.corpora.target_table import target_rows
 from synthkd.corpora.write import MANIFEST, parquet_errors
 from synthkd.errors import InputError, StorageError
 from synthkd.journal import Journal
@@ -71,6 +72,9 @@ def _corpus(corpus: Corpus) -> str:
         f"  {name.strip()} {clean(value)}"
         for name, value in vote_rows(manifest["counts"].get("votes"))
     ]
+    lines += [
+        f"  {name.strip()} {clean(value)}" for name, value in target_rows(manifest.get("target"))
+    ]
     lines += ["", *(_line(row, columns) for row in rows)]
     lines.append(f"\nsynthkd show {clean(corpus.path)} ID shows where a row comes from")
     return "\n".join(lines)
@@ -89,6 +93,10 @@ def _run(folder: Path) -> str:
             counts = manifest.get("counts", manifest)
             lines.append(f"{name.removesuffix('.json')}:")
             lines += [clean(f"  {key}: {value}") for key, value in counts.items()]
+            lines += [
+                f"  {name.strip()} {clean(value)}"
+                for name, value in target_rows(manifest.get("target"))
+            ]
     return "\n".join(lines)
 
 

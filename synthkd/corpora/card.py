@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from synthkd.corpora.diversity.tables import cost_sentence, diversity_rows
+from synthkd.corpora.target_table import target_section
 from synthkd.reporting.safe_text import clean, markdown, markdown_code
 from synthkd.reporting.tables import markdown_table
 
@@ -44,6 +45,7 @@ def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
         + markdown_table(
             [("", "rows"), *[(name, f"{value:,}") for name, value in _count_rows(counts)]]
         ),
+        target_section(manifest.get("target")),
         _precision(manifest.get("critic")),
         _unread_numbers(manifest.get("critic")),
         _diversity(manifest["diversity"]),

@@ -37,6 +37,10 @@ class ShiftMonitor:
         self._columns, self._numbers = list(columns), list(numbers)
         self._lowest: list[tuple[float, str, dict[str, Any]]] = []
 
+    def emptied(self) -> ShiftMonitor:
+        """Return a monitor of the same columns without rows."""
+        return ShiftMonitor(self._columns, self._numbers)
+
     def add(self, rows: pa.Table, scores: Sequence[float | None]) -> None:
         """Draw from scored rows."""
         drawn = [(-fraction(f"shift|{name}"), name) for name in rows.column("id").to_pylist()]

@@ -119,6 +119,11 @@ class Loop:
             raise RecipeError(
                 f"recipe {recipe.name!r} has no `loop`; docs/guides/pgkd.md begins with one"
             )
+        if recipe.target is not None:
+            raise RecipeError(
+                "target: a loop itself decides how many rows each round asks for; leave `target`"
+                " out, or use `synthkd run`"
+            )
         self.recipe, self.part, self.quiet = recipe, recipe.loop, quiet
         check_places(recipe, student=True)
         check_output_files(recipe.work_dir)

@@ -5,6 +5,7 @@ folder; ``$NAME`` in a path is taken from the environment.
 """
 
 from synthkd.recipe.parts import (
+    AtMostPart,
     CorpusPart,
     CriticPart,
     ExamplesPart,
@@ -13,6 +14,7 @@ from synthkd.recipe.parts import (
     PromptPart,
     RecipePart,
     RulePart,
+    TargetPart,
     VotesPart,
 )
 from synthkd.recipe.recipe import Recipe, RuleChoice
@@ -25,6 +27,7 @@ from synthkd.recipe.teacher import (
 )
 
 __all__ = [
+    "AtMostPart",
     "CorpusPart",
     "CriticPart",
     "ExamplesPart",
@@ -42,6 +45,7 @@ __all__ = [
     "RulePart",
     "SamplingPart",
     "StudentPart",
+    "TargetPart",
     "TeacherPart",
     "VotesPart",
 ]  # fmt: skip

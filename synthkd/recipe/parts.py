@@ -209,6 +209,57 @@ class CriticPart(RecipePart):
         return self
 
 
+class AtMostPart(RecipePart):
+    """Where a target is given up."""
+
+    completions: int | None = Field(
+        None,
+        ge=1,
+        description="Completions that are asked for at most, those in the journal included."
+        " Default: as many as `samples` allows.",
+    )
+    rounds: int | None = Field(
+        None,
+        ge=1,
+        description="Rounds at most, for backends whose rounds take hours. Default: no limit.",
+    )
+
+
+class TargetPart(RecipePart):
+    """Ask in rounds until so many rows are accepted."""
+
+    accepted: int = Field(ge=1, description="Accepted rows that are wanted.")
+    per: str | None = Field(
+        None,
+        description="Column of the inputs, such as `relation`, for each value of which so many rows"
+        " are wanted. Default: so many in all.",
+    )
+    at_most: AtMostPart = Field(
+        default_factory=AtMostPart, description="Where the target is given up."
+    )
+    samples: int | None = Field(
+        None,
+        ge=1,
+        description="Samples of one input at most; not fewer than `sampling.n`, where a plain run"
+        " ends. Default: four times `sampling.n`; `sampling.n` if further samples would say"
+        " nothing new (temperature 0, recorded rows, adaptive votes).",
+    )
+    step: int | None = Field(
+        None,
+        ge=1,
+        description="Samples of an input that are asked for together. Default: 1, so that every"
+        " input is asked once before one is asked twice; with votes `sampling.n`, since votes"
+        " compare the samples of an input. A larger step pays less often for the prompt.",
+    )
+    overshoot: float = Field(
+        0.03,
+        gt=0,
+        le=1,
+        description="Share of completions beyond those needed that a round may cost on average. A"
+        " smaller share takes more rounds.",
+    )
+
+
 class CorpusPart(RecipePart):
     """The corpus that is written."""
 

@@ -20,6 +20,7 @@ from synthkd.recipe.parts import (
     PromptPart,
     RecipePart,
     RulePart,
+    TargetPart,
     VotesPart,
 )
 from synthkd.recipe.published_values import published
@@ -48,6 +49,11 @@ class Recipe(RecipePart):
         None, description="Votes over the completions of a question. Default: none."
     )
     critic: CriticPart | None = None
+    target: TargetPart | None = Field(
+        None,
+        description="So many accepted rows, asked for in rounds. Default: `sampling.n` samples of"
+        " every input, however many are accepted.",
+    )
     corpus: CorpusPart
     student: StudentPart | None = Field(
         None, description="The student for `synthkd distill` and `synthkd student`."
@@ -233,6 +239,8 @@ class Recipe(RecipePart):
         if self.votes is not None and not self.votes.options:
             # So that the fingerprint of a recipe without them does not depend on this version.
             del record["votes"]["options"]
+        if self.target is None:
+            del record["target"]
         return record
 
     def published(self, value: Any, key: str = "") -> Any:

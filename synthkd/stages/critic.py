@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -49,6 +50,11 @@ class Decision:
     name: str = NAME
     monitor: ShiftMonitor | None = None
     each: tuple[str, GroupThresholds] | None = None
+
+    def renewed(self) -> Decision:
+        """Return the same decision, which has seen no row yet."""
+        monitor = None if self.monitor is None else self.monitor.emptied()
+        return replace(self, record=deepcopy(self.record), monitor=monitor)
 
     def scores(self, rows: pa.Table) -> list[float | None]:
         """Return the critic's score of each row, without a verdict."""

@@ -178,7 +178,8 @@ def _finished(
 
 def count_partitions(plan: RunPlan) -> int:
     """Return a power of two, so that about `PARTITION_ROWS` rows are in each partition."""
-    rows = plan.inputs.count() * plan.components.sampling.n * plan.kind.answer_size
+    samples = plan.components.sampling.n if plan.selection is None else plan.selection.lengths[-1]
+    rows = plan.inputs.count() * samples * plan.kind.answer_size
     count = 1
     while count < rows / PARTITION_ROWS and count < 4096:
         count *= 2

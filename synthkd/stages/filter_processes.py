@@ -62,6 +62,7 @@ class WorkerTeam:
         plan = self.steps.plan
         job = recipe_message(plan.recipe) | {
             "shared": str(self.steps.folder), "identity": plan.requests.identity,
+            **plan.selection_message(),
         }  # fmt: skip
         self._all = [
             WorkerProcess(__name__, number, job, _IF_LOST) for number in range(self.workers)
@@ -135,7 +136,7 @@ class _FilterWorker:
     """The steps by name, in a worker process."""
 
     def __init__(self, job: Message, progress: Progress) -> None:
-        self.plan = plan_run(recipe_of(job), job["identity"])
+        self.plan = plan_run(recipe_of(job), job["identity"]).selected_by(job)
         self.progress = progress
         self.steps = Steps(self.plan, Path(job["shared"]))
 

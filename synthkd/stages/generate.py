@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from synthkd.errors import StalledError
+from synthkd.errors import Interrupted, StalledError
 from synthkd.journal import Journal
 from synthkd.progress import Progress
 from synthkd.requests import Answer, Completion, Request
@@ -22,12 +22,17 @@ from synthkd.stages.input_requests import InputRequest
 from synthkd.stages.inputs import InputCounts
 from synthkd.stages.interrupt import StopEvent, stopped_by_signals
 from synthkd.stages.plan import RenderedRequests, RunPlan
+from synthkd.stages.target.order import SampleSelection
 from synthkd.teachers.event_loop import rare_collections, run_async
 from synthkd.teachers.purchase import Purchase
 from synthkd.teachers.spending import SpendingBounds
 
 #: Requests that are committed together, at least: each waits for a commit.
 _GROUP = 16
+
+#: Takes why nothing more can be bought, if so, and returns the samples of the next round. The
+#: event ends it early.
+NextRound = Callable[[str, StopEvent], SampleSelection | None]
 
 
 @dataclass
@@ -69,6 +74,13 @@ class GenerateReport:
         self.reasons = dict(sorted((Counter(self.reasons) + Counter(other["reasons"])).items()))
         self.stopped = self.stopped or other["stopped"]
 
+    def add_round(self, other: GenerateReport) -> None:
+        """Add the report of a further round, which wants the samples of all rounds."""
+        asked, inputs, repeated = other.asked, other.inputs, other.repeated_inputs
+        self.add(other.as_dict())
+        self.asked, self.inputs, self.repeated_inputs = asked, inputs, repeated
+        self.saved, self.cached = other.saved, max(0, asked - self.sent)
+
 
 def generate_completions(
     plan: RunPlan,
@@ -76,6 +88,8 @@ def generate_completions(
     progress: Progress,
     shard: tuple[int, int] = (0, 1),
     rendered: RenderedRequests | None = None,
+    further: bool = False,
+    next_round: NextRound | None = None,
 ) -> GenerateReport:
     """Run the stage, or one shard of it.
 
@@ -85,6 +99,8 @@ def generate_completions(
         progress: What is shown.
         shard: Number of the shard, and of how many.
         rendered: Requests that need not be rendered again.
+        further: Whether this run has asked in a round before: what failed is not asked again.
+        next_round: Selects the samples of a further round, with the teacher kept open.
 
     Raises:
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, once what was in flight is committed or the
@@ -92,6 +108,7 @@ def generate_completions(
         StalledError: The first answers are all useless.
     """
     run = _Generation(plan, journal, progress, shard, rendered)
+    run.further, run.next_round = further, next_round
     grace = plan.recipe.limits.grace
     with stopped_by_signals(run.stop_event, progress, run.stop, grace), rare_collections():
         try:
@@ -141,6 +158,7 @@ class _Generation(Purchase):
         self.first = FirstAnswers(plan.components)
         self.reasons: Counter[str] = Counter()
         self.further = False
+        self.next_round: NextRound | None = None
         self.cut = 0
         #: Set by the first signal: nothing more is sent, and what is in flight is waited for.
         self.stop_event = StopEvent()
@@ -184,6 +202,22 @@ class _Generation(Purchase):
                 await asyncio.gather(working, return_exceptions=True)
 
     async def _rounds(self) -> None:
+        """Buy what the plan selects; for a target, also what further rounds select."""
+        await self._selected()
+        while self.next_round is not None and not self.is_ending():
+            # In a thread: the loop keeps connections alive, and signals are heard.
+            try:
+                selection = await asyncio.to_thread(self.next_round, self.stopped, self.stop_event)
+            except Interrupted:
+                break
+            if selection is None or self.is_ending():
+                break
+            self.plan, self.further = self.plan.selecting(selection), True
+            self.report.asked = 0
+            await self._selected()
+            self.report.cached = max(0, self.report.asked - self.report.sent)
+
+    async def _selected(self) -> None:
         """Buy in one round; if samples are adaptive, in rounds until nothing is left to ask for."""
         self.adaptive = adaptive = adaptive_sampling(self.plan.requests, self.journal)
         report = self.report
@@ -192,7 +226,7 @@ class _Generation(Purchase):
                 await self.buy(self._missing())
                 return
             for number in range(adaptive.rounds + 1):
-                self.further = number > 0
+                self.further = self.further or number > 0
                 sent, report.asked, adaptive.saved = report.sent, 0, 0
                 await self.buy(self._missing())
                 if report.sent == sent or self.stopped or self.is_ending():
@@ -242,7 +276,7 @@ class _Generation(Purchase):
                 missing = tuple(index for index in wanted if index not in done)
             had = len(wanted) - len(missing) - self.received_early.pop(request_id, 0)
             self.report.cached += had
-            if self.adaptive is None:
+            if self.adaptive is None and not self.further:
                 self.progress.skip(had)
             if missing and request_id not in requests and request_id not in self.in_flight:
                 requests[request_id] = one.request.with_samples(missing)

@@ -15,7 +15,7 @@ from synthkd.progress import Progress
 from synthkd.recipe import Recipe
 from synthkd.stages.generate import GenerateReport, generate_completions
 from synthkd.stages.interrupt import StopEvent, stopped_by_signals
-from synthkd.stages.plan import plan_run
+from synthkd.stages.plan import RunPlan, plan_run
 from synthkd.stages.processes import (
     Message,
     Step,
@@ -33,21 +33,28 @@ _IF_LOST = (
 
 
 def generate_in_processes(
-    workers: int, recipe: Recipe, progress: Progress, locks: Sequence[int]
+    workers: int,
+    plan: RunPlan,
+    progress: Progress,
+    locks: Sequence[int],
+    further: bool = False,
 ) -> GenerateReport:
     """Run the stage in ``workers`` processes.
 
     Args:
         workers: Number of processes.
-        recipe: What is to be generated.
+        plan: What is to be generated.
         progress: What is shown.
         locks: Descriptors of the run's locks, which every process holds.
+        further: Whether this run has asked in a round before.
     """
     team = _Team(progress)
+    recipe = plan.recipe
+    job = recipe_message(_part_of(recipe, workers)) | plan.selection_message()
     with stopped_by_signals(team.stop_event, progress, team.stop, recipe.limits.grace):
         try:
             for number in range(workers):
-                team.start(_part_of(recipe, workers), (number, workers), locks)
+                team.start(job | {"further": further}, (number, workers), locks)
             return team.wait()
         finally:
             team.end()
@@ -81,10 +88,10 @@ class _Team:
         self._readers: list[threading.Thread] = []
         self._lock = threading.Lock()
 
-    def start(self, recipe: Recipe, shard: tuple[int, int], locks: Sequence[int]) -> None:
+    def start(self, job: Message, shard: tuple[int, int], locks: Sequence[int]) -> None:
         if self._is_ending():
             return
-        job = recipe_message(recipe) | {"shard": shard}
+        job = job | {"shard": shard}
         worker = WorkerProcess(__name__, shard[0], job, _IF_LOST, locks)
         self._workers.append(worker)
         if self._is_ending():
@@ -145,8 +152,11 @@ def _worker(job: Message, progress: Progress) -> Step:
     recipe, shard = recipe_of(job), tuple(job["shard"])
 
     def generate_shard(_: Message) -> Any:
+        plan = plan_run(recipe).selected_by(job)
         with Journal(recipe.journal_path) as journal:
-            return generate_completions(plan_run(recipe), journal, progress, shard).as_dict()
+            return generate_completions(
+                plan, journal, progress, shard, further=job["further"]
+            ).as_dict()
 
     return generate_shard
 

@@ -27,6 +27,10 @@ class InputRequest:
             self, request=self.request.with_samples(self.request.sample_indexes[:samples])
         )
 
+    def with_samples(self, samples: int) -> InputRequest:
+        """Return the same with so many samples, more than the recipe's n or fewer."""
+        return replace(self, request=self.request.with_samples(tuple(range(samples))))
+
 
 @dataclass(frozen=True, eq=False)
 class RequestBuilder:

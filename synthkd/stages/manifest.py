@@ -27,6 +27,7 @@ def make_manifest(
     critic: dict[str, Any] | None,
     counts: dict[str, Any],
     diversity: dict[str, Any],
+    target: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Make the manifest of a corpus, without the hashes of its files."""
     return {
@@ -52,4 +53,5 @@ def make_manifest(
         "seed": recipe.seed,
         "counts": counts,
         "diversity": diversity,
+        **({} if target is None else {"target": target}),
     }

@@ -27,18 +27,19 @@ from synthkd.storage import (
 )
 
 #: Files and folders that synthkd writes into the folder of a run.
-GENERATED, REPORT, FILTERED_ROWS, ROUNDS, LOCK = (
+GENERATED, REPORT, FILTERED_ROWS, ROUNDS, LOCK, TARGET = (
     "generated.json",
     "filtered.json",
     "filtered",
     "rounds",
     "run.lock",
+    "target.json",
 )
 #: What a loop writes when it has ended.
 LOOP = "distill.json"
 _KNOWN = {
-    GENERATED, REPORT, FILTERED_ROWS, ROUNDS, LOCK, MARK, "student", "critic", LOOP, "rows.parquet",
-    "report.md", "curve.svg",
+    GENERATED, REPORT, FILTERED_ROWS, ROUNDS, LOCK, TARGET, MARK, "student", "critic", LOOP,
+    "rows.parquet", "report.md", "curve.svg",
 }  # fmt: skip
 _INSIDE = {FILTERED_ROWS: FILTERED_FOLDER, "student": STUDENT_FOLDER, "critic": CRITIC_FOLDER}
 _WORK = "folder of a run"
@@ -62,6 +63,14 @@ class ReportShape(BaseModel):
     inputs: dict[str, Any]
 
 
+class TargetShape(BaseModel):
+    """The fields of `target.json`."""
+
+    format: int
+    key: str
+    rounds: list[dict[str, Any]]
+
+
 class LoopShape(BaseModel):
     """The fields of `distill.json` that are read."""
 
@@ -75,7 +84,12 @@ def find_foreign_in_work(folder: Path) -> str | None:
     """Name what shows that a folder is not the folder of a run; None if it is one."""
     if has_mark(folder, _WORK):
         return None
-    for name, shape in ((GENERATED, GeneratedShape), (REPORT, ReportShape), (LOOP, LoopShape)):
+    for name, shape in (
+        (GENERATED, GeneratedShape),
+        (REPORT, ReportShape),
+        (LOOP, LoopShape),
+        (TARGET, TargetShape),
+    ):
         if (folder / name).is_file():
             try:
                 read_json(folder / name, shape)
@@ -112,7 +126,7 @@ def find_foreign_in_run(folder: Path) -> str | None:
             )
             if said is not None and not is_temporary_folder(Path(entry.path)):
                 return f"holds {entry.name}" + (f", which {said}" if said else "")
-        elif entry.name not in (GENERATED, REPORT, LOCK, MARK):
+        elif entry.name not in (GENERATED, REPORT, LOCK, TARGET, MARK):
             return f"holds {entry.name}"
     return None
 

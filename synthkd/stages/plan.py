@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from synthkd.errors import PromptError, nearest
 from synthkd.kinds.base import Kind, Row
@@ -15,6 +16,7 @@ from synthkd.stages.adaptive import check_adaptive
 from synthkd.stages.components import Components, resolve_components
 from synthkd.stages.input_requests import InputRequest, RequestBuilder
 from synthkd.stages.inputs import InputCounts, InputReader
+from synthkd.stages.target.order import SampleSelection, check_row_target
 
 #: Inputs that are rendered before the first request is sent, so that a mistake in one costs
 #: nothing.
@@ -41,11 +43,16 @@ class Preview:
 
 @dataclass(frozen=True, eq=False)
 class RunPlan:
-    """The parts, inputs and requests of a run, made by `plan_run`."""
+    """The parts, inputs and requests of a run, made by `plan_run`.
+
+    Attributes:
+        selection: The samples that a target has selected so far; None for all of the recipe's n.
+    """
 
     components: Components
     inputs: InputReader
     requests: RequestBuilder
+    selection: SampleSelection | None = None
 
     @property
     def recipe(self) -> Recipe:
@@ -61,6 +68,19 @@ class RunPlan:
         """Return a plan for these inputs alone."""
         return replace(self, inputs=replace(self.inputs, only=frozenset(input_ids)))
 
+    def selecting(self, selection: SampleSelection) -> RunPlan:
+        """Return a plan for these samples alone."""
+        return replace(self, selection=selection)
+
+    def selection_message(self) -> dict[str, Any]:
+        """Return the selection as a worker process reads it with `selected_by`."""
+        return {"selection": self.selection and self.selection.as_dict()}
+
+    def selected_by(self, message: Mapping[str, Any]) -> RunPlan:
+        """Return a plan for the samples that a `selection_message` holds."""
+        record = message["selection"]
+        return self if record is None else self.selecting(SampleSelection.of(record))
+
     def batches(
         self,
         counts: InputCounts | None = None,
@@ -69,6 +89,8 @@ class RunPlan:
         rendered: RenderedRequests | None = None,
     ) -> Iterator[list[InputRequest]]:
         """Yield the requests of distinct inputs, in the order of the file.
+
+        Inputs of which no sample is selected are left out.
 
         Args:
             counts: Takes the numbers of inputs as they are read.
@@ -80,7 +102,11 @@ class RunPlan:
         batch: list[InputRequest] = []
         for input_row in self.inputs.distinct(counts, shard):
             ready = rendered.pop(input_row[:2], None) if rendered else None
-            batch.append(ready or self.requests.build(input_row))
+            samples = None if self.selection is None else self.selection.samples(*input_row[1:])
+            if samples == 0:
+                continue
+            one = ready or self.requests.build(input_row)
+            batch.append(one if samples is None else one.with_samples(samples))
             if len(batch) == size:
                 yield batch
                 batch = []
@@ -127,6 +153,7 @@ def plan_run(recipe: Recipe, identity: str | None = None) -> RunPlan:
     row = inputs.first()
     _check_template(components, row)
     check_adaptive(components, row)
+    check_row_target(components, row)
     return RunPlan(components, inputs, RequestBuilder(components, inputs.file, identity))
 
 

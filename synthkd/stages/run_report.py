@@ -30,6 +30,10 @@ def report_rows(
         *((f"  rejected by {name}", f"{value:,}") for name, value in counts["rejected"].items()),
         ("  accepted", f"{counts['accepted']:,}"),
     ]
+    if target := manifest.get("target"):
+        from synthkd.corpora.target_table import target_rows
+
+        rows += target_rows(target)
     rows += vote_rows(counts.get("votes"))
     rows += _order(counts.get("order"))
     rows += _critic(manifest.get("critic"))

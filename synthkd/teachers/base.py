@@ -136,6 +136,9 @@ class Teacher(Plugin, ABC):
     needs_template: ClassVar[bool] = True
     #: Whether completions may have log-probabilities although the request does not ask for them.
     has_own_logprobs: ClassVar[bool] = False
+    #: Whether a further sample of a request may say something new; False if answers are rows of a
+    #: file, so that a target asks for no more samples of an input than `sampling.n`.
+    draws_anew: ClassVar[bool] = True
     #: Whether requests become batches of the OpenAI Batch API, which outlive the run and which
     #: `synthkd batches` lists.
     keeps_batches: ClassVar[bool] = False

@@ -51,6 +51,7 @@ class RecordedTeacher(Teacher):
     name = "recorded"
     needs_template = False
     has_own_logprobs = True
+    draws_anew = False
 
     def __init__(self, part: TeacherPart, folder: Path = Path()) -> None:
         if not part.path:

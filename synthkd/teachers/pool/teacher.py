@@ -100,6 +100,7 @@ class PoolTeacher(Teacher):
     """Labelled rows of a file, each returned once."""
 
     name = "pool"
+    draws_anew = False
     Options = PoolOptions
     options: PoolOptions
 

@@ -1,0 +1,1 @@
+"""Ask in rounds until so many rows are accepted (`target` in a recipe)."""
