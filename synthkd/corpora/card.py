@@ -46,6 +46,7 @@ def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
             [("", "rows"), *[(name, f"{value:,}") for name, value in _count_rows(counts)]]
         ),
         target_section(manifest.get("target")),
+        _findings(counts.get("findings") or {}),
         _precision(manifest.get("critic")),
         _unread_numbers(manifest.get("critic")),
         _diversity(manifest["diversity"]),
@@ -96,6 +97,16 @@ def _count_rows(counts: dict[str, Any]) -> list[tuple[str, int]]:
     rows.append(("accepted", counts["accepted"]))
     votes = counts.get("votes") or {}
     return rows + [(f"questions {_VOTES[name]}", votes[name]) for name in _VOTES if name in votes]
+
+
+def _findings(findings: dict[str, Any]) -> str:
+    """Return what rules tell beside their outcomes."""
+    parts = []
+    for name, facts in sorted(findings.items()):
+        table = [[str(cell) for cell in row] for row in facts.get("table") or []]
+        lines = [markdown(str(facts.get("sentence", ""))), markdown_table(table) if table else ""]
+        parts.append("\n\n".join([f"## {markdown(name.capitalize())}", *filter(None, lines)]))
+    return "\n\n".join(parts)
 
 
 def _unread_numbers(critic: dict[str, Any] | None) -> str:

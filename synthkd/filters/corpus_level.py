@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from synthkd.filters.base import Filter, Reasons
 from synthkd.kinds.base import Kind
@@ -42,3 +42,14 @@ class LastFilter(Filter):
         Returns:
             The number of a row, from 0 in the order of `take`, and the reason.
         """
+
+    def changes(self) -> Mapping[int, Mapping[str, Any]]:
+        """Return details of accepted rows that the filter fills, by number; called after `settle`.
+
+        Default: none.
+        """
+        return {}
+
+    def findings(self) -> dict[str, Any]:
+        """Return what report and card tell, as JSON; called after `settle`. Default: nothing."""
+        return {}

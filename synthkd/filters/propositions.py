@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from synthkd.errors import KindError, nearest, require_extra
+from synthkd.errors import KindError, RecipeError, nearest, require_extra
 from synthkd.filters.base import Reasons
-from synthkd.filters.rules import TextRule
+from synthkd.filters.rules import DetailRule, TextRule
 from synthkd.finish_reasons import Finish, meaning_of
 from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.proposition.alignment import (
@@ -58,18 +58,7 @@ def _folded(words: str | tuple[str, ...]) -> set[str]:
     return {word.casefold() for word in _listed(words)}
 
 
-class PropositionRule(TextRule):
-    """A rule that looks at the details of the kind too, such as the source."""
-
-    besides: ClassVar[tuple[str, ...]] = ()
-
-    def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
-        wanted = [*kind.columns, *self.besides]
-        rows = batch.select([name for name in wanted if name in batch.schema.names]).to_pylist()
-        return [self.check(row, kind) for row in rows]
-
-
-class HasProposition(PropositionRule):
+class HasProposition(DetailRule, TextRule):
     """Reject sentences without propositions, groups without sentences, unfinished propositions."""
 
     name: ClassVar[str] = "has_proposition"
@@ -178,7 +167,7 @@ class OneClaim(TextRule):
         return None
 
 
-class NotCopy(PropositionRule):
+class NotCopy(DetailRule, TextRule):
     """Reject propositions that repeat most words of a long sentence.
 
     A short sentence may be one claim as it stands.
@@ -217,22 +206,22 @@ class NotCopy(PropositionRule):
         )
 
 
-class Grounded(PropositionRule):
-    """Reject propositions with a number or a name that the source does not have.
+class Grounded(DetailRule, TextRule):
+    """Reject texts with a number or a name that their source does not have.
 
     Numbers count by value (`1,000`, `1000`; `two`, `2`); names are capitalised words that do not
     begin a sentence.
     """
 
     name: ClassVar[str] = "grounded"
-    besides: ClassVar[tuple[str, ...]] = ("source",)
 
     class Options(TextRule.Options):
         numbers: bool = Field(True, description="Check numbers.")
         names: bool = Field(True, description="Check names.")
-        within: Literal["source", "sentence"] = Field(
+        within: str = Field(
             "source",
-            description="Text that must have them: what the teacher read, or the sentence.",
+            description="Column that must have them: what the teacher read, or, of propositions,"
+            " the `sentence`.",
         )
         new_words: int | None = Field(
             None,
@@ -241,6 +230,13 @@ class Grounded(PropositionRule):
             " `the` left out."
             " Default: any number, for teachers that paraphrase.",
         )
+        share: float | None = Field(
+            None,
+            ge=0,
+            le=1,
+            description="Share of the words, small ones left out, that the source must have."
+            " Default: none.",
+        )
 
     options: Options
 
@@ -248,6 +244,20 @@ class Grounded(PropositionRule):
         super().__init__(**options)
         self.numbers, self.names = self.options.numbers, self.options.names
         self.within, self.new_words = self.options.within, self.options.new_words
+        self.share = self.options.share
+
+    def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+        rows = self.detailed_rows(batch, kind, (self.within, "sentence"))
+        return [self.check(row, kind) for row in rows]
+
+    def check_kind(self, kind: Kind) -> None:
+        if self.within not in (known := [*kind.columns, *kind.details]):
+            raise RecipeError(
+                f"rule 'grounded': no column {self.within!r} in rows of the kind"
+                f" {kind.name!r}{nearest(self.within, known)}; it needs the text that a row was"
+                " made from"
+            )
+        super().check_kind(kind)
 
     def check(self, row: Row, kind: Kind) -> str | None:
         text = self.text(row, kind)
@@ -265,13 +275,12 @@ class Grounded(PropositionRule):
             missing += [
                 f"name {name!r}" for name in proper_names(text) if not name_found(name, known_names)
             ]
-        if self.new_words is not None and not missing:
-            new = [
-                word
-                for word in dict.fromkeys(overlap_words(text))
-                if word not in SMALL and word not in _all_words(source)
-            ]
-            missing += [f"word {word!r}" for word in new] if len(new) > self.new_words else []
+        if not missing and (self.new_words is not None or self.share is not None):
+            words = [word for word in dict.fromkeys(overlap_words(text)) if word not in SMALL]
+            new = [word for word in words if word not in _all_words(source)]
+            too_many = self.new_words is not None and len(new) > self.new_words
+            if too_many or (len(words) - len(new)) < (self.share or 0) * len(words):
+                missing += [f"word {word!r}" for word in new]
         return f"not in the {self.within}: {', '.join(dict.fromkeys(missing))}" if missing else None
 
 

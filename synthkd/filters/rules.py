@@ -124,6 +124,25 @@ class TextRule(RowRule):
         self.column = self.options.column
 
 
+class DetailRule(RowRule):
+    """A rule that looks at the details of the kind too, such as the source of a row."""
+
+    #: Columns that the rule reads beside those of the kind.
+    besides: ClassVar[tuple[str, ...]] = ()
+
+    def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+        return [self.check(row, kind) for row in self.detailed_rows(batch, kind, self.besides)]
+
+    def detailed_rows(self, batch: pa.RecordBatch, kind: Kind, besides: Sequence[str]) -> list[Row]:
+        """Return the rows of a batch with the columns of the kind and some more."""
+        own = [self.column] if self.column else []
+        wanted = dict.fromkeys([*kind.columns, *besides, *own])
+        rows: list[Row] = batch.select(
+            [name for name in wanted if name in batch.schema.names]
+        ).to_pylist()
+        return rows
+
+
 def row_columns(kind: Kind) -> list[str]:
     """Columns that a rule on one row sees."""
     return [*kind.columns, "finish_reason", "raw"]
@@ -226,19 +245,23 @@ class SelfLoop(TextRule):
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
         if len(kind.columns) < 2:
             return [True] * batch.num_rows
-        pairs = zip(_strings(batch, kind.columns[0]), self.texts(batch, kind), strict=True)
+        pairs = zip(_strings(batch, _subject(kind)), self.texts(batch, kind), strict=True)
         return [normal_phrase(first) != normal_phrase(last) for first, last in pairs]
 
     def check(self, row: Row, kind: Kind) -> str | None:
         if len(kind.columns) < 2:
             return None
         first, last = (
-            normal_phrase(str(row[kind.columns[0]] or "")),
+            normal_phrase(str(row[_subject(kind)] or "")),
             normal_phrase(self.text(row, kind)),
         )
         if first != last or _reflexive(kind, row):
             return None
-        return f"{kind.columns[0]} and {kind.columns[-1]} are the same"
+        return f"{_subject(kind)} and {kind.columns[-1]} are the same"
+
+
+def _subject(kind: Kind) -> str:
+    return kind.subject_column or kind.columns[0]
 
 
 def _reflexive(kind: Kind, row: Row) -> bool:
@@ -268,7 +291,7 @@ class Echo(TextRule):
         texts = [normal_phrase(text) for text in self.texts(batch, kind)]
         if len(kind.columns) < 2:
             return [not _doubled(text) for text in texts]
-        heads = [normal_phrase(head) for head in _strings(batch, kind.columns[0])]
+        heads = [normal_phrase(head) for head in _strings(batch, _subject(kind))]
         return [
             not (head and text.startswith(head)) and not _doubled(text)
             for head, text in zip(heads, texts, strict=True)
@@ -277,7 +300,7 @@ class Echo(TextRule):
     def check(self, row: Row, kind: Kind) -> str | None:
         text = normal_phrase(self.text(row, kind))
         if len(kind.columns) > 1:
-            head = normal_phrase(str(row[kind.columns[0]] or ""))
+            head = normal_phrase(str(row[_subject(kind)] or ""))
             if head and text.startswith(head + " ") and len(text.split()) > len(head.split()) + 1:
                 return "begins with the head"
         return "repeats a word" if _doubled(text) and _repeats(text, self.options.repeats) else None

@@ -191,6 +191,7 @@ class Kind(Plugin, ABC):
         class_column: Column of few values whose distribution is reported, such as relations or
             labels.
         rule_column: Column that rules on a text read by default; None is the last column.
+        subject_column: Column of what a row is about, such as a head; None is the first column.
         keeps: What votes keep by default: the `winner` of a question with one answer, or `all`.
         has_claims: True if `claim` orders two things, so that the rule `order` applies.
         several: True if an answer may have more than one candidate.
@@ -228,6 +229,7 @@ class Kind(Plugin, ABC):
     default_rules: ClassVar[tuple[str, ...]] = ()
     class_column: ClassVar[str | None] = None
     rule_column: ClassVar[str | None] = None
+    subject_column: ClassVar[str | None] = None
     keeps: ClassVar[str] = "all"
     has_claims: ClassVar[bool] = False
     several: bool = False
@@ -251,7 +253,7 @@ class Kind(Plugin, ABC):
         if not cls.columns:
             return "`columns` is empty"
         own = {"group_column": getattr(cls, "group_column", None), "class_column": cls.class_column}
-        own["rule_column"] = cls.rule_column
+        own |= {"rule_column": cls.rule_column, "subject_column": cls.subject_column}
         for name, column in own.items():
             if column not in (*cls.columns, None) or (column is None and name == "group_column"):
                 return f"`{name}` is {column!r}, no column of {', '.join(cls.columns)}"

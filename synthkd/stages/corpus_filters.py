@@ -59,6 +59,8 @@ def apply_corpus_filters(components: Components, folder: Path, report: FilterRep
             rejected = _apply(rule, components.kind, files)
             report.accepted -= rejected
             report.rejected[rule.name] = report.rejected.get(rule.name, 0) + rejected
+            if findings := rule.findings():
+                report.findings[rule.name] = findings
 
 
 def _apply(rule: LastFilter, kind: Kind, files: list[Path]) -> int:
@@ -72,14 +74,31 @@ def _apply(rule: LastFilter, kind: Kind, files: list[Path]) -> int:
             of_file.append(at)
         places.append(np.concatenate(of_file))
     reasons = dict(rule.settle(kind))
+    changes = rule.changes()
     begin = 0
     for path, at in zip(files, places, strict=True):
         numbers = range(begin, begin + len(at))
         of_rows = {int(at[n - begin]): reasons[n] for n in numbers if n in reasons}
         if of_rows:
             _reject(path, of_rows, rule.name)
+        changed = {int(at[n - begin]): changes[n] for n in numbers if n in changes}
+        if changed:
+            _fill(path, changed)
         begin += len(at)
     return len(reasons)
+
+
+def _fill(path: Path, changes: Mapping[int, Mapping[str, Any]]) -> None:
+    """Write details of rows, by their place in the file."""
+    table = pq.read_table(path)
+    for name in sorted({name for values in changes.values() for name in values}):
+        column = table.column(name)
+        values = column.to_pylist()
+        for place, details in changes.items():
+            values[place] = details.get(name, values[place])
+        field = table.schema.get_field_index(name)
+        table = table.set_column(field, name, pa.array(values, column.type))
+    pq.write_table(table, path, compression="zstd")
 
 
 def _accepted(path: Path, columns: list[str]) -> Iterator[tuple[Numbers, pa.RecordBatch]]:

@@ -18,6 +18,7 @@ class FilterReport:
         repaired: Structured answers that were read after a repair (`kinds.structured_answers`).
         votes: Questions that were unanimous, led or tied, if the recipe has votes.
         order: Claims on cycles, if the recipe has the rule `order`.
+        findings: What rules tell beside their outcomes, by rule.
     """
 
     asked: int = 0
@@ -35,6 +36,7 @@ class FilterReport:
     cost: float | None = None
     votes: dict[str, Any] | None = None
     order: dict[str, int] | None = None
+    findings: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from synthkd.recipe import Recipe
+from synthkd.reporting.safe_text import clean
 from synthkd.reporting.tables import html_table, text_table
 from synthkd.stages.generate import GenerateReport
 
@@ -36,6 +37,11 @@ def report_rows(
         rows += target_rows(target)
     rows += vote_rows(counts.get("votes"))
     rows += _order(counts.get("order"))
+    rows += [
+        (name, clean(str(findings["sentence"])))
+        for name, findings in (counts.get("findings") or {}).items()
+        if findings.get("sentence")
+    ]
     rows += _critic(manifest.get("critic"))
     rows.append(("tokens written", f"{counts['tokens']:,}"))
     rows.append(
