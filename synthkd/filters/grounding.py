@@ -76,12 +76,10 @@ class InText(SourceRule):
         return _ENDS if set(_ENDS) <= set(kind.columns) else kind.answer_columns
 
     def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
-        wanted = (self.options.source, "flaw", *self._columns(kind))
+        wanted = (self.options.source, *self._columns(kind))
         return [self.check(row, kind) for row in self.detailed_rows(batch, kind, wanted)]
 
     def check(self, row: Row, kind: Kind) -> str | None:
-        if flaw := row.get("flaw"):
-            return f"no triple: {flaw}"
         finder, missing = phrase_finder(self.source(row)), []
         for column in self._columns(kind):
             phrase = str(row[column] or "")

@@ -46,12 +46,6 @@ def test_columns_and_source_are_named_by_options() -> None:
     assert reason(rule, proposition="It links Oslo.") == "not in the proposition: tail 'Rysa'"
 
 
-def test_a_line_that_is_no_triple_is_rejected_with_its_flaw() -> None:
-    assert reason(InText(), tail="", flaw="2 parts, 3 or 4 are needed") == (
-        "no triple: 2 parts, 3 or 4 are needed"
-    )
-
-
 @pytest.mark.parametrize("rule", [InText(columns="word"), Rouge(), Grounded()])
 def test_a_kind_without_a_source_is_refused_by_name(rule: Filter) -> None:
     with pytest.raises(RecipeError, match=r"no column '(source|word)'.*'event'"):

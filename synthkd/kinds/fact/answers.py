@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synthkd.kinds.answer_text import answer_lines, clean_line, peel
+from synthkd.kinds.base import Malformed
 from synthkd.text.json_values import json_value
 from synthkd.text.normal_forms import stored
 
@@ -28,6 +29,10 @@ _MOST = 2000
 _TITLES = {"head", "subject", "source", "entity 1", "entity1", "head entity", "source entity"}
 
 
+#: Characters of a broken triple that its reason shows.
+_SHOWN = 80
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerTriple:
     """A triple of an answer.
@@ -37,21 +42,22 @@ class AnswerTriple:
         relation: Name of the relation, as written.
         tail: Its object.
         proposition: The sentence that states it; "" without one.
-        flaw: Why it is no triple, with `proposition` as it was written; "" for a triple.
     """
 
-    head: str = ""
-    relation: str = ""
-    tail: str = ""
+    head: str
+    relation: str
+    tail: str
     proposition: str = ""
-    flaw: str = ""
 
 
-def read_answer_triples(text: str) -> list[AnswerTriple] | None:
-    """Return the triples of an answer; None for JSON without a list.
+ReadTriple = AnswerTriple | Malformed
+
+
+def read_answer_triples(text: str) -> list[ReadTriple] | None:
+    """Return the triples of an answer, and why a part of it is none; None for JSON without a list.
 
     Lines without a separator are prose and not read; a line or an item with another number of parts
-    than three or four is a triple with a flaw.
+    than three or four is malformed.
     """
     value = json_value(text)
     if value is not None:
@@ -74,7 +80,7 @@ def _lines(text: str) -> Iterator[str]:
             yield from answer_lines(line)
 
 
-def _of_line(line: str) -> AnswerTriple | None:
+def _of_line(line: str) -> ReadTriple | None:
     inner = _BRACKETS.fullmatch(line)
     for separator in _SEPARATORS:
         parts = separator.split(inner[1] if inner else line)
@@ -86,25 +92,24 @@ def _of_line(line: str) -> AnswerTriple | None:
     return _of_parts(parts, line) if len(parts := re.split(r"[|\t]", line)) > 1 else None
 
 
-def _of_parts(parts: Sequence[Any], written: str) -> AnswerTriple | None:
+def _of_parts(parts: Sequence[Any], written: str) -> ReadTriple | None:
     texts = [clean_line(part) if isinstance(part, str) else "" for part in parts]
     if texts and texts[0].casefold() in _TITLES and len(texts) in (3, 4):
         return None
     if not any(any(map(str.isalnum, text)) for text in texts):
         return None
+    shown = stored(written)[:_SHOWN]
     if len(texts) not in (3, 4):
-        return AnswerTriple(
-            proposition=stored(written), flaw=f"{len(texts)} parts, 3 or 4 are needed"
-        )
+        return Malformed("no_triple", f"{len(texts)} parts, 3 or 4 are needed: {shown!r}")
     head, relation, tail = texts[:3]
     if not (head and relation and tail):
-        return AnswerTriple(head, relation, tail, stored(written), "a part is empty")
+        return Malformed("no_triple", f"a part is empty: {shown!r}")
     # A sentence keeps its full stop.
     sentence = str(parts[3]) if len(parts) == 4 else ""
     return AnswerTriple(head, relation, tail, stored(sentence).strip())
 
 
-def _items(value: Any, depth: int) -> Iterator[AnswerTriple]:
+def _items(value: Any, depth: int) -> Iterator[ReadTriple]:
     """Yield the triples of a JSON value: objects with known names, or lists of texts."""
     if isinstance(value, Mapping):
         parts = {

@@ -14,17 +14,15 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from synthkd.errors import RecipeError, nearest
+from synthkd.errors import nearest
 from synthkd.keys import content_hash
-from synthkd.kinds.base import Kind, Malformed, Row
-from synthkd.kinds.fact.answers import AnswerTriple, read_answer_triples, triple_lines
+from synthkd.kinds.base import Candidates, Kind, Malformed, Row
+from synthkd.kinds.fact.answers import AnswerTriple, ReadTriple, read_answer_triples, triple_lines
 from synthkd.options import BaseOptions
-from synthkd.recipe import Recipe
 from synthkd.text.normal_forms import normal_phrase
 from synthkd.text.spans import phrase_finder
 
-#: Rules that reject a line which is no triple; a recipe needs one of them.
-_NEEDED = {"empty", "in_text"}
+_TRIPLE = ("head", "relation", "tail")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_\s-]+")
 
 
@@ -53,7 +51,6 @@ class FactKind(Kind):
         "tail_end": "int32",
         "head_name": "string",
         "tail_name": "string",
-        "flaw": "string",
     }
     default_rules = ("in_text", "empty", "self_loop", "too_long", "unfinished")
     several = True
@@ -73,21 +70,9 @@ class FactKind(Kind):
         super().__init__(**options)
         self.known = {relation_key(name): name for name in self.options.relations}
 
-    @classmethod
-    def from_recipe(cls, recipe: Recipe) -> FactKind:
-        """Return the kind of a recipe, whose rules must reject lines that are no triples."""
-        rules = recipe.rules
-        if rules is not None and not _NEEDED & {rule.name for rule in rules}:
-            raise RecipeError(
-                "rules: put `empty` first: a line of an answer that is no triple has a row too, and"
-                " without this rule it would be accepted"
-            )
-        return cls(**cls.options_of(recipe))
-
     @property
     def answer_columns(self) -> tuple[str, ...]:
-        triple = ("head", "relation", "tail")
-        return (*triple, "proposition") if self.options.propositions else triple
+        return (*_TRIPLE, "proposition") if self.options.propositions else _TRIPLE
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
         """Add ``relations``, and whether the teacher writes a proposition for each triple."""
@@ -99,7 +84,7 @@ class FactKind(Kind):
             "examples": list(examples),
         }
 
-    def parse(self, text: str, row: Row) -> list[dict[str, Any]] | Malformed:
+    def parse(self, text: str, row: Row) -> Candidates:
         triples = read_answer_triples(text)
         if triples is None:
             return Malformed("not_json", "begins as JSON, and no triple is in it")
@@ -107,43 +92,38 @@ class FactKind(Kind):
             return Malformed("no_text" if not text.strip() else "no_triple")
         return [self._candidate(triple, row) for triple in triples]
 
-    def read(self, answer: Mapping[str, Any], row: Row) -> list[dict[str, Any]] | Malformed:
+    def read(self, answer: Mapping[str, Any], row: Row) -> Candidates:
         """Read a structured answer: a list of objects with head, relation and tail."""
-        names = (*self._triple, "proposition")
         triples = [
-            AnswerTriple(*(str(item.get(name) or "").strip() for name in names))
+            AnswerTriple(*(str(item.get(name) or "").strip() for name in (*_TRIPLE, "proposition")))
             for item in answer["answers"]
         ]
         return [self._candidate(triple, row) for triple in triples] or Malformed("no_answers")
 
-    _triple: ClassVar[tuple[str, str, str]] = ("head", "relation", "tail")
-
-    def _candidate(self, triple: AnswerTriple, row: Row) -> dict[str, Any]:
-        source = str(row.get("text") or "")
-        relation, flaw = self.known.get(relation_key(triple.relation), triple.relation), triple.flaw
-        if self.known and not flaw and relation not in self.options.relations:
-            flaw = f"unknown relation {relation!r}{nearest(relation, list(self.options.relations))}"
-        places: dict[str, Any] = {}
-        finder = phrase_finder(source)
+    def _candidate(self, triple: ReadTriple, row: Row) -> dict[str, Any] | Malformed:
+        if isinstance(triple, Malformed):
+            return triple
+        relation, known = triple.relation, list(self.options.relations)
+        if known and (relation := self.known.get(relation_key(relation), "")) == "":
+            return Malformed(
+                "unknown_relation", f"{triple.relation!r}{nearest(triple.relation, known)}"
+            )
+        source, places = str(row.get("text") or ""), dict[str, int | None]()
         for end in ("head", "tail"):
-            span = finder.find(getattr(triple, end)) if getattr(triple, end) else None
-            places |= {
-                f"{end}_start": None if span is None else span.start,
-                f"{end}_end": None if span is None else span.end,
-            }
+            span = phrase_finder(source).find(getattr(triple, end))
+            places[f"{end}_start"] = None if span is None else span.start
+            places[f"{end}_end"] = None if span is None else span.end
         return {
             "document_id": document_id(row),
             "head": triple.head,
             "relation": relation,
-            # An answer that is no triple has no tail, which rules reject.
-            "tail": "" if flaw else triple.tail,
+            "tail": triple.tail,
             "source": source,
             "proposition": triple.proposition or None,
             "head_name": triple.head,
             "tail_name": triple.tail,
-            "flaw": flaw or None,
             **places,
-        }  # fmt: skip
+        }
 
     def question(self, candidate: Row) -> dict[str, Any]:
         """Return the text that a fact was read from."""
@@ -169,7 +149,7 @@ class FactKind(Kind):
         )
 
     def verbalize(self, candidate: Row) -> str:
-        head, relation, tail = (str(candidate[name] or "") for name in self._triple)
+        head, relation, tail = (str(candidate[name] or "") for name in _TRIPLE)
         return f"{head} {relation_key(relation)} {tail}"
 
     def normalize(self, candidate: Row) -> tuple[str, ...]:
@@ -185,7 +165,7 @@ class FactKind(Kind):
         return (document_id(candidate),)
 
     def vote_for(self, candidate: Row) -> str:
-        return "\n".join(self.normalize(candidate)[1:]) if candidate["tail"] else ""
+        return "\n".join(self.normalize(candidate)[1:])
 
 
 def document_id(row: Row) -> str:
