@@ -54,7 +54,8 @@ def student_train(
     student: Annotated[
         str | None,
         typer.Option(
-            help="Which student: linear, encoder, generator. Default: the recipe's, or linear.",
+            help="Which student: linear, encoder, generator, tagger. Default: the recipe's, or"
+            " linear.",
             show_default=False,
         ),
     ] = None,
@@ -140,7 +141,10 @@ def student_eval(
     folder: Folder,
     rows: Annotated[
         Path,
-        typer.Argument(help="Labelled rows: CSV, JSONL, Parquet or a corpus.", show_default=False),
+        typer.Argument(
+            help="Labelled rows, or texts with spans: CSV, JSONL, Parquet or a corpus.",
+            show_default=False,
+        ),
     ],
     text: Text = "text",
     label: Label = "label",
@@ -148,19 +152,21 @@ def student_eval(
     encoder: Encoder = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """Evaluate a student on labelled rows; a generator by the loss of rows of its kind.
+    """Evaluate a student: on labelled rows, texts with spans, or a generator's kind of rows.
 
     Output: a table of figures, or JSON with --json.
     """
-    from synthkd.students.base import TextStudent, check_known_labels
-    from synthkd.students.folders import CARD, load_student, read_card
-    from synthkd.students.metrics import evaluate_classifier
+    from synthkd.students.base import SpanStudent, TextStudent, check_known_labels
+    from synthkd.students.folders import load_student
+    from synthkd.students.metrics import evaluate_classifier, evaluate_spans
     from synthkd.students.rows import read_labelled_texts
-    from synthkd.students.serve import open_classifier
+    from synthkd.students.serve import learnt_by, open_classifier
+    from synthkd.students.span_rows import read_tagged_texts
     from synthkd.students.train import generator_figures, read_row_list
     from synthkd.students.training_hashes import kind_row_hashes, text_hashes
 
-    if (folder / CARD).is_file() and read_card(folder).get("learns") == "text":
+    learnt = learnt_by(folder)
+    if learnt == "text":
         student, held_out = load_student(folder, encoder), read_row_list(rows)
         assert isinstance(student, TextStudent)
         figures = generator_figures(student, held_out)
@@ -168,6 +174,14 @@ def student_eval(
         figures["trained_on"] = _tell_seen(rows, hashes, student.training_hashes)
         summary = f"loss {figures['loss']:.3f} nats a token on {figures['rows']:,} rows"
         typer.echo(json_text(figures, indent=1) if as_json else summary)
+        return
+    if learnt == "spans":
+        tagger, tagged = load_student(folder, encoder), read_tagged_texts(rows, text)
+        assert isinstance(tagger, SpanStudent)
+        of_spans = evaluate_spans(tagged.spans, tagger.spans(tagged.texts))
+        seen = _tell_seen(rows, text_hashes(tagged.texts), tagger.training_hashes)
+        as_dict = of_spans.as_dict() | {"trained_on": seen}
+        typer.echo(json_text(as_dict, indent=1) if as_json else str(of_spans))
         return
     model, given = open_classifier(folder, threads, encoder), read_labelled_texts(rows, text, label)
     check_known_labels(given.labels, model.classes, str(rows))
@@ -213,12 +227,17 @@ def student_predict(
     threads: Threads = None,
     encoder: Encoder = None,
 ) -> None:
-    """Label rows: key, text, label and probability of each.
+    """Label rows: key, text, label and probability of each; or mark the spans of each text.
 
     Output: one line with the number of rows, and the file.
     """
-    from synthkd.students.serve import open_classifier, predict_file
+    from synthkd.students.folders import load_student
+    from synthkd.students.serve import learnt_by, open_classifier, predict_file, tag_file
 
+    if learnt_by(folder) == "spans":
+        count = tag_file(load_student(folder, encoder), rows, out, text, formulas)
+        typer.echo(f"{count:,} rows tagged into {out}")
+        return
     count = predict_file(
         open_classifier(folder, threads, encoder), rows, out, text, every, formulas
     )

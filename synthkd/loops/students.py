@@ -13,7 +13,7 @@ from synthkd.students.train import make_student
 
 
 def student_factory(
-    recipe: Recipe, part: StudentPart, learns: Literal["labels", "text"], **options: Any
+    recipe: Recipe, part: StudentPart, learns: Literal["labels", "text", "spans"], **options: Any
 ) -> Callable[[], Any]:
     """Return a function that makes an untrained student of a recipe.
 

@@ -14,7 +14,8 @@ class StudentPart(RecipePart):
 
     name: str = Field(
         "linear",
-        description="Which student: `linear`, `encoder`, `generator`, or one from a plugin.",
+        description="Which student: `linear`, `encoder`, `generator`, `tagger`, or one from a"
+        " plugin.",
     )
     options: dict[str, Any] = Field(
         default_factory=dict,

@@ -1,4 +1,4 @@
-"""The contract of students: `Student`, and the two sorts `Classifier` and `TextStudent`."""
+"""The contract of students: `Student`, and the sorts `Classifier`, `TextStudent`, `SpanStudent`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 from synthkd.errors import StudentError, nearest
 from synthkd.plugins import Plugin
 from synthkd.returned_values import Check, check_saved, short_form
+from synthkd.students.spans import Spans, TaggedTexts, TypedSpan
 from synthkd.students.training_hashes import text_hashes
 
 if TYPE_CHECKING:
@@ -175,8 +176,8 @@ class Student(Plugin, ABC):
     arguments: ClassVar[frozenset[str]] = frozenset({"seed"})
     #: Options of `load`, for what a folder does not record.
     load_options: ClassVar[frozenset[str]] = frozenset()
-    #: What it learns: labels of texts, or texts.
-    learns: ClassVar[Literal["labels", "text"]]
+    #: What it learns: labels of texts, texts, or spans of texts.
+    learns: ClassVar[Literal["labels", "text", "spans"]]
     #: Whether `export_onnx` takes it, for its `model`, `tokenizer`, `max_length` and `temperature`.
     exports_onnx: ClassVar[bool] = False
     #: Hashes of its training rows (`students.training_hashes`), which are kept in its folder.
@@ -354,3 +355,86 @@ class TextStudent(Student):
         Each row is the only answer to its question. NaN for a row that no completion expresses, or
         that is too long for the model.
         """
+
+
+def _check_spans(student: SpanStudent, value: Any, texts: Sequence[str] | str) -> str:
+    texts = text_list(texts)
+    if not isinstance(value, list) or len(value) != len(texts):
+        return (
+            f"returned {short_form(value)} for {len(texts):,} texts; return a list of their spans"
+        )
+    for text, spans in zip(texts, value, strict=True):
+        for span in spans:
+            if not isinstance(span, TypedSpan):
+                return f"returned {short_form(span)}; return objects of TypedSpan"
+            if not 0 <= span.start < span.end <= len(text) or span.type not in student.types:
+                return (
+                    f"returned {span!r}, which is no span of the text or of no type of the student"
+                )
+    return ""
+
+
+class SpanStudent(Student):
+    """A student that marks spans of texts, each of one of T types."""
+
+    learns = "spans"
+    returns: ClassVar[Mapping[str, Check]] = {"save": check_saved, "spans": _check_spans}
+    arguments = frozenset({"types", "seed"})
+
+    def __init__(self, types: Sequence[str] = (), seed: int = 0, **options: Any) -> None:
+        """Name the types and check the options.
+
+        Args:
+            types: All types, also those without a training span; by default those of the training
+                rows, sorted.
+            seed: The same rows and seed give the same student.
+            options: Options of the student.
+        """
+        super().__init__(**options)
+        if isinstance(types, str) or not all(isinstance(one, str) for one in types):
+            raise StudentError(f"types: a list of names is needed, not {types!r}")
+        if len(set(types)) != len(types):
+            raise StudentError("types: a name stands twice; give each type its own name")
+        self.types: tuple[str, ...] = tuple(types)
+        self._given_types = self.types
+        self.seed = validated_seed(seed)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self.types)} types>"
+
+    @abstractmethod
+    def fit(self, train: TaggedTexts, validation: TaggedTexts | None = None) -> Self:
+        """Train anew, also if the student was trained before.
+
+        Args:
+            train: Training rows.
+            validation: Rows that decide which epoch is kept.
+
+        Raises:
+            StudentError: The rows cannot train a tagger: no span, an unknown type.
+            TrainingError: The loss is not finite.
+        """
+
+    @abstractmethod
+    def spans(self, texts: Sequence[str] | str) -> list[Spans]:
+        """Return the spans of each text, in its order, with their confidence."""
+
+    def check_training_rows(self, rows: TaggedTexts, what: str = "training rows") -> None:
+        """Check training rows, take the types from them, and record their hashes.
+
+        Raises:
+            StudentError: A type is unknown, or no row has a span.
+        """
+        if not rows.types:
+            raise StudentError(f"{what} have no span; a tagger needs rows with spans")
+        self.types = self._given_types or tuple(rows.types)
+        self.check_types(rows, what)
+        self.training_hashes = frozenset(text_hashes(rows.texts))
+
+    def check_types(self, rows: TaggedTexts, what: str = "validation rows") -> None:
+        """Refuse a type that is none of the student's."""
+        if unknown := sorted(set(rows.types) - set(self.types)):
+            raise StudentError(
+                f"{what}: {unknown[0]!r} is none of the {len(self.types)} types of the"
+                f" student{nearest(unknown[0], list(self.types))}"
+            )

@@ -12,6 +12,9 @@ import yaml
 from synthkd.reporting.safe_text import markdown_block, markdown_code
 from synthkd.reporting.tables import markdown_table
 
+#: Types that a card shows.
+_TYPES = 8
+
 
 def student_card(manifest: dict[str, Any], folder: Path) -> str:
     """Return the card as Markdown: training, figures, use."""
@@ -33,6 +36,8 @@ def _trained(manifest: dict[str, Any]) -> str:
         else markdown_code(source["path"])
     )
     classes = f" of {len(manifest['classes'])} classes" if "classes" in manifest else ""
+    if "types" in manifest:
+        classes = f" with spans of {len(manifest['types'])} types"
     what = "examples" if "kind" in manifest else "rows"
     lines = [
         f"Trained on {manifest['rows']:,} {what}{classes} from {corpus} in"
@@ -51,6 +56,8 @@ def _figures(figures: dict[str, Any]) -> str:
     if not figures:
         return "Not evaluated yet: `synthkd student eval` does it."
     head = f"## On the {figures['on']} rows ({figures['rows']:,})"
+    if "per_type" in figures:
+        return f"{head}\n\n{_span_figures(figures)}"
     if "accuracy" not in figures:
         return f"{head}\n\nLoss {figures['loss']:.3f} nats a token."
     rows = [["", "value", "95 % interval"]]
@@ -71,6 +78,18 @@ def _figures(figures: dict[str, Any]) -> str:
     return f"{head}\n\n{markdown_table(rows)}\n\nWeakest classes by F1: {named}.{note}"
 
 
+def _span_figures(figures: dict[str, Any]) -> str:
+    rows = [["", "value", "95 % interval"]]
+    for name in ("precision", "recall", "f1"):
+        ends = figures["intervals"].get(name)
+        interval = f"{ends[0]:.3f} to {ends[1]:.3f}" if ends else ""
+        rows.append([name, f"{figures[name]:.3f}", interval])
+    types = [["type", "spans", "F1"]]
+    for one in sorted(figures["per_type"], key=lambda one: one["f1"])[:_TYPES]:
+        types.append([markdown_code(one["type"]), f"{one['true']:,}", f"{one['f1']:.2f}"])
+    return f"{markdown_table(rows)}\n\nWeakest types:\n\n{markdown_table(types)}"
+
+
 def _use(manifest: dict[str, Any], folder: Path) -> str:
     if "kind" in manifest:
         recipe = {
@@ -84,7 +103,8 @@ def _use(manifest: dict[str, Any], folder: Path) -> str:
         )
     code = (
         "from synthkd.students import load_student\n\n"
-        f'student = load_student({json.dumps(str(folder))})\nstudent.predict(["..."])'
+        f"student = load_student({json.dumps(str(folder))})\n"
+        f'student.{"spans" if "types" in manifest else "predict"}(["..."])'
     )
     command = f"synthkd student predict {shlex.quote(str(folder))} ROWS OUT"
     return f"## Use it\n\n{markdown_block(command)}\n\n{markdown_block(code, 'python')}"

@@ -14,17 +14,23 @@ from synthkd.artifacts.folder import STUDENT_ARTIFACT, check_hashes, write_hashe
 from synthkd.artifacts.settings import PluginName, Settings, checked_settings, read_object
 from synthkd.errors import StudentError
 from synthkd.storage import STUDENT_FOLDER, replaced_folder, write_json
-from synthkd.students.base import Classifier, Student, TextStudent
+from synthkd.students.base import Classifier, SpanStudent, Student, TextStudent
 from synthkd.students.training_hashes import read_training_hashes, write_training_hashes
 
 CARD = "student.json"
 FORMAT = 2
+#: The class of students by what they learn.
+SORTS: Mapping[str, Any] = {
+    "labels": Classifier,
+    "text": TextStudent,
+    "spans": SpanStudent,
+}
 
 
 class _Card(Settings):
     format: Literal[2]
     student: PluginName
-    learns: Literal["labels", "text"]
+    learns: Literal["labels", "text", "spans"]
     synthkd: Annotated[str, Field(max_length=100)]
     manifest: dict[str, Any]
 
@@ -83,8 +89,9 @@ def load_student(folder: Path | str, encoder: str | Path | None = None) -> Stude
                 f" `{name}` out"
             )
     with STUDENT_ARTIFACT.fitting(folder):
-        student = student_class.load(folder, **options)
-    if not isinstance(student, Classifier if card["learns"] == "labels" else TextStudent):
+        student: Student = student_class.load(folder, **options)
+    fits: bool = isinstance(student, SORTS[card["learns"]])
+    if not fits:
         raise StudentError(
             f"{folder}: {card['student']!r} is no student that learns {card['learns']}"
         )

@@ -1,4 +1,4 @@
-"""Open a classifier, and label a file of rows with it, a batch at a time."""
+"""Open a student, and label or tag a file of rows with it, a batch at a time."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from synthkd.keys import content_hash
 from synthkd.reporting.safe_text import to_cell
 from synthkd.rows import is_empty, text_cell
 from synthkd.storage import check_file, check_place, has_fields, replaced_file
-from synthkd.students.base import Classifier, Floats
-from synthkd.students.folders import load_student
+from synthkd.students.base import Classifier, Floats, SpanStudent, Student
+from synthkd.students.folders import CARD, load_student, read_card
 from synthkd.students.rows import LINE, located_rows, row_text
 
 FORMATS = (".csv", ".jsonl", ".parquet")
+#: Numbers of a span, by Arrow type.
+_NUMBERS = {"start": "int64", "end": "int64", "confidence": "float64"}
 #: Rows that are labelled at once.
 BATCH = 4096
 
@@ -36,6 +38,11 @@ class LabelModel(Protocol):
     def training_hashes(self) -> frozenset[int]: ...
 
     def probabilities(self, texts: Any) -> Floats: ...
+
+
+def learnt_by(folder: Path) -> str:
+    """Return what the student of a folder learnt (`Student.learns`); labels for an exported one."""
+    return str(read_card(folder)["learns"]) if (folder / CARD).is_file() else "labels"
 
 
 def open_classifier(
@@ -64,6 +71,8 @@ def open_classifier(
         raise StudentError(
             f"{folder}: a student that writes text has no labels; run it as a teacher: backend"
             f" transformers, model {folder}"
+            if student.learns == "text"
+            else f"{folder}: a student that learns {student.learns} has no labels"
         )
     return student
 
@@ -92,7 +101,7 @@ def predict_file(
     Returns:
         The number of rows.
     """
-    _check(rows, out)
+    _check(rows, out, "label", "probability")
     count = 0
     with replaced_file(out) as temporary:
         with _PredictionWriter(temporary, out.suffix.lower(), formulas) as writer:
@@ -104,7 +113,69 @@ def predict_file(
     return count
 
 
-def _check(rows: Path, out: Path) -> None:
+def tag_file(
+    student: Student, rows: Path, out: Path, text: str = "text", formulas: bool = False
+) -> int:
+    """Write key, sentence, type, span, start, end and confidence of each span of each row.
+
+    A text without spans has one row, with empty type and span, so that the file can be read again
+    as training rows. The rest is as in `predict_file`.
+
+    Returns:
+        The number of texts.
+
+    Raises:
+        StudentError: The student marks no spans.
+    """
+    if not isinstance(student, SpanStudent):
+        raise StudentError(f"a student that learns {student.learns} marks no spans")
+    _check(rows, out, "span", "confidence")
+    count = 0
+    with replaced_file(out) as temporary:
+        with _PredictionWriter(temporary, out.suffix.lower(), formulas) as writer:
+            for batch in _batches(located_rows(rows, BATCH)):
+                lines = _tagged(student, batch, text, rows, count)
+                writer.write(lines)
+                count += len(batch)
+        if not count:
+            raise InputError(f"{rows}: no rows")
+    return count
+
+
+def _tagged(student: SpanStudent, batch: Placed, text: str, path: Path, before: int) -> Rows:
+    texts = [
+        row_text(
+            row, "sentence" if text not in row and "sentence" in row else text, where, path,
+            before + number,
+        )
+        for number, (where, row) in enumerate(batch)
+    ]  # fmt: skip
+    lines: Rows = []
+    for (where, row), sentence, spans in zip(batch, texts, student.spans(texts), strict=True):
+        line = {
+            "id": _key(row, sentence, where),
+            **({LINE: row[LINE]} if path.suffix.lower() == ".txt" and LINE in row else {}),
+            "sentence": sentence,
+        }
+        none: dict[str, Any] = {
+            "type": "",
+            "span": "",
+            "start": None,
+            "end": None,
+            "confidence": None,
+        }
+        marked = [
+            {
+                "type": span.type, "span": sentence[span.start : span.end],
+                "start": span.start, "end": span.end, "confidence": span.confidence,
+            }
+            for span in spans
+        ]  # fmt: skip
+        lines += [{**line, **one} for one in marked or [none]]
+    return lines
+
+
+def _check(rows: Path, out: Path, *columns: str) -> None:
     if out.suffix.lower() not in FORMATS:
         raise InputError(f"{out}: name a file that ends in {', '.join(FORMATS)}")
     if out.is_dir():
@@ -112,7 +183,7 @@ def _check(rows: Path, out: Path) -> None:
     if out.resolve() == rows.resolve() or rows.resolve() in out.resolve().parents:
         raise InputError(f"{out}: this is (in) what is read; name another file")
     check_place(out.parent)
-    check_file(out, has_fields("label", "probability"), "a file of predictions")
+    check_file(out, has_fields(*columns), "a file of predictions")
 
 
 def _batches(rows: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[Placed]:
@@ -196,6 +267,11 @@ class _PredictionWriter:
 
         # Keys may be numbers in one batch and texts in the next.
         table = pa.Table.from_pylist([{**row, "id": str(row["id"])} for row in rows])
+        for place, field in enumerate(table.schema):
+            # A batch without spans has no number to tell the type from.
+            if pa.types.is_null(field.type) and field.name in _NUMBERS:
+                column = table.column(place).cast(pa.type_for_alias(_NUMBERS[field.name]))
+                table = table.set_column(place, field.name, column)
         if self._parquet is None:
             self._parquet = pq.ParquetWriter(self._path, table.schema, compression="zstd")
         self._parquet.write_table(table)

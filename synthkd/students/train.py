@@ -14,7 +14,7 @@ from typing import Any
 from synthkd import plugins
 from synthkd.corpora.read import load_corpus
 from synthkd.corpora.write import MANIFEST
-from synthkd.errors import InputError, StudentError, TrainingError
+from synthkd.errors import InputError, StudentError, TrainingError, nearest
 from synthkd.keys import content_hash, file_hash
 from synthkd.recipe.published_values import published, published_path
 from synthkd.rows import read_rows
@@ -22,13 +22,21 @@ from synthkd.storage import STUDENT_FOLDER, check_output, write_text
 from synthkd.students.base import (
     Classifier,
     LabelledTexts,
+    SpanStudent,
     Student,
     TextStudent,
     check_known_labels,
 )
 from synthkd.students.folders import save_student
-from synthkd.students.metrics import ClassifierEvaluation, evaluate_classifier
+from synthkd.students.metrics import (
+    ClassifierEvaluation,
+    SpanEvaluation,
+    evaluate_classifier,
+    evaluate_spans,
+)
 from synthkd.students.rows import read_labelled_texts
+from synthkd.students.span_rows import read_tagged_texts
+from synthkd.students.spans import TaggedTexts
 from synthkd.students.training_hashes import kind_row_hashes
 from synthkd.text.normal_forms import normal_text
 
@@ -36,7 +44,7 @@ README = "README.md"
 #: Packages whose version can change a student.
 _PACKAGES = {
     "numpy": "numpy", "sklearn": "scikit-learn", "torch": "torch", "transformers": "transformers",
-    "peft": "peft",
+    "peft": "peft", "spacy": "spacy",
 }  # fmt: skip
 
 
@@ -51,7 +59,7 @@ class TrainingRequest:
         options: Its options.
         validation: Rows that decide when to stop, and calibrate.
         test: Rows that are only measured.
-        text: Column of the texts, for classifiers.
+        text: Column of the texts, for classifiers and taggers.
         label: Column of the labels, for classifiers.
         kind: The kind of a file of rows, for students that write text.
         seed: Seed of the training.
@@ -82,7 +90,7 @@ class TrainedStudent:
 
     student: Student
     manifest: dict[str, Any]
-    evaluation: ClassifierEvaluation | None = None
+    evaluation: ClassifierEvaluation | SpanEvaluation | None = None
     repeated: dict[str, int] = field(default_factory=dict)
 
 
@@ -119,11 +127,12 @@ def train_student(request: TrainingRequest) -> TrainedStudent:
     student = make_student(request.student, request.options, request.seed)
     check_output(request.out, STUDENT_FOLDER)
     try:
-        trained = (
-            _train_classifier(student, request)
-            if isinstance(student, Classifier)
-            else _train_generator(student, request)
-        )
+        if isinstance(student, Classifier):
+            trained = _train_classifier(student, request)
+        elif isinstance(student, SpanStudent):
+            trained = _train_tagger(student, request)
+        else:
+            trained = _train_generator(student, request)
     except TrainingError as error:
         if not student.kept_epoch:
             raise
@@ -151,12 +160,7 @@ def _train_classifier(student: Classifier, request: TrainingRequest) -> TrainedS
             check_known_labels(
                 rows.labels, classes, str(path), "; add training rows of it, or leave this row out"
             )
-    seen = {normal_text(text) for text in train.texts}
-    repeated = {
-        name: count
-        for name, rows in (("validation", validation), ("test", test))
-        if rows is not None and (count := sum(normal_text(text) in seen for text in rows.texts))
-    }
+    repeated = _repeated(train, validation, test)
     began = time.perf_counter()
     student.fit(train, validation)
     seconds = time.perf_counter() - began
@@ -181,10 +185,59 @@ def _train_classifier(student: Classifier, request: TrainingRequest) -> TrainedS
     return TrainedStudent(student, manifest, evaluation, repeated)
 
 
+def _repeated(
+    train: LabelledTexts | TaggedTexts, *parts: LabelledTexts | TaggedTexts | None
+) -> dict[str, int]:
+    """Count the validation and test texts that are training texts too."""
+    seen = {normal_text(text) for text in train.texts}
+    return {
+        name: count
+        for name, rows in zip(("validation", "test"), parts, strict=True)
+        if rows is not None and (count := sum(normal_text(text) in seen for text in rows.texts))
+    }
+
+
+def _train_tagger(student: SpanStudent, request: TrainingRequest) -> TrainedStudent:
+    """Train on texts with their spans, of a corpus or a file."""
+    if request.kind is not None or request.label != TrainingRequest.label:
+        raise StudentError(
+            f"the student {request.student!r} learns spans of texts and takes no kind and no column"
+            " of labels; leave --kind and --label out"
+        )
+    train, validation, test = (
+        read_tagged_texts(path, request.text) if path else None
+        for path in (request.source, request.validation, request.test)
+    )
+    assert train is not None
+    for path, rows in ((request.validation, validation), (request.test, test)):
+        known = set(student.types or train.types)
+        if rows is not None and (unknown := sorted(set(rows.types) - known)):  # before the training
+            raise StudentError(
+                f"{path}: {unknown[0]!r} is none of the types of the training rows"
+                f"{nearest(unknown[0], sorted(known))}; add training rows of it, or name all types"
+                " with --option types='[...]'"
+            )
+    repeated = _repeated(train, validation, test)
+    began = time.perf_counter()
+    student.fit(train, validation)
+    seconds = time.perf_counter() - began
+    evaluation, figures = None, dict[str, Any]()
+    for name, rows in (("validation", validation), ("test", test)):
+        if rows is not None:
+            evaluation = evaluate_spans(rows.spans, student.spans(rows.texts), seed=request.seed)
+            figures = {"on": name, **evaluation.as_dict()}
+    manifest = _manifest(request, seconds, figures) | {
+        "rows": len(train), "types": list(student.types), "repeated": repeated,
+    }  # fmt: skip
+    return TrainedStudent(student, manifest, evaluation, repeated)
+
+
 def _train_generator(student: Student, request: TrainingRequest) -> TrainedStudent:
     """Train on a corpus, whose manifest names the kind, or on rows of a named kind."""
     if not isinstance(student, TextStudent):
-        raise StudentError(f"the student {request.student!r} learns neither labels nor texts")
+        raise StudentError(
+            f"the student {request.student!r} learns neither labels nor texts nor spans"
+        )
     is_corpus = (request.source / MANIFEST).is_file()
     if not is_corpus and request.kind is None:
         raise StudentError(
