@@ -45,6 +45,7 @@ def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
         + markdown_table(
             [("", "rows"), *[(name, f"{value:,}") for name, value in _count_rows(counts)]]
         ),
+        _sources((counts.get("votes") or {}).get("sources")),
         target_section(manifest.get("target")),
         _findings(counts.get("findings") or {}),
         _precision(manifest.get("critic")),
@@ -107,6 +108,31 @@ def _findings(findings: dict[str, Any]) -> str:
         lines = [markdown(str(facts.get("sentence", ""))), markdown_table(table) if table else ""]
         parts.append("\n\n".join([f"## {markdown(name.capitalize())}", *filter(None, lines)]))
     return "\n\n".join(parts)
+
+
+def _sources(sources: list[dict[str, Any]] | None) -> str:
+    """Return the table of agreeing sources; empty without votes of sources."""
+    if not sources:
+        return ""
+    rows: list[tuple[object, ...]] = [("sources", "answers", "coverage", "precision", "labelled")]
+    for one in sources:
+        precision = "not known"
+        if one.get("precision") is not None:
+            precision = f"{one['precision']:.3f} ({one['low']:.3f} to {one['high']:.3f})"
+        rows.append(
+            (
+                f"{one['sources']} or more",
+                f"{one['answers']:,}",
+                f"{one['coverage']:.3f}",
+                precision,
+                f"{one.get('labelled', 0):,}",
+            )
+        )
+    note = (
+        "Answers that so many distinct sources give, the share of questions that have one, and the"
+        " share of valid ones among those with a verdict, with its 95 % interval."
+    )
+    return f"## Agreement of sources\n\n{note}\n\n{markdown_table(rows)}"
 
 
 def _unread_numbers(critic: dict[str, Any] | None) -> str:

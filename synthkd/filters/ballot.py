@@ -17,13 +17,13 @@ import pyarrow as pa
 
 from synthkd import plugins
 from synthkd.errors import RecipeError, SynthKDError
-from synthkd.filters.vote_weights import ANSWER, QUESTION, Count, VoteWeight
+from synthkd.filters.vote_weights import ANSWER, QUESTION, SOURCE, Count, VoteWeight
 from synthkd.filters.votes import SAME, Numbers, Tally, codes, tally
 from synthkd.kinds.base import Kind, Row
 from synthkd.recipe import Recipe
 from synthkd.recipe.parts import VotesPart
 
-FIELDS = [pa.field(QUESTION, pa.string()), pa.field(ANSWER, pa.string())]
+FIELDS = [pa.field(name, pa.string()) for name in (QUESTION, ANSWER, SOURCE)]
 #: Letters of an answer, and how many answers, that a reason shows.
 _SHOWN, _LISTED = 40, 4
 
@@ -42,18 +42,22 @@ class Ballot:
         part = recipe.votes
         if part is None:
             return cls(keep=kind.keeps)
-        weight = plugins.make("votes", part.by, part.options, recipe.folder)
+        plugin = plugins.find("votes", part.by, recipe.folder)
+        options = plugin.located(part.options, recipe.resolve)
+        weight: VoteWeight = plugins.make("votes", part.by, options, recipe.folder)
+        weight.prepare(kind)
         return cls(part, part.keep or kind.keeps, weight)
 
     def count(
         self, table: pa.Table, is_open: Numbers, scores: Numbers | None = None
     ) -> CountedVotes:
         """Count the votes of open rows; a completion whose rows are all rejected has no vote."""
-        who = codes(table.column("completion_key"))
+        who = codes(self.weight.voters(table))
         ask, say = codes(table.column(QUESTION)), codes(table.column(ANSWER))
         say[~is_open] = -1
         weights = None if self.weight.all_equal else self._weights(table, say >= 0, scores)
-        return CountedVotes(self, tally(ask, say, who, weights), table.column(ANSWER))
+        votes = tally(ask, say, who, weights)
+        return CountedVotes(self, votes, table.column(ANSWER), self.weight.tallied(table, votes))
 
     def observe(self, table: pa.Table, is_open: Numbers) -> None:
         """Let a weight that looks ahead take in the votes of open rows."""
@@ -98,6 +102,8 @@ class CountedVotes:
     ballot: Ballot
     tally: Tally
     answers: Any
+    #: Counts of the weight itself.
+    further: dict[str, int] = field(default_factory=dict)
 
     def columns(self) -> Iterator[tuple[str, pa.Array]]:
         """Yield votes, agreement, margin and entropy; null for rows without an answer."""
@@ -193,6 +199,7 @@ class CountedVotes:
             unanimous=int((~several).sum()),
             led=int((several & ~tied).sum()),
             tied=int(tied.sum()),
+            **self.further,
         )
 
 
@@ -256,6 +263,11 @@ def check_votes(recipe: Recipe, kind: Kind, logprobs: bool) -> None:
         raise RecipeError(
             f"votes: `adaptive` needs votes that are counted; `by: {part.by}` weighs them"
             " afterwards"
+        )
+    if part.adaptive is not None and not weight.counts_completions:
+        raise RecipeError(
+            f"votes: `adaptive` stops the samples of one input; `by: {part.by}` counts other voters"
+            " than its completions"
         )
     if weight.looks_ahead and type(weight).observe is VoteWeight.observe:
         raise RecipeError(

@@ -13,7 +13,7 @@ import numpy as np
 
 from synthkd.errors import RecipeError
 from synthkd.filters.dawid_skene import Pattern, Reliability, patterns, reliabilities
-from synthkd.filters.votes import Numbers, codes
+from synthkd.filters.votes import Numbers, Tally, codes
 from synthkd.plugins import Plugin
 from synthkd.returned_values import Check, check_json
 from synthkd.row_functions import RowFunction
@@ -21,9 +21,13 @@ from synthkd.row_functions import RowFunction
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from synthkd.kinds.base import Kind
+
 #: Columns that stand in partitions only: the question that a row's completion was asked, and the
 #: answer that the completion gives.
 QUESTION, ANSWER = "vote_on", "vote_for"
+#: Likewise, the source of a row, if votes are counted over sources.
+SOURCE = "vote_source"
 
 
 class VoteWeight(Plugin, ABC):
@@ -32,6 +36,7 @@ class VoteWeight(Plugin, ABC):
     Attributes:
         all_equal: Each vote weighs 1, so that a winner can be known before every sample is bought
             (``votes.adaptive``).
+        counts_completions: Who votes are completions; False if `voters` names others.
         needs_critic: The weights are made of the scores of the recipe's critic.
         needs_logprobs: The weights are made of the completions' log-probabilities.
         looks_ahead: All rows are observed before the first is weighed.
@@ -39,6 +44,7 @@ class VoteWeight(Plugin, ABC):
 
     returns: ClassVar[Mapping[str, Check]] = {"state": check_json, "findings": check_json}
     all_equal: ClassVar[bool] = False
+    counts_completions: ClassVar[bool] = True
     needs_critic: ClassVar[bool] = False
     needs_logprobs: ClassVar[bool] = False
     looks_ahead: ClassVar[bool] = False
@@ -56,6 +62,32 @@ class VoteWeight(Plugin, ABC):
         Returns:
             A finite number from 0 on for each row.
         """
+
+    #: The column that names the source of a row, if `voters` are sources: one of candidates or of
+    #: the inputs. Its values stand in the column `SOURCE`.
+    source_column: str | None = None
+
+    def prepare(self, kind: Kind) -> None:
+        """Take in the recipe's kind, before any row.
+
+        Raises:
+            UserError: A file that cannot be read.
+        """
+
+    def voters(self, rows: pa.Table) -> Any:
+        """Return who votes by each row: equal names have one vote for an answer together.
+
+        Default: the completion.
+        """
+        return rows.column("completion_key")
+
+    def tallied(self, rows: pa.Table, votes: Tally) -> dict[str, int]:
+        """Return counts of a partition, which are added up and given to `summary`."""
+        return {}
+
+    def summary(self, counts: Mapping[str, int]) -> dict[str, Any]:
+        """Return what report and manifest say of these counts, as JSON can hold it."""
+        return {}
 
     def observe(self, rows: pa.Table, votes: Numbers) -> None:
         """Take in a partition, if ``looks_ahead``. The order of partitions must not matter."""

@@ -131,7 +131,8 @@ class VotesPart(RecipePart):
     by: str = Field(
         "count",
         description="What a vote weighs: 1 (`count`), the completion's `likelihood`, the score of"
-        " the `critic`, the reliability of its `teacher` (Dawid-Skene), or a weight of your own.",
+        " the `critic`, the reliability of its `teacher` (Dawid-Skene), or a weight of your own;"
+        " `source` counts distinct sources in place of completions.",
     )
     options: dict[str, Any] = Field(default_factory=dict, description="Options of that weight.")
     keep: Literal["winner", "all"] | None = Field(
@@ -140,7 +141,7 @@ class VotesPart(RecipePart):
         " enough. Default: the"
         " kind's.",
     )
-    min_votes: int = Field(1, ge=1, description="Completions that must say the same.")
+    min_votes: int = Field(1, ge=1, description="Completions, or sources, that must say the same.")
     min_agreement: float = Field(
         0.0, ge=0, le=1, description="Share of the votes that an answer needs."
     )

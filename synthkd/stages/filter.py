@@ -156,7 +156,8 @@ def _decide_all(
     if ballot.part:
         saved = report.votes or {}
         counts = {name: votes[name] for name in ("questions", "unanimous", "led", "tied")}
-        report.votes = ballot.weight.findings() | counts | saved
+        weight = ballot.weight
+        report.votes = weight.findings() | weight.summary(votes) | counts | saved
     return report
 
 

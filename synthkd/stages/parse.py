@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synthkd.corpora.schema import candidate_schema
-from synthkd.filters.ballot import FIELDS, question_of
+from synthkd.errors import RecipeError, nearest
+from synthkd.filters.ballot import FIELDS, Ballot, question_of
 from synthkd.filters.base import Filter, GlobalFilter, reasons_of
 from synthkd.filters.rules import RowRule, row_columns
-from synthkd.filters.vote_weights import ANSWER, QUESTION
+from synthkd.filters.vote_weights import ANSWER, QUESTION, SOURCE
 from synthkd.journal import Journal
 from synthkd.journal.read import SampleRecord
 from synthkd.keys import content_hash
@@ -39,7 +40,7 @@ NOT_WHOLE = "finish_reason"
 #: input.
 _OF_COMPLETION = (
     "input_id", "completion_key", "sample_index", "teacher", "logprob", "tokens", "finish_reason",
-    "raw",
+    "raw", SOURCE,
 )  # fmt: skip
 _OF_TEXT = ("id", "text", QUESTION, ANSWER, "rejected_by", "reason")
 _OUTCOME = _OF_TEXT.index("rejected_by")
@@ -65,6 +66,9 @@ class Parser:
         self.components, self.kind, self.journal = components, components.kind, journal
         self.counts = ParseCounts()
         self.schema = pa.schema([*candidate_schema(self.kind), *FIELDS])
+        source = Ballot.of(recipe, self.kind).weight.source_column
+        #: The column of the inputs that names the source of a row, if it is one of theirs.
+        self._source = None if source in self.schema.names else source
         self._own = (*self.kind.columns, *self.kind.details)
         # As published: a path of this machine does not go into rows.
         self._who = cache(recipe.published_identity)
@@ -89,7 +93,7 @@ class Parser:
             common = (
                 one.input_id, completion_key(one.request.request_id, index), index,
                 self._who(sample.model or self._identity),
-                logprob, tokens, sample.finish_reason, sample.text,
+                logprob, tokens, sample.finish_reason, sample.text, self._source_of(one),
             )  # fmt: skip
             rows = parsed.rows
             if rows and (reason := self.components.why_incomplete(sample.finish_reason)):
@@ -105,6 +109,17 @@ class Parser:
         if not of_text:
             return None
         return apply_rules(self._table(of_text, of_completion), self.kind, self.components.rules)
+
+    def _source_of(self, one: InputRequest) -> str | None:
+        if self._source is None:
+            return None
+        if self._source not in one.row:
+            raise RecipeError(
+                f"votes.by: no input has the column {self._source!r}"
+                f"{nearest(self._source, list(one.row))}, which is to name the source of a row"
+            )
+        value = one.row[self._source]
+        return None if value is None else str(value)
 
     def _samples(
         self, batch: list[InputRequest]

@@ -78,7 +78,7 @@ class RunPlan:
 
     def selected_by(self, message: Mapping[str, Any]) -> RunPlan:
         """Return a plan for the samples that a `selection_message` holds."""
-        record = message["selection"]
+        record = message.get("selection")
         return self if record is None else self.selecting(SampleSelection.of(record))
 
     def batches(

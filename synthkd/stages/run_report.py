@@ -68,7 +68,20 @@ def vote_rows(votes: dict[str, Any] | None) -> Rows:
         rows.append(
             ("  saved", f"{votes['saved']:,} samples were not asked for: their votes were decided")
         )
+    rows += [("  sources", agreement_text(one)) for one in votes.get("sources", ())]
     return [*rows, *([("  reliability", sure)] if sure else [])]
+
+
+def agreement_text(one: dict[str, Any]) -> str:
+    """Describe the answers on which so many sources or more agree."""
+    text = (
+        f"{one['sources']} or more: {one['answers']:,} answer{'s' * (one['answers'] != 1)},"
+        f" coverage {one['coverage']:.3f} of the questions"
+    )
+    if one.get("precision") is None:
+        return text
+    interval = f"{one['precision']:.3f} ({one['low']:.3f} to {one['high']:.3f})"
+    return f"{text}, precision {interval} of {one['labelled']:,} labelled"
 
 
 def _order(order: dict[str, Any] | None) -> Rows:

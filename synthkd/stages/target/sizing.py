@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from synthkd.statistics.rate_intervals import poisson_interval, wilson_interval
+
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 #: Units of a round at most, as a multiple of those that the estimate rests on: the extrapolation is
 #: held to be good up to a doubling.
@@ -35,8 +37,6 @@ _POINTS = 512
 _SUMMED = 64
 #: Share of a target that the first round asks for, if answers hold several rows each.
 _FIRST_SHARE = 20
-#: 97.5 % point of the normal distribution.
-_Z = 1.959964
 
 
 @dataclass(frozen=True)
@@ -143,18 +143,8 @@ def expected_units(seen: ObservedYield, wanted: int, left: int) -> int | None:
 
 
 def yield_interval(rows: int, completions: int) -> tuple[float, float]:
-    """Return the 95 % interval of rows per completion.
-
-    Wilson's, for a share; for more rows than completions that of a Poisson number by its square
-    root.
-    """
+    """Return the 95 % interval of rows per completion; a share unless there are more rows."""
     if not completions:
         return 0.0, 0.0
-    if rows > completions:
-        root = math.sqrt(rows + 3 / 8)
-        low, high = max(root - _Z / 2, 0.0) ** 2, (root + _Z / 2) ** 2
-        return low / completions, high / completions
-    share, scale = rows / completions, 1 + _Z**2 / completions
-    middle = share + _Z**2 / (2 * completions)
-    half = _Z * math.sqrt(share * (1 - share) / completions + (_Z / (2 * completions)) ** 2)
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    interval = poisson_interval if rows > completions else wilson_interval
+    return interval(rows, completions)
