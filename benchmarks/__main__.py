@@ -74,6 +74,8 @@ def verdict(benchmark: Benchmark, name: str, value: Any) -> str:
     bound = benchmark.wanted.get(name)
     if bound is None or value is None:
         return ""
+    # A figure may come with its interval.
+    value = value["value"] if isinstance(value, dict) else value
     return f"{'yes' if bound.holds(value) else 'NO'}: {bound}"
 
 

@@ -2,7 +2,8 @@
 
 CommonsenseQA and SVAMP (PaLM-540B and Llama-3 chains, train splits), GSM8K (published model
 solutions, test) and the Game of 24 (GPT-4 samples); `everyday` samples word problems of the
-everyday world, 20 samples each. Weights are estimated from agreement alone; gold answers are used
+everyday world, 20 samples each; `sources` counts the sources that agree on
+names of WikiKGE-10. Weights are estimated from agreement alone; gold answers are used
 for scoring only. About 12 minutes on a busy core.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
-from benchmarks.base import Benchmark
+from benchmarks.base import Benchmark, at_least
 
 
 def _add_options(parser: ArgumentParser) -> None:
@@ -30,6 +31,11 @@ BENCHMARK = Benchmark(
     parts={
         **dict.fromkeys(_SETS, "benchmarks.votes.recorded:figures"),
         "everyday": "benchmarks.votes.everyday:figures",
+        "sources": "benchmarks.votes.sources:figures",
+    },
+    wanted={
+        "sources_precision_gain": at_least(0.0),
+        "sources_precision_gain_models": at_least(0.0),
     },
     named_only=("everyday",),
     add_options=_add_options,
