@@ -10,8 +10,8 @@ The functions import what only the later stages need: pyarrow and numpy take as 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +26,14 @@ from synthkd.stages.lock import run_lock
 from synthkd.stages.places import FILTERED_ROWS, REPORT, ReportShape, check_places
 from synthkd.stages.places import GENERATED as GENERATED
 from synthkd.stages.plan import RunPlan, plan_run
-from synthkd.stages.run_report import report_html, report_rows, report_text
+from synthkd.stages.run_report import report_html, report_rows, report_text, step_line
 from synthkd.storage import read_json, write_json
 
 if TYPE_CHECKING:
     from synthkd.corpora.read import Corpus
     from synthkd.stages.critic import Decision
     from synthkd.stages.target.run import TargetRun
+    from synthkd.steps.run import StepSummary
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,16 @@ class RunResult:
         generated: What was asked for and bought.
         counts: Samples and candidates by their outcome.
         manifest: The manifest of the corpus.
+        steps: The result of each step by name, if the recipe has steps; this one is the last.
+        steps_left: Steps that were not run, since a cap ended the one before.
     """
 
     recipe: Recipe
     generated: GenerateReport
     counts: dict[str, Any]
     manifest: dict[str, Any]
+    steps: Mapping[str, RunResult] = field(default_factory=dict)
+    steps_left: tuple[str, ...] = ()
 
     @property
     def corpus(self) -> Corpus:
@@ -61,7 +66,17 @@ class RunResult:
     @property
     def rows(self) -> list[tuple[str, str]]:
         """The lines of the final table: what, and how many."""
-        return report_rows(self.recipe, self.generated, self.counts, self.manifest)
+        rows = report_rows(self.recipe, self.generated, self.counts, self.manifest)
+        if not self.steps:
+            return rows
+        return [
+            *(
+                (f"step {name}", step_line(one.generated, one.counts))
+                for name, one in self.steps.items()
+            ),
+            *((f"step {name}", "not run: a cap was reached") for name in self.steps_left),
+            *((f"  {name}", figure) for name, figure in rows),
+        ]
 
     def __str__(self) -> str:
         return report_text(self.rows)
@@ -82,8 +97,9 @@ def run(
     workers: int = 1,
     measure: bool = True,
     rules: Sequence[RuleChoice] | None = None,
+    step: str | None = None,
 ) -> RunResult:
-    """Generate, filter and publish.
+    """Generate, filter and publish; of a recipe with steps, each of them in turn.
 
     A second run of the same recipe sends nothing and writes the same corpus.
 
@@ -95,16 +111,40 @@ def run(
             missing.
         rules: Rules in place of the recipe's: names, mappings as in YAML, rule classes or
             functions.
+        step: Run this step alone, on what the earlier ones left.
     """
+    recipe = _load_recipe(recipe, rules, workers)
+    if recipe.steps is None:
+        if step is not None:
+            raise RecipeError(f"recipe {recipe.name!r} has no steps, so no step {step!r}")
+        return _run_one(recipe, quiet, workers, measure)
+    from synthkd.steps.run import run_steps
+
+    def run_one(one: Recipe, decision: Decision, summary: StepSummary | None) -> RunResult:
+        return _run_one(one, quiet, workers, measure, decision, summary)
+
+    results: dict[str, RunResult] = run_steps(recipe, run_one, step)
+    left = tuple(name for name in recipe.steps if name not in results) if step is None else ()
+    return replace(list(results.values())[-1], steps=results, steps_left=left)
+
+
+def _run_one(
+    recipe: Recipe,
+    quiet: bool,
+    workers: int,
+    measure: bool,
+    decision: Decision | None = None,
+    summary: StepSummary | None = None,
+) -> RunResult:
+    """Run a recipe without steps, or one step."""
     from synthkd.stages.critic import decide
     from synthkd.stages.filtered_run import add_to_report
 
-    recipe = _load_recipe(recipe, rules, workers)
     check_places(recipe)
     plan = plan_run(recipe)
     # A broken critic, or one that cannot reach the target precision, is refused before anything is
     # bought.
-    decision = decide(plan.components)
+    decision = decision or decide(plan.components)
     decision.refuse()
     generated = _generate(plan, quiet, workers, decision)
     if recipe.target is None:
@@ -112,11 +152,13 @@ def run(
     elif measure:
         # The last round was filtered before it was known to be the last.
         add_to_report(plan, measure)
-    manifest = publish(recipe, plan)
+    manifest = publish(recipe, plan, summary=summary)
     return RunResult(recipe, generated, read_json(recipe.work_dir / REPORT)["counts"], manifest)
 
 
-def generate(recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1) -> GenerateReport:
+def generate(
+    recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1, step: str | None = None
+) -> GenerateReport:
     """Ask the teacher for the samples that are not in the journal.
 
     With a target the rows are filtered after each round.
@@ -125,8 +167,9 @@ def generate(recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1)
         recipe: A recipe, or the path of one.
         quiet: Show no progress.
         workers: Number of processes.
+        step: The step that is asked for, of a recipe with steps.
     """
-    recipe = _load_recipe(recipe, None, workers)
+    recipe = _one_step(_load_recipe(recipe, None, workers), step, is_first=True)
     check_places(recipe)
     return _generate(plan_run(recipe), quiet, workers)
 
@@ -138,6 +181,7 @@ def filter(
     decision: Decision | None = None,
     workers: int = 1,
     measure: bool = True,
+    step: str | None = None,
 ) -> dict[str, Any]:
     """Parse the completions in the journal and give every candidate an outcome; sends nothing.
 
@@ -148,6 +192,7 @@ def filter(
         decision: The recipe's critic with its threshold, if they are known already.
         workers: Number of processes.
         measure: Count the diversity of the rows that each stage leaves.
+        step: The step that is filtered, of a recipe with steps.
 
     Returns:
         Samples and candidates by their outcome.
@@ -159,7 +204,7 @@ def filter(
     from synthkd.stages.critic import decide
     from synthkd.stages.filtered_run import add_to_report, filter_run
 
-    recipe = _load_recipe(recipe, None, workers)
+    recipe = _one_step(_load_recipe(recipe, None, workers), step)
     plan = plan or plan_run(recipe)
     # Before a critic is trained.
     if not os.path.lexists(recipe.journal_path):
@@ -181,8 +226,19 @@ def filter(
     return counts
 
 
-def publish(recipe: Recipe | str | Path, plan: RunPlan | None = None) -> dict[str, Any]:
+def publish(
+    recipe: Recipe | str | Path,
+    plan: RunPlan | None = None,
+    step: str | None = None,
+    summary: StepSummary | None = None,
+) -> dict[str, Any]:
     """Write the corpus from the filtered candidates, and return its manifest.
+
+    Args:
+        recipe: A recipe, or the path of one.
+        plan: The recipe's plan, if it is made already.
+        step: The step that is published, of a recipe with steps.
+        summary: The steps before this one, for the last of them.
 
     Raises:
         StorageError: Nothing was filtered yet, or by another recipe.
@@ -193,7 +249,12 @@ def publish(recipe: Recipe | str | Path, plan: RunPlan | None = None) -> dict[st
     from synthkd.stages.critic import decide
     from synthkd.stages.manifest import make_manifest
 
-    recipe = _load_recipe(recipe)
+    whole = _load_recipe(recipe)
+    recipe = _one_step(whole, step)
+    if whole.steps is not None and step == list(whole.steps)[-1]:
+        from synthkd.steps.run import summary_of
+
+        summary = summary_of(whole)
     plan = plan or plan_run(recipe)
     folder = recipe.work_dir / FILTERED_ROWS
     if not (recipe.work_dir / REPORT).exists() or not folder.is_dir():
@@ -218,9 +279,16 @@ def publish(recipe: Recipe | str | Path, plan: RunPlan | None = None) -> dict[st
         report["counts"],
         report["diversity"],
         report.get("target"),
+        None if summary is None else summary.steps,
     )
-    schema = candidate_schema(plan.kind)
-    return write_corpus(recipe.corpus_path, folder, schema, manifest, recipe.corpus.rows_per_file)
+    return write_corpus(
+        recipe.corpus_path,
+        folder,
+        candidate_schema(plan.kind),
+        manifest,
+        recipe.corpus.rows_per_file,
+        None if summary is None else summary.write,
+    )
 
 
 def check_guarantee(critic: dict[str, Any] | None, place: Path) -> None:
@@ -237,6 +305,35 @@ def _load_recipe(
     if workers > 1:
         _check_found_by_workers(recipe, workers)
     return recipe
+
+
+def _one_step(recipe: Recipe, step: str | None, is_first: bool = False) -> Recipe:
+    """Return the recipe of a step; a recipe without steps as it is.
+
+    Args:
+        recipe: The whole recipe.
+        step: The step.
+        is_first: Make the step's inputs of the rows of earlier steps.
+
+    Raises:
+        RecipeError: The recipe has steps and none is named, or the other way round.
+    """
+    if recipe.steps is None:
+        if step is not None:
+            raise RecipeError(f"recipe {recipe.name!r} has no steps, so no step {step!r}")
+        return recipe
+    if step is None:
+        names = ", ".join(recipe.steps)
+        raise RecipeError(
+            f"recipe {recipe.name!r} has the steps {names}: name one with --step, or run them all"
+            " with `synthkd run`"
+        )
+    from synthkd.steps.inputs import write_step_inputs
+    from synthkd.steps.recipes import step_recipe
+
+    if is_first:
+        write_step_inputs(recipe, step)
+    return step_recipe(recipe, step)
 
 
 def _check_found_by_workers(recipe: Recipe, workers: int) -> None:

@@ -71,6 +71,10 @@ Grace = Annotated[
         show_default="30",
     ),
 ]
+Step = Annotated[
+    str | None,
+    typer.Option("--step", help="This step alone, of a recipe with steps.", show_default=False),
+]
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes that do the work.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 
@@ -142,6 +146,7 @@ def run_command(
     max_tokens: MaxTokens = None,
     grace: Grace = None,
     workers: Workers = 1,
+    step: Step = None,
     quiet: Quiet = False,
 ) -> None:
     """Generate, filter and publish: the whole way from a recipe to a corpus.
@@ -159,7 +164,7 @@ def run_command(
         return
     if probe and not _probed(loaded, probe, yes):
         return
-    done = pipeline.run(loaded, quiet, workers)
+    done = pipeline.run(loaded, quiet, workers, step=step)
     typer.echo(str(done))
     pipeline.check_guarantee(done.manifest.get("critic"), loaded.corpus_path)
 
@@ -191,6 +196,7 @@ def generate_command(
     max_tokens: MaxTokens = None,
     grace: Grace = None,
     workers: Workers = 1,
+    step: Step = None,
     quiet: Quiet = False,
 ) -> None:
     """Ask the teacher for what is not in the journal yet.
@@ -200,7 +206,7 @@ def generate_command(
     from synthkd import pipeline
 
     loaded = load_recipe(recipe, limit, teacher, set_, budget, max_tokens, grace)
-    done = pipeline.generate(loaded, quiet, workers)
+    done = pipeline.generate(loaded, quiet, workers, step)
     reasons = ", ".join(f"{clean(name)} {count:,}" for name, count in done.reasons.items())
     typer.echo(
         f"asked {done.asked:,}, in the journal before {done.cached:,},"
@@ -218,6 +224,7 @@ def filter_command(
     teacher: Model = None,
     set_: Set = None,
     workers: Workers = 1,
+    step: Step = None,
     quiet: Quiet = False,
 ) -> None:
     """Parse what is in the journal and give every candidate an outcome. Sends nothing.
@@ -227,7 +234,9 @@ def filter_command(
     """
     from synthkd import pipeline
 
-    counts = pipeline.filter(load_recipe(recipe, limit, teacher, set_), quiet, workers=workers)
+    counts = pipeline.filter(
+        load_recipe(recipe, limit, teacher, set_), quiet, workers=workers, step=step
+    )
     rejected = ", ".join(
         f"{clean(name)} {count:,}" for name, count in counts["rejected"].items() if count
     )
@@ -244,21 +253,27 @@ def filter_command(
 
 @app.command("publish")
 def publish_command(
-    recipe: RecipePath, limit: Limit = None, teacher: Model = None, set_: Set = None
+    recipe: RecipePath,
+    limit: Limit = None,
+    teacher: Model = None,
+    set_: Set = None,
+    step: Step = None,
 ) -> None:
     """Write the corpus from the filtered candidates. Sends nothing.
 
     Output: one line with the corpus, its accepted rows and its hash.
     """
     from synthkd import pipeline
+    from synthkd.steps import step_recipe
 
     loaded = load_recipe(recipe, limit, teacher, set_)
-    manifest = pipeline.publish(loaded)
+    manifest = pipeline.publish(loaded, step=step)
+    path = loaded.corpus_path if step is None else step_recipe(loaded, step).corpus_path
     typer.echo(
-        f"{loaded.corpus_path}: {manifest['counts']['accepted']:,} accepted rows, hash"
+        f"{path}: {manifest['counts']['accepted']:,} accepted rows, hash"
         f" {manifest['corpus_hash'][:12]}"
     )
-    pipeline.check_guarantee(manifest.get("critic"), loaded.corpus_path)
+    pipeline.check_guarantee(manifest.get("critic"), path)
 
 
 @app.command("show")

@@ -45,6 +45,7 @@ def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
         + markdown_table(
             [("", "rows"), *[(name, f"{value:,}") for name, value in _count_rows(counts)]]
         ),
+        _steps(manifest),
         _sources((counts.get("votes") or {}).get("sources")),
         target_section(manifest.get("target")),
         _findings(counts.get("findings") or {}),
@@ -133,6 +134,29 @@ def _sources(sources: list[dict[str, Any]] | None) -> str:
         " share of valid ones among those with a verdict, with its 95 % interval."
     )
     return f"## Agreement of sources\n\n{note}\n\n{markdown_table(rows)}"
+
+
+def _steps(manifest: dict[str, Any]) -> str:
+    """Show the steps of a corpus that was made in several."""
+    if "steps" not in manifest:
+        return ""
+    rows = [("step", "kind", "teacher", "asked", "candidates", "accepted")]
+    for step in (*manifest["steps"], {**manifest, "step": "the last"}):
+        counts = step["counts"]
+        rows.append(
+            (
+                step["step"],
+                step["kind"]["name"],
+                clean(step["teacher"]["identity"]),
+                *(f"{counts[name]:,}" for name in ("asked", "candidates", "accepted")),
+            )
+        )
+    return (
+        "## Steps\n\n![The steps](steps.svg)\n\n"
+        + markdown_table(rows, left=3)
+        + "\n\n`lineage.parquet` has the rows of earlier steps that each row of the last one was"
+        " made of; `synthkd show PATH ID` prints them."
+    )
 
 
 def _unread_numbers(critic: dict[str, Any] | None) -> str:

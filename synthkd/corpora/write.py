@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,19 @@ from synthkd.keys import content_hash, file_hash
 from synthkd.storage import CORPUS_FOLDER, replaced_folder, write_json, write_text
 
 MANIFEST = "manifest.json"
+#: The picture of the steps of a corpus that was made in several.
+PICTURE = "steps.svg"
 #: Rows of a row group.
 _ROW_GROUP = 65_536
 
 
 def write_corpus(
-    folder: Path, filtered: Path, schema: pa.Schema, manifest: dict[str, Any], rows_per_file: int
+    folder: Path,
+    filtered: Path,
+    schema: pa.Schema,
+    manifest: dict[str, Any],
+    rows_per_file: int,
+    write_more: Callable[[Path], dict[str, str]] | None = None,
 ) -> dict[str, Any]:
     """Replace a folder by a corpus of filtered rows.
 
@@ -35,6 +42,7 @@ def write_corpus(
         schema: Schema of the rows.
         manifest: The manifest, without hashes.
         rows_per_file: Maximum rows of a file.
+        write_more: Writes further files into the folder, and returns their hashes by name.
 
     Returns:
         The manifest with the hashes of files and corpus.
@@ -54,6 +62,8 @@ def write_corpus(
         files = sorted((temporary / "data").glob("*.parquet"))
         manifest["files"] = {f"data/{path.name}": file_hash(path) for path in files}
         manifest["corpus_hash"] = content_hash(manifest["files"])
+        if write_more is not None:
+            manifest["further_files"] = write_more(temporary)
         write_json(temporary / MANIFEST, manifest)
         accepted_rows = pq.ParquetFile(files[0]).metadata.num_rows
         sample = (

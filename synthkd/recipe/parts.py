@@ -102,6 +102,24 @@ class RulePart(RecipePart):
     options: dict[str, Any] = Field(default_factory=dict, description="Options of the rule.")
 
 
+def rules_as_parts(rules: Any) -> Any:
+    """Read names of rules as rules; what is no list stays, so that validation refuses it."""
+    if not isinstance(rules, list):
+        return rules
+    return [{"name": rule} if isinstance(rule, str) else one_key_rule(rule) for rule in rules]
+
+
+def one_key_rule(rule: Any) -> Any:
+    """Read a rule of one key as its name and options.
+
+    ``{too_long: {max_words: 8}}`` is short for ``{name: too_long, options: {max_words: 8}}``.
+    """
+    if isinstance(rule, dict) and len(rule) == 1 and "name" not in rule:
+        ((name, options),) = rule.items()
+        return {"name": name, "options": options or {}}
+    return rule
+
+
 class AdaptivePart(RecipePart):
     """Sampling in rounds: a question whose vote is decided gets no more samples.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from synthkd import plugins, safeyaml
-from synthkd.errors import RecipeError
+from synthkd.errors import RecipeError, nearest
 from synthkd.keys import content_hash
 from synthkd.recipe.parts import (
     CorpusPart,
@@ -22,8 +23,11 @@ from synthkd.recipe.parts import (
     RulePart,
     TargetPart,
     VotesPart,
+    one_key_rule,
+    rules_as_parts,
 )
 from synthkd.recipe.published_values import published
+from synthkd.recipe.steps import INPUTS, StepPart
 from synthkd.recipe.student import LoopPart, StudentPart
 from synthkd.recipe.teacher import LimitsPart, TeacherPart
 from synthkd.recipe.validation_errors import explain, override
@@ -53,6 +57,11 @@ class Recipe(RecipePart):
         None,
         description="So many accepted rows, asked for in rounds. Default: `sampling.n` samples of"
         " every input, however many are accepted.",
+    )
+    steps: dict[str, StepPart] | None = Field(
+        None,
+        description="Steps by name, in order, each with its own kind, prompt, rules, votes and"
+        " critic in the place of the recipe's. The last one's rows are the corpus.",
     )
     corpus: CorpusPart
     student: StudentPart | None = Field(
@@ -84,11 +93,29 @@ class Recipe(RecipePart):
     @field_validator("rules", mode="before")
     @classmethod
     def _names_are_rules(cls, value: Any) -> Any:
-        if isinstance(value, list):
-            return [
-                {"name": rule} if isinstance(rule, str) else _one_key_rule(rule) for rule in value
-            ]
-        return value
+        return rules_as_parts(value)
+
+    @model_validator(mode="after")
+    def _steps_or_one_run(self) -> Recipe:
+        if self.steps is None:
+            return self
+        if not self.steps:
+            raise ValueError("steps: name one at least")
+        if own := sorted(_OF_STEPS & self.model_fields_set):
+            raise ValueError(f"{own[0]}: a recipe with `steps` has it in its steps alone")
+        known = [INPUTS]
+        for name, step in self.steps.items():
+            if not _STEP_NAME.fullmatch(name):
+                raise ValueError(f"steps: {name!r} is no name; letters, digits, _ and - are")
+            if name == INPUTS:
+                raise ValueError("steps: `inputs` are the recipe's own rows; choose another name")
+            for source in step.sources:
+                if source not in known:
+                    raise ValueError(
+                        f"steps.{name}.inputs: no earlier step {source!r}{nearest(source, known)}"
+                    )
+            known.append(name)
+        return self
 
     @property
     def folder(self) -> Path:
@@ -167,7 +194,7 @@ class Recipe(RecipePart):
             if isinstance(item, str):
                 named.append({"name": item})
             elif isinstance(item, dict):
-                named.append(_one_key_rule(item))
+                named.append(one_key_rule(item))
             elif hasattr(item, "__qualname__"):
                 named.append({"name": plugins.name_in_recipe("rules", item)})
             else:
@@ -236,6 +263,8 @@ class Recipe(RecipePart):
         record: dict[str, Any] = self.published(
             self.model_dump(mode="json", exclude={"limits", "student", "loop"})
         )
+        if self.steps is None:
+            del record["steps"]
         if self.votes is not None and not self.votes.options:
             # So that the fingerprint of a recipe without them does not depend on this version.
             del record["votes"]["options"]
@@ -265,6 +294,9 @@ class Recipe(RecipePart):
         return self.model_dump(mode="json", context={"reveal": True})
 
 
+#: Parts that a recipe with steps has in its steps.
+_OF_STEPS = frozenset({"kind", "prompt", "rules", "votes", "critic"})
+_STEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 #: Bytes of a file's name and of a whole path at most, on common systems.
 _LONGEST_NAME = 255
 _LONGEST_PATH = 4095
@@ -309,14 +341,3 @@ def _remedy(place: str) -> str:
         "keep it in an environment variable: teacher.api_key_env names one, and $NAME stands for"
         " one in addresses and headers"
     )
-
-
-def _one_key_rule(rule: Any) -> Any:
-    """Read a rule of one key as its name and options.
-
-    ``{too_long: {max_words: 8}}`` is short for ``{name: too_long, options: {max_words: 8}}``.
-    """
-    if isinstance(rule, dict) and len(rule) == 1 and "name" not in rule:
-        ((name, options),) = rule.items()
-        return {"name": name, "options": options or {}}
-    return rule

@@ -71,7 +71,8 @@ def _fields_at(recipe: type[BaseModel], location: tuple[Any, ...]) -> dict[str, 
     """Return the fields of the model at a place in the recipe."""
     model: Any = recipe
     for part in location:
-        if isinstance(part, int):
+        if part not in model.model_fields:
+            # An item of a list, a key of a mapping, or the name of an alternative.
             continue
         annotation = model.model_fields[part].annotation
         model = next(

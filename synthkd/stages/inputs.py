@@ -65,7 +65,7 @@ class InputReader:
     def first(self) -> Row:
         """Return the first input, checked. Raises `InputError` if there is none."""
         number, columns = 0, set[tuple[str, ...]]()
-        for number, raw in self._limited():
+        for number, raw in self.limited():
             # A row may expand to no input, such as a document without a sentence.
             if rows := self._checked(number, raw, columns):
                 return rows[0]
@@ -75,7 +75,7 @@ class InputReader:
     def rows(self) -> Iterator[Row]:
         """Yield the inputs, checked, repeated ones included."""
         columns: set[tuple[str, ...]] = set()
-        for number, raw in self._limited():
+        for number, raw in self.limited():
             yield from self._checked(number, raw, columns)
 
     def count(self) -> int:
@@ -93,7 +93,7 @@ class InputReader:
         counts = InputCounts() if counts is None else counts
         columns: set[tuple[str, ...]] = set()
         with SeenIds() as seen:
-            for number, raw in self._limited():
+            for number, raw in self.limited():
                 rows = self._expanded(number, raw, columns)
                 for row in rows:
                     # All shards read all rows, so inputs of other shards are skipped early.
@@ -120,8 +120,8 @@ class InputReader:
                     else:
                         counts.repeated += 1
 
-    def _limited(self) -> Iterator[tuple[int, Row]]:
-        """Numbered rows that `inputs.limit` leaves."""
+    def limited(self) -> Iterator[tuple[int, Row]]:
+        """Yield numbered rows as the file has them, those that `inputs.limit` leaves."""
         chosen = self._chosen
         for number, row in self._numbered():
             if chosen is None or number in chosen:
@@ -144,8 +144,7 @@ class InputReader:
         kept: set[float] = set()
         for number, row in self._numbered():
             own_id = self._own_id(number, row)
-            key = bytes_hash(row_content(row)) if own_id is None else own_id
-            draw = -fraction(f"limit|{key}")
+            draw = -fraction(f"limit|{self.content_id(number, row)}")
             # Rows of one id are kept together, so that the check of distinct ids sees them.
             is_repeated = own_id is None and draw in kept
             if is_repeated or (len(lowest) == limit and draw < lowest[0][0]):
@@ -155,6 +154,11 @@ class InputReader:
             if len(lowest) > limit:
                 kept.discard(heapq.heappop(lowest)[0])
         return frozenset(number for _, number in lowest)
+
+    def content_id(self, number: int, row: Row) -> str:
+        """Return the id of a row as the file has it: its own, or the hash of its content."""
+        own_id = self._own_id(number, row)
+        return bytes_hash(row_content(row)) if own_id is None else own_id
 
     def _numbered(self) -> Iterator[tuple[int, Row]]:
         """Rows of the file from 1 on, with their columns renamed."""

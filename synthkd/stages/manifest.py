@@ -28,8 +28,12 @@ def make_manifest(
     counts: dict[str, Any],
     diversity: dict[str, Any],
     target: dict[str, Any] | None = None,
+    steps: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """Make the manifest of a corpus, without the hashes of its files."""
+    """Make the manifest of a corpus, without the hashes of its files.
+
+    ``steps`` are the facts of the earlier steps, if the corpus was made in several.
+    """
     return {
         "manifest_version": VERSION,
         "synthkd": __version__,
@@ -54,4 +58,5 @@ def make_manifest(
         "counts": counts,
         "diversity": diversity,
         **({} if target is None else {"target": target}),
+        **({} if steps is None else {"steps": steps}),
     }

@@ -27,18 +27,19 @@ from synthkd.storage import (
 )
 
 #: Files and folders that synthkd writes into the folder of a run.
-GENERATED, REPORT, FILTERED_ROWS, ROUNDS, LOCK, TARGET = (
+GENERATED, REPORT, FILTERED_ROWS, ROUNDS, STEPS, LOCK, TARGET = (
     "generated.json",
     "filtered.json",
     "filtered",
     "rounds",
+    "steps",
     "run.lock",
     "target.json",
 )
 #: What a loop writes when it has ended.
 LOOP = "distill.json"
 _KNOWN = {
-    GENERATED, REPORT, FILTERED_ROWS, ROUNDS, LOCK, TARGET, MARK, "student", "critic", LOOP,
+    GENERATED, REPORT, FILTERED_ROWS, ROUNDS, STEPS, LOCK, TARGET, MARK, "student", "critic", LOOP,
     "rows.parquet", "report.md", "curve.svg",
 }  # fmt: skip
 _INSIDE = {FILTERED_ROWS: FILTERED_FOLDER, "student": STUDENT_FOLDER, "critic": CRITIC_FOLDER}

@@ -57,6 +57,16 @@ def report_rows(
     return rows
 
 
+def step_line(generated: GenerateReport, counts: dict[str, Any]) -> str:
+    """Describe a step in one line."""
+    bought = f"{generated.completed:,} bought, {generated.cached:,} in the journal"
+    cost = "" if not counts["cost"] else f", ${counts['cost']:,.4f}"
+    return (
+        f"{counts['asked']:,} asked ({bought}), {counts['candidates']:,} candidates,"
+        f" {counts['accepted']:,} accepted{cost}"
+    )
+
+
 def vote_rows(votes: dict[str, Any] | None) -> Rows:
     """Return the lines of the votes, if the recipe has votes."""
     if not votes:

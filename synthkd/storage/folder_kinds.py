@@ -71,6 +71,10 @@ def parquet_columns(path: Path) -> set[str]:
         return set()
 
 
+#: Files of a corpus besides its rows, if it was made in steps.
+_FURTHER_FILES = frozenset({"lineage.parquet", "steps.svg"})
+
+
 def _foreign_to_corpus(folder: Path) -> str | None:
     manifest = read_small_json(folder / "manifest.json")
     if not isinstance(manifest, dict):
@@ -85,7 +89,10 @@ def _foreign_to_corpus(folder: Path) -> str | None:
             "has a manifest.json that was altered, or is not a corpus' (its corpus_hash is not"
             " that of its files)"
         )
-    return unlisted_file(folder, {"manifest.json", "README.md", *files})
+    further = manifest.get("further_files") or {}
+    if not _is_text_mapping(further) or not set(further) <= _FURTHER_FILES:
+        return "has a manifest.json that is not a corpus' (further_files)"
+    return unlisted_file(folder, {"manifest.json", "README.md", *files, *further})
 
 
 def _foreign_to_filtered_rows(folder: Path) -> str | None:

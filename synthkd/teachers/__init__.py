@@ -5,6 +5,7 @@
 `vllm`           vLLM, in this process or served             `vllm.VllmTeacher`
 `transformers`   a local checkpoint                          `transformers.TransformersTeacher`
 `recorded`       a file of completions                       `recorded.RecordedTeacher`
+`rows`           nobody: rows pass as they are                `rows.RowsTeacher`
 `pool`           a file of labelled rows                     `pool.PoolTeacher`
 
 `purchase` buys completions through the journal, within the caps of `spending`. `dispatch/` sends

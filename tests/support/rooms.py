@@ -12,6 +12,7 @@ ROOMS: tuple[tuple[str, str], ...] = (
         "the loop that a student steers: rounds; `labelled/` and `triples/` beside each other",
     ),
     ("pipeline", "`run`, `generate`, `filter`, `publish`: the steps of a recipe in a row"),
+    ("steps", "recipes of several steps: what each one asks about, and the lineage of rows"),
     (
         "stages",
         "the stages of a run: plan (components, inputs, requests), generate, parse, filter, critic;"

@@ -1,0 +1,67 @@
+"""The inputs of a step, made of the rows of earlier ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+from synthkd.errors import InputError
+from synthkd.recipe import Recipe
+from synthkd.recipe.steps import INPUTS, StepInputsPart
+from synthkd.stages.places import claim_work
+from synthkd.steps.outputs import input_rows, step_rows
+from synthkd.steps.recipes import PARENTS, STEP_INPUTS, step_folder, step_inputs
+from synthkd.steps.tables import Operations, StepRow, json_text
+from synthkd.storage import TemporaryFolder, replaced_file
+
+
+def write_step_inputs(recipe: Recipe, name: str) -> int | None:
+    """Write the inputs of a step, and beside them the parents of each row.
+
+    Returns:
+        The number of rows; None if the step reads the recipe's own inputs.
+
+    Raises:
+        InputError: Nothing is left to ask about.
+        StorageError: An earlier step has not been run, or by another recipe.
+    """
+    part = step_inputs(recipe, name)
+    if part is None:
+        return None
+    folder = step_folder(recipe, name)
+    claim_work(folder)
+    count = 0
+    with (
+        TemporaryFolder() as temporary,
+        replaced_file(folder / STEP_INPUTS) as rows_path,
+        replaced_file(folder / PARENTS) as parents_path,
+        rows_path.open("w", encoding="utf-8") as rows_file,
+        parents_path.open("w", encoding="utf-8") as parents_file,
+    ):
+        for row in _rows(recipe, name, part, Path(temporary)):
+            rows_file.write(f"{json_text(row.values)}\n")
+            parents_file.write(f"{json.dumps(row.parents)}\n")
+            count += 1
+    if not count:
+        sources = ", ".join(repr(source) for source in part.source)
+        raise InputError(
+            f"steps.{name}: no row of {sources} is left to ask about; `synthkd show` of"
+            f" {folder.parent / part.source[0]} says what was rejected"
+        )
+    return count
+
+
+def _rows(recipe: Recipe, name: str, part: StepInputsPart, folder: Path) -> Iterator[StepRow]:
+    def rows_of(step: str) -> Iterator[StepRow]:
+        if step == INPUTS:
+            return input_rows(recipe)
+        return step_rows(recipe, step, part.rows if step in part.source else "accepted", folder)
+
+    def all_rows() -> Iterable[StepRow]:
+        for source in part.source:
+            yield from rows_of(source)
+
+    with closing(Operations(folder, f"steps.{name}.inputs", rows_of)) as operations:
+        yield from operations.apply(all_rows(), part.apply)

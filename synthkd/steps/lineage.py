@@ -1,0 +1,145 @@
+"""The lineage of a corpus through its steps: every row, and the rows that it was made of."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from synthkd.corpora.write import parquet_errors
+from synthkd.errors import InputError
+from synthkd.recipe import Recipe
+from synthkd.stages.places import FILTERED_ROWS
+from synthkd.steps.outputs import input_parents, input_rows
+from synthkd.steps.recipes import step_names, step_recipe
+from synthkd.steps.tables import Parent, json_text
+from synthkd.storage import TemporaryFolder
+
+LINEAGE = "lineage.parquet"
+_SCHEMA = pa.schema(
+    [
+        ("step", pa.string()),
+        ("id", pa.string()),
+        ("text", pa.string()),
+        ("parents", pa.list_(pa.struct([("step", pa.string()), ("id", pa.string())]))),
+    ]
+)
+#: Characters of a text that the lineage keeps.
+_LONGEST = 400
+_BATCH = 4096
+
+
+def write_lineage(recipe: Recipe, path: Path) -> None:
+    """Write the rows of all steps that the rows of the last one were made of.
+
+    Args:
+        recipe: The whole recipe, whose steps are finished.
+        path: The Parquet file.
+    """
+    with (
+        TemporaryFolder() as folder,
+        closing(sqlite3.connect(Path(folder) / "needed.sqlite", isolation_level=None)) as needed,
+        pq.ParquetWriter(path, _SCHEMA, compression="zstd") as writer,
+    ):
+        for pragma in ("journal_mode=OFF", "synchronous=OFF"):
+            needed.execute(f"PRAGMA {pragma}")
+        needed.execute("CREATE TABLE rows (step, id, PRIMARY KEY (step, id)) WITHOUT ROWID")
+        needed.execute("CREATE TABLE inputs (id PRIMARY KEY, parents TEXT) WITHOUT ROWID")
+        names = step_names(recipe)
+        for name in reversed(names):
+            _write(writer, _of_step(recipe, name, needed, is_last=name == names[-1]))
+        _write(writer, _of_inputs(recipe, needed))
+
+
+def _of_step(
+    recipe: Recipe, name: str, needed: sqlite3.Connection, is_last: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield the needed rows of a step, and need their parents."""
+    own = step_recipe(recipe, name)
+    needed.execute("BEGIN")
+    pairs = ((input_id, json_text(parents)) for input_id, parents in input_parents(recipe, name))
+    needed.executemany("INSERT OR REPLACE INTO inputs VALUES (?, ?)", pairs)
+    for path in sorted((own.work_dir / FILTERED_ROWS).glob("part-*.parquet")):
+        with parquet_errors(path, "run the step again"), pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(_BATCH, columns=["id", "input_id", "text"]):
+                for row in batch.to_pylist():
+                    if not is_last and not _is_needed(needed, name, row["id"]):
+                        continue
+                    parents = _parents(needed, row["input_id"])
+                    needed.executemany("INSERT OR IGNORE INTO rows VALUES (?, ?)", parents)
+                    yield _line(name, row["id"], row["text"] or "", parents)
+    needed.execute("DELETE FROM inputs")
+    needed.execute("COMMIT")
+
+
+def _of_inputs(recipe: Recipe, needed: sqlite3.Connection) -> Iterator[dict[str, Any]]:
+    for row in input_rows(recipe):
+        ((step, row_id),) = row.parents
+        if _is_needed(needed, step, row_id):
+            yield _line(step, row_id, json_text(row.values), [])
+
+
+def _is_needed(needed: sqlite3.Connection, step: str, row_id: str) -> bool:
+    query = "SELECT 1 FROM rows WHERE step = ? AND id = ?"
+    return needed.execute(query, (step, row_id)).fetchone() is not None
+
+
+def _parents(needed: sqlite3.Connection, input_id: str) -> list[Parent]:
+    query = "SELECT parents FROM inputs WHERE id = ?"
+    text = needed.execute(query, (input_id,)).fetchone()
+    return [] if text is None else [(step, row_id) for step, row_id in json.loads(text[0])]
+
+
+def _line(step: str, row_id: str, text: str, parents: Iterable[Parent]) -> dict[str, Any]:
+    return {
+        "step": step,
+        "id": row_id,
+        "text": text[:_LONGEST],
+        "parents": [{"step": one, "id": other} for one, other in parents],
+    }
+
+
+def _write(writer: pq.ParquetWriter, lines: Iterator[dict[str, Any]]) -> None:
+    batch: list[dict[str, Any]] = []
+    for line in lines:
+        batch.append(line)
+        if len(batch) == _BATCH:
+            writer.write_batch(pa.RecordBatch.from_pylist(batch, _SCHEMA))
+            batch = []
+    if batch:
+        writer.write_batch(pa.RecordBatch.from_pylist(batch, _SCHEMA))
+
+
+def chain(path: Path, step: str, row_id: str) -> list[str]:
+    """Describe the rows that a row was made of, a line for each, indented by generation.
+
+    Args:
+        path: The file that `write_lineage` wrote.
+        step: The row's step.
+        row_id: The row.
+
+    Raises:
+        InputError: The file has no such row.
+    """
+    table = pq.read_table(path)
+    lines: list[str] = []
+
+    def add(step: str, row_id: str, depth: int) -> None:
+        found = table.filter(
+            pc.and_(pc.equal(table["step"], step), pc.equal(table["id"], row_id))
+        ).to_pylist()
+        if not found:
+            raise InputError(f"{path}: no row {row_id!r} of the step {step!r}")
+        lines.append(f"{'  ' * depth}{step} {row_id[:10]}: {found[0]['text']}")
+        for parent in found[0]["parents"]:
+            add(parent["step"], parent["id"], depth + 1)
+
+    add(step, row_id, 0)
+    return lines

@@ -1,0 +1,106 @@
+"""The recipe of a step: an ordinary recipe with inputs and folders of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from synthkd.errors import RecipeError, nearest
+from synthkd.recipe import InputsPart, Recipe, TeacherPart
+from synthkd.recipe.steps import INPUTS, StepInputsPart, StepPart
+from synthkd.recipe.validation_errors import explain
+from synthkd.stages.places import STEPS
+
+#: Names in the folder of a step.
+STEP_INPUTS, PARENTS, STEP_CORPUS = "inputs.jsonl", "parents.jsonl", "corpus"
+
+
+def step_names(recipe: Recipe) -> list[str]:
+    """List the steps in order."""
+    return list(recipe.steps or {})
+
+
+def step_of(recipe: Recipe, name: str) -> StepPart:
+    """Return a step.
+
+    Raises:
+        RecipeError: The recipe has no such step.
+    """
+    if name not in (recipe.steps or {}):
+        raise RecipeError(
+            f"recipe {recipe.name!r} has no step {name!r}{nearest(name, step_names(recipe))}"
+        )
+    return (recipe.steps or {})[name]
+
+
+def step_folder(recipe: Recipe, name: str) -> Path:
+    """Return the folder of a step: its inputs and its run."""
+    return recipe.work_dir / STEPS / name
+
+
+def step_inputs(recipe: Recipe, name: str) -> StepInputsPart | None:
+    """Return where a step's rows come from; None for the recipe's own inputs as they are."""
+    step = step_of(recipe, name)
+    if step.inputs is not None:
+        plain = step.inputs.source == [INPUTS] and not step.inputs.apply
+        return None if plain else step.inputs
+    place = step_names(recipe).index(name)
+    return StepInputsPart(source=[step_names(recipe)[place - 1]]) if place else None
+
+
+def step_recipe(recipe: Recipe, name: str) -> Recipe:
+    """Return the recipe of a step.
+
+    Name, journal and limits stay the recipe's, so that a budget counts over all steps. The last
+    step writes the recipe's corpus.
+
+    Raises:
+        RecipeError: The recipe has no such step, or the step's teacher does not fit.
+    """
+    step = step_of(recipe, name)
+    folder = step_folder(recipe, name)
+    inputs = recipe.inputs
+    if step_inputs(recipe, name) is not None:
+        inputs = InputsPart(path=_relative(recipe, folder / STEP_INPUTS), count=None, limit=None)
+    corpus = recipe.corpus
+    if name != step_names(recipe)[-1]:
+        corpus = corpus.model_copy(update={"path": _relative(recipe, folder / STEP_CORPUS)})
+    return recipe.with_parts(
+        steps=None,
+        inputs=inputs,
+        kind=step.kind,
+        prompt=step.prompt,
+        teacher=_teacher(recipe, name, step.teacher),
+        rules=step.rules,
+        votes=step.votes,
+        critic=step.critic,
+        corpus=corpus,
+        work=_relative(recipe, folder),
+    )
+
+
+def _teacher(recipe: Recipe, name: str, own: Mapping[str, Any] | None) -> TeacherPart:
+    """Return the recipe's teacher with the keys of a step."""
+    if own is None:
+        return recipe.teacher
+    merged = dict(own)
+    if "backend" not in own:
+        shared = recipe.teacher.model_dump(
+            mode="json", exclude_unset=True, context={"reveal": True}
+        )
+        merged = {**shared, **own}
+        for key in ("sampling", "options"):
+            if isinstance(shared.get(key), dict) and isinstance(own.get(key), dict):
+                merged[key] = {**shared[key], **own[key]}
+    try:
+        return TeacherPart.model_validate(merged)
+    except ValidationError as error:
+        raise RecipeError(explain(error, TeacherPart, f"steps.{name}.teacher")) from None
+
+
+def _relative(recipe: Recipe, path: Path) -> str:
+    return Path(os.path.relpath(path, recipe.folder)).as_posix()

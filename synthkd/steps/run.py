@@ -1,0 +1,134 @@
+"""Run the steps of a recipe, one after the other, each on the rows that earlier ones accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from synthkd.corpora.write import PICTURE
+from synthkd.keys import file_hash
+from synthkd.recipe import Recipe
+from synthkd.recipe.steps import INPUTS
+from synthkd.stages.components import resolve_components
+from synthkd.stages.critic import Decision, decide
+from synthkd.stages.generate import GenerateReport
+from synthkd.stages.lock import run_lock
+from synthkd.stages.places import check_places
+from synthkd.steps.diagram import Box, counts_in_words, steps_picture
+from synthkd.steps.inputs import write_step_inputs
+from synthkd.steps.lineage import LINEAGE, write_lineage
+from synthkd.steps.outputs import check_finished
+from synthkd.steps.recipes import step_inputs, step_names, step_of, step_recipe
+from synthkd.storage import write_text
+
+
+class StepResult(Protocol):
+    """What the steps need of the result of a run."""
+
+    @property
+    def generated(self) -> GenerateReport: ...
+
+
+@dataclass(frozen=True)
+class StepSummary:
+    """The files and facts of all steps, which the last one's corpus gets.
+
+    Attributes:
+        steps: For each step its recipe's hash, kind, teacher, prompt, sources, counts and corpus.
+        write: Writes the lineage and the picture into a folder, and returns their hashes.
+    """
+
+    steps: list[dict[str, Any]]
+    write: Callable[[Path], dict[str, str]]
+
+
+def run_steps(
+    recipe: Recipe,
+    run_one: Callable[[Recipe, Decision, StepSummary | None], StepResult],
+    only: str | None = None,
+) -> dict[str, Any]:
+    """Run the steps of a recipe.
+
+    Args:
+        recipe: A recipe with steps.
+        run_one: Runs the recipe of one step; with a summary if it is the last.
+        only: Run this step alone, on what the earlier ones left.
+
+    Returns:
+        The result of each step by name; without those after a step that a cap ended.
+
+    Raises:
+        UserError: Anything in any step that cannot work; before the first request is sent.
+    """
+    names = step_names(recipe)
+    chosen = names if only is None else [only]
+    decisions = {name: _checked(recipe, name) for name in chosen}
+    results: dict[str, Any] = {}
+    with run_lock(recipe.work_dir):
+        if only is not None:
+            for name in dict.fromkeys(_sources(recipe, only)):
+                if name != INPUTS:
+                    check_finished(recipe, name)
+        for name in chosen:
+            write_step_inputs(recipe, name)
+            summary = None
+            if name == names[-1]:
+                summary = summary_of(recipe)
+            result = run_one(step_recipe(recipe, name), decisions[name], summary)
+            results[name] = result
+            if result.generated.stopped:
+                # Later steps would be paid for rows that lack what this one did not get.
+                break
+    return results
+
+
+def _checked(recipe: Recipe, name: str) -> Decision:
+    """Check everything of a step that can be checked before its inputs are known."""
+    own = step_recipe(recipe, name)
+    check_places(own)
+    decision = decide(resolve_components(own))
+    decision.refuse()
+    return decision
+
+
+def _sources(recipe: Recipe, name: str) -> list[str]:
+    part = step_inputs(recipe, name)
+    if part is None:
+        return [INPUTS]
+    joined = [operation.join.step for operation in part.apply if operation.join]
+    return list(dict.fromkeys([*part.source, *joined]))
+
+
+def summary_of(recipe: Recipe) -> StepSummary:
+    """Return the summary of a recipe whose steps but the last are finished."""
+    names = step_names(recipe)
+    facts = [_facts(recipe, name) for name in names[:-1]]
+
+    def write(folder: Path) -> dict[str, str]:
+        write_lineage(recipe, folder / LINEAGE)
+        write_text(folder / PICTURE, picture(recipe, {fact["step"]: fact for fact in facts}))
+        return {name: file_hash(folder / name) for name in (LINEAGE, PICTURE)}
+
+    return StepSummary(facts, write)
+
+
+def _facts(recipe: Recipe, name: str) -> dict[str, Any]:
+    from synthkd.corpora.read import load_corpus
+
+    manifest = load_corpus(step_recipe(recipe, name).corpus_path).manifest
+    wanted = ("recipe_hash", "kind", "prompt", "teacher", "critic", "counts", "corpus_hash")
+    facts = {key: manifest[key] for key in wanted}
+    return {"step": name, "sources": _sources(recipe, name), **facts}
+
+
+def picture(recipe: Recipe, facts: Mapping[str, Mapping[str, Any]]) -> str:
+    """Draw the steps with their counts, as SVG."""
+    boxes = [Box(INPUTS, recipe.inputs.path or f"{recipe.inputs.count:,} draws", ())]
+    for name in step_names(recipe):
+        kind = step_of(recipe, name).kind.name
+        counts = facts[name]["counts"] if name in facts else None
+        about = f"{kind}: {counts_in_words(counts)}" if counts else kind
+        boxes.append(Box(name, about, tuple(_sources(recipe, name))))
+    return steps_picture(boxes)

@@ -1,0 +1,196 @@
+"""Recipes of several steps: what each is asked about, what is paid, and the lineage of rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from support.steps import answer, load_steps, steps_recipe
+
+import synthkd
+from synthkd.errors import InputError, RecipeError, StorageError
+from synthkd.recipe import Recipe
+from synthkd.steps.lineage import chain
+from synthkd.testing import FakeServer
+
+
+def test_a_step_is_asked_about_accepted_rows_alone(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        result = synthkd.run(load_steps(tmp_path, server.url))
+        sent = server.requests
+    counts = {name: one.counts for name, one in result.steps.items()}
+    # Of ten documents two are rewritten into something else, and asked about no more.
+    assert counts["rewrite"]["rejected"]["same"] == 2
+    assert [counts[name]["asked"] for name in counts] == [10, 8, 8]
+    assert sent == 26
+    assert result.counts["accepted"] > 8
+
+
+def test_rows_of_a_joined_step_reach_the_prompt(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        result = synthkd.run(load_steps(tmp_path, server.url))
+        prompts = [body["messages"][0]["content"] for body in server.bodies]
+    (of_d1,) = [prompt for prompt in prompts if "Link" in prompt and "river 1" in prompt]
+    assert sorted(of_d1.splitlines()[1:4]) == ["- glass", "- house", "- river"]
+    rows = result.corpus.accepted.to_pylist()
+    things = {row[end] for row in rows if row["doc"] == "d1" for end in ("head", "tail")}
+    assert things == {"glass", "house", "river"}
+
+
+def test_a_second_run_sends_nothing_and_writes_the_same_corpus(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        one = synthkd.run(load_steps(tmp_path, server.url))
+        sent = server.requests
+        other = synthkd.run(load_steps(tmp_path, server.url))
+        assert server.requests == sent
+    assert one.manifest == other.manifest
+
+
+def test_a_changed_last_step_sends_nothing_of_the_first_two(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        raw = steps_recipe(tmp_path, server.url)
+        synthkd.run(Recipe.from_dict(raw, tmp_path))
+        before = len(server.bodies)
+        template = tmp_path / "links.j2"
+        template.write_text(template.read_text().replace("Link the", "Link all the"))
+        synthkd.run(Recipe.from_dict(raw, tmp_path))
+        later = [body["messages"][0]["content"] for body in server.bodies[before:]]
+    assert len(later) == 8
+    assert all(prompt.startswith("Link all the things.") for prompt in later)
+
+
+def test_the_corpus_has_the_lineage_of_every_row(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        corpus = synthkd.run(load_steps(tmp_path, server.url)).corpus
+    path = corpus.path / "lineage.parquet"
+    row = next(row for row in corpus.accepted.to_pylist() if row["doc"] == "d1")
+    lines = chain(path, "links", row["id"])
+    steps = [line.split()[0] for line in lines]
+    # The rewritten document, and the three things, each of which has the document behind it.
+    assert steps == ["links", *["rewrite", "inputs"], *["things", "rewrite", "inputs"] * 3]
+    assert lines[2].strip().startswith("inputs ")
+    assert "The river 1 is by the glass" in lines[2]
+    assert set(pq.read_table(path)["step"].to_pylist()) == {"inputs", "rewrite", "things", "links"}
+
+
+def test_the_manifest_names_every_step_with_its_counts(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        corpus = synthkd.run(load_steps(tmp_path, server.url)).corpus
+    steps = corpus.manifest["steps"]
+    assert [step["step"] for step in steps] == ["rewrite", "things"]
+    assert steps[1]["sources"] == ["rewrite"]
+    assert steps[0]["counts"]["rejected"]["same"] == 2
+    assert "8 accepted" in (corpus.path / "steps.svg").read_text()
+    assert "steps.svg" in (corpus.path / "README.md").read_text()
+
+
+def test_one_step_runs_on_what_the_earlier_ones_left(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        recipe = load_steps(tmp_path, server.url)
+        with pytest.raises(StorageError, match="step 'rewrite' has not been run"):
+            synthkd.run(recipe, step="things")
+        synthkd.run(recipe, step="rewrite")
+        assert server.requests == 10
+        result = synthkd.run(recipe, step="things")
+        assert server.requests == 18
+    assert list(result.steps) == ["things"]
+
+
+def test_a_step_of_another_recipe_is_not_built_on(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        raw = steps_recipe(tmp_path, server.url)
+        synthkd.run(Recipe.from_dict(raw, tmp_path), step="rewrite")
+        raw["steps"]["rewrite"]["rules"] = ["empty"]
+        with pytest.raises(StorageError, match="step 'rewrite' was run by another recipe"):
+            synthkd.run(Recipe.from_dict(raw, tmp_path), step="things")
+
+
+def test_a_budget_counts_over_all_steps(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        price = {"input": 1.0, "output": 1.0}
+        raw = steps_recipe(tmp_path, server.url, 10, limits={"dollars": 0.0008})
+        raw["teacher"]["price"] = price
+        capped = synthkd.run(Recipe.from_dict(raw, tmp_path))
+        sent = server.requests
+        raw["limits"] = {"dollars": 1.0}
+        whole = synthkd.run(Recipe.from_dict(raw, tmp_path))
+    # Later steps are not asked about rows that lack what the capped step did not get.
+    assert (list(capped.steps), capped.steps_left) == (["rewrite", "things"], ("links",))
+    assert ("step links", "not run: a cap was reached") in capped.rows
+    assert sent < 18
+    assert whole.steps_left == ()
+    assert server.requests == 26
+
+
+def test_mistakes_in_any_step_are_told_before_anything_is_sent(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        raw = steps_recipe(tmp_path, server.url)
+        raw["steps"]["links"]["rules"] = ["emty"]
+        with pytest.raises(RecipeError, match="unknown rule 'emty'"):
+            synthkd.run(Recipe.from_dict(raw, tmp_path))
+        assert server.requests == 0
+
+
+def test_a_step_without_rows_says_which_step_rejected_them(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        raw = steps_recipe(tmp_path, server.url, 1)
+        with pytest.raises(InputError, match=r"steps\.things: no row of 'rewrite' is left"):
+            synthkd.run(Recipe.from_dict(raw, tmp_path))
+
+
+def test_a_step_with_the_backend_rows_asks_nobody(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        raw = steps_recipe(tmp_path, server.url)
+        raw["steps"]["graph"] = {
+            "inputs": {
+                "from": "links",
+                "apply": [
+                    {"group": {"by": ["doc"], "texts": ["tail"], "separator": ", "}},
+                    {"keep": ["doc", "tail"]},
+                ],
+            },
+            "kind": {
+                "name": "record",
+                "options": {"columns": {"doc": "text", "tail": "text"}, "inputs": ["doc"]},
+            },
+            "teacher": {"backend": "rows"},
+        }
+        result = synthkd.run(Recipe.from_dict(raw, tmp_path))
+        assert server.requests == 26
+    rows = {row["doc"]: row["tail"] for row in result.corpus.accepted.to_pylist()}
+    assert len(rows) == 8
+    assert set(rows["d1"].split(", ")) < {"glass", "house", "river"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": {"name": "triple"}}, "kind: a recipe with `steps` has it in its steps alone"),
+        ({"steps": {}}, "steps: name one at least"),
+        ({"steps": {"a b": {}}}, "'a b' is no name"),
+        ({"steps": {"inputs": {}}}, "choose another name"),
+        ({"steps": {"a": {"inputs": {"from": "b"}}}}, "steps.a.inputs: no earlier step 'b'"),
+        ({"steps": {"a": {"knd": {}}}}, r"steps.a.knd: unknown key \(did you mean 'kind'\?\)"),
+        (
+            {
+                "steps": {
+                    "a": {},
+                    "b": {"inputs": {"from": "a", "apply": [{"where": {}, "keep": []}]}},
+                }
+            },
+            "an operation has one key",
+        ),
+    ],
+)
+def test_wrong_steps_are_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    raw = steps_recipe(tmp_path, "http://127.0.0.1:1/v1")
+    with pytest.raises(RecipeError, match=message):
+        Recipe.from_dict(raw | change, tmp_path)
+
+
+def test_verbs_on_a_recipe_with_steps_ask_for_the_step(tmp_path: Path) -> None:
+    recipe = load_steps(tmp_path, "http://127.0.0.1:1/v1")
+    with pytest.raises(RecipeError, match="has the steps rewrite, things, links: name one"):
+        synthkd.generate(recipe)
