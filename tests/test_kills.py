@@ -16,6 +16,7 @@ from benchmarks.kills.killing import Kill, Killing
 
 VERBS = [
     "run",
+    "run-steps",
     "filter",
     "publish",
     "critic-train",

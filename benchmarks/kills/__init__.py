@@ -20,9 +20,8 @@ def _add_options(parser: ArgumentParser) -> None:
 
 
 _JOBS = (
-    "run", "run-2-workers", "run-recorded", "filter", "filter-2-workers", "publish", "critic-train",
-    "critic-score",
-    "student-train", "distill", "label", "journal-import",
+    "run", "run-2-workers", "run-steps", "run-recorded", "filter", "filter-2-workers", "publish",
+    "critic-train", "critic-score", "student-train", "distill", "label", "journal-import",
 )  # fmt: skip
 
 BENCHMARK = Benchmark(

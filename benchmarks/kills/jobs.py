@@ -12,6 +12,8 @@ from typing import Any
 import yaml
 
 from benchmarks.kills.loop_texts import WORDS, text_of, write
+from benchmarks.kills.step_texts import answer as answer_of_step
+from benchmarks.kills.step_texts import steps_recipe
 from synthkd.keys import seed_from
 from synthkd.recipe import Recipe
 
@@ -42,8 +44,10 @@ class Job:
 def answer(prompt: str, index: int, seed: int) -> str:
     """Answer as the teacher of all jobs.
 
-    Two words that repeat now and then, or the texts that a loop asks for.
+    Two words that repeat now and then, the texts that a loop asks for, or the records of steps.
     """
+    if "text: " in prompt:
+        return answer_of_step(prompt, index, seed)
     rng = random.Random(seed_from(prompt, index, seed))
     if "Write" in prompt:
         return write(prompt, index, seed)
@@ -88,6 +92,12 @@ def _triples(folder: Path, url: str, heads: int, samples: int = 2, **parts: Any)
 
 def _run(folder: Path, url: str) -> None:
     _triples(folder, url, 80)
+
+
+def _steps(folder: Path, url: str) -> None:
+    raw = steps_recipe(folder, url, 60)
+    raw["teacher"] |= {"concurrency": CONCURRENCY, "identity": "fake"}
+    _recipe(folder, raw)
 
 
 def _recorded(folder: Path, url: str) -> None:
@@ -268,7 +278,7 @@ _RUN = (*_BASE, "synthkd.pipeline", "synthkd.stages.filter", "synthkd.corpora.wr
 "synthkd.corpora.diversity",
         "synthkd.teachers.openai.transport", "synthkd.teachers.recorded",
         "synthkd.filters.near_duplicates", "synthkd.stages.manifest",
-        "synthkd.kinds.triple", "rensa")  # fmt: skip
+        "synthkd.kinds.triple", "synthkd.kinds.record", "synthkd.steps.run", "rensa")  # fmt: skip
 _CRITIC = (*_BASE, "synthkd.critics.train", "synthkd.critics.score", "synthkd.critics.linear",
 "synthkd.kinds.triple",
            "sklearn.linear_model", "safetensors.numpy")  # fmt: skip
@@ -295,6 +305,7 @@ _TORCH = (*_STUDENT, "torch", "transformers.trainer", "safetensors.torch")
 JOBS = [
     Job("run", ["run", "recipe.yaml"], _run, _RUN, buys=True),
     Job("run-2-workers", ["run", "recipe.yaml", "--workers", "2"], _run, _RUN, buys=True),
+    Job("run-steps", ["run", "recipe.yaml"], _steps, _RUN, buys=True),
     Job("run-recorded", ["run", "recipe.yaml"], _recorded, _RUN),
     Job("filter", ["filter", "recipe.yaml"], _generated, _RUN),
     Job("filter-2-workers", ["filter", "recipe.yaml", "--workers", "2"], _generated, _RUN),

@@ -155,12 +155,15 @@ def run_command(
     and journal; with --dry-run what would be sent.
     """
     from synthkd import pipeline
+    from synthkd.steps import step_recipe
 
     loaded = load_recipe(recipe, limit, teacher, set_, budget, max_tokens, grace)
     if dry_run:
         from synthkd.commands.dry_run import dry_run as dry
+        from synthkd.commands.dry_run import dry_run_steps
 
-        typer.echo(str(dry(loaded)))
+        one = loaded if step is None else step_recipe(loaded, step)
+        typer.echo(str(dry(one) if one.steps is None else dry_run_steps(one)))
         return
     if probe and not _probed(loaded, probe, yes):
         return
@@ -172,8 +175,11 @@ def run_command(
 def _probed(recipe: Recipe, requests: int, yes: bool) -> bool:
     """Probe a recipe and return True to go on; without a terminal only `--yes` goes on."""
     from synthkd.commands.probe import probe
+    from synthkd.commands.probe_steps import probe_steps
 
-    estimate = probe(recipe, requests)
+    estimate: object = (
+        probe(recipe, requests) if recipe.steps is None else probe_steps(recipe, requests)
+    )
     if estimate is None:
         typer.echo("nothing to probe: every request of this recipe has its answers in the journal")
         return True

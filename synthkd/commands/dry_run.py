@@ -11,10 +11,12 @@ from synthkd.prices import max_dollars
 from synthkd.recipe import PricePart, Recipe
 from synthkd.reporting.safe_text import clean, clean_lines
 from synthkd.stages.adaptive import adaptive_sampling
+from synthkd.stages.components import resolve_components
 from synthkd.stages.inputs import InputCounts
 from synthkd.stages.plan import plan_run
 from synthkd.stages.target.rounds import TargetRounds
 from synthkd.stages.target.run import target_rounds
+from synthkd.steps import step_names, step_recipe
 
 #: Characters of a token, about: only for the estimate below.
 _CHARACTERS = 3.6
@@ -49,13 +51,18 @@ class DryRun:
     target: str = ""
 
     def __str__(self) -> str:
+        return f"{self.reach}\n{self.text}\n{_NOTHING_SENT}"
+
+    @property
+    def text(self) -> str:
+        """The prompts and the estimates."""
         shown = "\n".join(
             f"--- prompt {i} ---\n{_shown(text)}" for i, text in enumerate(self.prompts, 1)
         )
         cost = "" if self.cost is None else f", ${self.cost:,.4f} if all of them are"
         return "\n".join(
             [
-                f"{self.reach}\n{shown}\n---",
+                f"{shown}\n---",
                 f"{self.inputs:,} inputs ({self.repeated:,} repeated rows), {self.samples:,}"
                 f" samples wanted, {self.cached:,} in the journal",
                 f"{'at most ' * self.in_rounds}{self.samples - self.cached:,} samples would be"
@@ -63,9 +70,44 @@ class DryRun:
                 f" {_CHARACTERS} characters each), at most {self.written:,} to be written{cost}",
                 *([self.target] if self.target else []),
                 *map(clean, self.warnings),
-                "nothing was sent; `--probe 20` asks a few and gives an interval for the whole",
             ]
         )
+
+
+_NOTHING_SENT = "nothing was sent; `--probe 20` asks a few and gives an interval for the whole"
+
+
+@dataclass(frozen=True)
+class StepsDryRun:
+    """Prompts and estimates of each step whose inputs are known.
+
+    Attributes:
+        steps: The dry run of each step by name; None if the rows that it reads are not there yet.
+        reach: What the recipe would use beyond its folder.
+    """
+
+    steps: dict[str, DryRun | None]
+    reach: Reach
+
+    def __str__(self) -> str:
+        parts = [
+            f"step {name}\n" + ("its rows come of earlier steps" if one is None else one.text)
+            for name, one in self.steps.items()
+        ]
+        return "\n".join([str(self.reach), *parts, _NOTHING_SENT])
+
+
+def dry_run_steps(recipe: Recipe, shown: int = 1) -> StepsDryRun:
+    """Render the prompts of each step whose inputs are known, and count what would be sent."""
+    steps: dict[str, DryRun | None] = {}
+    for name in step_names(recipe):
+        own = step_recipe(recipe, name)
+        is_known = recipe.inputs == own.inputs or own.resolve(str(own.inputs.path)).is_file()
+        if not is_known:
+            # Its options are checked all the same.
+            resolve_components(own)
+        steps[name] = dry_run(own, shown) if is_known else None
+    return StepsDryRun(steps, reach_of(recipe))
 
 
 def _shown(prompt: str) -> str:

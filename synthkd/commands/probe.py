@@ -33,7 +33,7 @@ from synthkd.stages.target.run import target_rounds
 from synthkd.statistics import percentile_interval
 from synthkd.storage import TemporaryFolder
 
-_RESAMPLES = 4000
+RESAMPLES = 4000
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def probe(recipe: Recipe, requests: int, seed: int = 0) -> Probe | None:
         filtered = Path(folder) / "filtered"
         if done.completed:
             filter_candidates(plan, journal, decision, filtered, quiet)
-        rows = _per_request(plan, journal, filtered)
+        rows = figures_of_requests(plan, journal, filtered)
     return _projected(plan, open_, rows, done.failed, seconds, seed, rounds)
 
 
@@ -177,7 +177,7 @@ def _draw(
     return count, {input_id: name for *_, input_id, name in ranked[:wanted]}
 
 
-def _per_request(plan: RunPlan, journal: Journal, filtered: Path) -> list[dict[str, Any]]:
+def figures_of_requests(plan: RunPlan, journal: Journal, filtered: Path) -> list[dict[str, Any]]:
     """Collect tokens, dollars, seconds and accepted rows of each request that was sent."""
     accepted: Counter[str] = Counter()
     for path in filtered.glob("*.parquet") if filtered.is_dir() else ():
@@ -217,7 +217,7 @@ def _projected(
     rounds: TargetRounds | None = None,
 ) -> Probe:
     rng = np.random.default_rng(seed)
-    draws = rng.integers(0, len(rows), (_RESAMPLES, len(rows)))
+    draws = rng.integers(0, len(rows), (RESAMPLES, len(rows)))
     accepted = np.array([row["accepted"] for row in rows], float)
     needed = None if rounds is None else _needed(rounds, accepted, draws)
 
@@ -265,7 +265,7 @@ def _product(middle: float, values: Any) -> Interval:
     return Interval(low, float(middle), high)
 
 
-def _interval(values: Any, draws: Any, times: float) -> Interval:
+def interval_of(values: Any, draws: Any, times: float) -> Interval:
     """Take percentiles of resampled means, widened for the small number of values."""
     mean = float(values.mean())
     means = values[draws].mean(axis=1)
@@ -285,7 +285,7 @@ def _time(
     if not latencies.any():
         each = seconds / max(len(rows), 1)
         return Interval(each * requests / 2, each * requests, each * requests * 1.5)
-    estimate = _interval(latencies, draws, requests / plan.recipe.teacher.concurrency)
+    estimate = interval_of(latencies, draws, requests / plan.recipe.teacher.concurrency)
     limits = plan.recipe.limits
     tokens = sum(row["read"] + row["written"] for row in rows) / max(len(rows), 1)
     least = max(

@@ -15,6 +15,7 @@ from synthkd.errors import SynthKDError
 from synthkd.recipe import Recipe, TeacherPart
 from synthkd.reporting.safe_text import clean
 from synthkd.secrets import Headers, mask_tokens, variable_names
+from synthkd.steps import step_names, step_recipe
 from synthkd.teachers.base import Teacher, built_in_backend
 from synthkd.teachers.openai.endpoint import endpoint_urls, public_url
 from synthkd.teachers.transformers.checkpoint import EMBEDDED
@@ -71,11 +72,13 @@ def reach_of(recipe: Recipe) -> Reach:
         RecipeError: An environment variable that it names is not set.
     """
     reach = Reach()
-    _teacher(recipe.teacher, reach, recipe)
-    _judges(recipe, reach)
-    _hub(recipe, reach)
-    _code(recipe, reach)
-    _paths(recipe, reach)
+    # Of a recipe with steps, each step is a recipe.
+    for one in [step_recipe(recipe, name) for name in step_names(recipe)] or [recipe]:
+        _teacher(one.teacher, reach, one)
+        _judges(one, reach)
+        _hub(one, reach)
+        _code(one, reach)
+        _paths(one, reach)
     return reach
 
 

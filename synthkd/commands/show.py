@@ -24,6 +24,7 @@ from synthkd.stages.places import (
     ReportShape,
 )
 from synthkd.stages.run_report import vote_rows
+from synthkd.steps.lineage import LINEAGE, chain
 from synthkd.storage import read_json
 
 
@@ -156,9 +157,15 @@ def show_candidate(path: Path, candidate: str) -> str:
             f"{path}: {candidate!r} is the beginning of several ids; give more characters"
         )
     journal = recipe.journal_path if recipe else None
-    return "\n\n".join(
+    shown = "\n\n".join(
         _lineage(row, columns, _journals(place, journal)) for row, columns, place in matches
     )
+    if (path / LINEAGE).is_file():
+        steps = "\n".join(
+            f"  {clean_lines(line)}" for line in chain(path / LINEAGE, matches[0][0]["id"])
+        )
+        shown += f"\nmade of, step by step:\n{steps}"
+    return shown
 
 
 #: Folders above a corpus or a run in which its journal is looked for.

@@ -82,6 +82,10 @@ class InputReader:
         """Count the inputs, repeated ones included."""
         return sum(1 for _ in self.rows())
 
+    def count_raw(self) -> int:
+        """Count the rows of the file, as far as `inputs.limit` leaves them."""
+        return sum(1 for _ in self.limited())
+
     def distinct(
         self, counts: InputCounts | None = None, shard: tuple[int, int] = (0, 1)
     ) -> Iterator[InputRow]:

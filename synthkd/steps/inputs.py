@@ -13,7 +13,7 @@ from synthkd.recipe.steps import INPUTS, StepInputsPart
 from synthkd.stages.places import claim_work
 from synthkd.steps.outputs import input_rows, step_rows
 from synthkd.steps.recipes import PARENTS, STEP_INPUTS, step_folder, step_inputs
-from synthkd.steps.tables import Operations, StepRow, json_text
+from synthkd.steps.tables import Operations, StepRow, row_json
 from synthkd.storage import TemporaryFolder, replaced_file
 
 
@@ -41,7 +41,7 @@ def write_step_inputs(recipe: Recipe, name: str) -> int | None:
         parents_path.open("w", encoding="utf-8") as parents_file,
     ):
         for row in _rows(recipe, name, part, Path(temporary)):
-            rows_file.write(f"{json_text(row.values)}\n")
+            rows_file.write(f"{row_json(row.values)}\n")
             parents_file.write(f"{json.dumps(row.parents)}\n")
             count += 1
     if not count:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,10 +17,11 @@ import pyarrow.parquet as pq
 from synthkd.corpora.write import parquet_errors
 from synthkd.errors import InputError
 from synthkd.recipe import Recipe
+from synthkd.recipe.steps import INPUTS
 from synthkd.stages.places import FILTERED_ROWS
 from synthkd.steps.outputs import input_parents, input_rows
 from synthkd.steps.recipes import step_names, step_recipe
-from synthkd.steps.tables import Parent, json_text
+from synthkd.steps.tables import Parent, row_json
 from synthkd.storage import TemporaryFolder
 
 LINEAGE = "lineage.parquet"
@@ -64,7 +66,7 @@ def _of_step(
     """Yield the needed rows of a step, and need their parents."""
     own = step_recipe(recipe, name)
     needed.execute("BEGIN")
-    pairs = ((input_id, json_text(parents)) for input_id, parents in input_parents(recipe, name))
+    pairs = ((input_id, row_json(parents)) for input_id, parents in input_parents(recipe, name))
     needed.executemany("INSERT OR REPLACE INTO inputs VALUES (?, ?)", pairs)
     for path in sorted((own.work_dir / FILTERED_ROWS).glob("part-*.parquet")):
         with parquet_errors(path, "run the step again"), pq.ParquetFile(path) as file:
@@ -83,7 +85,7 @@ def _of_inputs(recipe: Recipe, needed: sqlite3.Connection) -> Iterator[dict[str,
     for row in input_rows(recipe):
         ((step, row_id),) = row.parents
         if _is_needed(needed, step, row_id):
-            yield _line(step, row_id, json_text(row.values), [])
+            yield _line(step, row_id, row_json(row.values), [])
 
 
 def _is_needed(needed: sqlite3.Connection, step: str, row_id: str) -> bool:
@@ -117,13 +119,37 @@ def _write(writer: pq.ParquetWriter, lines: Iterator[dict[str, Any]]) -> None:
         writer.write_batch(pa.RecordBatch.from_pylist(batch, _SCHEMA))
 
 
-def chain(path: Path, step: str, row_id: str) -> list[str]:
+def input_shares(recipe: Recipe) -> dict[str, dict[str, dict[str, float]]]:
+    """Return, for each step and each of its inputs, the shares of the recipe's inputs behind it.
+
+    Every parent of a row has an equal share in it. For few rows: all are held in memory.
+    """
+    of_rows: dict[Parent, dict[str, float]] = {}
+    shares: dict[str, dict[str, dict[str, float]]] = {}
+    for name in step_names(recipe):
+        own: dict[str, dict[str, float]] = {}
+        for input_id, parents in input_parents(recipe, name):
+            mixed: dict[str, float] = defaultdict(float)
+            for parent in parents:
+                behind = {parent[1]: 1.0} if parent[0] == INPUTS else of_rows.get(parent, {})
+                for root, share in behind.items():
+                    mixed[root] += share / len(parents)
+            own[input_id] = dict(mixed)
+        shares[name] = own
+        folder = step_recipe(recipe, name).work_dir / FILTERED_ROWS
+        for path in sorted(folder.glob("part-*.parquet")):
+            table = pq.read_table(path, columns=["id", "input_id"])
+            for row in table.to_pylist():
+                of_rows.setdefault((name, row["id"]), own.get(row["input_id"], {}))
+    return shares
+
+
+def chain(path: Path, row_id: str) -> list[str]:
     """Describe the rows that a row was made of, a line for each, indented by generation.
 
     Args:
         path: The file that `write_lineage` wrote.
-        step: The row's step.
-        row_id: The row.
+        row_id: A row of the last step.
 
     Raises:
         InputError: The file has no such row.
@@ -141,5 +167,6 @@ def chain(path: Path, step: str, row_id: str) -> list[str]:
         for parent in found[0]["parents"]:
             add(parent["step"], parent["id"], depth + 1)
 
-    add(step, row_id, 0)
+    # The last step's rows stand first.
+    add(table["step"][0].as_py() if table.num_rows else "", row_id, 0)
     return lines

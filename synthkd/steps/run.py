@@ -108,7 +108,7 @@ def summary_of(recipe: Recipe) -> StepSummary:
 
     def write(folder: Path) -> dict[str, str]:
         write_lineage(recipe, folder / LINEAGE)
-        write_text(folder / PICTURE, picture(recipe, {fact["step"]: fact for fact in facts}))
+        write_text(folder / PICTURE, steps_svg(recipe, {fact["step"]: fact for fact in facts}))
         return {name: file_hash(folder / name) for name in (LINEAGE, PICTURE)}
 
     return StepSummary(facts, write)
@@ -123,7 +123,7 @@ def _facts(recipe: Recipe, name: str) -> dict[str, Any]:
     return {"step": name, "sources": _sources(recipe, name), **facts}
 
 
-def picture(recipe: Recipe, facts: Mapping[str, Mapping[str, Any]]) -> str:
+def steps_svg(recipe: Recipe, facts: Mapping[str, Mapping[str, Any]]) -> str:
     """Draw the steps with their counts, as SVG."""
     boxes = [Box(INPUTS, recipe.inputs.path or f"{recipe.inputs.count:,} draws", ())]
     for name in step_names(recipe):

@@ -59,7 +59,7 @@ class RowTable:
         batch: list[tuple[str | None, str]] = []
         self._database.execute("BEGIN")
         for row in rows:
-            text = json_text([row.values, row.parents, row.numbers])
+            text = row_json([row.values, row.parents, row.numbers])
             batch.append((key(row) if key else None, text))
             if len(batch) == _BATCH:
                 self._insert(batch)
@@ -106,7 +106,7 @@ class RowTable:
         self._database.close()
 
 
-def json_text(value: Any) -> str:
+def row_json(value: Any) -> str:
     """Write a value as JSON; cells of other types, such as dates, as their texts."""
     return json.dumps(value, ensure_ascii=False, default=lambda one: text_cell(one, "a row", ""))
 
@@ -286,7 +286,7 @@ def _value(row: StepRow, name: str, place: str) -> Any:
 
 
 def _key(row: StepRow, columns: Sequence[str], place: str) -> str:
-    return json_text([_value(row, name, place) for name in columns])
+    return row_json([_value(row, name, place) for name in columns])
 
 
 def _taken(other: StepRow, join: JoinPart, row: StepRow) -> dict[str, Any]:

@@ -7,9 +7,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from support.steps import answer, load_steps, steps_recipe
 
 import synthkd
+from benchmarks.kills.step_texts import answer, load_steps, steps_recipe
+from synthkd.commands.dry_run import dry_run_steps
+from synthkd.commands.probe_steps import probe_steps
+from synthkd.commands.show import show_candidate
 from synthkd.errors import InputError, RecipeError, StorageError
 from synthkd.recipe import Recipe
 from synthkd.steps.lineage import chain
@@ -66,7 +69,7 @@ def test_the_corpus_has_the_lineage_of_every_row(tmp_path: Path) -> None:
         corpus = synthkd.run(load_steps(tmp_path, server.url)).corpus
     path = corpus.path / "lineage.parquet"
     row = next(row for row in corpus.accepted.to_pylist() if row["doc"] == "d1")
-    lines = chain(path, "links", row["id"])
+    lines = chain(path, row["id"])
     steps = [line.split()[0] for line in lines]
     # The rewritten document, and the three things, each of which has the document behind it.
     assert steps == ["links", *["rewrite", "inputs"], *["things", "rewrite", "inputs"] * 3]
@@ -194,3 +197,56 @@ def test_verbs_on_a_recipe_with_steps_ask_for_the_step(tmp_path: Path) -> None:
     recipe = load_steps(tmp_path, "http://127.0.0.1:1/v1")
     with pytest.raises(RecipeError, match="has the steps rewrite, things, links: name one"):
         synthkd.generate(recipe)
+
+
+def test_show_prints_the_chain_of_a_row(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        corpus = synthkd.run(load_steps(tmp_path, server.url)).corpus
+    row = next(row for row in corpus.accepted.to_pylist() if row["doc"] == "d1")
+    shown = show_candidate(corpus.path, row["id"])
+    below = shown.partition("made of, step by step:")[2]
+    assert "links " in below
+    assert "    rewrite " in below
+    assert "The river 1 is by the glass" in below
+
+
+def test_a_dry_run_shows_the_steps_whose_rows_are_known(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        recipe = load_steps(tmp_path, server.url)
+        before = dry_run_steps(recipe)
+        assert (list(before.steps), server.requests) == (["rewrite", "things", "links"], 0)
+        assert before.steps["rewrite"] is not None
+        assert before.steps["rewrite"].samples == 10
+        assert before.steps["things"] is None
+        assert "rules.py:same (a file or module on this machine)" in str(before)
+        synthkd.run(recipe)
+        links = dry_run_steps(recipe).steps["links"]
+    assert links is not None
+    assert (links.samples, links.cached) == (8, 8)
+
+
+def test_a_probe_projects_every_step(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        raw = steps_recipe(tmp_path, server.url, 100)
+        raw["teacher"]["price"] = {"input": 1.0, "output": 1.0}
+        recipe = Recipe.from_dict(raw, tmp_path)
+        probe = probe_steps(recipe, 20)
+        sent = server.requests
+        result = synthkd.run(recipe)
+        assert server.requests == sum(one.counts["asked"] for one in result.steps.values())
+    assert probe is not None
+    assert (probe.inputs, probe.probed) == (100, 20)
+    assert sent < 60
+    for name, one in result.steps.items():
+        for figure, key in (("samples", "asked"), ("accepted", "accepted")):
+            interval = probe.steps[name][figure]
+            assert interval is not None
+            assert interval.low <= one.counts[key] <= interval.high, (name, figure)
+        cost = probe.steps[name]["cost"]
+        assert cost is not None
+        assert cost.low <= one.counts["cost"] <= cost.high
+    assert "estimate for 100 inputs" in str(probe)
+
+
+def test_a_probe_of_all_inputs_is_the_run_itself(tmp_path: Path) -> None:
+    assert probe_steps(load_steps(tmp_path, "http://127.0.0.1:1/v1"), 10) is None

@@ -1,0 +1,128 @@
+"""A probe of a recipe with steps: a sample of its inputs, run through all of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from synthkd import pipeline
+from synthkd.commands.probe import RESAMPLES, Interval, figures_of_requests, interval_of
+from synthkd.journal import Journal
+from synthkd.kinds.event import EventKind
+from synthkd.recipe import Recipe
+from synthkd.reporting.tables import text_table
+from synthkd.stages.inputs import InputReader
+from synthkd.stages.places import FILTERED_ROWS
+from synthkd.stages.plan import plan_run
+from synthkd.steps import step_names, step_recipe
+from synthkd.steps.lineage import input_shares
+from synthkd.storage import TemporaryFolder
+
+
+@dataclass(frozen=True)
+class StepsProbe:
+    """An estimate for all steps, from a sample of the recipe's inputs run through all of them.
+
+    Attributes:
+        inputs: The recipe's inputs.
+        probed: Those of them that were run.
+        steps: For each step, estimates of samples, tokens, dollars (None without prices) and
+            accepted rows.
+    """
+
+    inputs: int
+    probed: int
+    steps: dict[str, dict[str, Interval | None]]
+
+    def __str__(self) -> str:
+        lines: list[tuple[str, ...]] = [("step", "samples", "tokens", "cost", "accepted rows")]
+        for name, figures in self.steps.items():
+            cost = figures["cost"]
+            lines.append(
+                (
+                    name,
+                    *(_text(figures[key], "{:,.0f}") for key in ("samples", "tokens")),
+                    "unknown" if cost is None else cost.text("${:,.4f}"),
+                    _text(figures["accepted"], "{:,.0f}"),
+                )
+            )
+        return (
+            f"estimate for {self.inputs:,} inputs (95% intervals), from {self.probed:,} of them"
+            f" through all steps\n{text_table(lines)}"
+        )
+
+
+def _text(figure: Interval | None, form: str) -> str:
+    return "unknown" if figure is None else figure.text(form)
+
+
+def probe_steps(recipe: Recipe, inputs: int, seed: int = 0) -> StepsProbe | None:
+    """Run a sample of the inputs through all steps, and project the whole of each.
+
+    The answers stay in the journal. A step that brings rows of many inputs together is projected
+    as if each input gave its share.
+
+    Args:
+        recipe: A recipe with steps.
+        inputs: Inputs of the sample.
+        seed: Seed of the intervals.
+
+    Returns:
+        The estimate; None if the sample would be everything.
+    """
+    whole = InputReader(recipe, EventKind()).count_raw()
+    if whole <= inputs:
+        return None
+    with TemporaryFolder() as folder:
+        sample = recipe.with_parts(
+            inputs=recipe.inputs.model_copy(update={"limit": inputs}),
+            work=f"{folder}/run",
+            corpus=recipe.corpus.model_copy(update={"path": f"{folder}/corpus"}),
+        )
+        pipeline.run(sample, quiet=True, measure=False)
+        shares = input_shares(sample)
+        steps = {
+            name: _step_projected(sample, name, shares[name], whole, inputs, seed)
+            for name in step_names(sample)
+        }
+    return StepsProbe(whole, inputs, steps)
+
+
+def _step_projected(
+    recipe: Recipe,
+    name: str,
+    shares: Mapping[str, Mapping[str, float]],
+    whole: int,
+    probed: int,
+    seed: int,
+) -> dict[str, Interval | None]:
+    """Project the figures of a step: each request's are divided among the inputs behind it."""
+    own = step_recipe(recipe, name)
+    plan = plan_run(own)
+    totals: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    is_priced = True
+    with Journal(own.journal_path, read_only=True) as journal:
+        rows = figures_of_requests(plan, journal, own.work_dir / FILTERED_ROWS)
+        ids = [one.input_id for batch in plan.batches() for one in batch]
+    for input_id, row in zip(ids, rows, strict=True):
+        is_priced = is_priced and (row["cost"] is not None or not row["written"])
+        row["samples"] = plan.components.sampling.n
+        row["tokens"] = row["read"] + row["written"]
+        for root, share in shares[input_id].items():
+            for key in ("samples", "tokens", "cost", "accepted"):
+                totals[root][key] += share * (row[key] or 0)
+    rng = np.random.default_rng(seed)
+    draws = rng.integers(0, probed, (RESAMPLES, probed))
+    # Inputs of which no row came so far count with nothing.
+    each = [*totals.values(), *({} for _ in range(probed - len(totals)))]
+
+    def figure(key: str) -> Interval:
+        return interval_of(np.array([one.get(key, 0.0) for one in each], float), draws, whole)
+
+    figures: dict[str, Interval | None] = {
+        key: figure(key) for key in ("samples", "tokens", "accepted")
+    }
+    return {**figures, "cost": figure("cost") if is_priced and figure("cost").middle else None}
