@@ -224,7 +224,7 @@ def _projected(
     def whole(name: str) -> Interval:
         values = np.array([row[name] or 0 for row in rows], float)
         if needed is None:
-            return _interval(values, draws, requests)
+            return interval_of(values, draws, requests)
         return _product(values.mean() * needed[0], values[draws].mean(axis=1) * needed[1])
 
     priced = all(row["cost"] is not None for row in rows if row["written"])
