@@ -72,7 +72,7 @@ def steps_recipe(folder: Path, url: str, documents: int = 10, **parts: Any) -> d
             "links": {
                 "inputs": {
                     "from": "rewrite",
-                    "apply": [{"join": {"step": "things", "on": ["doc"], "rows": "things"}}],
+                    "apply": [{"join": {"step": "things", "by": ["doc"], "rows": "things"}}],
                 },
                 "kind": {
                     "name": "record",

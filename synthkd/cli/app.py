@@ -101,13 +101,23 @@ def _root(
 def init_command(
     folder: Annotated[Path, typer.Argument(help="A new or empty folder.", show_default=False)],
     example: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--example",
-            help="everyday, critic, comparatives, messages, pgkd, pgkd-triples, propositions or"
-            " rationales.",
+            help="everyday, critic, comparatives, messages, pgkd, pgkd-triples, places,"
+            " propositions, rationales; or records, which needs a server.",
+            show_default="everyday",
         ),
-    ] = "everyday",
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--kind",
+            help="The example of a kind: triple, comparative, labelled_text, proposition,"
+            " rationale or record.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Make a folder with an example recipe that runs at once, on the embedded teacher.
 
@@ -116,7 +126,7 @@ def init_command(
     from synthkd.commands.init import write_starter
     from synthkd.recipe import Recipe
 
-    recipe = write_starter(folder, example)
+    recipe = write_starter(folder, example, kind)
     verb = "run" if Recipe.load(recipe).loop is None else "distill"
     typer.echo(f"wrote {recipe}\nnext: synthkd {verb} {recipe}")
 

@@ -6,30 +6,49 @@ import re
 import shutil
 from pathlib import Path
 
-from synthkd.errors import InputError
+from synthkd.errors import InputError, nearest
 from synthkd.resources import resource
 from synthkd.storage import check_place, storage_errors, write_text
 
 #: Examples that run as they are, on the embedded teacher.
 EXAMPLES = (
-    "everyday", "critic", "comparatives", "messages", "pgkd", "pgkd-triples", "propositions",
-    "rationales",
+    "everyday", "critic", "comparatives", "messages", "pgkd", "pgkd-triples", "places",
+    "propositions", "rationales",
 )  # fmt: skip
+#: Examples that need a server.
+SERVED_EXAMPLES = ("records",)
+#: The example of each kind that has one.
+OF_KINDS = {
+    "triple": "everyday", "comparative": "comparatives", "labelled_text": "messages",
+    "proposition": "propositions", "rationale": "rationales", "record": "records",
+}  # fmt: skip
 _SHIPPED = re.compile(r"\.\./((?:corpora|critics|prompts)/[\w./-]+)")
 
 
-def write_starter(folder: Path, example: str = "everyday") -> Path:
+def write_starter(folder: Path, example: str | None = None, kind: str | None = None) -> Path:
     """Write the recipe of an example and the files that it names into a new folder.
 
     Args:
         folder: A new or empty folder; another one is refused.
-        example: One of `EXAMPLES`.
+        example: One of `EXAMPLES` or `SERVED_EXAMPLES`. Default: `everyday`.
+        kind: A kind, in place of an example.
 
     Returns:
         The path of the recipe.
+
+    Raises:
+        InputError: No such example, or the folder is not empty.
     """
-    if example not in EXAMPLES:
-        raise InputError(f"there is no example {example!r}; examples: {', '.join(EXAMPLES)}")
+    if example is not None and kind is not None:
+        raise InputError("give either --example or --kind")
+    if kind is not None:
+        if kind not in OF_KINDS:
+            raise InputError(f"no example of the kind {kind!r}{nearest(kind, list(OF_KINDS))}")
+        example = OF_KINDS[kind]
+    example = example or "everyday"
+    examples = (*EXAMPLES, *SERVED_EXAMPLES)
+    if example not in examples:
+        raise InputError(f"there is no example {example!r}; examples: {', '.join(examples)}")
     check_place(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty; name a new folder")

@@ -37,7 +37,7 @@ class JoinPart(RecipePart):
     """Rows of another step beside each row."""
 
     step: str = Field(description="An earlier step, or `inputs`: the recipe's own rows.")
-    on: list[str] = Field(min_length=1, description="Columns in which the rows are equal.")
+    by: list[str] = Field(min_length=1, description="Columns in which the rows are equal.")
     columns: list[str] | None = Field(
         None, description="Columns to take over. Default: those that the row does not have."
     )

@@ -172,9 +172,9 @@ class Operations:
         return table
 
     def _join(self, rows: Iterable[StepRow], join: JoinPart, place: str) -> Iterator[StepRow]:
-        others = self._table(self.rows_of(join.step), join.on, f"{place}: step {join.step!r}")
+        others = self._table(self.rows_of(join.step), join.by, f"{place}: step {join.step!r}")
         for row in rows:
-            matches = others.matching(_key(row, join.on, place))
+            matches = others.matching(_key(row, join.by, place))
             if join.rows is not None:
                 taken = [_taken(other, join, row) for other in matches]
                 parents = [*row.parents, *(one for other in matches for one in other.parents)]

@@ -214,9 +214,10 @@ class RecordKind(Kind):
         return None if isinstance(value, Malformed) else value[name]
 
     def check(self, row: Row) -> str | None:
-        if problem := super().check(row):
-            return problem
         for name in self.input_columns:
+            is_blank = row.get(name) is None or not str(row[name]).strip()
+            if is_blank and name not in self.nullable:
+                return f"{name!r} is empty"
             if name in self.fields:
                 model = record_model({name: self.fields[name]}, strict=False)
                 checked = check_record({name: row[name]}, model)
