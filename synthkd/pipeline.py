@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from synthkd.stages.critic import Decision
     from synthkd.stages.target.run import TargetRun
     from synthkd.steps.run import StepSummary
+    from synthkd.steps.target import InputsTarget
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class RunResult:
         manifest: The manifest of the corpus.
         steps: The result of each step by name, if the recipe has steps; this one is the last.
         steps_left: Steps that were not run, since a cap ended the one before.
+        target: The rounds of a target, if the recipe has steps and one.
     """
 
     recipe: Recipe
@@ -55,6 +57,7 @@ class RunResult:
     manifest: dict[str, Any]
     steps: Mapping[str, RunResult] = field(default_factory=dict)
     steps_left: tuple[str, ...] = ()
+    target: InputsTarget | None = None
 
     @property
     def corpus(self) -> Corpus:
@@ -74,6 +77,7 @@ class RunResult:
                 (f"step {name}", step_line(one.generated, one.counts))
                 for name, one in self.steps.items()
             ),
+            *([("target", str(self.target))] if self.target else []),
             *((f"step {name}", "not run: a cap was reached") for name in self.steps_left),
             *((f"  {name}", figure) for name, figure in rows),
         ]
@@ -119,13 +123,23 @@ def run(
             raise RecipeError(f"recipe {recipe.name!r} has no steps, so no step {step!r}")
         return _run_one(recipe, quiet, workers, measure)
     from synthkd.steps.run import run_steps
+    from synthkd.steps.target import run_for_target
 
     def run_one(one: Recipe, decision: Decision, summary: StepSummary | None) -> RunResult:
         return _run_one(one, quiet, workers, measure, decision, summary)
 
-    results: dict[str, RunResult] = run_steps(recipe, run_one, step)
+    def run_all(whole: Recipe) -> dict[str, RunResult]:
+        results: dict[str, RunResult] = run_steps(whole, run_one, step)
+        return results
+
+    target = None
+    if recipe.target is not None and step is None:
+        results, target = run_for_target(recipe, run_all)
+    else:
+        results = run_all(recipe)
     left = tuple(name for name in recipe.steps if name not in results) if step is None else ()
-    return replace(list(results.values())[-1], steps=results, steps_left=left)
+    last: RunResult = list(results.values())[-1]
+    return replace(last, steps=results, steps_left=left, target=target)
 
 
 def _run_one(

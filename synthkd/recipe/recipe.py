@@ -103,6 +103,11 @@ class Recipe(RecipePart):
             raise ValueError("steps: name one at least")
         if own := sorted(_OF_STEPS & self.model_fields_set):
             raise ValueError(f"{own[0]}: a recipe with `steps` has it in its steps alone")
+        if self.loop is not None:
+            raise ValueError(
+                "loop: a loop asks one question, and a recipe with `steps` several; run the steps"
+                " alone, and let the recipe of the loop read their corpus"
+            )
         known = [INPUTS]
         for name, step in self.steps.items():
             if not _STEP_NAME.fullmatch(name):

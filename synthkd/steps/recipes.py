@@ -71,6 +71,7 @@ def step_recipe(recipe: Recipe, name: str) -> Recipe:
         corpus = corpus.model_copy(update={"path": _relative(recipe, folder / STEP_CORPUS)})
     return recipe.with_parts(
         steps=None,
+        target=None,
         inputs=inputs,
         kind=step.kind,
         prompt=step.prompt,

@@ -173,6 +173,7 @@ def test_a_step_with_the_backend_rows_asks_nobody(tmp_path: Path) -> None:
         ({"kind": {"name": "triple"}}, "kind: a recipe with `steps` has it in its steps alone"),
         ({"steps": {}}, "steps: name one at least"),
         ({"steps": {"a b": {}}}, "'a b' is no name"),
+        ({"loop": {"rounds": 1}}, "loop: a loop asks one question"),
         ({"steps": {"inputs": {}}}, "choose another name"),
         ({"steps": {"a": {"inputs": {"from": "b"}}}}, "steps.a.inputs: no earlier step 'b'"),
         ({"steps": {"a": {"knd": {}}}}, r"steps.a.knd: unknown key \(did you mean 'kind'\?\)"),
@@ -250,3 +251,36 @@ def test_a_probe_projects_every_step(tmp_path: Path) -> None:
 
 def test_a_probe_of_all_inputs_is_the_run_itself(tmp_path: Path) -> None:
     assert probe_steps(load_steps(tmp_path, "http://127.0.0.1:1/v1"), 10) is None
+
+
+def test_a_target_takes_more_inputs_until_the_last_step_has_enough_rows(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        recipe = load_steps(tmp_path, server.url, 200, target={"accepted": 60})
+        result = synthkd.run(recipe)
+        sent = server.requests
+        again = synthkd.run(recipe)
+        assert server.requests == sent
+    assert result.target is not None
+    assert result.target.ended == "reached"
+    assert 60 <= result.counts["accepted"] <= 75
+    # About 1.6 rows come of an input: the run stops long before the 200 that there are.
+    assert result.steps["rewrite"].counts["asked"] == result.target.rounds[-1].inputs < 60
+    assert again.manifest == result.manifest
+
+
+def test_a_target_beyond_the_inputs_says_so_and_gives_what_a_plain_run_gives(
+    tmp_path: Path,
+) -> None:
+    with FakeServer(answer=answer) as server:
+        raw = steps_recipe(tmp_path, server.url, 30)
+        result = synthkd.run(Recipe.from_dict(raw | {"target": {"accepted": 900}}, tmp_path))
+        plain = synthkd.run(Recipe.from_dict(raw, tmp_path))
+    assert result.target is not None
+    assert result.target.ended == "not reached: there are no more inputs"
+    assert result.counts["accepted"] == plain.counts["accepted"]
+
+
+def test_options_of_a_target_on_samples_are_refused_with_steps(tmp_path: Path) -> None:
+    target = {"accepted": 9, "samples": 4}
+    with pytest.raises(RecipeError, match=r"target\.samples: a recipe with steps takes"):
+        synthkd.run(load_steps(tmp_path, "http://127.0.0.1:1/v1", target=target))
