@@ -42,7 +42,11 @@ class VoteWeight(Plugin, ABC):
         looks_ahead: All rows are observed before the first is weighed.
     """
 
-    returns: ClassVar[Mapping[str, Check]] = {"state": check_json, "findings": check_json}
+    returns: ClassVar[Mapping[str, Check]] = {
+        "state": check_json,
+        "findings": check_json,
+        "summary": check_json,
+    }
     all_equal: ClassVar[bool] = False
     counts_completions: ClassVar[bool] = True
     needs_critic: ClassVar[bool] = False

@@ -65,6 +65,12 @@ def check_row_target(components: Components, row: Row) -> None:
             f"target.step: {part.step} samples together are more than the {n} of a plain run"
             " (teacher.sampling.n)"
         )
+    first = sample_lengths(part, components)[0]
+    if part.at_most.completions is not None and part.at_most.completions < first:
+        raise RecipeError(
+            f"target.at_most.completions: {part.at_most.completions} do not suffice for the {first}"
+            " samples of one input that are asked for together (target.step)"
+        )
     votes = components.recipe.votes
     if votes is not None and votes.adaptive is not None:
         if part.step not in (None, n):

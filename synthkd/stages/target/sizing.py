@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -86,8 +87,9 @@ def first_units(wanted: int, rows_of_unit: int | None) -> int:
     return math.ceil(wanted / (rows_of_unit or _FIRST_SHARE))
 
 
+@lru_cache(maxsize=65_536)
 def further_units(seen: ObservedYield, wanted: int, left: int, overshoot: float) -> int:
-    """Return the units of a further round.
+    """Return the units of a further round. Cached: of many values a number are alike.
 
     Args:
         seen: What the units so far gave.

@@ -327,6 +327,7 @@ def test_a_loop_refuses_a_target(tmp_path: Path) -> None:
         ({"accepted": 5, "per": "relatoin"}, "no input has the column 'relatoin'.*relation"),
         ({"accepted": 5, "samples": 1}, "fewer than the 2 of a plain run"),
         ({"accepted": 5, "step": 3}, "more than the 2 of a plain run"),
+        ({"accepted": 5, "step": 2, "at_most": {"completions": 1}}, "do not suffice for the 2"),
         ({"accepted": 0}, "target.accepted"),
         ({"acepted": 3}, "accepted"),
     ],

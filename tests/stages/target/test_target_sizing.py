@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -120,3 +121,10 @@ def test_intervals_are_wilsons_and_for_several_rows_a_completion_poissons() -> N
     low, high = yield_interval(400, 100)
     assert low == pytest.approx(3.62, abs=0.02)
     assert high == pytest.approx(4.41, abs=0.02)
+
+
+def test_a_hundred_thousand_values_are_sized_in_seconds() -> None:
+    begin = time.monotonic()
+    for number in range(100_000):
+        further_units(ObservedYield(10, number % 8, number % 4, number % 2), 10, 30, 0.03)
+    assert time.monotonic() - begin < 20
