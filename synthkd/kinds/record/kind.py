@@ -133,6 +133,9 @@ class RecordKind(Kind):
         if not self.answer_columns:
             raise ValueError("inputs: names every column, so that nothing is left for the teacher")
         self._answer_fields = {name: self.fields[name] for name in self.answer_columns}
+        self._input_models = {
+            name: record_model({name: self.fields[name]}, strict=False) for name in shared
+        }
         self._model = record_model(self._answer_fields, strict=False)
         self._pattern = self._compiled(given.pattern)
 
@@ -210,7 +213,7 @@ class RecordKind(Kind):
 
     def _given(self, row: Row, name: str) -> Any:
         """Return an input's value in the type of its column; `check` has accepted it."""
-        value = check_record({name: row.get(name)}, record_model({name: self.fields[name]}, False))
+        value = check_record({name: row.get(name)}, self._input_models[name])
         return None if isinstance(value, Malformed) else value[name]
 
     def check(self, row: Row) -> str | None:
@@ -219,8 +222,7 @@ class RecordKind(Kind):
             if is_blank and name not in self.nullable:
                 return f"{name!r} is empty"
             if name in self.fields:
-                model = record_model({name: self.fields[name]}, strict=False)
-                checked = check_record({name: row[name]}, model)
+                checked = check_record({name: row.get(name)}, self._input_models[name])
                 if isinstance(checked, Malformed):
                     return checked.detail
         return None
