@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,13 +15,13 @@ from synthkd.stages.components import resolve_components
 from synthkd.stages.critic import Decision, decide
 from synthkd.stages.generate import GenerateReport
 from synthkd.stages.lock import run_lock
-from synthkd.stages.places import check_places
+from synthkd.stages.places import REPORT, ReportShape, check_places
 from synthkd.steps.diagram import Box, counts_in_words, steps_picture
 from synthkd.steps.inputs import write_step_inputs
 from synthkd.steps.lineage import LINEAGE, write_lineage
 from synthkd.steps.outputs import check_finished
 from synthkd.steps.recipes import step_inputs, step_names, step_of, step_recipe
-from synthkd.storage import write_text
+from synthkd.storage import read_json, write_text
 
 
 class StepResult(Protocol):
@@ -108,7 +108,7 @@ def summary_of(recipe: Recipe) -> StepSummary:
 
     def write(folder: Path) -> dict[str, str]:
         write_lineage(recipe, folder / LINEAGE)
-        write_text(folder / PICTURE, steps_svg(recipe, {fact["step"]: fact for fact in facts}))
+        write_text(folder / PICTURE, steps_svg(recipe))
         return {name: file_hash(folder / name) for name in (LINEAGE, PICTURE)}
 
     return StepSummary(facts, write)
@@ -123,12 +123,11 @@ def _facts(recipe: Recipe, name: str) -> dict[str, Any]:
     return {"step": name, "sources": _sources(recipe, name), **facts}
 
 
-def steps_svg(recipe: Recipe, facts: Mapping[str, Mapping[str, Any]]) -> str:
-    """Draw the steps with their counts, as SVG."""
+def steps_svg(recipe: Recipe) -> str:
+    """Draw the steps, which are filtered, with their counts, as SVG."""
     boxes = [Box(INPUTS, recipe.inputs.path or f"{recipe.inputs.count:,} draws", ())]
     for name in step_names(recipe):
-        kind = step_of(recipe, name).kind.name
-        counts = facts[name]["counts"] if name in facts else None
-        about = f"{kind}: {counts_in_words(counts)}" if counts else kind
+        report = read_json(step_recipe(recipe, name).work_dir / REPORT, ReportShape)
+        about = f"{step_of(recipe, name).kind.name}: {counts_in_words(report['counts'])}"
         boxes.append(Box(name, about, tuple(_sources(recipe, name))))
     return steps_picture(boxes)

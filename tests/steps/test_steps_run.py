@@ -85,7 +85,9 @@ def test_the_manifest_names_every_step_with_its_counts(tmp_path: Path) -> None:
     assert [step["step"] for step in steps] == ["rewrite", "things"]
     assert steps[1]["sources"] == ["rewrite"]
     assert steps[0]["counts"]["rejected"]["same"] == 2
-    assert "8 accepted" in (corpus.path / "steps.svg").read_text()
+    picture = (corpus.path / "steps.svg").read_text()
+    assert "8 accepted" in picture
+    assert f"{corpus.manifest['counts']['accepted']} accepted" in picture
     assert "steps.svg" in (corpus.path / "README.md").read_text()
 
 
