@@ -17,6 +17,7 @@ from synthkd.storage import check_file, check_place, has_fields, replaced_file
 from synthkd.students.base import Classifier, Floats, SpanStudent, Student
 from synthkd.students.folders import CARD, load_student, read_card
 from synthkd.students.rows import LINE, located_rows, row_text
+from synthkd.students.span_rows import text_column
 
 FORMATS = (".csv", ".jsonl", ".parquet")
 #: Numbers of a span, by Arrow type.
@@ -145,8 +146,7 @@ def tag_file(
 def _tagged(student: SpanStudent, batch: Placed, text: str, path: Path, before: int) -> Rows:
     texts = [
         row_text(
-            row, "sentence" if text not in row and "sentence" in row else text, where, path,
-            before + number,
+            row, text_column(row, text, where), where, path, before + number
         )
         for number, (where, row) in enumerate(batch)
     ]  # fmt: skip

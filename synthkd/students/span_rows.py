@@ -45,10 +45,11 @@ def read_tagged_texts(path: Path | str, text: str | None = None) -> TaggedTexts:
     path = Path(path)
     texts, collected, known = list[str](), list[list[LocatedSpan]](), dict[str, int]()
     for number, (where, row) in enumerate(located_rows(path)):
-        if "tokens" in row and "spans" not in row:
+        # In corpora `tokens` is the number of tokens of a completion.
+        if isinstance(row.get("tokens"), list | tuple) and "spans" not in row:
             sentence, spans = _of_tokens(row, where)
         else:
-            sentence = row_text(row, _text_column(row, text, where), where, path, number)
+            sentence = row_text(row, text_column(row, text, where), where, path, number)
             spans = _spans_of_row(row, sentence, where)
         if "span" in row and "spans" not in row and sentence in known:
             collected[known[sentence]] += spans
@@ -71,13 +72,19 @@ def longest_spans(spans: Sequence[LocatedSpan]) -> Spans:
     return tuple(sorted(kept))
 
 
-def _text_column(row: dict[str, Any], given: str | None, where: str) -> str:
-    if given is not None and given in row:
-        return given
-    column = next((name for name in _TEXTS if name in row), None)
-    if column is None or given not in (None, *_TEXTS):
-        wanted = given or "sentence"
-        raise InputError(f"{where}: no column {wanted!r}{nearest(wanted, list(row))}")
+def text_column(row: dict[str, Any], given: str | None, where: str) -> str:
+    """Return the column of a row's text: the given one, or else ``sentence``, or else ``text``.
+
+    Corpora of spans have both, and their ``text`` is the span in words; so a given ``text``, the
+    default of commands, stands for ``sentence`` too.
+
+    Raises:
+        InputError: There is no such column.
+    """
+    wanted = _TEXTS if given in (None, *_TEXTS) else (str(given),)
+    column = next((name for name in wanted if name in row), None)
+    if column is None:
+        raise InputError(f"{where}: no column {wanted[0]!r}{nearest(wanted[0], list(row))}")
     return column
 
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synthkd import Recipe, run
 from synthkd.errors import InputError, StudentError
 from synthkd.students.metrics import count_spans, evaluate_spans, paired_span_bootstrap
 from synthkd.students.span_rows import bio_spans, read_tagged_texts
@@ -37,6 +38,26 @@ def test_rows_of_spans_are_joined_by_their_sentence(tmp_path: Path) -> None:
         {"sentence": "It rains.", "type": "", "span": ""},
     )
     assert read_tagged_texts(path) == TaggedTexts(("Ada left Rome.", "It rains."), (ADA, ()))
+
+
+def test_a_corpus_of_spans_is_read_by_its_sentences(tmp_path: Path) -> None:
+    row = {"key": "s", "sentence": "Ada left Rome."}
+    answer = '[{"type": "person", "text": "Ada"}, {"type": "place", "text": "Rome"}]'
+    write(tmp_path, row).rename(tmp_path / "inputs.jsonl")
+    write(tmp_path, {"input_id": "s", "text": answer}).rename(tmp_path / "answers.jsonl")
+    recipe = Recipe.from_dict(
+        {
+            "name": "spans", "inputs": {"path": "inputs.jsonl", "id": "key"},
+            "kind": {"name": "span"}, "corpus": {"path": "corpus"},
+            "teacher": {"backend": "recorded", "path": "answers.jsonl"},
+        },
+        tmp_path,
+    )  # fmt: skip
+    run(recipe, quiet=True)
+    for column in (None, "text"):
+        assert read_tagged_texts(tmp_path / "corpus", column) == TaggedTexts(
+            ("Ada left Rome.",), (ADA,)
+        )
 
 
 def test_rows_of_texts_have_their_spans_in_a_list(tmp_path: Path) -> None:
