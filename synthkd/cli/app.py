@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synthkd import __version__
-from synthkd.cli import batches, critic, distill, diversity, journal, label, pairs, segment, student
+from synthkd.cli import (
+    batches,
+    critic,
+    distill,
+    diversity,
+    graphs,
+    journal,
+    label,
+    pairs,
+    segment,
+    student,
+)
 from synthkd.reporting.safe_text import clean, clean_lines, json_text
 
 if TYPE_CHECKING:
@@ -377,6 +388,7 @@ app.command("distill")(distill.distill_command)
 app.command()(diversity.diversity)
 app.command()(segment.segment)
 app.command()(pairs.pairs)
+app.command()(graphs.graphs)
 app.add_typer(journal.app, name="journal")
 app.add_typer(batches.app, name="batches")
 app.add_typer(critic.app, name="critic")

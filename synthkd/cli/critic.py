@@ -135,6 +135,14 @@ def critic_negatives(
         Path | None,
         typer.Option(help="More true triples, which are no negatives either.", show_default=False),
     ] = None,
+    facts: Annotated[
+        bool,
+        typer.Option(
+            "--facts",
+            help="Rows of the kind `fact`, with their source: ends come from the same document and"
+            " from others.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
     formulas: Formulas = False,
 ) -> None:
@@ -142,9 +150,17 @@ def critic_negatives(
 
     Output: one line with the sheet, its true triples and its negatives.
     """
-    from synthkd.critics.triples.negatives import write_negatives
+    from synthkd.critics.graphs.negatives import GraphSheetCounts, write_graph_negatives
+    from synthkd.critics.triples.negatives import SheetCounts, write_negatives
+    from synthkd.errors import InputError
 
-    counts = write_negatives(positives, out, each, hard, seed, known, formulas)
+    counts: GraphSheetCounts | SheetCounts
+    if facts:
+        if hard or known is not None:
+            raise InputError("--facts draws from documents; leave --hard and --known out")
+        counts = write_graph_negatives(positives, out, each, seed, formulas)
+    else:
+        counts = write_negatives(positives, out, each, hard, seed, known, formulas)
     typer.echo(f"{out}: {counts.true:,} true triples and {counts.made:,} made negatives")
     if counts.missing:
         typer.echo(

@@ -18,7 +18,7 @@ from synthkd.artifacts.settings import Count, Name, PluginName, Settings, read_o
 from synthkd.critics.base import Critic
 from synthkd.critics.card import critic_card
 from synthkd.critics.files import CONFIG
-from synthkd.critics.labels import NUMBERS, verdict_column
+from synthkd.critics.labels import NUMBERS, SOURCE, verdict_column
 from synthkd.critics.options import OF_MEMBERS, options_of_load
 from synthkd.critics.plots import precision_picture, reliability_picture
 from synthkd.critics.splits import NOVELTY
@@ -35,7 +35,7 @@ _PROBES = 16
 #: since a number on the edge of a bin is rounded to one side or the other.
 _TOLERANCE = 0.02
 #: Columns of the held-out rows that are not the kind's.
-_NOT_COLUMNS = {*NUMBERS, *SIBLINGS, "score", "weight", NOVELTY, GROUP}
+_NOT_COLUMNS = {*NUMBERS, *SIBLINGS, SOURCE, "score", "weight", NOVELTY, GROUP}
 _Names = Annotated[list[Annotated[str, Field(max_length=1 << 20)]], Field(max_length=1000)]
 
 
@@ -119,7 +119,7 @@ def load_critic(
         read_table(folder / HELD_OUT, CRITIC_ARTIFACT),
         read_table(folder / SEEN, CRITIC_ARTIFACT),
     )
-    not_columns = {*_NOT_COLUMNS, verdict_column(kind)}
+    not_columns = {*_NOT_COLUMNS, verdict_column(kind)} - set(kind.columns)
     columns = [name for name in held_out.schema.names if name not in not_columns]
     if columns != list(kind.columns):
         raise CriticError(

@@ -29,6 +29,8 @@ from synthkd.labels.merge import merge_verdicts as merged
 from synthkd.labels.verdicts import ACCEPT, EMPTY, REJECT, SPELLINGS, UNSURE, verdict_of
 from synthkd.rows import describe_cell, is_empty, read_rows, text_cell
 
+#: Column of the text that rows were made from, which critics of kinds with it may read.
+SOURCE = "source"
 #: Number columns that critics read if the sheet has them.
 NUMBERS = ("logprob", "tokens", "recurrence")
 Weights = np.ndarray[Any, np.dtype[np.float64]]
@@ -40,7 +42,7 @@ class LabelSheet:
     """Labelled rows and their split.
 
     Attributes:
-        rows: The kind's columns and numbers.
+        rows: The kind's columns and numbers, and the source of kinds that have one.
         labels: Whether each row is valid (n,).
         held_out: Whether each row is held out (n,).
         groups: Group of each row.
@@ -384,11 +386,17 @@ def _uniform(rows: list[dict[str, Any]]) -> Bools | None:
 def _table(kind: Kind, rows: list[dict[str, Any]]) -> pa.Table:
     return pa.table(
         {column: pa.array([str(row[column]) for row in rows]) for column in kind.columns}
+        | {name: pa.array([str(row[name] or "") for row in rows]) for name in _sources(kind, rows)}
         | {
             name: pa.array([row.get(name) for row in rows], pa.float64())
             for name in _numbers(rows[0] if rows else {})
         }
     )
+
+
+def _sources(kind: Kind, rows: list[dict[str, Any]]) -> list[str]:
+    """Return the column of the text that rows were made from, if the kind and the rows have it."""
+    return [SOURCE] if SOURCE in kind.details and rows and SOURCE in rows[0] else []
 
 
 def _numbers(row: dict[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from synthkd.critics.base import Scores
 from synthkd.critics.columns import cast_columns
 from synthkd.critics.folder import load_critic
-from synthkd.critics.labels import NUMBERS
+from synthkd.critics.labels import NUMBERS, SOURCE
 from synthkd.critics.trained_critic import TrainedCritic
 from synthkd.errors import CriticError, InputError
 from synthkd.keys import content_hash, file_hash
@@ -137,7 +137,7 @@ def _scored(
     """Yield the files of all parts in order; existing ones are not scored again."""
     begin = 0
     for number, table in enumerate(
-        read_tables(rows, list(kind.columns), part, (*NUMBERS, *SIBLINGS))
+        read_tables(rows, list(kind.columns), part, (*NUMBERS, *SIBLINGS, SOURCE))
     ):
         file = work / f"{number:06}.parquet"
         if not file.exists():

@@ -23,6 +23,7 @@ from synthkd.critics.encoder.training import (
     fine_tune_cross_encoder,
 )
 from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
+from synthkd.critics.labels import SOURCE
 from synthkd.critics.logistic import sigmoid
 from synthkd.critics.teacher_numbers import SCALES, WIDTH, Scales, number_columns, teacher_numbers
 from synthkd.encoders import load as models
@@ -115,7 +116,7 @@ class EncoderCritic(Critic):
 
         require_both_verdicts(labels)
         groups = list(groups) or [str(i) for i in range(rows.num_rows)]
-        self.grounded = texts.SOURCE in rows.schema.names
+        self.grounded = SOURCE in rows.schema.names
         # Head and dropout follow the seed; the caller's random state stays as it was.
         with torch.random.fork_rng():
             torch.manual_seed(self.schedule.seed)

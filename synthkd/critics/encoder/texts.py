@@ -7,13 +7,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from synthkd.critics.labels import SOURCE
 from synthkd.encoders.batches import TextPair
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
 from synthkd.kinds.relations import put_names
-
-#: Column of the text that a grounded candidate must follow from.
-SOURCE = "source"
 
 
 def text_pairs(rows: pa.Table | pa.RecordBatch, kind: Kind, grounded: bool) -> list[TextPair]:
