@@ -5,7 +5,7 @@ A scorer says how alike two triples are; scores name it, since those of two scor
     scorer     likeness of two triples
     ---------  -----------------------------------------------------------------------
     `exact`    1 if all parts are equal after normalisation, else 0
-    `words`    F1 of the words of their sentences
+    `words`    F1 of their words after normalisation
     a folder   BERTScore of their sentences by that encoder: greedy matches of tokens
     `vector:`  and a folder: cosine of the vectors of their sentences
 """
@@ -72,13 +72,13 @@ class ExactTriples:
 
 
 class WordTriples:
-    """F1 of the words in the sentences of two triples."""
+    """F1 of the words of two triples, after normalisation."""
 
     name = "words"
 
     def matrix(self, gold: Sequence[GraphTriple], predicted: Sequence[GraphTriple]) -> Floats:
-        columns = [triple_sentence(triple) for triple in predicted]
-        rows = [triple_sentence(triple) for triple in gold]
+        columns = [" ".join(normal_graph_triple(triple)) for triple in predicted]
+        rows = [" ".join(normal_graph_triple(triple)) for triple in gold]
         return np.array([[rouge_1(one, other) for other in columns] for one in rows]).reshape(
             len(gold), len(predicted)
         )
@@ -308,7 +308,7 @@ def _best(
         return np.zeros((2, len(gold)))
     places = likeness.argmax(1)
     words = [
-        rouge_1(triple_sentence(one), triple_sentence(predicted[place]))
+        rouge_1(*(" ".join(normal_graph_triple(each)) for each in (one, predicted[place])))
         for one, place in zip(gold, places.tolist(), strict=True)
     ]
     return np.array([likeness.max(1), words])
