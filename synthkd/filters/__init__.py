@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 from synthkd.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from synthkd.filters.alias import AliasRule
     from synthkd.filters.base import Filter, GlobalFilter, Reasons
     from synthkd.filters.corpus_level import LastFilter
+    from synthkd.filters.grounding import InText, Rouge, SourceRule
     from synthkd.filters.label_noise import LabelNoise, find_label_noise
     from synthkd.filters.rules import (
         Characters,
@@ -24,8 +26,10 @@ if TYPE_CHECKING:
     from synthkd.filters.votes import Tally, tally
 
 _HOMES = {
+    "AliasRule": "synthkd.filters.alias",
     **dict.fromkeys(("Filter", "GlobalFilter", "Reasons"), "synthkd.filters.base"),
     "LastFilter": "synthkd.filters.corpus_level",
+    **dict.fromkeys(("InText", "Rouge", "SourceRule"), "synthkd.filters.grounding"),
     **dict.fromkeys(("LabelNoise", "find_label_noise"), "synthkd.filters.label_noise"),
     **dict.fromkeys(
         (
@@ -47,9 +51,9 @@ _HOMES = {
 }
 
 __all__ = [
-    "Characters", "Echo", "Empty", "Filter", "GlobalFilter", "LabelNoise", "LastFilter", "Reasons",
-    "RowRule", "SelfLoop", "StartsWith", "Tally", "TextRule", "TooLong", "TooShort", "Unfinished",
-    "VoteWeight", "find_label_noise", "tally",
+    "AliasRule", "Characters", "Echo", "Empty", "Filter", "GlobalFilter", "InText", "LabelNoise",
+    "LastFilter", "Reasons", "Rouge", "RowRule", "SelfLoop", "SourceRule", "StartsWith", "Tally",
+    "TextRule", "TooLong", "TooShort", "Unfinished", "VoteWeight", "find_label_noise", "tally",
 ]  # fmt: skip
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES, __all__)

@@ -15,6 +15,7 @@ from synthkd.text.normal_forms import normal_phrase
 if TYPE_CHECKING:
     from synthkd.kinds.comparative import ComparativeKind
     from synthkd.kinds.event import EventKind
+    from synthkd.kinds.fact import FactKind
     from synthkd.kinds.labelled_text import LabelledTextKind
     from synthkd.kinds.proposition import PropositionKind
     from synthkd.kinds.rationale import RationaleKind
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ComparativeKind": "comparative",
     "EventKind": "event",
+    "FactKind": "fact",
     "LabelledTextKind": "labelled_text",
     "PropositionKind": "proposition",
     "RationaleKind": "rationale",
@@ -37,6 +39,7 @@ _HOMES = {
 __all__ = [
     "ComparativeKind",
     "EventKind",
+    "FactKind",
     "Kind",
     "LabelledTextKind",
     "Malformed",

@@ -31,7 +31,7 @@ CLASSES = 10_000
 _MALFORMED, _CRITIC = "malformed", "critic"
 #: Outcomes of rows that a critic has no score of (`Critic.missing`).
 _UNSCORED = frozenset({"unreadable", "withheld", "unscored"})
-_TOGETHER = frozenset({"votes", "order", "duplicate", "near_duplicate", "label_noise"})
+_TOGETHER = frozenset({"votes", "order", "duplicate", "near_duplicate", "label_noise", "alias"})
 
 
 def stage_diversity(folder: Path, kind: Kind) -> dict[str, Any]:
