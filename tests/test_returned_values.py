@@ -113,7 +113,6 @@ class Scorer(Critic):
         (None, "shape () for 2 rows"),
         (["good", "bad"], "return an array of 2 probabilities"),
         ([0.5, 1.5], "the score 1.5; a probability is from 0 to 1"),
-        ([0.5, np.nan], "NaN; only a critic with `asks = True`"),
     ],
 )
 def test_scores_are_a_probability_for_each_row(value: Any, problem: str) -> None:

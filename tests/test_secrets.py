@@ -223,6 +223,9 @@ def test_a_recipe_without_a_secret_keeps_its_record(tmp_path: Path) -> None:
 def test_the_record_of_every_example_is_what_its_file_says(path: Path) -> None:
     made = Recipe.load(path)
     expected = made.model_dump(mode="json", exclude={"limits", "student", "loop"})
+    for part in ("steps", "target"):
+        if expected[part] is None:
+            del expected[part]
     if expected["votes"]:
         assert expected["votes"].pop("options") == {}
     assert made.record() == expected

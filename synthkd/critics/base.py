@@ -41,8 +41,6 @@ def _check_scores(critic: Critic, value: Any, batch: pa.RecordBatch | pa.Table) 
         return f"returned scores of shape {scores.shape} for {batch.num_rows:,} rows"
     if (outside := scores[(scores < 0) | (scores > 1)]).size:
         return f"returned the score {outside[0]:g}; a probability is from 0 to 1"
-    if not critic.asks and np.isnan(scores).any():
-        return "returned NaN; only a critic with `asks = True` may leave rows without a score"
     return ""
 
 

@@ -61,5 +61,5 @@ def test_what_is_not_there_is_refused_with_the_nearest(
 
 def test_students_are_listed() -> None:
     students = describe()["students"]
-    assert set(students) == {"encoder", "generator", "linear"}
+    assert set(students) == {"encoder", "generator", "linear", "tagger"}
     assert all(member["about"] for member in students.values())

@@ -41,6 +41,16 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"options": {"types": ["person", "place"]}},
         '[{"type": "person", "text": "Ada Lovelace"}, {"type": "place", "text": "London"}]',
     ),
+    "record": (
+        {"cuisine": "Thai"},
+        {
+            "options": {
+                "columns": {"cuisine": "text", "dish": "text", "minutes": "int 1..600"},
+                "inputs": ["cuisine"],
+            }
+        },
+        '{"dish": "Soup", "minutes": 20}',
+    ),
     "fact": (
         {"document_id": "d", "text": "The ferry Solveig links Rysa to the mainland."},
         {},

@@ -274,8 +274,10 @@ LOOP = {
 )
 def test_every_shipped_template_runs_with_the_least_columns_of_its_kind(name: str) -> None:
     prompt = load_prompt(name)
-    kind = plugins.find("kinds", prompt.head.kind)()
-    row = {column: f"a {column}" for column in kind.input_columns}
+    columns = {"columns": {"text": "text", "plain": "text"}, "inputs": ["text"]}
+    options = columns if prompt.head.kind == "record" else {}
+    kind = plugins.find("kinds", prompt.head.kind)(**options)
+    row: dict[str, Any] = {column: f"a {column}" for column in kind.input_columns}
     if prompt.head.kind == "triple":
         row["relation"] = "xWant" if "events" in name else "UsedFor"
     elif prompt.head.kind == "proposition":
@@ -289,6 +291,12 @@ def test_every_shipped_template_runs_with_the_least_columns_of_its_kind(name: st
         }
     elif name in ("labelled_text/pgkd", "labelled_text/pool"):
         row |= LOOP
+    # What a recipe or an earlier step gives besides.
+    row |= {"record/json": {"task": "Write it."}, "record/standalone": {"previous": ""}}.get(
+        name, {}
+    )
+    if name == "fact/of-entities":
+        row["entities"] = [{"entity": "Ada", "type": "person"}]
     (row,) = kind.expand(row)
     if prompt.head.needs:
         with pytest.raises(PromptError, match=f"needs a value of {prompt.head.needs[0]!r}"):
@@ -307,9 +315,11 @@ def test_every_shipped_template_runs_with_the_least_columns_of_its_kind(name: st
 
 @pytest.mark.parametrize("name", [name for name in shipped_prompts() if name.startswith("judge/")])
 def test_every_shipped_template_of_a_judge_runs_with_what_it_says_it_needs(name: str) -> None:
-    columns = {"judge/grounded": ["source"], "judge/pairwise": ["task", "first", "second"]}.get(
-        name, []
-    )
+    columns = {
+        "judge/grounded": ["source"],
+        "judge/fact": ["source"],
+        "judge/pairwise": ["task", "first", "second"],
+    }.get(name, [])
     prompt = JudgePrompt.load(name, KIND, columns)
     row = {**ROW, "tail": "cut bread", **{column: f"a {column}" for column in columns}}
     assert all(message["content"] for message in prompt.messages(row))
