@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from synthkd import plugins
 from synthkd.critics.judge.prompt import JudgePrompt
 from synthkd.errors import PromptError
+from synthkd.kinds.base import Kind
+from synthkd.kinds.fact import FactKind
 from synthkd.kinds.triple import TripleKind
 from synthkd.prompts import lint, load_prompt, shipped_prompts
 from synthkd.resources import resource
@@ -269,6 +272,13 @@ LOOP = {
 }
 
 
+GIVEN: dict[str, dict[str, Any]] = {
+    "record/json": {"task": "Write it."},
+    "record/standalone": {"previous": ""},
+    "fact/of-entities": {"entities": [{"entity": "Ada", "type": "person"}]},
+}
+
+
 @pytest.mark.parametrize(
     "name", [name for name in shipped_prompts() if not name.startswith("judge/")]
 )
@@ -292,11 +302,7 @@ def test_every_shipped_template_runs_with_the_least_columns_of_its_kind(name: st
     elif name in ("labelled_text/pgkd", "labelled_text/pool"):
         row |= LOOP
     # What a recipe or an earlier step gives besides.
-    row |= {"record/json": {"task": "Write it."}, "record/standalone": {"previous": ""}}.get(
-        name, {}
-    )
-    if name == "fact/of-entities":
-        row["entities"] = [{"entity": "Ada", "type": "person"}]
+    row |= GIVEN.get(name, {})
     (row,) = kind.expand(row)
     if prompt.head.needs:
         with pytest.raises(PromptError, match=f"needs a value of {prompt.head.needs[0]!r}"):
@@ -320,8 +326,14 @@ def test_every_shipped_template_of_a_judge_runs_with_what_it_says_it_needs(name:
         "judge/fact": ["source"],
         "judge/pairwise": ["task", "first", "second"],
     }.get(name, [])
-    prompt = JudgePrompt.load(name, KIND, columns)
-    row = {**ROW, "tail": "cut bread", **{column: f"a {column}" for column in columns}}
+    kind: Kind = FactKind() if name == "judge/fact" else KIND
+    prompt = JudgePrompt.load(name, kind, columns)
+    row = {
+        "document_id": "d",
+        **ROW,
+        "tail": "cut bread",
+        **{column: f"a {column}" for column in columns},
+    }
     assert all(message["content"] for message in prompt.messages(row))
 
 
