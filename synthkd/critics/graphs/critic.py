@@ -31,7 +31,7 @@ from synthkd.critics.graphs.features import (
     triple_features,
 )
 from synthkd.critics.graphs.negatives import OTHER, RELATION, SAME, GraphTriple, corrupt_graphs
-from synthkd.critics.logistic import choose_regularisation, sigmoid
+from synthkd.critics.logistic import choose_regularisation, row_products, sigmoid
 from synthkd.encoders.frozen import FrozenEncoder
 from synthkd.encoders.reference import EncoderReference
 from synthkd.errors import CriticError, nearest, require_extra
@@ -43,12 +43,16 @@ _VERSION = 1
 _TRIPLE = ("head", "relation", "tail")
 #: Ways of made negatives: half are hard, with another end of the same document.
 _MADE = (SAME, SAME, RELATION, OTHER)
-_CHOICES = (0.3, 0.1)
+_CHOICES = (1.0, 0.3, 0.1)
 _DEFAULT = 0.1
 #: Folds of the logits that are scaled to probabilities, and fewest labelled rows of each verdict.
 _FOLDS, _FEWEST = 3, 10
 #: Weight of scaled numbers and of vectors beside indicators, which are 0 or 1.
-_NUMBER_SCALE, _VECTOR_SCALE = 1.0, 0.1
+_NUMBER_SCALE, _VECTOR_SCALE = 1.0, 0.3
+#: Directions of the greatest variance to which vectors are reduced.
+_DIRECTIONS = 32
+#: Cosines and vectors of a triple.
+_COSINES, _VECTORS = 4, 4
 #: Rows scored at a time.
 _SLICE = 2048
 
@@ -117,6 +121,7 @@ class GraphJudgeCritic(Critic):
         if given.model is not None:
             self._encoder = FrozenEncoder.load(given.model, given.max_length, given.device)
         self._fitted: _Regression | None = None
+        self._directions: Scores | None = None
         self._slope, self._shift = 1.0, 0.0
 
     def fit(
@@ -134,7 +139,9 @@ class GraphJudgeCritic(Critic):
         if not made:
             require_both_verdicts(labels)
         features = [triple_features(triple) for triple in (*triples, *made)]
-        dense = self._dense([*triples, *made], features)
+        dense = self._numbers_and_vectors([*triples, *made], features)
+        self._directions = _directions(dense[:, self._plain :]) if self._encoder else None
+        dense = self._reduced(dense)
         verdicts = np.concatenate([labels, np.zeros(len(made), dtype=bool)])
         weight = np.ones(len(verdicts))
         if weights is not None:
@@ -219,7 +226,8 @@ class GraphJudgeCritic(Critic):
         assert fitted is not None
         triples = self._triples(rows)
         features = [triple_features(triple) for triple in triples]
-        matrix = self._matrix(features, self._dense(triples, features), fitted.mean, fitted.scale)
+        dense = self._reduced(self._numbers_and_vectors(triples, features))
+        matrix = self._matrix(features, dense, fitted.mean, fitted.scale)
         # A row's sum in a sparse product does not depend on the other rows.
         logits = matrix @ fitted.weights + fitted.bias
         return sigmoid(logits * self._slope + self._shift)
@@ -240,8 +248,22 @@ class GraphJudgeCritic(Critic):
         name = name if name in rows.schema.names else self.source
         return [str(value) for value in rows.column(name).to_pylist()]
 
-    def _dense(self, triples: Sequence[StatedTriple], features: Sequence[TripleFeatures]) -> Scores:
-        """Return numbers, and products and cosines of vectors if there is an encoder (n, width)."""
+    @property
+    def _plain(self) -> int:
+        """Number of dense features that are no vectors: numbers, and cosines with an encoder."""
+        return len(NUMBERS) + (0 if self._encoder is None else _COSINES)
+
+    def _reduced(self, dense: Scores) -> Scores:
+        """Return dense features whose vectors are reduced to the fitted directions."""
+        if self._directions is None:
+            return dense
+        reduced = row_products(dense[:, self._plain :], self._directions)
+        return np.concatenate([dense[:, : self._plain], reduced], axis=1)
+
+    def _numbers_and_vectors(
+        self, triples: Sequence[StatedTriple], features: Sequence[TripleFeatures]
+    ) -> Scores:
+        """Return numbers; with an encoder also cosines and products of vectors (n, width)."""
         numbers = np.array([one.numbers for one in features]).reshape(-1, len(NUMBERS))
         if self._encoder is None:
             return numbers
@@ -260,13 +282,12 @@ class GraphJudgeCritic(Critic):
         cosines = [product.sum(1, keepdims=True) for product in products]
         return np.concatenate([numbers, *cosines, *products[:3], context], axis=1)
 
-    @staticmethod
     def _matrix(
-        features: Sequence[TripleFeatures], dense: Scores, mean: Scores, scale: Scores
+        self, features: Sequence[TripleFeatures], dense: Scores, mean: Scores, scale: Scores
     ) -> Any:
         scaled = (dense - mean) / scale
-        scaled[:, : len(NUMBERS)] *= _NUMBER_SCALE
-        scaled[:, len(NUMBERS) :] *= _VECTOR_SCALE
+        scaled[:, : self._plain] *= _NUMBER_SCALE
+        scaled[:, self._plain :] *= _VECTOR_SCALE
         return feature_matrix(features, scaled)
 
     def save(self, folder: Path) -> None:
@@ -285,6 +306,8 @@ class GraphJudgeCritic(Critic):
             "max_length": self.options.max_length, "encoder": encoder,
         }  # fmt: skip
         arrays = {"mean": fitted.mean, "scale": fitted.scale, "weights": fitted.weights}
+        if self._directions is not None:
+            arrays["directions"] = self._directions
         write_files(folder, arrays, config)
 
     @classmethod
@@ -305,12 +328,17 @@ class GraphJudgeCritic(Critic):
                 "mean": Array("float64", ("dense",)),
                 "scale": Array("float64", ("dense",), 1e-12),
                 "weights": Array("float64", ("features",)),
+                "directions": Array("float64", ("vector", "reduced"), optional=True),
             },
             CRITIC_ARTIFACT,
         )
-        width = len(NUMBERS)
+        critic._directions = arrays.get("directions")
+        vector = 0
         if critic._encoder is not None:
-            width += 4 + 4 * int(critic._encoder.model.config.hidden_size)
+            vector = _VECTORS * int(critic._encoder.model.config.hidden_size)
+        if sizes.get("vector", 0) != vector:
+            raise CRITIC_ARTIFACT.refuse(folder / ARRAYS, "directions: not those of its encoder")
+        width = critic._plain + sizes.get("reduced", 0)
         if sizes["dense"] != width or sizes["features"] != (1 << BITS) + width:
             raise CRITIC_ARTIFACT.refuse(
                 folder / ARRAYS, f"as many weights as {width} numbers need"
@@ -342,6 +370,14 @@ def _regression(strength: float) -> Any:
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(C=strength, max_iter=300, tol=1e-3)
+
+
+def _directions(vectors: Scores) -> Scores:
+    """Return the directions of the greatest variance (width, at most `_DIRECTIONS`)."""
+    centred = vectors - vectors.mean(0)
+    _, directions = np.linalg.eigh(centred.T @ centred)
+    found: Scores = np.ascontiguousarray(directions[:, ::-1][:, :_DIRECTIONS])
+    return found
 
 
 def _deviation(dense: Scores) -> Scores:
