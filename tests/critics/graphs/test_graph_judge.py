@@ -15,6 +15,7 @@ from synthkd.critics.folder import load_critic
 from synthkd.critics.graphs import GraphJudgeCritic
 from synthkd.critics.graphs.features import NUMBERS, StatedTriple, triple_features
 from synthkd.critics.graphs.mentions import find_end, nearest_pair
+from synthkd.critics.judge.prompt import JudgePrompt
 from synthkd.critics.labels import read_labels
 from synthkd.critics.score import score_file
 from synthkd.critics.train import train_critic
@@ -152,3 +153,12 @@ def test_a_missing_end_has_no_pair() -> None:
     assert nearest_pair(source, find_end(source, "Ann"), find_end(source, "Oslo")) is None
     features = triple_features(StatedTriple(source, "Ann", "left", "Oslo"))
     assert features.numbers[NUMBERS.index("tail_found")] == 0.0
+
+
+def test_a_language_model_may_judge_facts_by_a_template_of_its_own() -> None:
+    prompt = JudgePrompt.load("judge/fact", KIND, ["source"])
+    (row,) = prompt.rows(table(stated(1)[:1]))
+    (_, asked) = prompt.messages(row)
+    assert "Ann was born in Oslo" in asked["content"]
+    assert "Ann | born in | Oslo" in asked["content"]
+    assert asked["content"].rstrip().endswith("Answer yes or no.")
