@@ -14,6 +14,7 @@ core; `--layers 6` takes it whole.
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from pathlib import Path
 
 from benchmarks.base import Benchmark, at_least
 from benchmarks.encoders import add_encoder_option
@@ -23,6 +24,12 @@ def _add_options(parser: ArgumentParser) -> None:
     add_encoder_option(parser)
     parser.add_argument(
         "--layers", type=int, default=3, metavar="N", help="layers of the encoder that are kept"
+    )
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="DIR",
+        help="folder in which finished trainings of full and few_shot are kept for another run",
     )
     parser.add_argument(
         "--seeds", type=int, default=3, metavar="N", help="trainings of each setting"

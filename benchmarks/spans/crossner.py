@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,6 +76,12 @@ def _domain(
         train, dev, epochs, spacy_epochs = train.take(range(12)), dev.take(range(12)), 1, 1
     counts: dict[str, list[Any]] = {arm: [] for arm in ARMS}
     for seed in seeds:
+        settings = [part, domain, seed, FEW, epochs, LR, PLAIN_LR, SIZE, spacy_epochs, len(dev),
+                    options.layers]  # fmt: skip
+        if kept := _kept(options.keep, settings):
+            for arm in ARMS:
+                counts[arm].append(np.array(kept[arm]))
+            continue
         rows = draw(train, FEW, seed) if part == "few_shot" else train
         tagger = TaggerStudent(types, seed, base=base, epochs=epochs, lr=LR, batch_size=SIZE)
         tagger.fit(rows)
@@ -86,7 +94,23 @@ def _domain(
             counts[arm].append(count_spans(dev.spans, spans))
         shown = ", ".join(f"{arm} {_f1(counts[arm][-1]):.3f}" for arm in ARMS)
         print(f"{part}, {domain}, seed {seed}: {shown}", flush=True)
+        if options.keep is not None:
+            options.keep.mkdir(parents=True, exist_ok=True)
+            last = {arm: counts[arm][-1].tolist() for arm in ARMS}
+            _path(options.keep, settings).write_text(json.dumps({"settings": settings, **last}))
     return counts
+
+
+def _path(folder: Path, settings: list[Any]) -> Path:
+    return folder / ("-".join(map(str, settings[:3])) + ".json")
+
+
+def _kept(folder: Path | None, settings: list[Any]) -> dict[str, Any] | None:
+    """Return the counts of an earlier run with the same settings."""
+    if folder is None or not (path := _path(folder, settings)).is_file():
+        return None
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content if content["settings"] == settings else None
 
 
 def _f1(counts: Any) -> float:
