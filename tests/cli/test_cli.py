@@ -78,7 +78,7 @@ def test_show_tells_of_a_corpus_a_run_and_a_candidate_with_its_lineage(
     synthkd("run", str(recipe))
     listing = synthkd("show", str(tmp_path / "corpus")).stdout
     assert "4 accepted" in listing
-    assert "judged:" in synthkd("show", str(tmp_path / "runs" / "cli")).stdout
+    assert "filtered:" in synthkd("show", str(tmp_path / "runs" / "cli")).stdout
     name = next(line.split()[0] for line in listing.splitlines() if " | " in line)
     lineage = synthkd("show", str(recipe), name).stdout
     assert "accepted" in lineage
