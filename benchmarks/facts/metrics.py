@@ -11,7 +11,7 @@ from synthkd.corpora.graph_metrics import TripleScorer, score_graphs, triple_sco
 from synthkd.critics.graphs.negatives import SAME, corrupt_graphs
 
 #: Documents that are compared, and of a quick run.
-_MOST, _FEW = 150, 20
+_MOST, _FEW = 100, 20
 
 
 def metrics(options: Options) -> Figures:

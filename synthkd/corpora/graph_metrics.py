@@ -31,6 +31,8 @@ Graphs = Mapping[str, Sequence[GraphTriple]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 #: Prefix of the scorer by vectors of sentences.
 VECTOR = "vector:"
+#: Sentences whose token vectors are kept.
+_KEPT = 20_000
 #: Tokens that an encoder reads of a triple.
 _LONGEST = 128
 #: Likeness from which a gold triple is covered, in Distill-SynthKG.
@@ -96,15 +98,24 @@ class TokenTriples:
 
         self.name = f"bertscore:{Path(encoder).name}"
         self._encoder = FrozenEncoder.load(encoder, _LONGEST, device)
+        self._vectors: dict[str, Floats] = {}
 
-    def matrix(self, gold: Sequence[GraphTriple], predicted: Sequence[GraphTriple]) -> Floats:
+    def _of(self, sentences: Sequence[str]) -> list[Floats]:
+        """Return the token vectors of sentences; those of the last ones are kept."""
         from synthkd.encoders.token_vectors import token_vectors
 
+        if len(self._vectors) > _KEPT:
+            self._vectors.clear()
+        new = sorted({sentence for sentence in sentences if sentence not in self._vectors})
+        self._vectors.update(zip(new, token_vectors(self._encoder, new), strict=True))
+        return [self._vectors[sentence] for sentence in sentences]
+
+    def matrix(self, gold: Sequence[GraphTriple], predicted: Sequence[GraphTriple]) -> Floats:
         scores = np.zeros((len(gold), len(predicted)))
         if not scores.size:
             return scores
         sentences = [triple_sentence(triple) for triple in (*gold, *predicted)]
-        vectors = token_vectors(self._encoder, sentences)
+        vectors = self._of(sentences)
         rows, columns = vectors[: len(gold)], vectors[len(gold) :]
         for i, one in enumerate(rows):
             for j, other in enumerate(columns):
