@@ -96,8 +96,8 @@ class TokenTriples:
         require_extra("a BERTScore", "local", "torch", "transformers")
         from synthkd.encoders.frozen import FrozenEncoder
 
-        self.name = f"bertscore:{Path(encoder).name}"
         self._encoder = FrozenEncoder.load(encoder, _LONGEST, device)
+        self.name = f"bertscore:{_encoder_name(encoder, self._encoder.sha256)}"
         self._vectors: dict[str, Floats] = {}
 
     def _of(self, sentences: Sequence[str]) -> list[Floats]:
@@ -133,8 +133,8 @@ class VectorTriples:
         require_extra("vectors of triples", "local", "torch", "transformers")
         from synthkd.encoders.frozen import FrozenEncoder
 
-        self.name = f"{VECTOR}{Path(encoder).name}"
         self._encoder = FrozenEncoder.load(encoder, _LONGEST, device)
+        self.name = f"{VECTOR}{_encoder_name(encoder, self._encoder.sha256)}"
 
     def matrix(self, gold: Sequence[GraphTriple], predicted: Sequence[GraphTriple]) -> Floats:
         if not gold or not predicted:
@@ -145,6 +145,11 @@ class VectorTriples:
         )
         likeness: Floats = (rows @ columns.T).clip(0, 1)
         return likeness
+
+
+def _encoder_name(encoder: str, sha256: str) -> str:
+    """Name an encoder by its folder and its content, since many folders are called `model`."""
+    return f"{Path(encoder).name}@{sha256[:8]}"
 
 
 def triple_scorer_named(name: str, device: str | None = None) -> TripleScorer:
