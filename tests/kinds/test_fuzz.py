@@ -58,6 +58,8 @@ KINDS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
 }
 NAMES = sorted(plugins.names("kinds"))
+#: Python types of a column, by Arrow type.
+TYPES = {"string": str, "int64": int, "float64": float, "bool": bool}
 #: Bits that parsers look for, and bits that they do not expect.
 BITS = [
     "<s>", "</s>", "- ", "\n", "\n\n", "{", "}", '{"answers": [', "]", '"', "Question:", "Answer:",
@@ -111,7 +113,8 @@ def check(kind: Kind, found: Any) -> None:
             assert candidate.reason
             continue
         assert set(candidate) <= {*kind.columns, *kind.details}
-        assert all(isinstance(candidate[column], str) for column in kind.columns)
+        for column in kind.columns:
+            assert isinstance(candidate[column], TYPES[kind.types.get(column, "string")])
         assert isinstance(kind.verbalize(candidate), str)
         assert len(kind.normalize(candidate)) == len(kind.columns)
         assert all(isinstance(part, str) for part in kind.vote_on(candidate))
@@ -126,8 +129,9 @@ def test_the_answer_of_the_table_parses_and_its_sentence_parses_to_the_same_cand
     found = kind.parse(answer, row)
     assert not isinstance(found, Malformed)
     for candidate in found:
-        # A sentence does not say where the parts of a fact begin; its answer does.
-        written = kind.completion([candidate], row) if kind.name == "fact" else None
+        # A sentence does not say where the parts of a fact or record begin; its answer does.
+        divided = kind.name in ("fact", "record")
+        written = kind.completion([candidate], row) if divided else None
         again = kind.parse(written or kind.verbalize(candidate), row)
         assert not isinstance(again, Malformed)
         assert kind.identity(again[0]) == kind.identity(candidate)
