@@ -66,6 +66,14 @@ class InputError(UserError):
     """A file of rows is missing, broken or lacks a column."""
 
 
+class NoRowsError(InputError):
+    """No row is left to ask about."""
+
+
+class NothingBoughtError(InputError):
+    """A limit was reached before anything of a recipe was bought."""
+
+
 class PromptError(UserError):
     """A template is missing, does not parse, or names a variable that no input has."""
 

@@ -10,13 +10,13 @@ The functions import what only the later stages need: pyarrow and numpy take as 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthkd import plugins
-from synthkd.errors import InputError, RecipeError, StorageError, WithdrawnError
+from synthkd.errors import InputError, NothingBoughtError, RecipeError, StorageError, WithdrawnError
 from synthkd.journal import Journal
 from synthkd.progress import Progress
 from synthkd.recipe import Recipe, RuleChoice
@@ -128,8 +128,10 @@ def run(
     def run_one(one: Recipe, decision: Decision, summary: StepSummary | None) -> RunResult:
         return _run_one(one, quiet, workers, measure, decision, summary)
 
-    def run_all(whole: Recipe) -> dict[str, RunResult]:
-        results: dict[str, RunResult] = run_steps(whole, run_one, step)
+    def run_all(
+        whole: Recipe, admit: Callable[[RunPlan], bool] | None = None
+    ) -> dict[str, RunResult]:
+        results: dict[str, RunResult] = run_steps(whole, run_one, step, admit)
         return results
 
     target = None
@@ -161,6 +163,8 @@ def _run_one(
     decision = decision or decide(plan.components)
     decision.refuse()
     generated = _generate(plan, quiet, workers, decision)
+    if generated.stopped and not (generated.cached or generated.completed):
+        raise NothingBoughtError(f"{recipe.name}: nothing was bought: {generated.stopped}")
     if recipe.target is None:
         filter(recipe, quiet, plan, decision, workers, measure)
     elif measure:

@@ -402,12 +402,19 @@ def test_no_key_reaches_a_file_of_the_run(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("limit", "value"), [("PARTITION_ROWS", 10), ("PARTITION_BYTES", 2_000)])
 def test_many_partitions_come_to_the_same_rows_as_one(
-    make_recipe: Make, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+    make_recipe: Make,
+    server: FakeServer,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+    value: int,
 ) -> None:
     one = run(make_recipe(server.url, heads=30), quiet=True).corpus.hash
-    monkeypatch.setattr("synthkd.stages.filter.PARTITION_ROWS", 10)
-    assert run(make_recipe(server.url, heads=30), quiet=True).corpus.hash == one
+    monkeypatch.setattr(f"synthkd.stages.filter.{limit}", value)
+    many = run(make_recipe(server.url, heads=30), quiet=True)
+    assert many.corpus.hash == one
+    assert len(list(many.recipe.work_dir.glob("filtered/part-*.parquet"))) > 2
 
 
 @pytest.mark.slow

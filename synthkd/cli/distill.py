@@ -72,12 +72,14 @@ def distill_command(
     loaded = Recipe.load(recipe, [*(set_ or []), *changes])
     if dry_run:
         from synthkd.commands.dry_run import dry_run as dry
+        from synthkd.commands.dry_run import dry_run_steps
         from synthkd.loops.dry_run import first_round
 
         with first_round(loaded) as first:
             typer.echo(first.description)
             if first.recipe is not None:
-                typer.echo(str(dry(first.recipe)))
+                has_steps = first.recipe.steps is not None
+                typer.echo(str((dry_run_steps if has_steps else dry)(first.recipe)))
         return
     from synthkd.loops.engine import distill as run
 

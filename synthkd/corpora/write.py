@@ -19,8 +19,8 @@ from synthkd.storage import CORPUS_FOLDER, replaced_folder, write_json, write_te
 MANIFEST = "manifest.json"
 #: The picture of the steps of a corpus that was made in several.
 PICTURE = "steps.svg"
-#: Rows of a row group.
-_ROW_GROUP = 65_536
+#: Rows, and bytes of them, of a row group at most, about; rows of which it is made up.
+_ROW_GROUP, _GROUP_BYTES, _BLOCK = 65_536, 64 << 20, 4_096
 
 
 def write_corpus(
@@ -55,7 +55,7 @@ def write_corpus(
     with replaced_folder(folder, CORPUS_FOLDER) as temporary:
         (temporary / "data").mkdir()
         for name, accepted in (("accepted", True), ("rejected", False)):
-            rows = _rows(filtered, accepted)
+            rows = _row_groups(filtered, accepted)
             _write_split(
                 temporary / "data", name, rows, schema.with_metadata(footer), rows_per_file
             )
@@ -92,18 +92,36 @@ def parquet_errors(path: Path, remedy: str) -> Iterator[None]:
         ) from None
 
 
-def _rows(filtered: Path, accepted: bool) -> Iterator[pa.Table]:
-    """Yield row groups of equal size, so that files do not depend on the partitions."""
+def _row_groups(filtered: Path, accepted: bool) -> Iterator[pa.Table]:
+    """Yield row groups that are cut by their rows alone, so that files do not depend on parts."""
+    group: list[pa.Table] = []
+    rows = size = 0
+    for block in _blocks(filtered, accepted):
+        group.append(block)
+        rows += block.num_rows
+        size += block.nbytes
+        if rows >= _ROW_GROUP or size >= _GROUP_BYTES:
+            yield pa.concat_tables(group).combine_chunks()
+            group, rows, size = [], 0, 0
+    if group:
+        yield pa.concat_tables(group).combine_chunks()
+
+
+def _blocks(filtered: Path, accepted: bool) -> Iterator[pa.Table]:
+    """Yield tables of `_BLOCK` rows, the last of fewer."""
     batches: list[pa.RecordBatch] = []
     count = 0
     for batch in _chosen(filtered, accepted):
         batches.append(batch)
         count += batch.num_rows
-        while count >= _ROW_GROUP:
-            table = pa.Table.from_batches(batches).combine_chunks()
-            yield table.slice(0, _ROW_GROUP)
-            batches = table.slice(_ROW_GROUP).to_batches()
-            count -= _ROW_GROUP
+        if count < _BLOCK:
+            continue
+        table = pa.Table.from_batches(batches).combine_chunks()
+        whole = count - count % _BLOCK
+        for start in range(0, whole, _BLOCK):
+            yield table.slice(start, _BLOCK)
+        batches = table.slice(whole).to_batches() if count > whole else []
+        count -= whole
     if count:
         yield pa.Table.from_batches(batches).combine_chunks()
 
@@ -114,7 +132,7 @@ def _chosen(filtered: Path, accepted: bool) -> Iterator[pa.RecordBatch]:
             parquet_errors(part, "filter the rows again (`synthkd filter`)"),
             pq.ParquetFile(part) as file,
         ):
-            for batch in file.iter_batches(65_536):
+            for batch in file.iter_batches(2 * _BLOCK):
                 outcome = batch.column("rejected_by")
                 keep = pc.is_null(outcome) if accepted else pc.is_valid(outcome)
                 chosen = batch.filter(keep)

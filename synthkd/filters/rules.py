@@ -306,7 +306,7 @@ class Echo(TextRule):
         return "repeats a word" if _doubled(text) and _repeats(text, self.options.repeats) else None
 
 
-@lru_cache(1 << 14)
+@lru_cache(1 << 12)
 def _doubled(text: str) -> bool:
     """Return True if a word comes twice in a row."""
     words = text.split()

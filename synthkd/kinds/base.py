@@ -195,7 +195,6 @@ class Kind(Plugin, ABC):
         keeps: What votes keep by default: the `winner` of a question with one answer, or `all`.
         has_claims: True if `claim` orders two things, so that the rule `order` applies.
         several: True if an answer may have more than one candidate.
-        answer_size: Approximate rows per answer, by which filtering is partitioned.
         longest_answer: Characters of a text in a structured answer, at most.
         relations: Relations that rows of the kind may name.
         real: Rows that people wrote: few-shot examples, and what near-duplicates are compared with.
@@ -233,7 +232,6 @@ class Kind(Plugin, ABC):
     keeps: ClassVar[str] = "all"
     has_claims: ClassVar[bool] = False
     several: bool = False
-    answer_size: float = 1.0
     longest_answer: ClassVar[int] = 400
     relations: Mapping[str, Relation] = MappingProxyType({})
     real: Sequence[SourceText] = ()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from synthkd.loops.engine import Loop
 from synthkd.loops.round_run import round_recipe, write_inputs
+from synthkd.loops.round_steps import task_recipe, with_task_parts
 from synthkd.recipe import Recipe
 from synthkd.storage import TemporaryFolder
 
@@ -54,4 +55,5 @@ def first_round(recipe: Recipe) -> Iterator[FirstRound]:
             " prompts:"
         )
         own = round_recipe(recipe, number, folder, task.resamples)
-        yield FirstRound("\n".join(lines), task.prepare_recipe(own, folder, loop.rows))
+        prepared = task.prepare_recipe(task_recipe(own), folder, loop.rows)
+        yield FirstRound("\n".join(lines), with_task_parts(own, prepared))

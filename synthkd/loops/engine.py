@@ -34,15 +34,16 @@ from synthkd.keys import content_hash
 from synthkd.loops.named_files import named_files
 from synthkd.loops.outputs import check_output_files, write_results
 from synthkd.loops.result import DistillResult, loop_result
+from synthkd.loops.round_counts import total_counts
 from synthkd.loops.round_folders import begin_round, check_round_folders, round_folder_kind
 from synthkd.loops.round_run import (
     RoundRun,
     read_inputs,
     round_recipe,
     run_round,
-    total_counts,
     write_inputs,
 )
+from synthkd.loops.round_steps import asked_recipes, task_recipe, with_task_parts
 from synthkd.loops.rounds import (
     RECORD,
     SECONDS,
@@ -127,7 +128,7 @@ class Loop:
         self.recipe, self.part, self.quiet = recipe, recipe.loop, quiet
         check_places(recipe, student=True)
         check_output_files(recipe.work_dir)
-        self.task = loop_task(recipe)
+        self.task = loop_task(task_recipe(recipe))
         self.folder_kind = round_folder_kind(self.task.round_files)
         check_round_folders(recipe, self.folder_kind)
         self.settings = content_hash(self.facts())
@@ -147,15 +148,22 @@ class Loop:
             if self.recipe.student
             else {}
         )
-        backend = plugins.find("backends", self.recipe.teacher.backend, self.recipe.folder)
         return {
             "recipe": self.recipe.record(),
             "student": self.recipe.published(student),
             "loop": self.recipe.published(loop),
             "rows": self.task.row_facts(),
-            "teacher": self.recipe.published_identity(backend.from_recipe(self.recipe).identity),
+            "teacher": self._teachers(),
             "named": named_files(self.recipe),
         }
+
+    def _teachers(self) -> str | list[str]:
+        """Return the identity of the teacher; of each step's, if there are steps."""
+        identities = []
+        for own in asked_recipes(self.recipe):
+            backend = plugins.find("backends", own.teacher.backend, own.folder)
+            identities.append(own.published_identity(backend.from_recipe(own).identity))
+        return identities[0] if self.recipe.steps is None else identities
 
     def sizes(self) -> str:
         """Return the sizes of the loop's sets of rows, in words."""
@@ -274,7 +282,8 @@ class Loop:
         self.task.check_inputs(inputs)
         write_inputs(folder, inputs)
         recipe = round_recipe(self.recipe, number, folder, self.task.resamples, attempt)
-        recipe = self.task.prepare_recipe(recipe, folder, rows)
+        prepared = self.task.prepare_recipe(task_recipe(recipe), folder, rows)
+        recipe = with_task_parts(recipe, prepared)
         return run_round(recipe, folder, self.quiet or not sys.stderr.isatty())
 
     def _accepted(self, runs: Sequence[RoundRun]) -> list[Row]:

@@ -12,11 +12,11 @@ from typing import Any
 from synthkd.errors import RecipeError
 from synthkd.keys import content_hash, file_hash
 from synthkd.prompts import load_prompt
-from synthkd.recipe import Recipe
+from synthkd.recipe import PromptPart, Recipe
 from synthkd.resources import resource
 
 #: Parts of a recipe whose files affect a round. Rows and teacher have hashes of their own.
-_PARTS = ("prompt", "kind", "rules", "votes", "critic", "student", "loop")
+_PARTS = ("steps", "prompt", "kind", "rules", "votes", "critic", "student", "loop")
 #: Keys of rows, which the task hashes.
 _ROWS = ("loop.start", "loop.validation", "loop.test", "loop.pool")
 #: Maximum length of a path.
@@ -38,13 +38,17 @@ def named_files(recipe: Recipe) -> dict[str, str]:
             continue
         if path.is_file():
             hashes[key] = file_hash(path)
-    return hashes | _template(recipe)
+    hashes |= _template(recipe, recipe.prompt)
+    for name, step in (recipe.steps or {}).items():
+        own = _template(recipe, step.prompt)
+        hashes |= {f"steps.{name}.{key}": value for key, value in own.items()}
+    return hashes
 
 
-def _template(recipe: Recipe) -> dict[str, str]:
-    if recipe.prompt.template is None:
+def _template(recipe: Recipe, part: PromptPart) -> dict[str, str]:
+    if part.template is None:
         return {}
-    prompt = load_prompt(recipe.prompt.template, recipe.folder)
+    prompt = load_prompt(part.template, recipe.folder)
     hashes = {"template": content_hash([prompt.head.record(), prompt.source])}
     hashes |= {
         f"template.included.{name}": value for name, value in prompt.included_files().items()

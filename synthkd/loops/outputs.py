@@ -6,7 +6,7 @@ They are written whenever a loop ends, also early; the manifest `distill.json` l
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,16 @@ from synthkd import plugins
 from synthkd._version import __version__
 from synthkd.corpora.diversity import stage_diversity
 from synthkd.corpora.write import write_corpus
+from synthkd.errors import UserError
 from synthkd.keys import content_hash, file_hash
+from synthkd.kinds.factory import kind_of_recipe
 from synthkd.loops.report import loop_report
 from synthkd.loops.result import rounds_curve
-from synthkd.loops.round_run import total_counts
+from synthkd.loops.round_counts import total_counts
+from synthkd.loops.round_steps import joined_steps, task_recipe
 from synthkd.loops.rounds import Round, folder_hash
 from synthkd.loops.task import LoopTask
-from synthkd.recipe import Recipe
+from synthkd.recipe import KindPart, Recipe
 from synthkd.storage import (
     STUDENT_FOLDER,
     TemporaryFolder,
@@ -62,8 +65,7 @@ def write_results(
     work = recipe.work_dir
     copy_student(rounds[best].student, recipe.student_path)
     corpus = join_corpora(recipe, rounds)
-    kind = plugins.find("kinds", recipe.kind.name, recipe.folder)
-    write_row_table(work / ROWS, task, list(kind.columns), rounds, best)
+    write_row_table(work / ROWS, task, _columns(recipe, rounds), rounds, best)
     write_text(work / CURVE, rounds_curve(rounds, task.metrics, task.lower_is_better, best))
     manifest: dict[str, Any] = {
         "format": _FORMAT,
@@ -117,7 +119,8 @@ def join_corpora(recipe: Recipe, rounds: Sequence[Round]) -> dict[str, Any] | No
         return None
     manifests = [read_json(folder / "manifest.json") for folder in folders]
     last = manifests[-1]
-    kind = plugins.find("kinds", recipe.kind.name, recipe.folder)
+    write_more = None
+    kind = _kind(recipe, last)
     with TemporaryFolder() as name:
         parts = Path(name)
         files = [file for folder in folders for file in sorted((folder / "data").glob("*.parquet"))]
@@ -137,9 +140,30 @@ def join_corpora(recipe: Recipe, rounds: Sequence[Round]) -> dict[str, Any] | No
             "diversity": stage_diversity(parts, kind),
             "rounds": {str(one.number): one.record["corpora"] for one in rounds if one.corpora},
         }
+        if recipe.steps is not None:
+            manifest["steps"], write_more = joined_steps(recipe, manifests, folders)
         return write_corpus(
-            recipe.corpus_path, parts, schema, manifest, recipe.corpus.rows_per_file
+            recipe.corpus_path, parts, schema, manifest, recipe.corpus.rows_per_file, write_more
         )
+
+
+def _kind(recipe: Recipe, manifest: dict[str, Any]) -> Any:
+    """Return the kind of a round's rows; its class if a file that its options name is not here."""
+    part = KindPart.model_validate(manifest["recipe"]["kind"])
+    try:
+        return kind_of_recipe(task_recipe(recipe).with_parts(kind=part, rules=None))
+    except (UserError, OSError):
+        return plugins.find("kinds", part.name, recipe.folder)
+
+
+def _columns(recipe: Recipe, rounds: Sequence[Round]) -> dict[str, pa.DataType]:
+    """Return the columns of the kind with their types, as the rows of the rounds have them."""
+    for folder in (folder for one in rounds for folder in one.corpora):
+        names = read_json(folder / "manifest.json")["kind"]["columns"]
+        schema = pq.read_schema(next((folder / "data").glob("*.parquet")))
+        return {name: schema.field(name).type for name in names}
+    kind = plugins.find("kinds", task_recipe(recipe).kind.name, recipe.folder)
+    return dict.fromkeys(kind.columns, pa.string())
 
 
 def _critic(records: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
@@ -149,7 +173,11 @@ def _critic(records: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
 
 
 def write_row_table(
-    path: Path, task: LoopTask[Any], columns: list[str], rounds: Sequence[Round], best: int
+    path: Path,
+    task: LoopTask[Any],
+    columns: Mapping[str, pa.DataType],
+    rounds: Sequence[Round],
+    best: int,
 ) -> None:
     """Write the table of the rows of all rounds.
 
@@ -157,18 +185,18 @@ def write_row_table(
     and `reason` (null for accepted rows), and `in_best`: whether the best student was trained on
     the row.
     """
-    text = [pa.field(name, pa.string()) for name in (*columns, "id", "rejected_by", "reason")]
+    types = {**columns, **dict.fromkeys(("id", "rejected_by", "reason"), pa.string())}
     schema = pa.schema(
         [
             pa.field("round", pa.int32()),
             pa.field("origin", pa.string()),
-            *text,
+            *(pa.field(name, one) for name, one in types.items()),
             pa.field("in_best", pa.bool_()),
         ]
     )
     with replaced_file(path) as new, pq.ParquetWriter(new, schema, compression="zstd") as out:
         excluded = task.excluded_ids(rounds[best].student)
-        for rows in _rows(task, rounds, columns):
+        for rows in _rows(task, rounds, list(columns)):
             for row in rows:
                 trained = row["rejected_by"] is None and row["round"] <= best
                 row["in_best"] = trained and row.get("id") not in excluded

@@ -15,11 +15,14 @@ from typing import Any
 
 from synthkd import pipeline
 from synthkd.corpora.read import Corpus
-from synthkd.errors import TeacherError
+from synthkd.errors import NoRowsError, NothingBoughtError, TeacherError
 from synthkd.journal import Journal
 from synthkd.keys import file_hash
+from synthkd.loops.round_counts import empty_counts
+from synthkd.loops.round_steps import asked_recipes, counts_of_steps, moved_seeds
 from synthkd.loops.task import Row
 from synthkd.recipe import InputsPart, Recipe
+from synthkd.stages.places import REPORT, ReportShape
 from synthkd.stages.plan import plan_run
 from synthkd.storage import read_json, write_text
 
@@ -27,7 +30,6 @@ INPUTS = "inputs.jsonl"
 #: A repeated request within a round moves the sampling seed on by this, beyond those of later
 #: rounds.
 _REPEAT_SEED = 1000
-_SUMS = ("asked", "completed", "failed", "missing", "malformed", "candidates", "accepted", "tokens")
 
 
 @dataclass(frozen=True)
@@ -65,18 +67,12 @@ def round_recipe(
         resample: Move the sampling seed on, so that a prompt of an earlier round is answered anew.
         attempt: Number of the run within the round.
     """
-    sampling = recipe.teacher.sampling
-    seed = sampling.seed
-    if resample and seed is not None:
-        seed += number + _REPEAT_SEED * attempt
-    teacher = recipe.teacher.model_copy(
-        update={"sampling": sampling.model_copy(update={"seed": seed})}
-    )
+    if resample:
+        recipe = moved_seeds(recipe, number + _REPEAT_SEED * attempt)
     return recipe.with_parts(
         inputs=InputsPart(
             path=recipe_path(recipe, folder / INPUTS), count=None, id=None, limit=None
         ),
-        teacher=teacher,
         work=recipe_path(recipe, folder / "run"),
         corpus=recipe.corpus.model_copy(update={"path": recipe_path(recipe, folder / "corpus")}),
     )
@@ -110,16 +106,49 @@ def run_round(recipe: Recipe, folder: Path, quiet: bool = True) -> RoundRun:
     """
     try:
         result = pipeline.run(recipe, quiet, measure=False)
+    except NoRowsError:
+        # An earlier step accepted nothing.
+        return RoundRun(folder, _counts(recipe))
+    except NothingBoughtError:
+        return RoundRun(folder, _counts(recipe), _stopped(recipe))
     except TeacherError as error:
         # Its subclasses mean that no request can ever be answered.
         if type(error) is not TeacherError:
             raise
-        stopped = str(read_json(recipe.work_dir / pipeline.GENERATED)["stopped"])
-        failures = _failures(recipe)
+        *earlier, failed = _begun(recipe)
+        failures = _failures(failed)
         number = sum(failures.values())
         counts = {**empty_counts(), "asked": number, "failed": number, "failures": failures}
-        return RoundRun(folder, counts, stopped)
-    return RoundRun(folder, result.counts, result.generated.stopped, result.corpus)
+        if earlier:
+            counts = counts_of_steps([*map(_report_counts, earlier), counts])
+        return RoundRun(folder, counts, _stopped(recipe))
+    if result.steps_left:
+        return RoundRun(folder, _counts(recipe), _stopped(recipe))
+    return RoundRun(folder, _counts(recipe), result.generated.stopped, result.corpus)
+
+
+def _begun(recipe: Recipe) -> list[Recipe]:
+    """Return the recipes of the steps that asked for anything, in order."""
+    return [one for one in asked_recipes(recipe) if (one.work_dir / pipeline.GENERATED).is_file()]
+
+
+def _stopped(recipe: Recipe) -> str:
+    """Return the limit that ended the last step that asked for anything."""
+    return str(read_json(_begun(recipe)[-1].work_dir / pipeline.GENERATED)["stopped"])
+
+
+def _report_counts(recipe: Recipe) -> dict[str, Any]:
+    counts: dict[str, Any] = read_json(recipe.work_dir / REPORT, ReportShape)["counts"]
+    return counts
+
+
+def _counts(recipe: Recipe) -> dict[str, Any]:
+    """Return the counts of a run of all steps; of those that were filtered, if some were not."""
+    recipes = asked_recipes(recipe)
+    counts = [_report_counts(one) for one in recipes if (one.work_dir / REPORT).is_file()]
+    if len(counts) < len(recipes):
+        counts.append(empty_counts())
+    return counts[0] if len(recipes) == 1 else counts_of_steps(counts)
 
 
 def _failures(recipe: Recipe) -> dict[str, int]:
@@ -133,27 +162,3 @@ def _failures(recipe: Recipe) -> dict[str, int]:
                 failure.reason for each in failures.values() for failure in each.values()
             )
     return dict(sorted(reasons.items()))
-
-
-def empty_counts() -> dict[str, Any]:
-    """Return the counts of a round without requests."""
-    return {
-        **dict.fromkeys(_SUMS, 0),
-        "failures": {},
-        "rejected": {},
-        "cost": None,
-    }
-
-
-def total_counts(counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the sum of counts; the cost is None if none is known."""
-    total = empty_counts()
-    for one in counts:
-        for name in _SUMS:
-            total[name] += one.get(name) or 0
-        for name in ("failures", "rejected"):
-            for reason, number in one.get(name, {}).items():
-                total[name][reason] = total[name].get(reason, 0) + number
-        if one.get("cost") is not None:
-            total["cost"] = (total["cost"] or 0.0) + one["cost"]
-    return total

@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from synthkd import plugins
 from synthkd.errors import RecipeError
 from synthkd.keys import content_hash
 from synthkd.plugins import Plugin
@@ -225,8 +224,8 @@ class LoopTask(Plugin, ABC, Generic[S]):
 
         Default: the kind's columns and the id of each row, in the order of the ids.
         """
-        kind = plugins.find("kinds", self.recipe.kind.name, self.recipe.folder)
-        rows: list[Row] = corpus.accepted.select(["id", *kind.columns]).to_pylist()
+        columns = corpus.manifest["kind"]["columns"]
+        rows: list[Row] = corpus.accepted.select(["id", *columns]).to_pylist()
         return sorted(rows, key=lambda row: str(row["id"]))
 
     def round_facts(self, inputs: Sequence[Row], rows: Sequence[Row]) -> dict[str, Any]:

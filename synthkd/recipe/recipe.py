@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from synthkd import plugins, safeyaml
 from synthkd.errors import RecipeError, nearest
@@ -77,6 +77,7 @@ class Recipe(RecipePart):
     )
 
     _folder: Path = Path()
+    _follows_steps: bool = PrivateAttr(False)
 
     @model_validator(mode="before")
     @classmethod
@@ -103,11 +104,6 @@ class Recipe(RecipePart):
             raise ValueError("steps: name one at least")
         if own := sorted(_OF_STEPS & self.model_fields_set):
             raise ValueError(f"{own[0]}: a recipe with `steps` has it in its steps alone")
-        if self.loop is not None:
-            raise ValueError(
-                "loop: a loop asks one question, and a recipe with `steps` several; run the steps"
-                " alone, and let the recipe of the loop read their corpus"
-            )
         known = [INPUTS]
         for name, step in self.steps.items():
             if not _STEP_NAME.fullmatch(name):
@@ -121,6 +117,11 @@ class Recipe(RecipePart):
                     )
             known.append(name)
         return self
+
+    @property
+    def follows_steps(self) -> bool:
+        """True if earlier steps add columns to the inputs, so that prompts cannot be rendered."""
+        return self._follows_steps
 
     @property
     def folder(self) -> Path:
@@ -215,7 +216,7 @@ class Recipe(RecipePart):
     def with_parts(self, **parts: Any) -> Recipe:
         """Return this recipe with other parts."""
         other = self.model_copy(update=parts)
-        other._folder = self._folder
+        other._folder, other._follows_steps = self._folder, self._follows_steps
         return other
 
     def resolve(self, path: str) -> Path:

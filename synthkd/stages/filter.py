@@ -30,12 +30,14 @@ from synthkd.stages.filter_processes import WorkerTeam, why_one_process
 from synthkd.stages.filter_report import FilterReport, ParseCounts
 from synthkd.stages.filter_steps import Steps
 from synthkd.stages.outcomes import Outcomes
-from synthkd.stages.parse import MALFORMED
+from synthkd.stages.parse import MALFORMED, Parser
 from synthkd.stages.plan import RunPlan
 from synthkd.storage import FILTERED_FOLDER, replaced_folder
 
-#: Rows that a partition should hold, about.
-PARTITION_ROWS = 200_000
+#: Rows, and bytes of them, that a partition should hold at most, about.
+PARTITION_ROWS, PARTITION_BYTES = 200_000, 32 << 20
+#: Inputs whose rows are measured, to tell how many partitions are needed.
+_MEASURED = 64
 
 
 def filter_candidates(
@@ -65,7 +67,7 @@ def filter_candidates(
     with replaced_folder(folder, FILTERED_FOLDER) as temporary:
         steps = Steps(plan, temporary)
         with _step_runner(workers, steps, journal, progress) as runner:
-            counts = runner.parse(count_partitions(plan))
+            counts = runner.parse(count_partitions(plan, journal))
             if not counts.completed:
                 raise _no_completion(counts)
             report = _decide_all(steps, runner, decision, counts.report(), progress)
@@ -177,12 +179,23 @@ def _finished(
             yield steps.finish(number, outcomes), votes
 
 
-def count_partitions(plan: RunPlan) -> int:
-    """Return a power of two, so that about `PARTITION_ROWS` rows are in each partition."""
-    samples = plan.components.sampling.n if plan.selection is None else plan.selection.lengths[-1]
-    rows = plan.inputs.count() * samples * plan.kind.answer_size
+def count_partitions(plan: RunPlan, journal: Journal) -> int:
+    """Return a power of two, so that partitions are about as large as they should be.
+
+    The size is told by the rows of the first inputs that have any.
+    """
+    parser = Parser(plan.requests, journal)
+    inputs = 0
+    share = 0.0
+    for batch in plan.batches(size=_MEASURED):
+        inputs += len(batch)
+        table = parser.unruled(batch)
+        if table is not None:
+            share = max(table.num_rows / PARTITION_ROWS, table.nbytes / PARTITION_BYTES) / inputs
+            break
+    wanted = share * plan.inputs.count()
     count = 1
-    while count < rows / PARTITION_ROWS and count < 4096:
+    while count < wanted and count < 4096:
         count *= 2
     return count
 

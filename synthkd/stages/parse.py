@@ -86,6 +86,11 @@ class Parser:
         if self._adaptive is not None:
             batch = self._adaptive.narrow(batch)
             self.counts.saved = self._adaptive.saved
+        rows = self.unruled(batch)
+        return None if rows is None else apply_rules(rows, self.kind, self.components.rules)
+
+    def unruled(self, batch: list[InputRequest]) -> pa.RecordBatch | None:
+        """Return the rows of a batch of inputs, without a rule applied; None for no rows."""
         of_text: list[tuple[Any, ...]] = []
         of_completion: list[tuple[Any, ...]] = []
         for one, index, sample, parsed in self._samples(batch):
@@ -106,9 +111,7 @@ class Parser:
             for row in rows:
                 of_text.append(row)
                 of_completion.append(common)
-        if not of_text:
-            return None
-        return apply_rules(self._table(of_text, of_completion), self.kind, self.components.rules)
+        return self._table(of_text, of_completion) if of_text else None
 
     def _source_of(self, one: InputRequest) -> str | None:
         if self._source is None:

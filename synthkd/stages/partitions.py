@@ -22,7 +22,7 @@ except ImportError:  # Windows: no limit of this kind
 #: Rows that are buffered over all partitions: memory does not grow with the input.
 BUFFERED_ROWS = 65_536
 #: Bytes that are buffered, if rows are large.
-BUFFERED_BYTES = 64 << 20
+BUFFERED_BYTES = 32 << 20
 #: Hexadecimal digits of a hash that are looked at: up to 65,536 partitions.
 _DIGITS = 4
 #: Files that a process has open beside those of partitions, at most.

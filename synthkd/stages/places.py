@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ GENERATED, REPORT, FILTERED_ROWS, ROUNDS, STEPS, LOCK, TARGET = (
     "run.lock",
     "target.json",
 )
+#: Names in the folder of a step.
+STEP_INPUTS, PARENTS, STEP_CORPUS = "inputs.jsonl", "parents.jsonl", "corpus"
 #: What a loop writes when it has ended.
 LOOP = "distill.json"
 _KNOWN = {
@@ -119,19 +122,35 @@ def find_foreign_in_work(folder: Path) -> str | None:
 def find_foreign_in_run(folder: Path) -> str | None:
     """Name what a run's folder holds beside the files of a run; None if it can be removed."""
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.is_dir(follow_symlinks=False):
-            said = (
-                FILTERED_FOLDER.find_foreign(Path(entry.path))
-                if entry.name == FILTERED_ROWS
-                else ""
-            )
-            if said is not None and not is_temporary_folder(Path(entry.path)):
-                return f"holds {entry.name}" + (f", which {said}" if said else "")
-        elif entry.name not in (GENERATED, REPORT, LOCK, TARGET, MARK):
-            return f"holds {entry.name}"
+        path = Path(entry.path)
+        if not entry.is_dir(follow_symlinks=False):
+            if entry.name not in _RUN_FILES:
+                return f"holds {entry.name}"
+        elif not is_temporary_folder(path):
+            check = _RUN_FOLDERS.get(entry.name)
+            if check is None:
+                return f"holds {entry.name}"
+            if (problem := check(path)) is not None:
+                return f"holds {entry.name}, which {problem}"
     return None
 
 
+def _find_foreign_in_steps(folder: Path) -> str | None:
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if not entry.is_dir(follow_symlinks=False):
+            return f"holds {entry.name}"
+        if (problem := find_foreign_in_run(Path(entry.path))) is not None:
+            return f"holds {entry.name}, which {problem}"
+    return None
+
+
+#: Files and folders of a run, or of one of its steps, that can be removed.
+_RUN_FILES = frozenset({GENERATED, REPORT, LOCK, TARGET, MARK, STEP_INPUTS, PARENTS})
+_RUN_FOLDERS: dict[str, Callable[[Path], str | None]] = {
+    FILTERED_ROWS: FILTERED_FOLDER.find_foreign,
+    STEPS: _find_foreign_in_steps,
+    STEP_CORPUS: CORPUS_FOLDER.find_foreign,
+}
 WORK = FolderKind(_WORK, find_foreign_in_work, "name a folder of its own in `work`")
 
 

@@ -151,7 +151,8 @@ def plan_run(recipe: Recipe, identity: str | None = None) -> RunPlan:
     prompt = components.prompt
     inputs = InputReader(recipe, components.kind, prompt.used_variables if prompt else frozenset())
     row = inputs.first()
-    _check_template(components, row)
+    if not recipe.follows_steps:
+        _check_template(components, row)
     check_adaptive(components, row)
     check_row_target(components, row)
     return RunPlan(components, inputs, RequestBuilder(components, inputs.file, identity))

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from synthkd.errors import InputError
+from synthkd.errors import NoRowsError
 from synthkd.recipe import Recipe
 from synthkd.recipe.steps import INPUTS, StepInputsPart
-from synthkd.stages.places import claim_work
+from synthkd.stages.places import PARENTS, STEP_INPUTS, claim_work
 from synthkd.steps.outputs import input_rows, step_rows
-from synthkd.steps.recipes import PARENTS, STEP_INPUTS, step_folder, step_inputs
+from synthkd.steps.recipes import step_folder, step_inputs
 from synthkd.steps.tables import Operations, StepRow, row_json
 from synthkd.storage import TemporaryFolder, replaced_file
 
@@ -24,7 +24,7 @@ def write_step_inputs(recipe: Recipe, name: str) -> int | None:
         The number of rows; None if the step reads the recipe's own inputs.
 
     Raises:
-        InputError: Nothing is left to ask about.
+        NoRowsError: Nothing is left to ask about.
         StorageError: An earlier step has not been run, or by another recipe.
     """
     part = step_inputs(recipe, name)
@@ -46,7 +46,7 @@ def write_step_inputs(recipe: Recipe, name: str) -> int | None:
             count += 1
     if not count:
         sources = ", ".join(repr(source) for source in part.source)
-        raise InputError(
+        raise NoRowsError(
             f"steps.{name}: no row of {sources} is left to ask about; `synthkd show` of"
             f" {folder.parent / part.source[0]} says what was rejected"
         )

@@ -119,6 +119,15 @@ def _write(writer: pq.ParquetWriter, lines: Iterator[dict[str, Any]]) -> None:
         writer.write_batch(pa.RecordBatch.from_pylist(batch, _SCHEMA))
 
 
+def join_lineages(paths: Iterable[Path], path: Path) -> None:
+    """Write the lineages of several corpora of one recipe into one file, in their order."""
+    with pq.ParquetWriter(path, _SCHEMA, compression="zstd") as writer:
+        for one in paths:
+            with parquet_errors(one, "run the loop again"), pq.ParquetFile(one) as file:
+                for batch in file.iter_batches(_BATCH):
+                    writer.write_batch(batch)
+
+
 def input_shares(recipe: Recipe) -> dict[str, dict[str, dict[str, float]]]:
     """Return, for each step and each of its inputs, the shares of the recipe's inputs behind it.
 

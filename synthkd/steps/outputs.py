@@ -19,9 +19,9 @@ from synthkd.recipe import Recipe
 from synthkd.recipe.steps import INPUTS
 from synthkd.stages.inputs import InputReader
 from synthkd.stages.parse import MALFORMED
-from synthkd.stages.places import FILTERED_ROWS, REPORT, ReportShape
+from synthkd.stages.places import FILTERED_ROWS, PARENTS, REPORT, ReportShape
 from synthkd.stages.plan import RunPlan, plan_run
-from synthkd.steps.recipes import PARENTS, step_folder, step_inputs, step_recipe
+from synthkd.steps.recipes import step_folder, step_inputs, step_recipe
 from synthkd.steps.tables import Parent, RowTable, StepRow
 from synthkd.storage import read_json
 

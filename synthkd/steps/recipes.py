@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -13,10 +11,7 @@ from synthkd.errors import RecipeError, nearest
 from synthkd.recipe import InputsPart, Recipe, TeacherPart
 from synthkd.recipe.steps import INPUTS, StepInputsPart, StepPart
 from synthkd.recipe.validation_errors import explain
-from synthkd.stages.places import STEPS
-
-#: Names in the folder of a step.
-STEP_INPUTS, PARENTS, STEP_CORPUS = "inputs.jsonl", "parents.jsonl", "corpus"
+from synthkd.stages.places import STEP_CORPUS, STEP_INPUTS, STEPS
 
 
 def step_names(recipe: Recipe) -> list[str]:
@@ -75,7 +70,7 @@ def step_recipe(recipe: Recipe, name: str) -> Recipe:
         inputs=inputs,
         kind=step.kind,
         prompt=step.prompt,
-        teacher=_teacher(recipe, name, step.teacher),
+        teacher=step_teacher(recipe, name),
         rules=step.rules,
         votes=step.votes,
         critic=step.critic,
@@ -84,8 +79,13 @@ def step_recipe(recipe: Recipe, name: str) -> Recipe:
     )
 
 
-def _teacher(recipe: Recipe, name: str, own: Mapping[str, Any] | None) -> TeacherPart:
-    """Return the recipe's teacher with the keys of a step."""
+def step_teacher(recipe: Recipe, name: str) -> TeacherPart:
+    """Return the recipe's teacher with the keys of a step.
+
+    Raises:
+        RecipeError: The step's keys do not fit.
+    """
+    own = step_of(recipe, name).teacher
     if own is None:
         return recipe.teacher
     merged = dict(own)

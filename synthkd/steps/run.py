@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from synthkd.corpora.write import PICTURE
+from synthkd.errors import NothingBoughtError
 from synthkd.keys import file_hash
 from synthkd.recipe import Recipe
 from synthkd.recipe.steps import INPUTS
@@ -16,12 +17,17 @@ from synthkd.stages.critic import Decision, decide
 from synthkd.stages.generate import GenerateReport
 from synthkd.stages.lock import run_lock
 from synthkd.stages.places import REPORT, ReportShape, check_places
+from synthkd.stages.plan import RunPlan, plan_run
 from synthkd.steps.diagram import Box, counts_in_words, steps_picture
 from synthkd.steps.inputs import write_step_inputs
 from synthkd.steps.lineage import LINEAGE, write_lineage
 from synthkd.steps.outputs import check_finished
 from synthkd.steps.recipes import step_inputs, step_names, step_of, step_recipe
 from synthkd.storage import read_json, write_text
+
+
+class OverLimitError(Exception):
+    """A step would ask for more completions than are left."""
 
 
 class StepResult(Protocol):
@@ -48,6 +54,7 @@ def run_steps(
     recipe: Recipe,
     run_one: Callable[[Recipe, Decision, StepSummary | None], StepResult],
     only: str | None = None,
+    admit: Callable[[RunPlan], bool] | None = None,
 ) -> dict[str, Any]:
     """Run the steps of a recipe.
 
@@ -55,12 +62,14 @@ def run_steps(
         recipe: A recipe with steps.
         run_one: Runs the recipe of one step; with a summary if it is the last.
         only: Run this step alone, on what the earlier ones left.
+        admit: Tells whether a step may ask for what its plan has.
 
     Returns:
         The result of each step by name; without those after a step that a cap ended.
 
     Raises:
         UserError: Anything in any step that cannot work; before the first request is sent.
+        OverLimitError: ``admit`` refused a step.
     """
     names = step_names(recipe)
     chosen = names if only is None else [only]
@@ -76,7 +85,15 @@ def run_steps(
             summary = None
             if name == names[-1]:
                 summary = summary_of(recipe)
-            result = run_one(step_recipe(recipe, name), decisions[name], summary)
+            own = step_recipe(recipe, name)
+            if admit is not None and not admit(plan_run(own)):
+                raise OverLimitError
+            try:
+                result = run_one(own, decisions[name], summary)
+            except NothingBoughtError:
+                if not results:
+                    raise
+                break
             results[name] = result
             if result.generated.stopped:
                 # Later steps would be paid for rows that lack what this one did not get.

@@ -7,6 +7,7 @@ before it; what these asked for is in the journal.
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,16 +16,19 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from synthkd.errors import RecipeError
+from synthkd.errors import NoRowsError, RecipeError
 from synthkd.kinds.event import EventKind
 from synthkd.recipe import Recipe
 from synthkd.stages.inputs import InputReader
 from synthkd.stages.places import FILTERED_ROWS
+from synthkd.stages.plan import RunPlan
 from synthkd.stages.target.sizing import yield_interval
 from synthkd.steps.recipes import step_names, step_recipe
+from synthkd.steps.run import OverLimitError
 
 #: Inputs of the first round.
 _FIRST = 20
+_MISSED = "not reached"
 
 
 @dataclass(frozen=True)
@@ -47,55 +51,130 @@ class InputsTarget:
         return f"{self.ended} ({sizes} accepted)"
 
 
+class AskedCompletions:
+    """The completions that all rounds ask for, of which there are so many at most.
+
+    Completions that the journal had before count as well, so that a corpus does not depend on what
+    the journal happens to have.
+
+    Args:
+        most: Completions at most; None for no limit.
+    """
+
+    def __init__(self, most: int | None) -> None:
+        self.most = most
+        self._samples: dict[str, int] = {}
+
+    def admit(self, plan: RunPlan) -> bool:
+        """Add what a step asks for, unless that would be too much."""
+        if self.most is None or not plan.components.teacher.asks:
+            return True
+        wanted: dict[str, int] = {}
+        room = self.most - sum(self._samples.values())
+        for batch in plan.batches():
+            for one in batch:
+                key, samples = one.request.request_id, len(one.request.sample_indexes)
+                room -= max(0, samples - max(self._samples.get(key, 0), wanted.get(key, 0)))
+                wanted[key] = max(samples, wanted.get(key, 0))
+            if room < 0:
+                return False
+        for key, samples in wanted.items():
+            self._samples[key] = max(samples, self._samples.get(key, 0))
+        return True
+
+    def affordable(self, inputs: int) -> int:
+        """Return the inputs that can be paid for, if all cost what the first ``inputs`` did."""
+        asked = sum(self._samples.values())
+        return sys.maxsize if self.most is None or not asked else inputs * self.most // asked
+
+
 def run_for_target(
-    recipe: Recipe, run_all: Callable[[Recipe], dict[str, Any]]
+    recipe: Recipe, run_all: Callable[[Recipe, Callable[[RunPlan], bool]], dict[str, Any]]
 ) -> tuple[dict[str, Any], InputsTarget]:
     """Run all steps on growing samples of the inputs until the target is reached.
 
     Args:
         recipe: A recipe with steps and a target.
-        run_all: Runs all steps of a recipe.
+        run_all: Runs all steps of a recipe, each if the function admits its plan.
 
     Returns:
         The results of the last round, and the rounds.
 
     Raises:
-        RecipeError: An option of the target that only a recipe without steps can keep.
+        RecipeError: An option of the target that only a recipe without steps can keep, or
+            `at_most.completions` that do not suffice for one accepted row.
+        NoRowsError: A step has nothing to ask about although all inputs were taken.
     """
     rounds: list[InputsRound] = []
+    results: dict[str, Any] = {}
     target = recipe.target
     assert target is not None
     _check(recipe)
+    completions = AskedCompletions(target.at_most.completions)
     most = InputReader(recipe, EventKind()).count_raw()
-    inputs = min(_FIRST, most)
+    inputs = _first(recipe, most)
     while True:
-        results = run_all(
-            recipe.with_parts(
-                inputs=recipe.inputs.model_copy(update={"limit": inputs}), target=None
-            )
-        )
-        accepted = _accepted(recipe, target.per)
-        rounds.append(InputsRound(inputs, min(accepted)))
-        if min(accepted) >= target.accepted:
+        try:
+            results = run_all(_limited(recipe, inputs), completions.admit)
+            accepted = min(_accepted(recipe, target.per))
+        except NoRowsError:
+            # A larger sample may have a row that every step accepts.
+            if inputs == most:
+                raise
+            accepted = 0
+        except OverLimitError:
+            if not results and inputs > 1 and not rounds:
+                inputs //= 2
+                continue
+            if not results:
+                raise RecipeError(
+                    f"target.at_most.completions: {target.at_most.completions} do not suffice for"
+                    " a row that goes through all steps"
+                ) from None
+            # The rows of the round before; the journal has its answers.
+            results = run_all(_limited(recipe, rounds[-1].inputs), lambda _: True)
+            return results, InputsTarget(tuple(rounds), f"{_MISSED}: at_most.completions")
+        rounds.append(InputsRound(inputs, accepted))
+        further = min(most, _further(inputs, accepted, target.accepted))
+        further = min(further, completions.affordable(inputs))
+        if accepted >= target.accepted:
             ended = "reached"
-        elif len(results) < len(step_names(recipe)) or _stopped(results):
-            ended = "not reached: a cap was reached"
+        elif results and (len(results) < len(step_names(recipe)) or _stopped(results)):
+            ended = f"{_MISSED}: a cap was reached"
         elif inputs == most:
-            ended = "not reached: there are no more inputs"
+            ended = f"{_MISSED}: there are no more inputs"
+        elif results and len(rounds) == target.at_most.rounds:
+            ended = f"{_MISSED}: at_most.rounds"
+        elif results and further <= inputs:
+            ended = f"{_MISSED}: at_most.completions"
         else:
-            inputs = min(most, _further(inputs, min(accepted), target.accepted))
+            inputs = max(inputs + 1, further)
             continue
         return results, InputsTarget(tuple(rounds), ended)
+
+
+def _first(recipe: Recipe, most: int) -> int:
+    """Return the inputs of the first round."""
+    assert recipe.target is not None
+    completions = recipe.target.at_most.completions
+    if completions is None:
+        return min(_FIRST, most)
+    samples = sum(step_recipe(recipe, name).teacher.sampling.n for name in step_names(recipe))
+    return max(1, min(_FIRST, most, completions // samples))
+
+
+def _limited(recipe: Recipe, inputs: int) -> Recipe:
+    return recipe.with_parts(inputs=recipe.inputs.model_copy(update={"limit": inputs}), target=None)
 
 
 def _check(recipe: Recipe) -> None:
     target = recipe.target
     assert target is not None
-    for name in ("samples", "step", "at_most", "overshoot"):
+    for name in ("samples", "step", "overshoot"):
         if name in target.model_fields_set:
             raise RecipeError(
                 f"target.{name}: a recipe with steps takes more inputs, not more samples; leave it"
-                " out, and set `limits` for a cap"
+                " out"
             )
 
 

@@ -134,6 +134,8 @@ class Teacher(Plugin, ABC):
     is_remote: ClassVar[bool] = False
     #: Whether a recipe must name a prompt template.
     needs_template: ClassVar[bool] = True
+    #: Whether anybody is asked; False if answers are made of the requests alone.
+    asks: ClassVar[bool] = True
     #: Whether completions may have log-probabilities although the request does not ask for them.
     has_own_logprobs: ClassVar[bool] = False
     #: Whether a further sample of a request may say something new; False if answers are rows of a

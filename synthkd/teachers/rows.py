@@ -20,6 +20,7 @@ class RowsTeacher(Teacher):
 
     name = "rows"
     needs_template = False
+    asks = False
 
     @property
     def identity(self) -> str:

@@ -128,7 +128,7 @@ def _power(match: re.Match[str]) -> str:
     return "^" + unicodedata.normalize("NFKC", match.group()).replace("−", "-")
 
 
-@lru_cache(1 << 14)
+@lru_cache(1 << 12)
 def normal_phrase(text: str) -> str:
     """Return the form under which two phrases are equal; idempotent.
 
@@ -175,7 +175,7 @@ _KEPT = re.compile(
 )
 
 
-@lru_cache(1 << 14)
+@lru_cache(1 << 12)
 def normal_text(text: str) -> str:
     """Return the form under which two texts are equal: words, numbers and signs with single spaces.
 

@@ -122,7 +122,7 @@ class PhraseFinder:
         return None
 
 
-@lru_cache(1 << 10)
+@lru_cache(1 << 6)
 def phrase_finder(text: str) -> PhraseFinder:
     """Return the finder of a text; those of the last texts are kept."""
     return PhraseFinder(text)

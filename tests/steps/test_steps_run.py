@@ -175,7 +175,6 @@ def test_a_step_with_the_backend_rows_asks_nobody(tmp_path: Path) -> None:
         ({"kind": {"name": "triple"}}, "kind: a recipe with `steps` has it in its steps alone"),
         ({"steps": {}}, "steps: name one at least"),
         ({"steps": {"a b": {}}}, "'a b' is no name"),
-        ({"loop": {"rounds": 1}}, "loop: a loop asks one question"),
         ({"steps": {"inputs": {}}}, "choose another name"),
         ({"steps": {"a": {"inputs": {"from": "b"}}}}, "steps.a.inputs: no earlier step 'b'"),
         ({"steps": {"a": {"knd": {}}}}, r"steps.a.knd: unknown key \(did you mean 'kind'\?\)"),
@@ -280,6 +279,47 @@ def test_a_target_beyond_the_inputs_says_so_and_gives_what_a_plain_run_gives(
     assert result.target is not None
     assert result.target.ended == "not reached: there are no more inputs"
     assert result.counts["accepted"] == plain.counts["accepted"]
+
+
+def test_a_target_with_steps_never_asks_for_more_than_its_completions(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        target = {"accepted": 900, "at_most": {"completions": 150}}
+        result = synthkd.run(load_steps(tmp_path, server.url, 200, target=target))
+        sent = server.requests
+    assert result.target is not None
+    assert result.target.ended == "not reached: at_most.completions"
+    assert sum(one.counts["asked"] for one in result.steps.values()) <= sent <= 150
+    assert sent > 100
+    assert result.counts["accepted"] == result.target.rounds[-1].accepted > 0
+
+
+def test_a_target_with_steps_begins_with_as_many_inputs_as_its_completions_allow(
+    tmp_path: Path,
+) -> None:
+    with FakeServer(answer=answer) as server:
+        target = {"accepted": 900, "at_most": {"completions": 12}}
+        result = synthkd.run(load_steps(tmp_path, server.url, 200, target=target))
+        assert server.requests <= 12
+    assert result.target is not None
+    assert result.target.rounds[0].inputs == 4
+
+
+def test_completions_that_do_not_suffice_for_one_input_are_refused(tmp_path: Path) -> None:
+    target = {"accepted": 9, "at_most": {"completions": 2}}
+    with (
+        FakeServer(answer=answer) as server,
+        pytest.raises(RecipeError, match="do not suffice for a row that goes through all"),
+    ):
+        synthkd.run(load_steps(tmp_path, server.url, 30, target=target))
+
+
+def test_a_target_with_steps_ends_after_its_rounds(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        target = {"accepted": 60, "at_most": {"rounds": 1}}
+        result = synthkd.run(load_steps(tmp_path, server.url, 200, target=target))
+    assert result.target is not None
+    assert result.target.ended == "not reached: at_most.rounds"
+    assert len(result.target.rounds) == 1
 
 
 def test_options_of_a_target_on_samples_are_refused_with_steps(tmp_path: Path) -> None:

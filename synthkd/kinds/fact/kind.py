@@ -54,7 +54,6 @@ class FactKind(Kind):
     }
     default_rules = ("in_text", "empty", "self_loop", "too_long", "unfinished")
     several = True
-    answer_size = 8.0
 
     class Options(BaseOptions):
         relations: tuple[str, ...] = Field(

@@ -117,8 +117,6 @@ class PropositionKind(Kind):
         self.context_sentences, self.longest = given.context_sentences, given.longest
         self.markup = given.markup
         self.skip = [given.skip] if isinstance(given.skip, str) else list(given.skip)
-        # About three propositions per sentence, each with its source and the whole answer.
-        self.answer_size = 3.0 * given.chunk_sentences * (1 + given.chunk_sentences / 2)
         self._last: tuple[tuple[Any, ...], list[dict[str, Any]]] | None = None
 
     @classmethod

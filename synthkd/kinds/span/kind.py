@@ -55,7 +55,6 @@ class SpanKind(Kind):
     }
     default_rules = (_NEEDED,)
     several = True
-    answer_size = 3.0
     longest_answer = 2000
 
     class Options(BaseOptions):

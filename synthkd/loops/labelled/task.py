@@ -73,8 +73,9 @@ class LabelledTextTask(LoopTask[Classifier]):
                 self.splits.evaluation.refuse_copies(examples, f"few-shot examples, {path}")
             plan = plan_run(recipe)
             SpendingBounds.of(recipe, plan.components.teacher)
-            for _ in plan.batches():
-                pass
+            if not recipe.follows_steps:
+                for _ in plan.batches():
+                    pass
 
     @property
     def notices(self) -> Sequence[str]:

@@ -34,11 +34,10 @@ def target_rounds(plan: RunPlan, decision: Decision | None = None) -> TargetRoun
     votes = plan.recipe.votes
     is_one = votes is not None and (votes.keep or kind.keeps) == "winner"
     rows_of_unit = 1 if is_one else order.lengths[0]
-    several = kind.several or kind.answer_size > 1
     return TargetRounds(
         part,
         order,
-        None if several and not is_one else rows_of_unit,
+        None if kind.several and not is_one else rows_of_unit,
         plan.recipe.work_dir / TARGET,
         _key(plan),
         None if decision is None else _critic_key(decision),
