@@ -20,7 +20,7 @@ MANIFEST = "manifest.json"
 #: The picture of the steps of a corpus that was made in several.
 PICTURE = "steps.svg"
 #: Rows, and bytes of them, of a row group at most, about; rows of which it is made up.
-_ROW_GROUP, _GROUP_BYTES, _BLOCK = 65_536, 64 << 20, 4_096
+_ROW_GROUP, _GROUP_BYTES, _BLOCK = 65_536, 16 << 20, 4_096
 
 
 def write_corpus(
