@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ import pyarrow.parquet as pq
 
 from synthkd.corpora.write import parquet_errors
 from synthkd.errors import StorageError
+from synthkd.kinds.base import Malformed, readable
 from synthkd.kinds.event import EventKind
 from synthkd.recipe import Recipe
 from synthkd.recipe.steps import INPUTS
 from synthkd.stages.inputs import InputReader
-from synthkd.stages.parse import MALFORMED
+from synthkd.stages.parse import MALFORMED, read_answer
 from synthkd.stages.places import FILTERED_ROWS, PARENTS, REPORT, ReportShape
 from synthkd.stages.plan import RunPlan, plan_run
 from synthkd.steps.recipes import step_folder, step_inputs, step_recipe
@@ -37,7 +39,7 @@ def input_rows(recipe: Recipe) -> Iterator[StepRow]:
 
 
 def step_rows(recipe: Recipe, name: str, which: str, folder: Path) -> Iterator[StepRow]:
-    """Yield the rows of a finished step, in the order of its inputs.
+    """Yield the rows of a finished step, in the order of its inputs and of their answers.
 
     A row has the columns of its input, and over these the content of the candidate.
 
@@ -66,7 +68,7 @@ def step_rows(recipe: Recipe, name: str, which: str, folder: Path) -> Iterator[S
             lambda row: str(row.numbers["id"]),
         )
         rows.fill(_candidates(plan, name, which, inputs), lambda row: str(row.numbers["order"]))
-        yield from rows.by_key()
+        yield from _in_order(plan, rows.by_key(), inputs)
 
 
 def _candidates(plan: RunPlan, name: str, which: str, inputs: RowTable) -> Iterator[StepRow]:
@@ -79,14 +81,30 @@ def _candidates(plan: RunPlan, name: str, which: str, inputs: RowTable) -> Itera
                     matches = inputs.matching(row["input_id"])
                     given = matches[0] if matches else StepRow({}, [], {"number": 0})
                     numbers = {column: row[column] for column in NUMBERS}
-                    numbers["order"] = (
-                        f"{given.numbers['number']:012d} {row['sample_index']:06d} {row['id']}"
-                    )
+                    completion = f"{given.numbers['number']:012d} {row['sample_index']:06d}"
+                    numbers["completion"] = completion
+                    numbers["order"] = f"{completion} {row['id']}"
+                    numbers["input_id"], numbers["raw"] = row["input_id"], row["raw"]
                     content = {column: row[column] for column in columns}
                     yield StepRow({**given.values, **content}, [(name, row["id"])], numbers)
 
 
-_READ = ("id", "input_id", "sample_index", *NUMBERS)
+_READ = ("id", "input_id", "sample_index", "raw", *NUMBERS)
+
+
+def _in_order(plan: RunPlan, rows: Iterator[StepRow], inputs: RowTable) -> Iterator[StepRow]:
+    """Yield the rows of each completion as its text has them."""
+    for _, members in groupby(rows, lambda row: row.numbers["completion"]):
+        whole = list(members)
+        if len(whole) > 1:
+            raw, input_id = whole[0].numbers["raw"], whole[0].numbers["input_id"]
+            given = inputs.matching(input_id)
+            candidates = readable(read_answer(plan.components, raw, given[0].values)[0])
+            found = [] if isinstance(candidates, Malformed) else candidates
+            places = {plan.kind.identity(one): place for place, one in enumerate(found)}
+            whole.sort(key=lambda row: places.get(row.parents[0][1], len(places)))
+        for row in whole:
+            yield StepRow(row.values, row.parents, {one: row.numbers[one] for one in NUMBERS})
 
 
 def _chosen(batch: Any, which: str) -> Any:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import synthkd
-from benchmarks.kills.step_texts import answer, load_steps, steps_recipe
+from benchmarks.kills.step_texts import answer, load_steps, record, steps_recipe
 from synthkd.commands.dry_run import dry_run_steps
 from synthkd.commands.probe_steps import probe_steps
 from synthkd.commands.show import show_candidate
@@ -17,6 +17,8 @@ from synthkd.errors import InputError, RecipeError, StorageError
 from synthkd.recipe import Recipe
 from synthkd.steps.lineage import chain
 from synthkd.testing import FakeServer
+
+NUMBERS = ["seven", "three", "nine", "one", "eight", "two"]
 
 
 def test_a_step_is_asked_about_accepted_rows_alone(tmp_path: Path) -> None:
@@ -252,6 +254,41 @@ def test_a_probe_projects_every_step(tmp_path: Path) -> None:
 
 def test_a_probe_of_all_inputs_is_the_run_itself(tmp_path: Path) -> None:
     assert probe_steps(load_steps(tmp_path, "http://127.0.0.1:1/v1"), 10) is None
+
+
+def test_rows_of_one_answer_keep_its_order(tmp_path: Path) -> None:
+    def say(prompt: str, index: int, seed: int) -> str:
+        if "Count" in prompt:
+            return "[" + ", ".join(f'{{"number": "{n}"}}' for n in NUMBERS) + "]"
+        return '{"told": "yes"}'
+
+    raw = {
+        "name": "order",
+        "inputs": {"path": "i.jsonl"},
+        "teacher": {"backend": "openai", "model": "fake", "sampling": {"max_tokens": 50}},
+        "steps": {
+            "count": record(
+                "Count.", {"doc": "text", "number": "text"}, inputs=["doc"], several=True
+            ),
+            "tell": {
+                "inputs": {
+                    "from": "count",
+                    "apply": [{"group": {"by": ["doc"], "texts": ["number"], "separator": " "}}],
+                },
+                **record(
+                    "Tell.",
+                    {"doc": "text", "number": "text", "told": "text"},
+                    inputs=["doc", "number"],
+                ),
+            },
+        },
+        "corpus": {"path": "corpus"},
+    }
+    (tmp_path / "i.jsonl").write_text('{"doc": "a"}\n{"doc": "b"}\n')
+    with FakeServer(answer=say) as server:
+        raw["teacher"]["base_url"] = server.url  # type: ignore[index]
+        result = synthkd.run(Recipe.from_dict(raw, tmp_path))
+    assert set(result.corpus.accepted["number"].to_pylist()) == {" ".join(NUMBERS)}
 
 
 def test_a_target_takes_more_inputs_until_the_last_step_has_enough_rows(tmp_path: Path) -> None:
