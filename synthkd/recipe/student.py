@@ -161,11 +161,11 @@ class LoopPart(RecipePart):
         " cross-validation over all"
         " rows so far, gives another label this probability. Default: none are.",
     )
-    metric: Literal["loss", "macro_f1", "accuracy", "validity", "accepted"] | None = Field(
+    metric: str | None = Field(
         None,
-        description="Figure on the validation rows by which rounds are compared: `loss` (default),"
-        " `macro_f1` or `accuracy` of"
-        " a classifier, `validity` (default) or `accepted` of a generator.",
+        description="Figure on the validation rows by which rounds are compared, one that the task"
+        " has: `loss` (default), `macro_f1` or `accuracy` of a classifier, `validity` (default),"
+        " `accepted` or `loss` of a generator.",
     )
     patience: int = Field(
         5, ge=1, description="Rounds without a better one, after which the loop stops."
