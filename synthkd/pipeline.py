@@ -92,7 +92,11 @@ class RunResult:
         )
 
     def _repr_html_(self) -> str:
-        return report_html(self.recipe.name, self.rows)
+        from synthkd.corpora.write import PICTURE
+
+        picture = self.recipe.corpus_path / PICTURE
+        drawn = picture.read_text("utf-8") if self.steps and picture.is_file() else ""
+        return report_html(self.recipe.name, self.rows) + drawn
 
 
 def run(

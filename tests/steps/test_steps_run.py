@@ -256,6 +256,12 @@ def test_a_probe_of_all_inputs_is_the_run_itself(tmp_path: Path) -> None:
     assert probe_steps(load_steps(tmp_path, "http://127.0.0.1:1/v1"), 10) is None
 
 
+def test_a_notebook_shows_the_picture_of_the_steps(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        result = synthkd.run(load_steps(tmp_path, server.url))
+    assert result._repr_html_().count("<svg") == 1
+
+
 def test_rows_of_one_answer_keep_its_order(tmp_path: Path) -> None:
     def say(prompt: str, index: int, seed: int) -> str:
         if "Count" in prompt:
