@@ -63,7 +63,8 @@ def recipe_page() -> str:
 
 def models(model: type[BaseModel], path: str) -> list[tuple[str, type[BaseModel]]]:
     parts = [(path, model)]
-    for name, field in model.model_fields.items():
+    for own, field in model.model_fields.items():
+        name = field.alias or own
         for inner in flatten(field.annotation):
             if isinstance(inner, type) and issubclass(inner, BaseModel):
                 parts += models(inner, f"{path}.{name}".lstrip("."))
@@ -87,7 +88,8 @@ def model_section(path: str, model: type[BaseModel]) -> str:
         "",
     ]
     lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
-    for name, field in model.model_fields.items():
+    for own, field in model.model_fields.items():
+        name = field.alias or own
         inner = [
             one
             for one in flatten(field.annotation)

@@ -18,7 +18,7 @@ from synthkd.recipe.steps import INPUTS, StepPart
 from synthkd.steps import step_names, step_recipe
 from synthkd.steps.diagram import Box, counts_in_words, steps_picture
 from synthkd.steps.lineage import LINEAGE, join_lineages
-from synthkd.steps.recipes import step_of, step_teacher
+from synthkd.steps.recipes import step_of, step_sources, step_teacher
 from synthkd.storage import write_text
 
 #: Parts that the recipe of a step has of the step.
@@ -118,9 +118,8 @@ def joined_steps(
         boxes = [Box(INPUTS, f"inputs of {len(folders):,} runs of rounds", ())]
         for name, one in zip(step_names(recipe), [*facts, {"counts": counts}], strict=True):
             step = step_of(recipe, name)
-            sources = tuple(step.sources) or (boxes[-1].name,)
             about = f"{step.kind.name}: {counts_in_words(one['counts'])}"
-            boxes.append(Box(name, about, sources))
+            boxes.append(Box(name, about, tuple(step_sources(recipe, name))))
         write_text(folder / PICTURE, steps_picture(boxes))
         return {name: file_hash(folder / name) for name in (LINEAGE, PICTURE)}
 

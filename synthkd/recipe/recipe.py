@@ -110,7 +110,7 @@ class Recipe(RecipePart):
                 raise ValueError(f"steps: {name!r} is no name; letters, digits, _ and - are")
             if name == INPUTS:
                 raise ValueError("steps: `inputs` are the recipe's own rows; choose another name")
-            for source in step.sources:
+            for source in step.inputs.sources if step.inputs else ():
                 if source not in known:
                     raise ValueError(
                         f"steps.{name}.inputs: no earlier step {source!r}{nearest(source, known)}"

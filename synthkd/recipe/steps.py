@@ -25,12 +25,26 @@ class ConditionPart(RecipePart):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    any_of: list[Any] | None = Field(None, alias="in", description="The value is one of these.")
-    not_in: list[Any] | None = Field(None, description="The value is none of these.")
-    at_least: float | None = Field(None, description="The number is this or more.")
-    at_most: float | None = Field(None, description="The number is this or less.")
+    any_of: list[Any] | None = Field(
+        None, alias="in", min_length=1, description="The value is one of these."
+    )
+    not_in: list[Any] | None = Field(None, min_length=1, description="The value is none of these.")
+    at_least: float | None = Field(
+        None, allow_inf_nan=False, description="The number is this or more."
+    )
+    at_most: float | None = Field(
+        None, allow_inf_nan=False, description="The number is this or less."
+    )
     contains: str | None = Field(None, description="The text has this in it; case counts.")
     empty: bool | None = Field(None, description="The value is missing, or is not.")
+
+    @model_validator(mode="after")
+    def _can_hold(self) -> ConditionPart:
+        if all(getattr(self, name) is None for name in type(self).model_fields):
+            raise ValueError("a condition without a key holds always; name one")
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError(f"no number is from {self.at_least:g} to {self.at_most:g}")
+        return self
 
 
 class JoinPart(RecipePart):
@@ -47,6 +61,11 @@ class JoinPart(RecipePart):
         " may be empty. Default: one row for each match, and none without a match.",
     )
 
+    @model_validator(mode="after")
+    def _names_differ(self) -> JoinPart:
+        _check_distinct(*self.by, self.rows)
+        return self
+
 
 class GroupPart(RecipePart):
     """One row for all rows that are equal in some columns."""
@@ -61,6 +80,11 @@ class GroupPart(RecipePart):
     )
     separator: str = Field("\n", description="What stands between joined texts.")
 
+    @model_validator(mode="after")
+    def _names_differ(self) -> GroupPart:
+        _check_distinct(*self.by, self.rows, *self.lists, *self.texts)
+        return self
+
 
 class CutPart(RecipePart):
     """Long texts cut into parts at the ends of sentences; each part is a row."""
@@ -72,11 +96,16 @@ class CutPart(RecipePart):
         None, description="Column that gets the text of the part before; empty for the first."
     )
 
+    @model_validator(mode="after")
+    def _names_differ(self) -> CutPart:
+        _check_distinct(self.column, self.part, self.previous)
+        return self
+
 
 class OperationPart(RecipePart):
     """One operation on rows, without a teacher. Exactly one key is given."""
 
-    where: dict[str, Any] | None = Field(
+    where: dict[str, ConditionPart] | None = Field(
         None,
         description="Keep rows by their columns, and by `score`, `votes`, `agreement`, `margin`,"
         " `recurrence` and `rejected_by`: a value, a list of values, or a condition.",
@@ -95,24 +124,34 @@ class OperationPart(RecipePart):
         """The operation's key."""
         return next(iter(self.model_fields_set))
 
-    @field_validator("where")
+    @field_validator("where", mode="before")
     @classmethod
-    def _conditions(cls, where: dict[str, Any] | None) -> dict[str, ConditionPart] | None:
-        return None if where is None else {name: _condition(one) for name, one in where.items()}
+    def _values_are_conditions(cls, where: Any) -> Any:
+        if not isinstance(where, dict):
+            return where
+        return {name: _condition(one) for name, one in where.items()}
 
     @model_validator(mode="after")
     def _one_operation(self) -> OperationPart:
         if len(self.model_fields_set) != 1:
             raise ValueError("an operation has one key; write the next one as an item of its own")
+        if not getattr(self, self.name):
+            raise ValueError(f"{self.name}: is empty")
         return self
 
 
-def _condition(value: Any) -> ConditionPart:
-    if isinstance(value, ConditionPart):
+def _check_distinct(*names: str | None) -> None:
+    """Refuse an operation that would write two things into one column."""
+    given = [name for name in names if name is not None]
+    for name in given:
+        if given.count(name) > 1:
+            raise ValueError(f"the column {name!r} is named twice; each needs a name of its own")
+
+
+def _condition(value: Any) -> Any:
+    if isinstance(value, ConditionPart | dict):
         return value
-    if isinstance(value, dict):
-        return ConditionPart.model_validate(value)
-    return ConditionPart(any_of=value if isinstance(value, list) else [value])
+    return {"in": value if isinstance(value, list) else [value]}
 
 
 class StepInputsPart(RecipePart):
@@ -132,6 +171,12 @@ class StepInputsPart(RecipePart):
     apply: list[OperationPart] = Field(
         default_factory=list, description="Operations on the rows, in order."
     )
+
+    @property
+    def sources(self) -> list[str]:
+        """The steps whose rows are read, joined ones included; `inputs` among them."""
+        joined = [operation.join.step for operation in self.apply if operation.join]
+        return list(dict.fromkeys([*self.source, *joined]))
 
     @field_validator("source", mode="before")
     @classmethod
@@ -158,14 +203,6 @@ class StepPart(RecipePart):
     rules: list[RulePart] | None = Field(None, description="The step's rules, as in a recipe.")
     votes: VotesPart | None = None
     critic: CriticPart | None = None
-
-    @property
-    def sources(self) -> list[str]:
-        """The steps whose rows this step reads, joined ones included; `inputs` among them."""
-        if self.inputs is None:
-            return []
-        joined = [operation.join.step for operation in self.inputs.apply if operation.join]
-        return list(dict.fromkeys([*self.inputs.source, *joined]))
 
     @field_validator("rules", mode="before")
     @classmethod

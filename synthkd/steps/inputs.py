@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def write_step_inputs(recipe: Recipe, name: str) -> int | None:
         return None
     folder = step_folder(recipe, name)
     claim_work(folder)
-    count = 0
+    count, counts = 0, dict[str, int]()
     with (
         TemporaryFolder() as temporary,
         replaced_file(folder / STEP_INPUTS) as rows_path,
@@ -40,20 +40,33 @@ def write_step_inputs(recipe: Recipe, name: str) -> int | None:
         rows_path.open("w", encoding="utf-8") as rows_file,
         parents_path.open("w", encoding="utf-8") as parents_file,
     ):
-        for row in _rows(recipe, name, part, Path(temporary)):
+        for row in _rows(recipe, name, part, Path(temporary), counts):
             rows_file.write(f"{row_json(row.values)}\n")
             parents_file.write(f"{json.dumps(row.parents)}\n")
             count += 1
     if not count:
-        sources = ", ".join(repr(source) for source in part.source)
-        raise NoRowsError(
-            f"steps.{name}: no row of {sources} is left to ask about; `synthkd show` of"
-            f" {folder.parent / part.source[0]} says what was rejected"
-        )
+        raise NoRowsError(_why_empty(folder.parent, name, part, counts))
     return count
 
 
-def _rows(recipe: Recipe, name: str, part: StepInputsPart, folder: Path) -> Iterator[StepRow]:
+def _why_empty(steps: Path, name: str, part: StepInputsPart, counts: Mapping[str, int]) -> str:
+    """Say which operation left no row; if none had one, where to see what was rejected."""
+    sources = ", ".join(repr(source) for source in part.source)
+    message = f"steps.{name}: no row of {sources} is left to ask about"
+    before = 0
+    for place, left in counts.items():
+        if before and not left:
+            return f"{message}: {place} leaves none of {before:,} rows"
+        before = left
+    shown = [str(steps / source) for source in part.source if source != INPUTS]
+    return message + (f"; `synthkd show` of {shown[0]} says what was rejected" if shown else "")
+
+
+def _rows(
+    recipe: Recipe, name: str, part: StepInputsPart, folder: Path, counts: dict[str, int]
+) -> Iterator[StepRow]:
+    """Yield the rows of a step's inputs, and count those that each operation leaves."""
+
     def rows_of(step: str) -> Iterator[StepRow]:
         if step == INPUTS:
             return input_rows(recipe)
@@ -63,5 +76,6 @@ def _rows(recipe: Recipe, name: str, part: StepInputsPart, folder: Path) -> Iter
         for source in part.source:
             yield from rows_of(source)
 
-    with closing(Operations(folder, f"steps.{name}.inputs", rows_of)) as operations:
+    label = f"steps.{name}.inputs"
+    with closing(Operations(folder, label, rows_of, counts)) as operations:
         yield from operations.apply(all_rows(), part.apply)

@@ -47,6 +47,12 @@ def step_inputs(recipe: Recipe, name: str) -> StepInputsPart | None:
     return StepInputsPart(source=[step_names(recipe)[place - 1]]) if place else None
 
 
+def step_sources(recipe: Recipe, name: str) -> list[str]:
+    """Return the steps whose rows a step reads, joined ones included; `inputs` among them."""
+    part = step_inputs(recipe, name)
+    return [INPUTS] if part is None else part.sources
+
+
 def step_recipe(recipe: Recipe, name: str) -> Recipe:
     """Return the recipe of a step.
 

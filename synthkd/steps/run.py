@@ -22,7 +22,7 @@ from synthkd.steps.diagram import Box, counts_in_words, steps_picture
 from synthkd.steps.inputs import write_step_inputs
 from synthkd.steps.lineage import LINEAGE, write_lineage
 from synthkd.steps.outputs import check_finished
-from synthkd.steps.recipes import step_inputs, step_names, step_of, step_recipe
+from synthkd.steps.recipes import step_names, step_of, step_recipe, step_sources
 from synthkd.storage import read_json, write_text
 
 
@@ -77,7 +77,7 @@ def run_steps(
     results: dict[str, Any] = {}
     with run_lock(recipe.work_dir):
         if only is not None:
-            for name in dict.fromkeys(_sources(recipe, only)):
+            for name in step_sources(recipe, only):
                 if name != INPUTS:
                     check_finished(recipe, name)
         for name in chosen:
@@ -110,14 +110,6 @@ def _checked(recipe: Recipe, name: str) -> Decision:
     return decision
 
 
-def _sources(recipe: Recipe, name: str) -> list[str]:
-    part = step_inputs(recipe, name)
-    if part is None:
-        return [INPUTS]
-    joined = [operation.join.step for operation in part.apply if operation.join]
-    return list(dict.fromkeys([*part.source, *joined]))
-
-
 def summary_of(recipe: Recipe) -> StepSummary:
     """Return the summary of a recipe whose steps but the last are finished."""
     names = step_names(recipe)
@@ -137,7 +129,7 @@ def _facts(recipe: Recipe, name: str) -> dict[str, Any]:
     manifest = load_corpus(step_recipe(recipe, name).corpus_path).manifest
     wanted = ("recipe_hash", "kind", "prompt", "teacher", "critic", "counts", "corpus_hash")
     facts = {key: manifest[key] for key in wanted}
-    return {"step": name, "sources": _sources(recipe, name), **facts}
+    return {"step": name, "sources": step_sources(recipe, name), **facts}
 
 
 def steps_svg(recipe: Recipe) -> str:
@@ -146,5 +138,5 @@ def steps_svg(recipe: Recipe) -> str:
     for name in step_names(recipe):
         report = read_json(step_recipe(recipe, name).work_dir / REPORT, ReportShape)
         about = f"{step_of(recipe, name).kind.name}: {counts_in_words(report['counts'])}"
-        boxes.append(Box(name, about, tuple(_sources(recipe, name))))
+        boxes.append(Box(name, about, tuple(step_sources(recipe, name))))
     return steps_picture(boxes)

@@ -7,6 +7,7 @@ that the memory does not grow with the rows.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -17,7 +18,7 @@ from typing import Any
 
 from synthkd.errors import InputError, RecipeError, nearest
 from synthkd.recipe.steps import ConditionPart, CutPart, GroupPart, JoinPart, OperationPart
-from synthkd.rows import text_cell
+from synthkd.rows import CellError, cell_text, is_empty, text_cell
 from synthkd.text.cut import cut_text
 
 #: Where a row comes from: the step and the id of its row.
@@ -123,12 +124,18 @@ class Operations:
         folder: A folder for tables, which the caller removes.
         label: What messages call the step's inputs.
         rows_of: Reads the rows of another step, for joins.
+        counts: Gets the rows before the first operation and after each, by place in the recipe.
     """
 
     def __init__(
-        self, folder: Path, label: str, rows_of: Callable[[str], Iterable[StepRow]]
+        self,
+        folder: Path,
+        label: str,
+        rows_of: Callable[[str], Iterable[StepRow]],
+        counts: dict[str, int] | None = None,
     ) -> None:
         self.folder, self.label, self.rows_of = folder, label, rows_of
+        self.counts = {} if counts is None else counts
         self._tables: list[RowTable] = []
 
     def apply(
@@ -139,9 +146,21 @@ class Operations:
         Raises:
             RecipeError: A row has no column that an operation names.
         """
+        rows = self._counted(rows, self.label)
         for number, operation in enumerate(operations):
-            rows = self._applied(rows, operation, f"{self.label}.apply.{number}.{operation.name}")
+            place = f"{self.label}.apply.{number}.{operation.name}"
+            rows = self._counted(self._applied(rows, operation, place), place)
         yield from rows
+
+    def _counted(self, rows: Iterable[StepRow], place: str) -> Iterator[StepRow]:
+        self.counts[place] = 0
+
+        def counted() -> Iterator[StepRow]:
+            for row in rows:
+                self.counts[place] += 1
+                yield row
+
+        return counted()
 
     def close(self) -> None:
         """Close all tables."""
@@ -176,13 +195,15 @@ class Operations:
         for row in rows:
             matches = others.matching(_key(row, join.by, place))
             if join.rows is not None:
-                taken = [_taken(other, join, row) for other in matches]
+                taken = [_taken(other, join, row, place) for other in matches]
                 parents = [*row.parents, *(one for other in matches for one in other.parents)]
                 yield StepRow({**row.values, join.rows: taken}, _once(parents), row.numbers)
                 continue
             for other in matches:
                 parents = _once([*row.parents, *other.parents])
-                yield StepRow({**row.values, **_taken(other, join, row)}, parents, row.numbers)
+                yield StepRow(
+                    {**row.values, **_taken(other, join, row, place)}, parents, row.numbers
+                )
 
     def _group(self, rows: Iterable[StepRow], group: GroupPart, place: str) -> Iterator[StepRow]:
         table = self._table(rows, group.by, place)
@@ -192,7 +213,7 @@ class Operations:
             for name in (*group.lists, *group.texts):
                 values = [_value(row, name, place) for row in whole]
                 if name in group.texts:
-                    texts = ("" if value is None else str(value) for value in values)
+                    texts = [text_cell(value, place, name) or "" for value in values]
                     first[name] = group.separator.join(texts)
                 else:
                     first[name] = values
@@ -222,40 +243,55 @@ def _where(
 
 
 def _holds(value: Any, condition: ConditionPart, place: str) -> bool:
-    is_empty = value is None or value == "" or value == []
-    if condition.empty is not None and condition.empty != is_empty:
+    is_missing = is_empty(value) or value in ([], {})
+    if condition.empty is not None and condition.empty != is_missing:
         return False
     if condition.any_of is not None and not _is_among(value, condition.any_of):
         return False
     if condition.not_in is not None and _is_among(value, condition.not_in):
         return False
-    if condition.contains is not None and condition.contains not in str(value or ""):
+    if condition.contains is not None and (value is None or condition.contains not in str(value)):
         return False
     for bound, sign in ((condition.at_least, 1), (condition.at_most, -1)):
         if bound is None:
             continue
-        if value is None:
+        if is_missing:
             # A number that is not known is not good.
             return False
         try:
             number = float(value)
         except (TypeError, ValueError):
             raise InputError(f"{place}: {str(value)[:60]!r} is no number") from None
-        if sign * number < sign * bound:
+        if math.isnan(number) or sign * number < sign * bound:
             return False
     return True
 
 
 def _is_among(value: Any, choices: Sequence[Any]) -> bool:
-    # Rows of CSV have texts where YAML has numbers.
-    return value in choices or (isinstance(value, str) and value in [str(one) for one in choices])
+    own = _comparable(value)
+    return any(
+        own == _comparable(one)
+        or (isinstance(one, bool) and isinstance(own, str) and own.casefold() == _comparable(one))
+        for one in choices
+    )
+
+
+def _comparable(value: Any) -> Any:
+    """Return the text of a cell, since CSV has texts where YAML and typed columns have numbers.
+
+    Lists and objects are returned as they are.
+    """
+    try:
+        return cell_text(value)
+    except CellError:
+        return value
 
 
 def _cut(rows: Iterable[StepRow], cut: CutPart, place: str) -> Iterator[StepRow]:
     for row in rows:
         text = _value(row, cut.column, place)
         before = ""
-        for number, part in enumerate(cut_text(str(text or ""), cut.words)):
+        for number, part in enumerate(cut_text("" if text is None else str(text), cut.words)):
             values = {**row.values, cut.column: part, cut.part: number}
             if cut.previous is not None:
                 values[cut.previous] = before
@@ -265,10 +301,19 @@ def _cut(rows: Iterable[StepRow], cut: CutPart, place: str) -> Iterator[StepRow]
 
 def _rename(rows: Iterable[StepRow], names: Mapping[str, str], place: str) -> Iterator[StepRow]:
     for row in rows:
-        for name in names:
-            _value(row, name, place)
+        renamed = {new: _value(row, name, place) for name, new in names.items()}
+        others = {name: value for name, value in row.values.items() if name not in names}
+        if len(renamed) < len(names) or (renamed.keys() & others.keys()):
+            taken = next(new for new in names.values() if new in others or _is_twice(new, names))
+            raise RecipeError(
+                f"{place}: two columns would have the name {taken!r}; leave one out by `keep`"
+            )
         values = {names.get(name, name): value for name, value in row.values.items()}
-        yield StepRow(values, row.parents, row.numbers)
+        yield StepRow({**values, **renamed}, row.parents, row.numbers)
+
+
+def _is_twice(new: str, names: Mapping[str, str]) -> bool:
+    return list(names.values()).count(new) > 1
 
 
 def _keep(rows: Iterable[StepRow], columns: Sequence[str], place: str) -> Iterator[StepRow]:
@@ -286,15 +331,15 @@ def _value(row: StepRow, name: str, place: str) -> Any:
 
 
 def _key(row: StepRow, columns: Sequence[str], place: str) -> str:
-    return row_json([_value(row, name, place) for name in columns])
+    return row_json([_comparable(_value(row, name, place)) for name in columns])
 
 
-def _taken(other: StepRow, join: JoinPart, row: StepRow) -> dict[str, Any]:
+def _taken(other: StepRow, join: JoinPart, row: StepRow, place: str) -> dict[str, Any]:
     if join.columns is None:
         if join.rows is not None:
             return other.values
         return {name: value for name, value in other.values.items() if name not in row.values}
-    return {name: _value(other, name, f"join: step {join.step!r}") for name in join.columns}
+    return {name: _value(other, name, f"{place}: step {join.step!r}") for name in join.columns}
 
 
 def _once(parents: Iterable[Parent]) -> list[Parent]:
