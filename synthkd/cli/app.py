@@ -22,6 +22,7 @@ from synthkd.cli import (
     segment,
     student,
 )
+from synthkd.errors import RecipeError
 from synthkd.reporting.safe_text import clean, clean_lines, json_text
 
 if TYPE_CHECKING:
@@ -176,16 +177,19 @@ def run_command(
     and journal; with --dry-run what would be sent.
     """
     from synthkd import pipeline
-    from synthkd.steps import step_recipe
 
     loaded = load_recipe(recipe, limit, teacher, set_, budget, max_tokens, grace)
     if dry_run:
         from synthkd.commands.dry_run import dry_run as dry
-        from synthkd.commands.dry_run import dry_run_steps
+        from synthkd.commands.dry_run import dry_run_step, dry_run_steps
 
-        one = loaded if step is None else step_recipe(loaded, step)
-        typer.echo(str(dry(one) if one.steps is None else dry_run_steps(one)))
+        if step is not None:
+            typer.echo(str(dry_run_step(loaded, step)))
+        else:
+            typer.echo(str(dry(loaded) if loaded.steps is None else dry_run_steps(loaded)))
         return
+    if probe and step is not None:
+        raise RecipeError("--probe runs a sample through all steps; leave --step out")
     if probe and not _probed(loaded, probe, yes):
         return
     done = pipeline.run(loaded, quiet, workers, step=step)
@@ -201,14 +205,20 @@ def _probed(recipe: Recipe, requests: int, yes: bool) -> bool:
     estimate: object = (
         probe(recipe, requests) if recipe.steps is None else probe_steps(recipe, requests)
     )
-    if estimate is None:
+    if estimate is None and recipe.steps is None:
         typer.echo("nothing to probe: every request of this recipe has its answers in the journal")
         return True
-    typer.echo(str(estimate))
+    typer.echo(
+        f"nothing was sent: a probe of {requests:,} inputs would be the whole run, as there are no"
+        " more of them"
+        if estimate is None
+        else str(estimate)
+    )
     if yes:
         return True
     if not sys.stdin.isatty():
-        typer.echo("stopped after the probe, whose answers are kept; add --yes to go on")
+        kept = "" if estimate is None else " after the probe, whose answers are kept"
+        typer.echo(f"stopped{kept}; add --yes to go on")
         return False
     return typer.confirm("go on?")
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from synthkd.commands.reach import Reach, reach_of
+from synthkd.errors import InputError
 from synthkd.journal import Journal
 from synthkd.prices import max_dollars
 from synthkd.recipe import PricePart, Recipe
@@ -102,12 +103,33 @@ def dry_run_steps(recipe: Recipe, shown: int = 1) -> StepsDryRun:
     steps: dict[str, DryRun | None] = {}
     for name in step_names(recipe):
         own = step_recipe(recipe, name)
-        is_known = recipe.inputs == own.inputs or own.resolve(str(own.inputs.path)).is_file()
+        is_known = _has_rows(recipe, own)
         if not is_known:
             # Its options are checked all the same.
             resolve_components(own)
         steps[name] = dry_run(own, shown) if is_known else None
     return StepsDryRun(steps, reach_of(recipe))
+
+
+def dry_run_step(recipe: Recipe, name: str) -> DryRun:
+    """Render the prompts of one step, and count what would be sent.
+
+    Raises:
+        RecipeError: The recipe has no such step.
+        InputError: The rows of the step are not known.
+    """
+    own = step_recipe(recipe, name)
+    if not _has_rows(recipe, own):
+        raise InputError(
+            f"step {name!r}: its rows come of earlier steps, which have not been run; run the"
+            " recipe without --step"
+        )
+    return dry_run(own)
+
+
+def _has_rows(recipe: Recipe, own: Recipe) -> bool:
+    """Return True if the rows are there that the recipe of a step reads."""
+    return recipe.inputs == own.inputs or own.resolve(str(own.inputs.path)).is_file()
 
 
 def _shown(prompt: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from synthkd import pipeline
 from synthkd.commands.probe import RESAMPLES, Interval, figures_of_requests, interval_of
+from synthkd.errors import NoRowsError, NothingBoughtError
 from synthkd.journal import Journal
 from synthkd.kinds.event import EventKind
 from synthkd.recipe import Recipe
@@ -72,6 +73,10 @@ def probe_steps(recipe: Recipe, inputs: int, seed: int = 0) -> StepsProbe | None
 
     Returns:
         The estimate; None if the sample would be everything.
+
+    Raises:
+        NoRowsError: A step had nothing to ask about.
+        NothingBoughtError: A limit of the recipe was reached before the last step.
     """
     whole = InputReader(recipe, EventKind()).count_raw()
     if whole <= inputs:
@@ -82,7 +87,20 @@ def probe_steps(recipe: Recipe, inputs: int, seed: int = 0) -> StepsProbe | None
             work=f"{folder}/run",
             corpus=recipe.corpus.model_copy(update={"path": f"{folder}/corpus"}),
         )
-        pipeline.run(sample, quiet=True, measure=False)
+        # The folders of the sample are gone when a message is read.
+        try:
+            left = pipeline.run(sample, quiet=True, measure=False).steps_left
+        except NoRowsError as error:
+            problem = str(error).partition(";")[0]
+            raise NoRowsError(
+                f"the probe of {inputs:,} inputs has no estimate: {problem}; probe more of them"
+                " (the answers are kept)"
+            ) from None
+        if left:
+            raise NothingBoughtError(
+                f"{recipe.name}: a limit was reached before the step {left[0]!r}, so that nothing"
+                " can be estimated; raise it, or probe fewer inputs (the answers are kept)"
+            )
         shares = input_shares(sample)
         steps = {
             name: _step_projected(sample, name, shares[name], whole, inputs, seed)

@@ -69,16 +69,23 @@ def _of_step(
     pairs = ((input_id, row_json(parents)) for input_id, parents in input_parents(recipe, name))
     needed.executemany("INSERT OR REPLACE INTO inputs VALUES (?, ?)", pairs)
     for path in sorted((own.work_dir / FILTERED_ROWS).glob("part-*.parquet")):
-        with parquet_errors(path, "run the step again"), pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(_BATCH, columns=["id", "input_id", "text"]):
-                for row in batch.to_pylist():
-                    if not is_last and not _is_needed(needed, name, row["id"]):
-                        continue
-                    parents = _parents(needed, row["input_id"])
-                    needed.executemany("INSERT OR IGNORE INTO rows VALUES (?, ?)", parents)
-                    yield _line(name, row["id"], row["text"] or "", parents)
+        for row in _accepted_first(path):
+            if not is_last and not _is_needed(needed, name, row["id"]):
+                continue
+            parents = _parents(needed, row["input_id"])
+            needed.executemany("INSERT OR IGNORE INTO rows VALUES (?, ?)", parents)
+            yield _line(name, row["id"], row["text"] or "", parents)
     needed.execute("DELETE FROM inputs")
     needed.execute("COMMIT")
+
+
+def _accepted_first(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a partition, in which equal rows have one id: accepted ones first."""
+    columns = ["id", "input_id", "text", "rejected_by"]
+    with parquet_errors(path, "run the step again"), pq.ParquetFile(path) as file:
+        for chosen in (pc.is_null, pc.is_valid):
+            for batch in file.iter_batches(_BATCH, columns=columns):
+                yield from batch.filter(chosen(batch.column("rejected_by"))).to_pylist()
 
 
 def _of_inputs(recipe: Recipe, needed: sqlite3.Connection) -> Iterator[dict[str, Any]]:
@@ -147,8 +154,7 @@ def input_shares(recipe: Recipe) -> dict[str, dict[str, dict[str, float]]]:
         shares[name] = own
         folder = step_recipe(recipe, name).work_dir / FILTERED_ROWS
         for path in sorted(folder.glob("part-*.parquet")):
-            table = pq.read_table(path, columns=["id", "input_id"])
-            for row in table.to_pylist():
+            for row in _accepted_first(path):
                 of_rows.setdefault((name, row["id"]), own.get(row["input_id"], {}))
     return shares
 
@@ -164,18 +170,25 @@ def chain(path: Path, row_id: str) -> list[str]:
         InputError: The file has no such row.
     """
     table = pq.read_table(path)
+    # The last step's rows stand first, and of one id the accepted one.
+    last = table["step"][0].as_py() if table.num_rows else ""
+    known: dict[Parent, dict[str, Any]] = {}
+    wanted = {(last, row_id)}
+    while wanted:
+        ids = pa.array({name for _, name in wanted}, pa.string())
+        for row in table.filter(pc.is_in(table["id"], ids)).to_pylist():
+            if (row["step"], row["id"]) in wanted:
+                known.setdefault((row["step"], row["id"]), row)
+        if missing := sorted(wanted - known.keys()):
+            raise InputError(f"{path}: no row {missing[0][1]!r} of the step {missing[0][0]!r}")
+        parents = [parent for one in wanted for parent in known[one]["parents"]]
+        wanted = {(parent["step"], parent["id"]) for parent in parents} - known.keys()
     lines: list[str] = []
 
-    def add(step: str, row_id: str, depth: int) -> None:
-        found = table.filter(
-            pc.and_(pc.equal(table["step"], step), pc.equal(table["id"], row_id))
-        ).to_pylist()
-        if not found:
-            raise InputError(f"{path}: no row {row_id!r} of the step {step!r}")
-        lines.append(f"{'  ' * depth}{step} {row_id[:10]}: {found[0]['text']}")
-        for parent in found[0]["parents"]:
-            add(parent["step"], parent["id"], depth + 1)
+    def add(row: dict[str, Any], depth: int) -> None:
+        lines.append(f"{'  ' * depth}{row['step']} {row['id'][:10]}: {row['text']}")
+        for parent in row["parents"]:
+            add(known[parent["step"], parent["id"]], depth + 1)
 
-    # The last step's rows stand first.
-    add(table["step"][0].as_py() if table.num_rows else "", row_id, 0)
+    add(known[last, row_id], 0)
     return lines

@@ -16,8 +16,10 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from synthkd.errors import NoRowsError, RecipeError
+from synthkd.corpora.schema import candidate_schema
+from synthkd.errors import NoRowsError, RecipeError, nearest
 from synthkd.kinds.event import EventKind
+from synthkd.kinds.factory import kind_of_recipe
 from synthkd.recipe import Recipe
 from synthkd.stages.inputs import InputReader
 from synthkd.stages.places import FILTERED_ROWS
@@ -103,7 +105,7 @@ def run_for_target(
     Raises:
         RecipeError: An option of the target that only a recipe without steps can keep, or
             `at_most.completions` that do not suffice for one accepted row.
-        NoRowsError: A step has nothing to ask about although all inputs were taken.
+        NoRowsError: A step has nothing to ask about after the last round.
     """
     rounds: list[InputsRound] = []
     results: dict[str, Any] = {}
@@ -116,10 +118,12 @@ def run_for_target(
     while True:
         try:
             results = run_all(_limited(recipe, inputs), completions.admit)
-            accepted = min(_accepted(recipe, target.per))
+            # What the last step left before is of another sample, or of another recipe.
+            is_whole = len(results) == len(step_names(recipe))
+            accepted = min(_accepted(recipe, target.per)) if is_whole else 0
         except NoRowsError:
             # A larger sample may have a row that every step accepts.
-            if inputs == most:
+            if inputs == most or len(rounds) + 1 == target.at_most.rounds:
                 raise
             accepted = 0
         except OverLimitError:
@@ -176,6 +180,12 @@ def _check(recipe: Recipe) -> None:
                 f"target.{name}: a recipe with steps takes more inputs, not more samples; leave it"
                 " out"
             )
+    columns = candidate_schema(kind_of_recipe(step_recipe(recipe, step_names(recipe)[-1]))).names
+    if target.per is not None and target.per not in columns:
+        raise RecipeError(
+            f"target.per: rows of the last step have no column {target.per!r}"
+            f"{nearest(target.per, columns)}"
+        )
 
 
 def _further(inputs: int, accepted: int, wanted: int) -> int:
@@ -205,8 +215,6 @@ def _accepted(recipe: Recipe, per: str | None) -> list[int]:
 def _filtered(recipe: Recipe, per: str | None) -> Iterator[Any]:
     own = step_recipe(recipe, step_names(recipe)[-1])
     for path in sorted((own.work_dir / FILTERED_ROWS).glob("part-*.parquet")):
-        if per is not None and per not in pq.read_schema(path).names:
-            raise RecipeError(f"target.per: rows of the last step have no column {per!r}")
         yield pq.read_table(path, columns=["rejected_by", *([per] if per else [])])
 
 

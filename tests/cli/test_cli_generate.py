@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from support.cli import one_line, write
 from support.command_line import synthkd
 
+from benchmarks.kills.step_texts import answer, steps_recipe
 from synthkd.testing import FakeServer
 
 HERE = "http://127.0.0.1:9/v1"
@@ -220,6 +222,31 @@ def test_a_budget_of_nothing_is_refused_by_the_recipe(tmp_path: Path) -> None:
     one_line(
         synthkd("run", str(write(tmp_path)), "--budget", "0"), 2, "recipe.yaml: limits.dollars: "
     )
+
+
+def test_a_probe_of_all_inputs_of_steps_does_not_go_on_unasked(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        path = tmp_path / "recipe.yaml"
+        path.write_text(yaml.safe_dump(steps_recipe(tmp_path, server.url), sort_keys=False))
+        result = synthkd("run", str(path), "--probe", "20")
+        assert server.requests == 0
+        assert result.returncode == 0
+        assert "a probe of 20 inputs would be the whole run" in result.stdout
+        assert "add --yes to go on" in result.stdout
+        assert synthkd("run", str(path), "--probe", "20", "--yes").returncode == 0
+        assert server.requests == 26
+
+
+def test_a_probe_and_a_dry_run_of_one_step_say_what_they_need(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        yaml.safe_dump(steps_recipe(tmp_path, "http://127.0.0.1:1/v1"), sort_keys=False)
+    )
+    probed = synthkd("run", str(path), "--probe", "2", "--step", "things")
+    assert "runs a sample through all steps" in probed.stderr
+    shown = synthkd("run", str(path), "--dry-run", "--step", "things")
+    assert "its rows come of earlier steps, which have not been run" in shown.stderr
+    assert (probed.returncode, shown.returncode) == (2, 2)
 
 
 def test_a_probe_of_one_request_is_refused(tmp_path: Path) -> None:

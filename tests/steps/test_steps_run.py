@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,13 @@ from benchmarks.kills.step_texts import answer, load_steps, record, steps_recipe
 from synthkd.commands.dry_run import dry_run_steps
 from synthkd.commands.probe_steps import probe_steps
 from synthkd.commands.show import show_candidate
-from synthkd.errors import InputError, RecipeError, StorageError
+from synthkd.errors import (
+    InputError,
+    NoRowsError,
+    NothingBoughtError,
+    RecipeError,
+    StorageError,
+)
 from synthkd.recipe import Recipe
 from synthkd.steps.lineage import chain
 from synthkd.testing import FakeServer
@@ -78,6 +85,30 @@ def test_the_corpus_has_the_lineage_of_every_row(tmp_path: Path) -> None:
     assert lines[2].strip().startswith("inputs ")
     assert "The river 1 is by the glass" in lines[2]
     assert set(pq.read_table(path)["step"].to_pylist()) == {"inputs", "rewrite", "things", "links"}
+
+
+def test_the_chain_goes_through_the_accepted_one_of_equal_rows(tmp_path: Path) -> None:
+    def things(prompt: str, index: int, seed: int) -> str:
+        return json.dumps([{"thing": "river"}] if "Name" in prompt else {"use": "boats"})
+
+    columns = {"doc": "text", "thing": "text"}
+    with FakeServer(answer=things) as server:
+        raw = steps_recipe(tmp_path, server.url)
+        raw["inputs"]["id"] = "doc"
+        raw["steps"] = {
+            "things": {
+                **record("Name it.", columns, inputs=["doc"], key=["thing"]),
+                "rules": ["rules.py:only_four"],
+            },
+            "uses": record("Use it.", {"thing": "text", "use": "text"}, inputs=["thing"]),
+        }
+        (tmp_path / "rules.py").write_text(
+            "def only_four(row):\n    return None if row['doc'] == 'd4' else 'another one'\n"
+        )
+        corpus = synthkd.run(Recipe.from_dict(raw, tmp_path)).corpus
+    (row,) = corpus.accepted.to_pylist()
+    lines = chain(corpus.path / "lineage.parquet", row["id"])
+    assert [line.split()[:2] for line in lines[2:]] == [["inputs", "d4:"]]
 
 
 def test_the_manifest_names_every_step_with_its_counts(tmp_path: Path) -> None:
@@ -147,6 +178,20 @@ def test_a_step_without_rows_says_which_step_rejected_them(tmp_path: Path) -> No
             synthkd.run(Recipe.from_dict(raw, tmp_path))
 
 
+def test_a_step_without_rows_names_the_operation_that_left_none(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        raw = steps_recipe(tmp_path, server.url)
+        raw["steps"]["things"]["inputs"] = {
+            "from": "inputs",
+            "apply": [{"where": {"doc": {"contains": "d"}}}, {"where": {"doc": "d99"}}],
+        }
+        message = (
+            r"no row of 'inputs' is left .*: steps\.things\.inputs\.apply\.1\.where leaves none"
+        )
+        with pytest.raises(InputError, match=rf"{message} of 10 rows"):
+            synthkd.run(Recipe.from_dict(raw, tmp_path))
+
+
 def test_a_step_with_the_backend_rows_asks_nobody(tmp_path: Path) -> None:
     with FakeServer(answer=answer) as server:
         raw = steps_recipe(tmp_path, server.url)
@@ -188,6 +233,15 @@ def test_a_step_with_the_backend_rows_asks_nobody(tmp_path: Path) -> None:
                 }
             },
             "an operation has one key",
+        ),
+        (
+            {
+                "steps": {
+                    "a": {},
+                    "b": {"inputs": {"from": "a", "apply": [{"where": {"x": {"atleast": 1}}}]}},
+                }
+            },
+            r"apply\.0\.where\.x\.atleast: unknown key \(did you mean 'at_least'\?\)",
         ),
     ],
 )
@@ -297,6 +351,23 @@ def test_rows_of_one_answer_keep_its_order(tmp_path: Path) -> None:
     assert set(result.corpus.accepted["number"].to_pylist()) == {" ".join(NUMBERS)}
 
 
+def test_a_probe_that_no_row_comes_through_names_the_step(tmp_path: Path) -> None:
+    with FakeServer(answer=lambda *_: json.dumps({"plain": "x"})) as server:
+        recipe = load_steps(tmp_path, server.url, 100)
+        with pytest.raises(NoRowsError, match="the probe of 5 inputs has no estimate") as raised:
+            probe_steps(recipe, 5)
+    # The folder of the sample is gone.
+    assert "synthkd show" not in str(raised.value)
+
+
+def test_a_probe_that_a_limit_ends_says_so(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        raw = steps_recipe(tmp_path, server.url, 100, limits={"dollars": 0.0008})
+        raw["teacher"]["price"] = {"input": 1.0, "output": 1.0}
+        with pytest.raises(NothingBoughtError, match="a limit was reached before the step"):
+            probe_steps(Recipe.from_dict(raw, tmp_path), 20)
+
+
 def test_a_target_takes_more_inputs_until_the_last_step_has_enough_rows(tmp_path: Path) -> None:
     with FakeServer(answer=answer) as server:
         recipe = load_steps(tmp_path, server.url, 200, target={"accepted": 60})
@@ -363,6 +434,38 @@ def test_a_target_with_steps_ends_after_its_rounds(tmp_path: Path) -> None:
     assert result.target is not None
     assert result.target.ended == "not reached: at_most.rounds"
     assert len(result.target.rounds) == 1
+
+
+def test_a_target_ends_after_its_rounds_though_no_row_came_through(tmp_path: Path) -> None:
+    target = {"accepted": 60, "at_most": {"rounds": 1}}
+    with FakeServer(answer=lambda *_: json.dumps({"plain": "x"})) as server:
+        with pytest.raises(NoRowsError, match="no row of 'rewrite' is left"):
+            synthkd.run(load_steps(tmp_path, server.url, 200, target=target))
+        assert server.requests == 20
+
+
+def test_rows_that_another_recipe_left_do_not_reach_a_target(tmp_path: Path) -> None:
+    with FakeServer(answer=answer) as server:
+        raw = steps_recipe(tmp_path, server.url, 200, target={"accepted": 30})
+        raw["teacher"]["price"] = {"input": 1.0, "output": 1.0}
+        done = synthkd.run(Recipe.from_dict(raw, tmp_path))
+        raw["steps"]["rewrite"]["prompt"]["variables"]["task"] = "Rewrite it well."
+        spent = sum(one.counts["cost"] for one in done.steps.values())
+        raw["limits"] = {"dollars": spent + 0.0006}
+        capped = synthkd.run(Recipe.from_dict(raw, tmp_path))
+    assert done.target is not None
+    assert done.target.ended == "reached"
+    assert capped.target is not None
+    assert capped.steps_left == ("things", "links")
+    assert capped.target.ended == "not reached: a cap was reached"
+
+
+def test_a_target_per_unknown_column_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    target = {"accepted": 9, "per": "heads"}
+    with FakeServer(answer=answer) as server:
+        with pytest.raises(RecipeError, match=r"no column 'heads' \(did you mean 'head'\?\)"):
+            synthkd.run(load_steps(tmp_path, server.url, target=target))
+        assert server.requests == 0
 
 
 def test_options_of_a_target_on_samples_are_refused_with_steps(tmp_path: Path) -> None:
