@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +115,58 @@ def test_one_column_takes_a_list_of_texts() -> None:
 def test_lines_are_divided_at_bars() -> None:
     kind = RecordKind(columns={"dish": "text", "minutes": "int"}, answers="lines", several=True)
     text = "| dish | minutes |\n|---|---|\n| Soup | 20 |\n2. Rice | 15"
-    header, soup, rice = kind.parse(text, {})
-    assert header.detail.startswith("minutes: ")
+    soup, rice = kind.parse(text, {})
     assert (soup, rice) == ({"dish": "Soup", "minutes": 20}, {"dish": "Rice", "minutes": 15})
+
+
+def test_the_head_of_a_table_of_texts_is_no_record() -> None:
+    columns = {"head": "text", "tail_end": "text"}
+    text = "| Head | Tail end |\n|---|---|\n| mill | river |"
+    for several in (True, False):
+        kind = RecordKind(columns=columns, answers="lines", several=several)
+        assert kind.parse(text, {}) == [{"head": "mill", "tail_end": "river"}]
+
+
+@pytest.mark.parametrize("answers", ["json", "lines", "regex"])
+def test_records_beyond_the_most_that_are_read_are_told(answers: str) -> None:
+    pattern = {"regex": r"(?P<n>\d+),(?P<m>\d+)", "lines": r"(?P<n>\d+),(?P<m>\d+)"}.get(answers)
+    kind = RecordKind(
+        columns={"n": "int", "m": "int"}, answers=answers, pattern=pattern, several=True
+    )
+    lines = [f"{number},1" for number in range(1200)]
+    text = json.dumps([{"n": number, "m": 1} for number in range(1200)])
+    *records, last = kind.parse(text if answers == "json" else "\n".join(lines), {})
+    assert len(records) == 1000
+    assert last == Malformed("too_many", "records behind the first 1,000")
+
+
+def test_numbers_among_choices_are_read_as_answers_write_them() -> None:
+    kind = RecordKind(columns={"stars": [1, 2, 2.5], "sure": ["true", "false"]})
+    row = {"stars": "2", "sure": "true"}
+    assert kind.parse('{"stars": 2, "sure": true}', {}) == [row]
+    assert kind.parse('{"stars": "2", "sure": "True"}', {}) == [row]
+    assert kind.fields["stars"].choices == ("1", "2", "2.5")
+
+
+def test_none_is_a_choice_if_it_is_named_as_one() -> None:
+    pain = {"choices": ["none", "mild"], "optional": True}
+    kind = RecordKind(columns={"pain": pain, "place": "text?"})
+    answers = '{"pain": "None", "place": "none"}', '{"pain": "n/a", "place": null}'
+    rows = [kind.parse(answer, {})[0] for answer in answers]  # type: ignore[index]
+    assert rows == [{"pain": "none", "place": None}, {"pain": None, "place": None}]
+
+
+def test_prompts_show_bounds_without_exponents_and_inputs_that_are_zero() -> None:
+    kind = RecordKind(
+        columns={"part": "int", "people": "int 0..12345678", "share": "number 0.25.."},
+        inputs=["part"],
+    )
+    shown = kind.context({"part": 0}, [{"part": 0, "people": 3, "share": 0.5}], random.Random(0))
+    assert [field["type"] for field in shown["fields"]] == [
+        "whole number from 0 to 12345678",
+        "number from 0.25",
+    ]
+    assert shown["given"] == shown["examples"][0]["given"] == {"part": "0"}
 
 
 def test_lines_that_do_not_match_a_pattern_are_malformed_one_by_one() -> None:
@@ -149,6 +199,13 @@ def test_a_regular_expression_finds_records_in_prose() -> None:
         ({"columns": {"a": "integr"}}, r"a: 'integr' is no type \(did you mean 'int'\?\)"),
         ({"columns": {"a": "int 5..1"}}, "a: no number is from 5 to 1"),
         ({"columns": {"a": {"type": "int", "choices": ["x"]}}}, "`choices` are texts"),
+        ({"columns": {"a": []}}, "a: choices: name one choice at least"),
+        ({"columns": {"a": [True, False]}}, "a: choices: true is no text; put words such as yes"),
+        ({"columns": {"a": ["x", None]}}, "a: choices: None is no text; `optional` allows"),
+        ({"columns": {"a": "text 80..10"}}, "a: no text has 80 to 10 characters"),
+        ({"columns": {"a": {"type": "int", "ge": float("inf")}}}, "a: ge: .* finite number"),
+        ({"columns": {"a": {"type": "int", "ge": 0.2, "le": 0.7}}}, "a: no whole number"),
+        ({"columns": {"a": {"type": "int", "max_length": 3}}}, "a: `min_length` and `max_length`"),
         ({"columns": {"a": {"tipe": "int"}}}, r"no key 'tipe' \(did you mean 'type'\?\)"),
         ({"columns": {"a": 3}}, "a: 3 is no type, list of choices or mapping"),
         ({"key": ["dsh"]}, r"key: no column 'dsh' \(did you mean 'dish'\?\)"),
@@ -196,6 +253,31 @@ def test_a_json_schema_gives_columns_bounds_and_several() -> None:
     assert isinstance(rows, list)
     assert [part["served"] for part in rows[:2]] == ["2026-01-31", None]  # type: ignore[call-overload]
     assert rows[2] == Malformed("off_schema", "served: a date as 2026-01-31 is needed")
+
+
+def test_a_null_among_types_or_values_of_a_json_schema_makes_a_column_optional() -> None:
+    properties = {"year": {"type": ["integer", "null"]}, "level": {"enum": [1, 2, None]}}
+    kind = RecordKind(
+        json_schema={"type": "object", "properties": properties, "required": ["year", "level"]}
+    )
+    assert kind.nullable == {"year", "level"}
+    assert kind.parse('{"year": null, "level": 2}', {}) == [{"year": None, "level": "2"}]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "items": [1]},
+        {"type": "array", "items": True},
+        {"type": "object", "properties": {"a": True}},
+        {"type": "object", "properties": {"a": "enum"}},
+        {"type": "object", "properties": {"a": {"enum": 5}}},
+        {"type": "object", "properties": {"a": {"type": "string"}}, "required": True},
+    ],
+)
+def test_a_json_schema_of_another_form_is_refused_in_words(schema: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="json_schema: "):
+        RecordKind(json_schema=schema)
 
 
 def test_a_json_schema_is_read_from_a_file(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ level: {choices: [easy, hard], description: How hard it is to cook., optional: t
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Mapping
 from datetime import date
@@ -27,11 +28,13 @@ from pydantic import (
     Field,
     ValidationError,
     create_model,
+    field_validator,
     model_validator,
 )
 
 from synthkd.errors import nearest
 from synthkd.kinds.base import RESERVED_COLUMNS
+from synthkd.rows import CellError, cell_text
 
 TypeName = Literal["text", "int", "number", "bool", "date"]
 #: Arrow types of columns that are no texts.
@@ -62,11 +65,28 @@ class ColumnType(BaseModel):
     type: TypeName = Field("text", description="text, int, number, bool or date.")
     description: str = Field("", description="What the column says, for the prompt and the schema.")
     choices: tuple[str, ...] = Field((), description="The only texts that are allowed.")
-    ge: float | None = Field(None, description="The least number.")
-    le: float | None = Field(None, description="The largest number.")
+    ge: float | None = Field(None, allow_inf_nan=False, description="The least number.")
+    le: float | None = Field(None, allow_inf_nan=False, description="The largest number.")
     min_length: int = Field(1, ge=0, description="Characters of a text at least.")
     max_length: int = Field(LONGEST_TEXT, ge=1, description="Characters of a text at most.")
     optional: bool = Field(False, description="The value may be missing.")
+
+    @field_validator("choices", mode="before")
+    @classmethod
+    def _choices_are_texts(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        if not value:
+            raise ValueError("name one choice at least")
+        for choice in value:
+            if isinstance(choice, bool):
+                raise ValueError(
+                    f"{str(choice).lower()} is no text; put words such as yes and no in quotes, or"
+                    " give the column the type bool"
+                )
+            if not isinstance(choice, str | int | float) or not str(choice).strip():
+                raise ValueError(f"{choice!r:.60} is no text; `optional` allows a missing value")
+        return tuple(str(cell_text(choice)).strip() for choice in value)
 
     @model_validator(mode="after")
     def _fits_type(self) -> ColumnType:
@@ -78,8 +98,20 @@ class ColumnType(BaseModel):
         if len({choice.casefold() for choice in self.choices}) < len(self.choices):
             raise ValueError("`choices`: two are equal but for case")
         if self.ge is not None and self.le is not None and self.ge > self.le:
-            raise ValueError(f"no number is from {self.ge:g} to {self.le:g}")
+            raise ValueError(f"no number is from {_digits(self.ge)} to {_digits(self.le)}")
+        if self.type == "int" and operator.gt(*self._whole_bounds()):
+            raise ValueError("no whole number of 64 bits is within the bounds")
+        has_lengths = not self.model_fields_set.isdisjoint({"min_length", "max_length"})
+        if has_lengths and (self.type != "text" or self.choices):
+            raise ValueError("`min_length` and `max_length` bound texts of type text alone")
+        if self.min_length > self.max_length:
+            raise ValueError(f"no text has {self.min_length} to {self.max_length} characters")
         return self
+
+    def _whole_bounds(self) -> tuple[int, int]:
+        """Return the least and the largest whole number of the column."""
+        low = _LEAST if self.ge is None else max(math.ceil(self.ge), _LEAST)
+        return low, _LARGEST if self.le is None else min(math.floor(self.le), _LARGEST)
 
     @property
     def words(self) -> str:
@@ -89,8 +121,8 @@ class ColumnType(BaseModel):
         noun = {"int": "whole number", "bool": "true or false", "date": "date (YYYY-MM-DD)"}.get(
             self.type, self.type
         )
-        low = "" if self.ge is None else f" from {self.ge:g}"
-        high = "" if self.le is None else f" to {self.le:g}" if low else f" up to {self.le:g}"
+        low = "" if self.ge is None else f" from {_digits(self.ge)}"
+        high = "" if self.le is None else f" {'to' if low else 'up to'} {_digits(self.le)}"
         return f"{noun}{low}{high}" + (", or null" if self.optional else "")
 
     def field(self, strict: bool) -> tuple[Any, Any]:
@@ -113,10 +145,7 @@ class ColumnType(BaseModel):
             if self.type == "date":
                 annotated = Annotated[annotated, AfterValidator(_iso_date)]
         else:
-            low, high = self.ge, self.le
-            if self.type == "int":
-                low = _LEAST if low is None else max(math.ceil(low), _LEAST)
-                high = _LARGEST if high is None else min(math.floor(high), _LARGEST)
+            low, high = self._whole_bounds() if self.type == "int" else (self.ge, self.le)
             annotated = Annotated[_PYTHON_TYPES[self.type], Field(ge=low, le=high)]
             if self.type == "bool":
                 annotated = bool
@@ -126,25 +155,32 @@ class ColumnType(BaseModel):
         if not self.optional:
             return Annotated[annotated, about], ...
         if not strict:
-            annotated = Annotated[annotated | None, BeforeValidator(_none_if_blank)]
+            annotated = Annotated[annotated | None, BeforeValidator(self._none_if_blank)]
             return Annotated[annotated, about], None
         # Servers that keep to a schema want every field, if only as null.
         return Annotated[annotated | None, about], ...
 
     def _choice(self, value: Any) -> Any:
-        if not isinstance(value, str):
+        try:
+            folded = str(cell_text(value)).strip().casefold()
+        except CellError:
             return value
-        folded = value.strip().casefold()
         return next((one for one in self.choices if one.casefold() == folded), value)
+
+    def _none_if_blank(self, value: Any) -> Any:
+        """Return None for words of a missing value, unless these are a choice."""
+        if not isinstance(value, str) or self._choice(value) in self.choices:
+            return value
+        return None if value.strip().casefold() in ("", "null", "none", "n/a") else value
+
+
+def _digits(value: float) -> str:
+    """Return a bound without an exponent, unless it is huge."""
+    return str(cell_text(value))
 
 
 def _stripped(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
-
-
-def _none_if_blank(value: Any) -> Any:
-    blank = isinstance(value, str) and value.strip().casefold() in ("", "null", "none", "n/a")
-    return None if blank else value
 
 
 def _iso_date(value: str) -> str:
@@ -189,7 +225,7 @@ def _column(description: Any) -> ColumnType:
     if isinstance(description, str):
         return _of_short_form(description)
     if isinstance(description, list):
-        return ColumnType.model_validate({"choices": [str(choice) for choice in description]})
+        return ColumnType.model_validate({"choices": description})
     if isinstance(description, Mapping):
         given = dict(description)
         short = given.get("type")
@@ -231,37 +267,45 @@ def columns_of_schema(schema: Mapping[str, Any]) -> tuple[dict[str, ColumnType],
     Raises:
         ValueError: The schema is nested, or of another form.
     """
-    if schema.get("type") == "array":
-        return columns_of_schema(schema.get("items") or {})[0], True
+    if schema.get("type") == "array" and isinstance(schema.get("items"), Mapping):
+        return columns_of_schema(schema["items"])[0], True
     properties = schema.get("properties")
     if not isinstance(properties, Mapping) or not properties:
         raise ValueError("json_schema: an object with `properties` is needed, or an array of such")
     required = schema.get("required", list(properties))
+    if not isinstance(required, list):
+        raise ValueError(f"json_schema: `required` is {required!r:.60}; a list of names is needed")
     described = {}
     for name, one in properties.items():
-        described[name] = _of_property(name, one) | {"optional": name not in required}
+        form, may_be_null = _of_property(name, one)
+        described[name] = form | {"optional": may_be_null or name not in required}
     return read_columns(described), False
 
 
-def _of_property(name: str, schema: Any) -> dict[str, Any]:
-    types = schema.get("type") if isinstance(schema, Mapping) else None
+def _of_property(name: str, schema: Any) -> tuple[dict[str, Any], bool]:
+    """Return the description of a column, and whether it may be null."""
+    schema = schema if isinstance(schema, Mapping) else {}
+    types, choices = schema.get("type"), schema.get("enum")
+    may_be_null = isinstance(types, list) and "null" in types
     if isinstance(types, list):
         types = next((one for one in types if one != "null"), None)
-    if schema and "enum" in schema:
-        form: dict[str, Any] = {"choices": [str(value) for value in schema["enum"]]}
-    elif types in _SCHEMA_TYPES:
+    if isinstance(choices, list):
+        may_be_null = may_be_null or None in choices
+        form: dict[str, Any] = {"choices": [one for one in choices if one is not None]}
+    elif isinstance(types, str) and types in _SCHEMA_TYPES:
         form = {"type": _SCHEMA_TYPES[types]}
+        names = {"minimum": "ge", "maximum": "le"}
         if schema.get("format") == "date":
             form["type"] = "date"
-        names = {"minimum": "ge", "maximum": "le", "minLength": "min_length"}
-        names["maxLength"] = "max_length"
+        else:
+            names |= {"minLength": "min_length", "maxLength": "max_length"}
         form |= {own: schema[theirs] for theirs, own in names.items() if theirs in schema}
     else:
         raise ValueError(
             f"json_schema: {name}: only flat columns are read (string, integer, number, boolean,"
             " enum); split what is nested into columns or steps"
         )
-    return form | {"description": str(schema.get("description") or "")}
+    return form | {"description": str(schema.get("description") or "")}, may_be_null
 
 
 def record_model(columns: Mapping[str, ColumnType], strict: bool) -> type[BaseModel]:

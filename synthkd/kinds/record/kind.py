@@ -257,7 +257,7 @@ class RecordKind(Kind):
         }
 
     def _given_texts(self, row: Row) -> dict[str, str]:
-        return {name: str(row.get(name) or "") for name in self.input_columns}
+        return {name: self._text(row, name) for name in self.input_columns}
 
     def completion(self, candidates: Sequence[Row], row: Row) -> str:
         """Write JSON, which every way of reading takes."""

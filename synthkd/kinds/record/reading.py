@@ -57,8 +57,14 @@ def json_records(text: str, columns: Sequence[str], several: bool) -> list[Any] 
     records = _inner_list(value, columns)
     if not records:
         return Malformed("no_records")
-    shaped = [_shaped(record, columns) for record in records[:MOST]]
-    return shaped if several else shaped[:1]
+    return _limited([_shaped(record, columns) for record in records], several)
+
+
+def _limited(records: list[Any], several: bool) -> list[Any]:
+    """Return the first record; of several, `MOST` and what says that there are more."""
+    if not several or len(records) <= MOST:
+        return records if several else records[:1]
+    return [*records[:MOST], Malformed("too_many", f"records behind the first {MOST:,}")]
 
 
 def _inner_list(value: Any, columns: Sequence[str]) -> list[Any]:
@@ -92,23 +98,39 @@ def line_records(
 ) -> list[Any] | Malformed:
     """Return the unchecked records of an answer with a record in each line.
 
+    The head of a table, which names the columns, is no record.
+
     Args:
         text: The answer.
         columns: The columns of a record, in their order in a line.
         pattern: Named groups are columns. None: columns are divided by ``|`` or tabs.
         several: Read every line; else the first.
     """
-    lines = [line for line in answer_lines(text[:LONGEST]) if not _RULER.fullmatch(line)]
+    lines = [
+        line
+        for line in answer_lines(text[:LONGEST])
+        if not _RULER.fullmatch(line) and not _is_head(line, columns)
+    ]
     if not lines:
         return Malformed("no_text")
-    return [_of_line(line, columns, pattern) for line in (lines[:MOST] if several else lines[:1])]
+    lines = lines[: MOST + 1] if several else lines[:1]
+    return _limited([_of_line(line, columns, pattern) for line in lines], several)
+
+
+def _is_head(line: str, columns: Sequence[str]) -> bool:
+    names = [cell.casefold().replace(" ", "_") for cell in _cells(line)]
+    return len(names) > 1 and names == [name.casefold() for name in columns]
+
+
+def _cells(line: str) -> list[str]:
+    return re.split(r"\s*[|\t]\s*", line.strip().strip("|").strip())
 
 
 def _of_line(line: str, columns: Sequence[str], pattern: re.Pattern[str] | None) -> Any:
     if pattern is not None:
         match = pattern.search(line[:_LONGEST_LINE])
         return Malformed("no_match", line[:_SHOWN]) if match is None else match.groupdict()
-    cells = re.split(r"\s*[|\t]\s*", line.strip().strip("|").strip())
+    cells = _cells(line)
     if len(cells) != len(columns):
         return Malformed("cells", f"{len(cells)} for {len(columns)} columns: {line[:_SHOWN]}")
     return dict(zip(columns, cells, strict=True))
@@ -120,6 +142,6 @@ def matched_records(text: str, pattern: re.Pattern[str], several: bool) -> list[
     records: list[Any] = []
     for match in matches:
         records.append(match.groupdict())
-        if not several or len(records) == MOST:
+        if not several or len(records) > MOST:
             break
-    return records or Malformed("no_match", text.strip()[:_SHOWN])
+    return _limited(records, several) or Malformed("no_match", text.strip()[:_SHOWN])
