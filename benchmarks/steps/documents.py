@@ -73,7 +73,7 @@ def figures(options: Options) -> Figures:
     for size in sizes:
         with TemporaryDirectory(prefix="synthkd-bench-") as folder:
             command = [sys.executable, "-m", "benchmarks.steps.documents", folder, str(size)]
-            done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT)
             results.append(json.loads(done.stdout.splitlines()[-1]))
             print(f"{size:,} documents: {results[-1]}", file=sys.stderr, flush=True)
     few, many = results
