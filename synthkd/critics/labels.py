@@ -251,12 +251,12 @@ def _check_names(
 def _blank(kind: Kind, row: dict[str, Any]) -> str | None:
     """Return an empty input column, or the last answer column if all answers are empty.
 
-    None if there is neither.
+    None if there is neither, or if these may be empty, as in the row of a sentence without spans.
     """
     inputs = [name for name in kind.columns if name in kind.input_columns]
-    empty = [name for name in inputs if not row[name].strip()]
+    empty = [name for name in inputs if not row[name].strip() and name not in kind.nullable]
     answers = [name for name in kind.columns if name not in inputs]
-    if answers and not any(row[name].strip() for name in answers):
+    if not (set(answers) <= kind.nullable or any(row[name].strip() for name in answers)):
         empty.append(answers[-1])
     return empty[0] if empty else None
 

@@ -12,6 +12,7 @@ from synthkd.encoders.batches import TextPair
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
 from synthkd.kinds.relations import put_names
+from synthkd.rows import cell_text
 
 
 def text_pairs(rows: pa.Table | pa.RecordBatch, kind: Kind, grounded: bool) -> list[TextPair]:
@@ -43,9 +44,10 @@ def compared_texts(
         return None
     first, last = kind.columns[0], kind.columns[-1]
     records = _records(rows, kind)
+    # Sheets have the texts of cells where rows of a run have numbers and nulls.
     return (
-        [put_names(str(row[first])) for row in records],
-        [put_names(str(row[last])) for row in records],
+        [put_names(cell_text(row[first]) or "") for row in records],
+        [put_names(cell_text(row[last]) or "") for row in records],
     )
 
 

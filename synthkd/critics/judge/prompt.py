@@ -14,6 +14,7 @@ from synthkd.errors import CriticError, PromptError, nearest
 from synthkd.keys import content_hash
 from synthkd.kinds.base import Kind
 from synthkd.prompts import Prompt, lint, load_prompt
+from synthkd.rows import cell_text
 
 Message = dict[str, str]
 
@@ -72,7 +73,9 @@ class JudgePrompt:
 
     def messages(self, row: Mapping[str, Any]) -> tuple[Message, ...]:
         """Render the messages about one candidate."""
-        columns = {name: row[name] for name in (*self.kind.columns, *self.columns)}
+        columns = {name: row[name] for name in self.columns}
+        # As label sheets have them: the texts of numbers, and nothing for a missing value.
+        columns |= {name: cell_text(row[name]) or "" for name in self.kind.columns}
         return self.prompt.render({**columns, "text": self.kind.verbalize(row)}, _ROWS, "", 0)
 
     def rows(self, batch: pa.RecordBatch | pa.Table) -> Iterator[dict[str, Any]]:
@@ -87,7 +90,9 @@ class JudgePrompt:
         extra = ["id"] if "id" in batch.schema.names else []
         rows: list[dict[str, Any]] = batch.select([*dict.fromkeys([*needed, *extra])]).to_pylist()
         for place, row in enumerate(rows):
-            empty = [name for name in needed if row[name] is None]
+            empty = [
+                name for name in needed if row[name] is None and name not in self.kind.nullable
+            ]
             if empty:
                 raise CriticError(
                     f"row {place} of the batch: {empty[0]!r} is null; a judge cannot read it"

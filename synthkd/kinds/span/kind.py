@@ -43,6 +43,7 @@ class SpanKind(Kind):
 
     name = "span"
     columns = ("sentence", "type", "span")
+    nullable = frozenset(("type", "span"))
     input_columns = ("sentence",)
     optional_columns = ("document_id",)
     group_column = "sentence"
