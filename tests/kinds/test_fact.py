@@ -51,6 +51,21 @@ def test_triples_are_read_in_every_form(answer: str) -> None:
     assert contents(parsed(answer)) == TRIPLES
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Source | is in | France\nSubject | conducts | a study",
+        "Subject | Predicate | Object\nSource | is in | France\nSubject | conducts | a study",
+        '[["Source", "is in", "France"], ["Subject", "conducts", "a study"]]',
+    ],
+)
+def test_a_triple_about_a_source_or_a_subject_is_no_head_of_a_table(answer: str) -> None:
+    assert contents(parsed(answer)) == [
+        ("Source", "is in", "France"),
+        ("Subject", "conducts", "a study"),
+    ]
+
+
 def test_places_of_the_ends_are_kept() -> None:
     row = parsed("Solveig | links | rysa")[0]
     assert TEXT[row["head_start"] : row["head_end"]] == "Solveig"

@@ -25,10 +25,11 @@ _BRACKETS = re.compile(r"[(\[<{]\s*(.+?)\s*[)\]>}][.,;]?")
 _COMMA = re.compile(r"\s*,\s+")
 #: Lists of an answer that are read, at most.
 _MOST = 2000
-#: Heads of a table, as models write them above the triples.
+#: Titles of the first two columns of a table, as models write them above the triples.
 _TITLES = {"head", "subject", "source", "entity 1", "entity1", "head entity", "source entity"}
-
-
+_RELATION_TITLES = {
+    "relation", "relation type", "relationship", "predicate", "property", "edge", "verb",
+}  # fmt: skip
 #: Characters of a broken triple that its reason shows.
 _SHOWN = 80
 
@@ -94,7 +95,7 @@ def _of_line(line: str) -> ReadTriple | None:
 
 def _of_parts(parts: Sequence[Any], written: str) -> ReadTriple | None:
     texts = [clean_line(part) if isinstance(part, str) else "" for part in parts]
-    if texts and texts[0].casefold() in _TITLES and len(texts) in (3, 4):
+    if len(texts) in (3, 4) and _is_title(texts):
         return None
     if not any(any(map(str.isalnum, text)) for text in texts):
         return None
@@ -107,6 +108,11 @@ def _of_parts(parts: Sequence[Any], written: str) -> ReadTriple | None:
     # A sentence keeps its full stop.
     sentence = str(parts[3]) if len(parts) == 4 else ""
     return AnswerTriple(head, relation, tail, stored(sentence).strip())
+
+
+def _is_title(texts: Sequence[str]) -> bool:
+    """Return True for the head of a table; a triple may well be about a source or a subject."""
+    return texts[0].casefold() in _TITLES and texts[1].casefold() in _RELATION_TITLES
 
 
 def _items(value: Any, depth: int) -> Iterator[ReadTriple]:

@@ -61,6 +61,7 @@ def locate_spans(
     """
     located: dict[int, LocatedSpan] = {}
     taken: dict[tuple[int, int], set[str]] = {}
+    places_of: dict[str, tuple[list[tuple[int, int]], list[tuple[int, int]]]] = {}
     # Longer texts first: `York` should not take a place inside of `New York`.
     for number in sorted(range(len(written)), key=lambda n: (-len(written[n].text), n)):
         span = written[number]
@@ -68,8 +69,11 @@ def locate_spans(
         if span.flaw:
             located[number] = LocatedSpan(name, span.text, flaw=span.flaw)
             continue
-        places = _places(sentence, span.text)
-        whole = [place for place in places if not whole_words or _is_whole(sentence, *place)]
+        if span.text not in places_of:
+            places = _places(sentence, span.text)
+            whole = [place for place in places if not whole_words or _is_whole(sentence, *place)]
+            places_of[span.text] = places, whole
+        places, whole = places_of[span.text]
         if types and name not in types.classes:
             start, end = whole[0] if whole else (None, None)
             located[number] = LocatedSpan(name, span.text, start, end, UNKNOWN_TYPE)
@@ -94,16 +98,18 @@ def _choose(
     near: int | None,
 ) -> tuple[int, int] | None:
     """Choose a place: free, else under another span, else of another type; None if all are had."""
-    free = [place for place in places if place not in taken]
-    uncovered = [
-        place
-        for place in free
-        if not any(start < place[1] and place[0] < end for start, end in taken)
-    ]
     other = [place for place in places if name not in taken.get(place, ())]
     if near is not None and other:
         return min(other, key=lambda place: (abs(place[0] - near), place))
-    return next(iter(uncovered or free or other), None)
+    free = [place for place in other if place not in taken]
+    # Looked for one by one: an answer may name a word hundreds of times that a text has thousands
+    # of times.
+    uncovered = (
+        place
+        for place in free
+        if not any(start < place[1] and place[0] < end for start, end in taken)
+    )
+    return next(uncovered, None) or next(iter(free or other), None)
 
 
 def resolve_overlaps(spans: Sequence[LocatedSpan], overlaps: Overlaps) -> list[LocatedSpan]:
