@@ -10,7 +10,12 @@ from typing import Any
 from synthkd.errors import InputError, StudentError, nearest
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.span.answers import WrittenSpan, read_json_spans
-from synthkd.kinds.span.places import LocatedSpan, locate_spans, resolve_overlaps
+from synthkd.kinds.span.places import (
+    REPEATED,
+    LocatedSpan,
+    locate_spans,
+    resolve_overlaps,
+)
 from synthkd.students.rows import located_rows, row_text
 from synthkd.students.spans import Spans, TaggedTexts, TypedSpan
 
@@ -26,8 +31,8 @@ def read_tagged_texts(path: Path | str, text: str | None = None) -> TaggedTexts:
     A file has one of three forms:
 
     - a row for each span, as corpora have it: ``sentence`` (or ``text``), ``type``, ``span``, and
-      ``start`` and ``end`` if it tells them; a row with empty ``type`` and ``span`` stands for a
-      sentence without spans;
+      ``start`` and ``end`` if it tells them, otherwise equal rows are the occurrences of a text in
+      turn; a row with empty ``type`` and ``span`` stands for a sentence without spans;
     - a row for each text: ``text`` (or ``sentence``) and ``spans``, a list of objects with ``type``
       and ``text`` or ``start`` and ``end``, or its JSON;
     - a row for each text: ``tokens`` and ``tags`` (BIO), which are joined by blanks.
@@ -50,7 +55,8 @@ def read_tagged_texts(path: Path | str, text: str | None = None) -> TaggedTexts:
             sentence, spans = _of_tokens(row, where)
         else:
             sentence = row_text(row, text_column(row, text, where), where, path, number)
-            spans = _spans_of_row(row, sentence, where)
+            earlier = collected[known[sentence]] if sentence in known else []
+            spans = _spans_of_row(row, sentence, where, earlier)
         if "span" in row and "spans" not in row and sentence in known:
             collected[known[sentence]] += spans
             continue
@@ -88,7 +94,10 @@ def text_column(row: dict[str, Any], given: str | None, where: str) -> str:
     return column
 
 
-def _spans_of_row(row: dict[str, Any], sentence: str, where: str) -> list[LocatedSpan]:
+def _spans_of_row(
+    row: dict[str, Any], sentence: str, where: str, earlier: Sequence[LocatedSpan]
+) -> list[LocatedSpan]:
+    """Return the spans of a row; ``earlier`` are those of the rows of its sentence before it."""
     if "spans" in row:
         return _of_list(row["spans"], sentence, where)
     if "span" not in row or "type" not in row:
@@ -99,7 +108,12 @@ def _spans_of_row(row: dict[str, Any], sentence: str, where: str) -> list[Locate
     name, span = str(row["type"] or "").strip(), str(row["span"] or "")
     if not name and not span:
         return []
-    return [_located(name, span, row.get("start"), row.get("end"), sentence, where)]
+    if _has_place(row):
+        return [_located(name, span, row["start"], row["end"], sentence, where)]
+    times = sum((one.type, one.text.casefold()) == (name, span.casefold()) for one in earlier)
+    *_, last = locate_spans([WrittenSpan(name, span)] * (times + 1), sentence, None, "keep", False)
+    # A row more than there are occurrences repeats one of them.
+    return [] if last.flaw == REPEATED else _checked([last], where)
 
 
 def _of_list(given: Any, sentence: str, where: str) -> list[LocatedSpan]:
@@ -109,19 +123,23 @@ def _of_list(given: Any, sentence: str, where: str) -> list[LocatedSpan]:
             given = json.loads(given)
         except ValueError:
             raise InputError(f"{where}: 'spans' is no JSON: {given[:60]!r}") from None
-    items = [] if given is None else list(given)
-    if all(isinstance(one, dict) and _has_place(one) for one in items):
-        return [
-            _located(
-                str(one.get("type") or one.get("label") or ""), str(one.get("text") or ""),
-                one["start"], one["end"], sentence, where,
-            )
-            for one in items
-        ]  # fmt: skip
-    written = read_json_spans(json.dumps(items, default=str), sentence, None)
+    items = [] if given is None else given.tolist() if hasattr(given, "tolist") else given
+    if not isinstance(items, list | tuple) or not all(isinstance(one, dict) for one in items):
+        raise InputError(f"{where}: 'spans' is not a list of objects with `type` and `text`")
+    placed = [
+        _located(
+            str(one.get("type") or one.get("label") or ""), str(one.get("text") or ""),
+            one["start"], one["end"], sentence, where,
+        )
+        for one in items
+        if _has_place(one)
+    ]  # fmt: skip
+    others = [one for one in items if not _has_place(one)]
+    written = read_json_spans(json.dumps(others, default=str), sentence, None)
     if isinstance(written, Malformed):
         raise InputError(f"{where}: 'spans' is not a list of objects with `type` and `text`")
-    return _checked(locate_spans(written, sentence, None, "keep", whole_words=False), where)
+    found = locate_spans(written, sentence, None, "keep", whole_words=False)
+    return [*placed, *_checked(found, where)]
 
 
 def _has_place(item: dict[str, Any]) -> bool:
@@ -131,16 +149,24 @@ def _has_place(item: dict[str, Any]) -> bool:
 def _located(name: str, span: str, start: Any, end: Any, sentence: str, where: str) -> LocatedSpan:
     if not name:
         raise InputError(f"{where}: the span {span!r} has no type")
-    if start in (None, "") or end in (None, ""):
-        written = [WrittenSpan(name, span)]
-        return _checked(locate_spans(written, sentence, None, "keep", False), where)[0]
-    first, last = int(start), int(end)
+    first, last = _character(start, "start", where), _character(end, "end", where)
     if not 0 <= first < last <= len(sentence) or (span and sentence[first:last] != span):
         raise InputError(
             f"{where}: the text has no {span or name!r} at {first}:{last}; places are characters,"
             " the end behind the last one"
         )
     return LocatedSpan(name, sentence[first:last], first, last)
+
+
+def _character(value: Any, name: str, where: str) -> int:
+    """Read the place of a character; tables write 3.0 for 3 beside an empty cell."""
+    try:
+        place = float(value)
+        if isinstance(value, bool) or not place.is_integer():
+            raise ValueError
+    except (TypeError, ValueError):
+        raise InputError(f"{where}: {name!r} is {value!r:.40}, which is no whole number") from None
+    return int(place)
 
 
 def _checked(spans: list[LocatedSpan], where: str) -> list[LocatedSpan]:
@@ -160,6 +186,10 @@ def _of_tokens(row: dict[str, Any], where: str) -> tuple[str, list[LocatedSpan]]
         or not all(isinstance(tag, str) for tag in tags)
     ):
         raise InputError(f"{where}: 'tokens' needs a list of as many BIO tags in 'tags'")
+    if other := [tag for tag in tags if not (tag == "O" or tag[:2] in ("B-", "I-"))]:
+        raise InputError(
+            f"{where}: {other[0]!r:.40} is no BIO tag; these are `O`, `B-` and `I-` with a type"
+        )
     text, places = joined_tokens([str(token) for token in tokens])
     return text, [
         LocatedSpan(name, text[places[a][0] : places[b - 1][1]], places[a][0], places[b - 1][1])

@@ -40,6 +40,45 @@ def test_rows_of_spans_are_joined_by_their_sentence(tmp_path: Path) -> None:
     assert read_tagged_texts(path) == TaggedTexts(("Ada left Rome.", "It rains."), (ADA, ()))
 
 
+def test_places_are_read_as_tables_write_them(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(
+        "sentence,type,span,start,end\nAda left Rome.,person,Ada,0.0,3.0\nIt rains.,,,,\n"
+    )
+    assert read_tagged_texts(path) == TaggedTexts(("Ada left Rome.", "It rains."), (ADA[:1], ()))
+
+
+def test_equal_rows_without_a_place_are_the_occurrences_in_turn(tmp_path: Path) -> None:
+    row = {"sentence": "Ada and Ada", "type": "person", "span": "Ada"}
+    (spans,) = read_tagged_texts(write(tmp_path, row, row, row)).spans
+    assert [(span.start, span.end) for span in spans] == [(0, 3), (8, 11)]
+
+
+def test_a_list_may_have_spans_with_and_without_a_place(tmp_path: Path) -> None:
+    spans = [{"type": "person", "start": 0, "end": 3}, {"type": "place", "text": "Rome"}]
+    path = write(tmp_path, {"text": "Ada left Rome.", "spans": spans})
+    assert read_tagged_texts(path).spans == (ADA,)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"type": "person", "span": "Ada", "start": "x", "end": 3}, "'start' is 'x', which is no"),
+        ({"type": "person", "span": "Ada", "start": 0, "end": 2.5}, "'end' is 2.5, which is no"),
+        ({"spans": 5}, "'spans' is not a list of objects"),
+        ({"spans": "5"}, "'spans' is not a list of objects"),
+        ({"spans": {"person": ["Ada"]}}, "'spans' is not a list of objects"),
+        ({"spans": ["Ada"]}, "'spans' is not a list of objects"),
+        ({"tokens": ["Ada", "left"], "tags": ["S-person", "O"]}, "'S-person' is no BIO tag"),
+    ],
+)
+def test_cells_of_another_form_are_refused_with_their_row(
+    tmp_path: Path, row: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=rf"rows\.jsonl row 1: {message}"):
+        read_tagged_texts(write(tmp_path, {"text": "Ada left Rome.", **row}))
+
+
 def test_a_corpus_of_spans_is_read_by_its_sentences(tmp_path: Path) -> None:
     row = {"key": "s", "sentence": "Ada left Rome."}
     answer = '[{"type": "person", "text": "Ada"}, {"type": "place", "text": "Rome"}]'
