@@ -108,6 +108,8 @@ def _spans_of_row(
     name, span = str(row["type"] or "").strip(), str(row["span"] or "")
     if not name and not span:
         return []
+    if not name:
+        raise InputError(f"{where}: the span {span!r} has no type")
     if _has_place(row):
         return [_located(name, span, row["start"], row["end"], sentence, where)]
     times = sum((one.type, one.text.casefold()) == (name, span.casefold()) for one in earlier)
