@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from synthkd.errors import InputError
 from synthkd.journal import Journal
 from synthkd.prices import max_dollars
 from synthkd.recipe import PricePart, Recipe
+from synthkd.recipe.steps import INPUTS
 from synthkd.reporting.safe_text import clean, clean_lines
 from synthkd.stages.adaptive import adaptive_sampling
 from synthkd.stages.components import resolve_components
@@ -18,6 +20,9 @@ from synthkd.stages.plan import plan_run
 from synthkd.stages.target.rounds import TargetRounds
 from synthkd.stages.target.run import target_rounds
 from synthkd.steps import step_names, step_recipe
+from synthkd.steps.inputs import write_step_inputs
+from synthkd.steps.recipes import step_sources
+from synthkd.storage import TemporaryFolder
 
 #: Characters of a token, about: only for the estimate below.
 _CHARACTERS = 3.6
@@ -103,11 +108,19 @@ def dry_run_steps(recipe: Recipe, shown: int = 1) -> StepsDryRun:
     steps: dict[str, DryRun | None] = {}
     for name in step_names(recipe):
         own = step_recipe(recipe, name)
-        is_known = _has_rows(recipe, own)
-        if not is_known:
+        if _has_rows(recipe, own):
+            steps[name] = dry_run(own, shown)
+        elif step_sources(recipe, name) == [INPUTS]:
+            # Rows of the recipe's own inputs can be made at once.
+            with TemporaryFolder() as folder:
+                apart = recipe.with_parts(work=os.path.relpath(folder, recipe.folder))
+                write_step_inputs(apart, name)
+                own = own.with_parts(inputs=step_recipe(apart, name).inputs)
+                steps[name] = dry_run(own, shown)
+        else:
             # Its options are checked all the same.
             resolve_components(own)
-        steps[name] = dry_run(own, shown) if is_known else None
+            steps[name] = None
     return StepsDryRun(steps, reach_of(recipe))
 
 

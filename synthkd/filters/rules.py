@@ -12,6 +12,7 @@ import re
 import unicodedata
 from abc import abstractmethod
 from collections.abc import Sequence
+from copy import copy
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -50,7 +51,7 @@ class RowRule(Filter):
     def check_kind(self, kind: Kind) -> None:
         """Refuse a rule that looks at a column which rows of the kind do not have."""
         # Rows that a rule takes from batches in its own way may have the kind's details too.
-        details = () if type(self).reject is RowRule.reject else kind.details
+        details = () if self._reads_rows_alone() else kind.details
         row = _MadeUp.fromkeys(
             [*row_columns(kind), *details, *([self.column] if self.column else [])], "word"
         )
@@ -83,7 +84,11 @@ class RowRule(Filter):
 
         A rule with a `reject` of its own may read more.
         """
-        return type(self).reject is RowRule.reject and self.column in (None, *batch.schema.names)
+        return self._reads_rows_alone() and self.column in (None, *batch.schema.names)
+
+    def _reads_rows_alone(self) -> bool:
+        """Return True if the rule takes its rows from batches as this module does."""
+        return type(self).reject in (RowRule.reject, TextRule.reject)
 
     def _rows(self, batch: pa.RecordBatch, kind: Kind) -> list[Row]:
         wanted = dict.fromkeys([*row_columns(kind), *([self.column] if self.column else [])])
@@ -98,11 +103,11 @@ class RowRule(Filter):
 
     def texts(self, batch: pa.RecordBatch, kind: Kind) -> list[str]:
         """Return the checked text of each row of a batch."""
-        return _strings(batch, self.column or kind.rule_column or kind.columns[-1])
+        return _strings(batch, self.column or _default_column(kind))
 
     def text(self, row: Row, kind: Kind) -> str:
         """Return the checked text of a row."""
-        return str(row[self.column or kind.rule_column or kind.columns[-1]] or "")
+        return str(row[self.column or _default_column(kind)] or "")
 
     @abstractmethod
     def check(self, row: Row, kind: Kind) -> str | None:
@@ -110,11 +115,16 @@ class RowRule(Filter):
 
 
 class TextRule(RowRule):
-    """A rule on the text of one column, which its options can name."""
+    """A rule on the text of a column, which its options can name.
+
+    Of a kind with several `rule_columns` each is checked by itself.
+    """
 
     class Options(BaseOptions):
         column: str | None = Field(
-            None, description="Column to check. Default: the kind's own, most often its last."
+            None,
+            description="Column to check. Default: the kind's own, most often its last; of records"
+            " each text that the teacher writes.",
         )
 
     options: Options
@@ -122,6 +132,20 @@ class TextRule(RowRule):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.column = self.options.column
+
+    def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
+        if self.column is not None or len(kind.rule_columns) < 2:
+            return super().reject(batch, kind)
+        reasons: Reasons = [None] * batch.num_rows
+        of_column = copy(self)
+        for column in kind.rule_columns:
+            of_column.column = column
+            present = batch.column(column).is_valid().to_pylist()
+            for place, reason in enumerate(RowRule.reject(of_column, batch, kind)):
+                # A value that may be missing, and is, is no bad text.
+                if reason is not None and reasons[place] is None and present[place]:
+                    reasons[place] = f"{column}: {reason}"
+        return reasons
 
 
 class DetailRule(RowRule):
@@ -141,6 +165,10 @@ class DetailRule(RowRule):
             [name for name in wanted if name in batch.schema.names]
         ).to_pylist()
         return rows
+
+
+def _default_column(kind: Kind) -> str:
+    return kind.rule_columns[0] if kind.rule_columns else kind.rule_column or kind.columns[-1]
 
 
 def row_columns(kind: Kind) -> list[str]:

@@ -191,6 +191,8 @@ class Kind(Plugin, ABC):
         class_column: Column of few values whose distribution is reported, such as relations or
             labels.
         rule_column: Column that rules on a text read by default; None is the last column.
+        rule_columns: Columns that rules on a text check by default, each by itself; empty for
+            `rule_column` alone.
         subject_column: Column of what a row is about, such as a head; None is the first column.
         keeps: What votes keep by default: the `winner` of a question with one answer, or `all`.
         has_claims: True if `claim` orders two things, so that the rule `order` applies.
@@ -228,6 +230,7 @@ class Kind(Plugin, ABC):
     default_rules: ClassVar[tuple[str, ...]] = ()
     class_column: ClassVar[str | None] = None
     rule_column: ClassVar[str | None] = None
+    rule_columns: tuple[str, ...] = ()
     subject_column: ClassVar[str | None] = None
     keeps: ClassVar[str] = "all"
     has_claims: ClassVar[bool] = False

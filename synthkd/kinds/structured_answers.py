@@ -7,7 +7,8 @@ around the JSON and inside its texts. Two repairs are made, and counted:
 2. text before and after the first JSON object is ignored.
 
 No quotes, brackets or commas are added. Unreadable answers are malformed; their text is kept, so
-that a better parser can read it again at no cost.
+that a better parser can read it again at no cost. Of a list of answers those that fit the schema
+are kept, and each other one is malformed by itself.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from synthkd.kinds.answer_schema import MOST
 from synthkd.kinds.base import Malformed, without_thoughts
 from synthkd.text.json_values import json_object_at
 
@@ -30,10 +32,17 @@ _OBJECT = re.compile(r'\{\s*["}]')
 
 @dataclass(frozen=True, slots=True)
 class StructuredAnswer:
-    """A valid structured answer. ``repaired``: the text around its JSON was removed."""
+    """A valid structured answer.
+
+    Attributes:
+        value: The answer, with those items of its list that are valid.
+        repaired: The text around its JSON was removed.
+        malformed: The other items.
+    """
 
     value: dict[str, Any]
     repaired: bool
+    malformed: tuple[Malformed, ...] = ()
 
 
 def read_structured_answer(text: str, model: type[BaseModel]) -> StructuredAnswer | Malformed:
@@ -59,9 +68,40 @@ def read_structured_answer(text: str, model: type[BaseModel]) -> StructuredAnswe
     try:
         return StructuredAnswer(model.model_validate(value).model_dump(), repaired)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "answer"
-        return Malformed("off_schema", f"{place}: {first['msg']}")
+        valid, malformed = _valid_items(value, model)
+        if valid:
+            return StructuredAnswer({"answers": valid}, repaired, tuple(malformed))
+        return _off_schema(error, "answer")
+
+
+def _valid_items(
+    value: Any, model: type[BaseModel]
+) -> tuple[list[dict[str, Any]], list[Malformed]]:
+    """Return the valid items of a list of answers, and why the others are not."""
+    valid: list[dict[str, Any]] = []
+    malformed: list[Malformed] = []
+    if set(model.model_fields) != {"answers"} or not isinstance(value, dict):
+        return valid, malformed
+    items = value.get("answers")
+    if set(value) != {"answers"} or not isinstance(items, list):
+        return valid, malformed
+    (item_model,) = get_args(model.model_fields["answers"].annotation)
+    for number, item in enumerate(items[:MOST]):
+        try:
+            valid.append(item_model.model_validate(item).model_dump())
+        except ValidationError as error:
+            malformed.append(_off_schema(error, f"answers.{number}"))
+    if len(items) > MOST:
+        malformed.append(Malformed("too_many", f"{len(items)} answers, of which {MOST} are read"))
+    return valid, malformed
+
+
+def _off_schema(error: ValidationError, name: str) -> Malformed:
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    if name != "answer":
+        place = f"{name}.{place}" if place else name
+    return Malformed("off_schema", f"{place or name}: {first['msg']}")
 
 
 def _clean(value: Any) -> Any:

@@ -228,7 +228,10 @@ def read_answer(components: Components, text: str, row: Row) -> tuple[Candidates
     answer = read_structured_answer(text, components.answer)
     if isinstance(answer, Malformed):
         return answer, False
-    return components.kind.read(answer.value, row), answer.repaired
+    candidates = components.kind.read(answer.value, row)
+    if answer.malformed and not isinstance(candidates, Malformed):
+        candidates = [*candidates, *answer.malformed]
+    return candidates, answer.repaired
 
 
 def _own(sample: SampleRecord) -> tuple[float | None, int | None]:

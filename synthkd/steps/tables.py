@@ -10,7 +10,6 @@ import json
 import math
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -74,15 +73,13 @@ class RowTable:
         batch.clear()
 
     def __iter__(self) -> Iterator[StepRow]:
-        with closing(self._database.cursor()) as cursor:
-            for (text,) in cursor.execute("SELECT row FROM rows ORDER BY place"):
-                yield _row(text)
+        for (text,) in self._database.execute("SELECT row FROM rows ORDER BY place"):
+            yield _row(text)
 
     def by_key(self) -> Iterator[StepRow]:
         """Yield the rows in the order of their keys."""
-        with closing(self._database.cursor()) as cursor:
-            for (text,) in cursor.execute("SELECT row FROM rows ORDER BY key, place"):
-                yield _row(text)
+        for (text,) in self._database.execute("SELECT row FROM rows ORDER BY key, place"):
+            yield _row(text)
 
     def matching(self, key: str) -> list[StepRow]:
         """Return the rows of a key, in order."""
@@ -95,9 +92,9 @@ class RowTable:
             "SELECT rows.key, rows.row FROM rows JOIN (SELECT key, MIN(place) AS first FROM rows"
             " GROUP BY key) AS groups ON rows.key = groups.key ORDER BY groups.first, rows.place"
         )
-        with closing(self._database.cursor()) as cursor:
-            for key, found in groupby(cursor.execute(query), lambda pair: pair[0]):
-                yield str(key), (_row(text) for _, text in found)
+        # No cursor is closed here: if an operation fails, the database is closed before.
+        for key, found in groupby(self._database.execute(query), lambda pair: pair[0]):
+            yield str(key), (_row(text) for _, text in found)
 
     def __len__(self) -> int:
         return int(self._database.execute("SELECT COUNT(*) FROM rows").fetchone()[0])

@@ -31,8 +31,9 @@ except ImportError:  # On Windows, the folders of killed processes stay.
 #: Names in a temporary folder: the folder that is written, and, between the two renames of systems
 #: that cannot exchange folders, the folder that it replaces.
 NEW, OLD = "new", "old"
-#: Prefix of folders in the system's temporary directory.
+#: Prefix of folders in the system's temporary directory, and their whole names.
 _PREFIX = "synthkd-"
+_TEMPORARY = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
 _NAME = re.compile(r"\.(?P<target>.+)\.(?P<random>[0-9a-f]{8})")
 
 
@@ -91,7 +92,7 @@ def clear_temporary() -> None:
     """Remove folders of killed processes from the system's temporary directory."""
     with suppress(OSError):
         for entry in list(os.scandir(tempfile.gettempdir())):
-            if entry.name.startswith(_PREFIX):
+            if _TEMPORARY.fullmatch(entry.name):
                 _clear(Path(entry.path), entry.name)
 
 

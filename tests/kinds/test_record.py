@@ -7,15 +7,18 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from synthkd.corpora.schema import COMMON_FIELDS, FILTER_FIELDS, candidate_schema
 from synthkd.errors import KindError, RecipeError
+from synthkd.filters.rules import Empty, Unfinished
 from synthkd.kinds.base import RESERVED_COLUMNS, Malformed
 from synthkd.kinds.factory import kind_of_part
 from synthkd.kinds.record import RecordKind
+from synthkd.kinds.structured_answers import StructuredAnswer, read_structured_answer
 
 COLUMNS: dict[str, Any] = {
     "cuisine": "text",
@@ -253,6 +256,32 @@ def test_a_json_schema_gives_columns_bounds_and_several() -> None:
     assert isinstance(rows, list)
     assert [part["served"] for part in rows[:2]] == ["2026-01-31", None]  # type: ignore[call-overload]
     assert rows[2] == Malformed("off_schema", "served: a date as 2026-01-31 is needed")
+
+
+def test_default_rules_look_at_every_text_that_the_teacher_writes() -> None:
+    kind = record(columns={"a": "text", "note": "text?", "b": "text", "level": ["easy", "hard"]})
+    rows = [
+        {"a": "good", "note": None, "b": "fine", "level": "easy"},
+        {"a": "--", "note": "some", "b": "fine", "level": "easy"},
+        {"a": "good", "note": "...", "b": "fine", "level": "easy"},
+        {"a": "good", "note": "some", "b": "of the", "level": "hard"},
+    ]
+    batch = pa.RecordBatch.from_pylist(rows)
+    assert Empty().reject(batch, kind) == [
+        None, "a: no letter or digit", "note: no letter or digit", None,
+    ]  # fmt: skip
+    assert Unfinished().reject(batch, kind)[1:] == [None, None, "b: ends in 'the'"]
+    assert Empty(column="b").reject(batch, kind) == [None] * 4
+
+
+def test_of_a_structured_list_the_good_records_stay() -> None:
+    kind = record(several=True)
+    text = json.dumps({"answers": [SOUP, SOUP | {"dish": "Rice", "minutes": 9000}]})
+    answer = read_structured_answer(text, kind.answer_model())
+    assert isinstance(answer, StructuredAnswer)
+    assert [one["dish"] for one in answer.value["answers"]] == ["Soup"]
+    (bad,) = answer.malformed
+    assert bad.detail.startswith("answers.1.minutes: ")
 
 
 def test_a_null_among_types_or_values_of_a_json_schema_makes_a_column_optional() -> None:

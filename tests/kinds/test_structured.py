@@ -133,17 +133,25 @@ def test_json_that_leaves_the_schema_is_malformed_with_the_place(value: Any, pla
 
 def test_a_place_in_a_list_has_its_number() -> None:
     found = read_structured_answer(json.dumps({"answers": [{"tail": "x"}, {"tial": "y"}]}), SEVERAL)
+    assert isinstance(found, StructuredAnswer)
+    assert found.value == {"answers": [{"tail": "x"}]}
+    assert found.malformed[0].detail.startswith("answers.1.tail: ")
+
+
+def test_a_list_without_a_valid_answer_is_malformed_as_a_whole() -> None:
+    found = read_structured_answer(json.dumps({"answers": [{"tial": "y"}]}), SEVERAL)
     assert isinstance(found, Malformed)
-    assert found.detail.startswith("answers.1.tail: ")
 
 
-def test_more_answers_than_the_bound_are_off_the_schema() -> None:
+def test_answers_beyond_the_bound_are_not_read_and_said_to_be() -> None:
     assert isinstance(
         read_structured_answer(json.dumps({"answers": [{"tail": "x"}] * MOST}), SEVERAL),
         StructuredAnswer,
     )
     found = read_structured_answer(json.dumps({"answers": [{"tail": "x"}] * (MOST + 1)}), SEVERAL)
-    assert isinstance(found, Malformed)
+    assert isinstance(found, StructuredAnswer)
+    assert len(found.value["answers"]) == MOST
+    assert found.malformed[0].reason == "too_many"
 
 
 @pytest.mark.slow

@@ -316,6 +316,16 @@ def test_a_notebook_shows_the_picture_of_the_steps(tmp_path: Path) -> None:
     assert result._repr_html_().count("<svg") == 1
 
 
+def test_a_dry_run_shows_a_first_step_that_changes_the_inputs(tmp_path: Path) -> None:
+    raw = steps_recipe(tmp_path, "http://127.0.0.1:1/v1")
+    raw["steps"]["rewrite"]["inputs"] = {"from": "inputs", "apply": [{"cut": {"words": 8}}]}
+    shown = dry_run_steps(Recipe.from_dict(raw, tmp_path))
+    first = shown.steps["rewrite"]
+    assert first is not None
+    assert first.samples > 10
+    assert not list(tmp_path.rglob("inputs.jsonl"))
+
+
 def test_rows_of_one_answer_keep_its_order(tmp_path: Path) -> None:
     def say(prompt: str, index: int, seed: int) -> str:
         if "Count" in prompt:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -98,3 +99,12 @@ def test_the_temporary_folder_of_a_mark_keeps_its_own_mark(tmp_path: Path) -> No
         assert is_temporary_folder(temporary.parent)
     assert has_mark(tmp_path, "run")
     assert [path.name for path in tmp_path.iterdir()] == [MARK]
+
+
+def test_an_empty_folder_of_another_program_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "synthkd-my-data").mkdir()
+    clear_temporary()
+    assert (tmp_path / "synthkd-my-data").is_dir()

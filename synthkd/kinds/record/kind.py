@@ -53,7 +53,6 @@ class RecordKind(Kind):
     input_columns: tuple[str, ...] = ()  # type: ignore[misc]
     group_column: str = ""  # type: ignore[misc]
     class_column: str | None = None  # type: ignore[misc]
-    rule_column: str | None = None  # type: ignore[misc]
     default_rules = ("empty", "unfinished")
     longest_answer = 4000
 
@@ -127,8 +126,11 @@ class RecordKind(Kind):
         with_choices = [name for name, field in self.fields.items() if field.choices]
         self.class_column = given.classes or next(iter(with_choices), None)
         self._check_names("classes", [given.classes] if given.classes else [])
-        texts = [name for name in self.answer_columns if name not in self.types]
-        self.rule_column = (texts or list(self.columns))[-1]
+        self.rule_columns = tuple(
+            name
+            for name in self.answer_columns
+            if self.fields[name].type == "text" and not self.fields[name].choices
+        )
         self._check_names("text", _PLACEHOLDER.findall(given.text))
         if not self.answer_columns:
             raise ValueError("inputs: names every column, so that nothing is left for the teacher")
