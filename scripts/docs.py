@@ -186,6 +186,8 @@ def api_pages() -> dict[str, str]:
         "# Python\n\nMade from the docstrings by `scripts/docs.py`.\n\n"
         "Everything that users need is imported from `synthkd` or from the face of a package; other"
         " modules may change.\n"
+        "The pages of the names are filled when the site is built (`scripts/docs`); in a terminal,"
+        " `python -m pydoc synthkd.testing.FakeServer` prints a signature and its docstring.\n"
     ]
     pages = {}
     for face in FACES:

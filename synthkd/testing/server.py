@@ -22,27 +22,43 @@ from synthkd.testing.texts import AnswerFunction, completion_body, prompt_text, 
 
 @dataclass
 class FakeServer:
-    """Serves /v1/chat/completions, /v1/completions, /v1/models, /v1/files and /v1/batches.
+    """Serve the OpenAI protocol on loopback, with answers and faults of a test's choice.
 
-    A context manager.
+    The paths are /v1/chat/completions, /v1/completions, /v1/models, /v1/files and /v1/batches. A
+    context manager; ``url`` is the address for `teacher.base_url`:
+
+        def answer(prompt, index, seed):
+            return "yes" if "heron" in prompt else "no"
+
+        with FakeServer(answer=answer, rates={"429": 0.1}) as server:
+            run(Recipe.load("recipe.yaml", [f"teacher.base_url={server.url}"]))
+        print(server.requests, server.bodies[0])
+
+    Args:
+        answer: Makes a text of prompt, number of the choice (from 0), and seed (0 without one). The
+            prompt is the text of all messages, one below the other. The text is sent as it is, also
+            for a structured request; `ScoredAnswer` and `FinishedAnswer` give log-probabilities and
+            finish reasons. Default: two words that depend on these three; JSON of the schema, with
+            such words, for a structured request.
+        latency: Seconds before each reply.
+        script: Faults of the first requests, in turn ("" for none); `FAULTS` has their names.
+        rates: Shares of faults, such as ``{"429": 0.05}``, for the requests behind the script;
+            drawn with a fixed seed.
+        log: File that gets a JSON line per request, before the reply.
+        port: Port; 0 for a free one, which ``port`` holds once the server runs.
+        key: The only key that is accepted. Default: any.
+        echo_key: Errors repeat the key, as on some servers.
+        keep: Keep bodies and headers; without, only count requests, for long runs.
+        batches: The Batch API.
 
     Attributes:
-        answer: Makes a text of prompt, number of the choice, and seed.
-        latency: Seconds before each reply.
-        script: Faults of the first requests, in turn ("" for none).
-        rates: Shares of faults, such as ``{"429": 0.05}``.
-        log: File that gets a JSON line per request, before the reply.
-        port: Port; 0 for a free one.
-        key: The only key that is accepted.
-        echo_key: Errors repeat the key, as on some servers.
-        keep: Keep bodies and headers; without, only count them, for long runs.
-        batches: The Batch API.
         sent: Requests by (prompt, seed, n).
         bodies: Bodies of requests.
         headers: Headers of requests.
         times: Arrival of each request (monotonic seconds) and its tokens, read and written.
         requests: Number of requests.
-        in_flight: Requests without a reply, and ``most_in_flight`` at the peak.
+        in_flight: Requests without a reply.
+        most_in_flight: Requests without a reply at the peak.
     """
 
     answer: AnswerFunction = two_words
