@@ -251,7 +251,8 @@ class TargetPart(RecipePart):
     per: str | None = Field(
         None,
         description="Column of the inputs, such as `relation`, for each value of which so many rows"
-        " are wanted. Default: so many in all.",
+        " are wanted; with `steps` a column of the last step's rows, those of its inputs included."
+        " Default: so many in all.",
     )
     at_most: AtMostPart = Field(
         default_factory=AtMostPart, description="Where the target is given up."
