@@ -14,12 +14,12 @@ from synthkd.recipe import PricePart, Recipe
 from synthkd.recipe.steps import INPUTS
 from synthkd.reporting.safe_text import clean, clean_lines
 from synthkd.stages.adaptive import adaptive_sampling
-from synthkd.stages.components import resolve_components
 from synthkd.stages.inputs import InputCounts
 from synthkd.stages.plan import plan_run
 from synthkd.stages.target.rounds import TargetRounds
 from synthkd.stages.target.run import target_rounds
 from synthkd.steps import step_names, step_recipe
+from synthkd.steps.columns import check_step_columns
 from synthkd.steps.inputs import write_step_inputs
 from synthkd.steps.recipes import step_sources
 from synthkd.storage import TemporaryFolder
@@ -105,6 +105,7 @@ class StepsDryRun:
 
 def dry_run_steps(recipe: Recipe, shown: int = 1) -> StepsDryRun:
     """Render the prompts of each step whose inputs are known, and count what would be sent."""
+    check_step_columns(recipe)
     steps: dict[str, DryRun | None] = {}
     for name in step_names(recipe):
         own = step_recipe(recipe, name)
@@ -118,8 +119,6 @@ def dry_run_steps(recipe: Recipe, shown: int = 1) -> StepsDryRun:
                 own = own.with_parts(inputs=step_recipe(apart, name).inputs)
                 steps[name] = dry_run(own, shown)
         else:
-            # Its options are checked all the same.
-            resolve_components(own)
             steps[name] = None
     return StepsDryRun(steps, reach_of(recipe))
 

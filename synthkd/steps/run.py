@@ -18,6 +18,7 @@ from synthkd.stages.generate import GenerateReport
 from synthkd.stages.lock import run_lock
 from synthkd.stages.places import REPORT, ReportShape, check_places
 from synthkd.stages.plan import RunPlan, plan_run
+from synthkd.steps.columns import check_step_columns, step_errors
 from synthkd.steps.diagram import Box, counts_in_words, steps_picture
 from synthkd.steps.inputs import write_step_inputs
 from synthkd.steps.lineage import LINEAGE, write_lineage
@@ -73,6 +74,7 @@ def run_steps(
     """
     names = step_names(recipe)
     chosen = names if only is None else [only]
+    check_step_columns(recipe)
     decisions = {name: _checked(recipe, name) for name in chosen}
     results: dict[str, Any] = {}
     with run_lock(recipe.work_dir):
@@ -86,10 +88,11 @@ def run_steps(
             if name == names[-1]:
                 summary = summary_of(recipe)
             own = step_recipe(recipe, name)
-            if admit is not None and not admit(plan_run(own)):
-                raise OverLimitError
             try:
-                result = run_one(own, decisions[name], summary)
+                with step_errors(name):
+                    if admit is not None and not admit(plan_run(own)):
+                        raise OverLimitError
+                    result = run_one(own, decisions[name], summary)
             except NothingBoughtError:
                 if not results:
                     raise
@@ -104,8 +107,9 @@ def run_steps(
 def _checked(recipe: Recipe, name: str) -> Decision:
     """Check everything of a step that can be checked before its inputs are known."""
     own = step_recipe(recipe, name)
-    check_places(own)
-    decision = decide(resolve_components(own))
+    with step_errors(name):
+        check_places(own)
+        decision = decide(resolve_components(own))
     decision.refuse()
     return decision
 

@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
@@ -21,15 +22,20 @@ from synthkd.errors import NoRowsError, RecipeError, nearest
 from synthkd.kinds.event import EventKind
 from synthkd.kinds.factory import kind_of_recipe
 from synthkd.recipe import Recipe
+from synthkd.rows import text_cell
 from synthkd.stages.inputs import InputReader
 from synthkd.stages.places import FILTERED_ROWS
 from synthkd.stages.plan import RunPlan
 from synthkd.stages.target.sizing import yield_interval
+from synthkd.steps.columns import columns_of_steps
+from synthkd.steps.outputs import step_rows
 from synthkd.steps.recipes import step_names, step_recipe
 from synthkd.steps.run import OverLimitError
+from synthkd.storage import TemporaryFolder
 
-#: Inputs of the first round.
-_FIRST = 20
+#: Inputs of the first round at most, and accepted rows of an input that it reckons with: with fewer
+#: inputs than that would take, nothing can be learnt of the yield.
+_FIRST, _ROWS_OF_INPUT = 20, 8
 _MISSED = "not reached"
 
 
@@ -43,14 +49,20 @@ class InputsRound:
 
 @dataclass(frozen=True)
 class InputsTarget:
-    """The rounds of a target, and why they ended."""
+    """The rounds of a target, and why they ended.
+
+    Attributes:
+        per: The column for each value of which rows are wanted; the rounds count its rarest.
+    """
 
     rounds: tuple[InputsRound, ...]
     ended: str
+    per: str | None = None
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{one.inputs:,} inputs: {one.accepted:,}" for one in self.rounds)
-        return f"{self.ended} ({sizes} accepted)"
+        rarest = f" of the rarest {self.per}" if self.per else ""
+        return f"{self.ended} ({sizes} accepted{rarest})"
 
 
 class AskedCompletions:
@@ -137,7 +149,9 @@ def run_for_target(
                 ) from None
             # The rows of the round before; the journal has its answers.
             results = run_all(_limited(recipe, rounds[-1].inputs), lambda _: True)
-            return results, InputsTarget(tuple(rounds), f"{_MISSED}: at_most.completions")
+            return results, InputsTarget(
+                tuple(rounds), f"{_MISSED}: at_most.completions", target.per
+            )
         rounds.append(InputsRound(inputs, accepted))
         further = min(most, _further(inputs, accepted, target.accepted))
         further = min(further, completions.affordable(inputs))
@@ -154,17 +168,18 @@ def run_for_target(
         else:
             inputs = max(inputs + 1, further)
             continue
-        return results, InputsTarget(tuple(rounds), ended)
+        return results, InputsTarget(tuple(rounds), ended, target.per)
 
 
 def _first(recipe: Recipe, most: int) -> int:
     """Return the inputs of the first round."""
     assert recipe.target is not None
+    first = min(_FIRST, most, math.ceil(recipe.target.accepted / _ROWS_OF_INPUT))
     completions = recipe.target.at_most.completions
     if completions is None:
-        return min(_FIRST, most)
+        return first
     samples = sum(step_recipe(recipe, name).teacher.sampling.n for name in step_names(recipe))
-    return max(1, min(_FIRST, most, completions // samples))
+    return max(1, min(first, completions // samples))
 
 
 def _limited(recipe: Recipe, inputs: int) -> Recipe:
@@ -180,12 +195,19 @@ def _check(recipe: Recipe) -> None:
                 f"target.{name}: a recipe with steps takes more inputs, not more samples; leave it"
                 " out"
             )
-    columns = candidate_schema(kind_of_recipe(step_recipe(recipe, step_names(recipe)[-1]))).names
-    if target.per is not None and target.per not in columns:
+    if target.per is None or target.per in _own_columns(recipe):
+        return
+    columns = columns_of_steps(recipe)[step_names(recipe)[-1]]
+    if columns is not None and target.per not in columns:
         raise RecipeError(
             f"target.per: rows of the last step have no column {target.per!r}"
-            f"{nearest(target.per, columns)}"
+            f"{nearest(target.per, sorted(columns))}"
         )
+
+
+def _own_columns(recipe: Recipe) -> list[str]:
+    """Return the columns of the kind of the last step, with those that filtered rows have."""
+    return list(candidate_schema(kind_of_recipe(step_recipe(recipe, step_names(recipe)[-1]))).names)
 
 
 def _further(inputs: int, accepted: int, wanted: int) -> int:
@@ -202,6 +224,13 @@ def _further(inputs: int, accepted: int, wanted: int) -> int:
 def _accepted(recipe: Recipe, per: str | None) -> list[int]:
     """Count the accepted rows of the last step: in all, or of each value of a column."""
     counts: Counter[Any] = Counter()
+    if per is not None and per not in _own_columns(recipe):
+        # A column of the inputs: the rows as a further step would read them.
+        with TemporaryFolder() as folder:
+            for row in step_rows(recipe, step_names(recipe)[-1], "all", Path(folder)):
+                value = text_cell(row.values.get(per), "target", per)
+                counts[value] += row.numbers["rejected_by"] is None
+        return list(counts.values()) or [0]
     for table in _filtered(recipe, per):
         kept = table.filter(pc.is_null(table["rejected_by"]))
         if per is None:

@@ -20,6 +20,7 @@ from synthkd.errors import (
     NothingBoughtError,
     RecipeError,
     StorageError,
+    UserError,
 )
 from synthkd.recipe import Recipe
 from synthkd.steps.lineage import chain
@@ -316,6 +317,42 @@ def test_a_notebook_shows_the_picture_of_the_steps(tmp_path: Path) -> None:
     assert result._repr_html_().count("<svg") == 1
 
 
+@pytest.mark.parametrize(
+    ("apply", "message"),
+    [
+        ([{"keep": ["dok"]}], r"steps\.links\.inputs\.apply\.0\.keep: no column 'dok'"),
+        (
+            [{"join": {"step": "things", "by": ["doc"], "columns": ["thng"]}}],
+            r"apply\.0\.join: step 'things': no column 'thng'",
+        ),
+        (
+            [{"group": {"by": ["doc"], "rows": "all"}}, {"where": {"votes": {"at_least": 2}}}],
+            r"apply\.1\.where: no column 'votes'",
+        ),
+        ([{"rename": {"doc": "id"}}], r"steps\.links: no column 'doc' in its rows"),
+        ([{"keep": ["doc", "plain"]}], r"steps\.links: template links\.j2 uses 'things'"),
+    ],
+)
+def test_a_wrong_column_of_the_last_step_is_told_before_the_first_is_paid_for(
+    tmp_path: Path, apply: list[dict[str, Any]], message: str
+) -> None:
+    with FakeServer(answer=answer) as server:
+        raw = steps_recipe(tmp_path, server.url)
+        raw["steps"]["links"]["inputs"]["apply"] = apply
+        recipe = Recipe.from_dict(raw, tmp_path)
+        for check in (synthkd.run, dry_run_steps):
+            with pytest.raises(UserError, match=message):
+                check(recipe)
+        assert server.requests == 0
+
+
+def test_a_wrong_option_of_a_step_is_told_with_the_step(tmp_path: Path) -> None:
+    raw = steps_recipe(tmp_path, "http://127.0.0.1:1/v1")
+    raw["steps"]["things"]["kind"]["options"]["keys"] = ["doc"]
+    with pytest.raises(UserError, match=r"steps\.things: kind 'record': no option 'keys'"):
+        synthkd.run(Recipe.from_dict(raw, tmp_path))
+
+
 def test_a_dry_run_shows_a_first_step_that_changes_the_inputs(tmp_path: Path) -> None:
     raw = steps_recipe(tmp_path, "http://127.0.0.1:1/v1")
     raw["steps"]["rewrite"]["inputs"] = {"from": "inputs", "apply": [{"cut": {"words": 8}}]}
@@ -451,7 +488,7 @@ def test_a_target_ends_after_its_rounds_though_no_row_came_through(tmp_path: Pat
     with FakeServer(answer=lambda *_: json.dumps({"plain": "x"})) as server:
         with pytest.raises(NoRowsError, match="no row of 'rewrite' is left"):
             synthkd.run(load_steps(tmp_path, server.url, 200, target=target))
-        assert server.requests == 20
+        assert server.requests == 8
 
 
 def test_rows_that_another_recipe_left_do_not_reach_a_target(tmp_path: Path) -> None:
@@ -476,6 +513,19 @@ def test_a_target_per_unknown_column_is_refused_before_anything_is_sent(tmp_path
         with pytest.raises(RecipeError, match=r"no column 'heads' \(did you mean 'head'\?\)"):
             synthkd.run(load_steps(tmp_path, server.url, target=target))
         assert server.requests == 0
+
+
+def test_rows_may_be_wanted_for_each_value_of_a_column_of_the_inputs(tmp_path: Path) -> None:
+    raw = steps_recipe(tmp_path, "", 120, target={"accepted": 4, "per": "river"})
+    lines = (tmp_path / "documents.jsonl").read_text().splitlines()
+    rows = [json.loads(line) | {"river": str(number % 2)} for number, line in enumerate(lines)]
+    (tmp_path / "documents.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    with FakeServer(answer=answer) as server:
+        raw["teacher"]["base_url"] = server.url
+        result = synthkd.run(Recipe.from_dict(raw, tmp_path))
+    assert result.target is not None
+    assert result.target.rounds[-1].accepted >= 4
+    assert "accepted of the rarest river)" in str(result.target)
 
 
 def test_options_of_a_target_on_samples_are_refused_with_steps(tmp_path: Path) -> None:
