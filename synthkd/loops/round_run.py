@@ -6,7 +6,6 @@ Each is an ordinary run in the round's folder.
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -70,17 +69,10 @@ def round_recipe(
     if resample:
         recipe = moved_seeds(recipe, number + _REPEAT_SEED * attempt)
     return recipe.with_parts(
-        inputs=InputsPart(
-            path=recipe_path(recipe, folder / INPUTS), count=None, id=None, limit=None
-        ),
-        work=recipe_path(recipe, folder / "run"),
-        corpus=recipe.corpus.model_copy(update={"path": recipe_path(recipe, folder / "corpus")}),
+        inputs=InputsPart(path=recipe.path_text(folder / INPUTS), count=None, id=None, limit=None),
+        work=recipe.path_text(folder / "run"),
+        corpus=recipe.corpus.model_copy(update={"path": recipe.path_text(folder / "corpus")}),
     )
-
-
-def recipe_path(recipe: Recipe, path: Path) -> str:
-    """Return a path relative to the recipe's folder, as a recipe holds it."""
-    return Path(os.path.relpath(path, recipe.folder)).as_posix()
 
 
 def write_inputs(folder: Path, inputs: Sequence[Row]) -> str:

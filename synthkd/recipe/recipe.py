@@ -238,6 +238,14 @@ class Recipe(RecipePart):
                 f"path {mask_tokens(shown)!r}: no file can have it ({error})"
             ) from None
 
+    def path_text(self, path: Path) -> str:
+        """Return a path as a recipe holds it: from the recipe's folder on, if it lies within.
+
+        A way up and out of the folder would name other folders of the machine in what is published.
+        """
+        within = path.is_relative_to(self._folder)
+        return (path.relative_to(self._folder) if within else path).as_posix()
+
     @property
     def work_dir(self) -> Path:
         return self.resolve(self.work or f"runs/{self.name}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -66,10 +65,10 @@ def step_recipe(recipe: Recipe, name: str) -> Recipe:
     folder = step_folder(recipe, name)
     inputs = recipe.inputs
     if step_inputs(recipe, name) is not None:
-        inputs = InputsPart(path=_relative(recipe, folder / STEP_INPUTS), count=None, limit=None)
+        inputs = InputsPart(path=recipe.path_text(folder / STEP_INPUTS), count=None, limit=None)
     corpus = recipe.corpus
     if name != step_names(recipe)[-1]:
-        corpus = corpus.model_copy(update={"path": _relative(recipe, folder / STEP_CORPUS)})
+        corpus = corpus.model_copy(update={"path": recipe.path_text(folder / STEP_CORPUS)})
     return recipe.with_parts(
         steps=None,
         target=None,
@@ -81,7 +80,7 @@ def step_recipe(recipe: Recipe, name: str) -> Recipe:
         votes=step.votes,
         critic=step.critic,
         corpus=corpus,
-        work=_relative(recipe, folder),
+        work=recipe.path_text(folder),
     )
 
 
@@ -107,7 +106,3 @@ def step_teacher(recipe: Recipe, name: str) -> TeacherPart:
         return TeacherPart.model_validate(merged)
     except ValidationError as error:
         raise RecipeError(explain(error, TeacherPart, f"steps.{name}.teacher")) from None
-
-
-def _relative(recipe: Recipe, path: Path) -> str:
-    return Path(os.path.relpath(path, recipe.folder)).as_posix()

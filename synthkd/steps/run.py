@@ -138,7 +138,9 @@ def _facts(recipe: Recipe, name: str) -> dict[str, Any]:
 
 def steps_svg(recipe: Recipe) -> str:
     """Draw the steps, which are filtered, with their counts, as SVG."""
-    boxes = [Box(INPUTS, recipe.inputs.path or f"{recipe.inputs.count:,} draws", ())]
+    path = recipe.inputs.path
+    named = f"{recipe.inputs.count:,} draws" if path is None else recipe.published(path, "path")
+    boxes = [Box(INPUTS, named, ())]
     for name in step_names(recipe):
         report = read_json(step_recipe(recipe, name).work_dir / REPORT, ReportShape)
         about = f"{step_of(recipe, name).kind.name}: {counts_in_words(report['counts'])}"

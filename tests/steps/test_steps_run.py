@@ -125,6 +125,21 @@ def test_the_manifest_names_every_step_with_its_counts(tmp_path: Path) -> None:
     assert "steps.svg" in (corpus.path / "README.md").read_text()
 
 
+def test_nothing_that_is_published_names_folders_of_the_machine(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    # Inputs and work lie outside of the recipe's folder.
+    inputs, work = tmp_path_factory.mktemp("inputs-of-ann"), tmp_path_factory.mktemp("work-of-ann")
+    with FakeServer(answer=answer) as server:
+        raw = steps_recipe(tmp_path, server.url, work=str(work / "facts"))
+        (tmp_path / "documents.jsonl").rename(inputs / "documents.jsonl")
+        raw["inputs"]["path"] = str(inputs / "documents.jsonl")
+        corpus = synthkd.run(Recipe.from_dict(raw, tmp_path)).corpus
+    for path in corpus.path.rglob("*"):
+        assert not path.is_file() or b"of-ann" not in path.read_bytes(), path
+    assert "documents.jsonl" in (corpus.path / "steps.svg").read_text()
+
+
 def test_one_step_runs_on_what_the_earlier_ones_left(tmp_path: Path) -> None:
     with FakeServer(answer=answer) as server:
         recipe = load_steps(tmp_path, server.url)

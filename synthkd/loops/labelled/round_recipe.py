@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synthkd.loops.labelled.splits import LoopSplits
-from synthkd.loops.round_run import recipe_path
 from synthkd.loops.task import Row
 from synthkd.recipe import Recipe, RulePart
 
@@ -54,7 +53,7 @@ def _write_rows(recipe: Recipe, path: Path, rows: Sequence[Row]) -> str:
     """Write rows into a file. Returns its path relative to the recipe."""
     columns = {name: [row[name] for row in rows] for name in ("text", "label") if name in rows[0]}
     pq.write_table(pa.table(columns), path, compression="zstd")
-    return recipe_path(recipe, path)
+    return recipe.path_text(path)
 
 
 def _rules(recipe: Recipe, near: float) -> list[RulePart]:

@@ -17,7 +17,6 @@ import numpy as np
 
 from synthkd.errors import InputError, TrainingError
 from synthkd.keys import content_hash
-from synthkd.loops.round_run import recipe_path
 from synthkd.loops.task import LoopTask, Row, ValidationResult
 from synthkd.loops.triples.answers import (
     answer_metrics,
@@ -271,7 +270,7 @@ class TripleTask(LoopTask["GeneratorStudent"]):
         critic = self.recipe.critic
         assert critic is not None
         if critic.labels is not None:
-            trained = recipe_path(recipe, self.recipe.work_dir / "critic")
+            trained = recipe.path_text(self.recipe.work_dir / "critic")
             critic = critic.model_copy(update={"path": trained, "labels": None})
         column = self.recipe.inputs.id
         name = None if column is None else self.recipe.inputs.rename.get(column, column)
