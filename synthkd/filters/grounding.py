@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from synthkd.filters.base import Reasons
-from synthkd.filters.rules import DetailRule, TextRule
+from synthkd.filters.rules import DetailRule, TextRule, value_text
 from synthkd.kinds.base import Kind, Row
 from synthkd.options import BaseOptions
 from synthkd.text.overlap import rouge_1
@@ -37,7 +37,7 @@ class SourceRule(DetailRule):
 
     def source(self, row: Row) -> str:
         """Return the text that a row was made from."""
-        return str(row[self.options.source] or "")
+        return value_text(row[self.options.source])
 
 
 class InText(SourceRule):
@@ -82,7 +82,7 @@ class InText(SourceRule):
     def check(self, row: Row, kind: Kind) -> str | None:
         finder, missing = phrase_finder(self.source(row)), []
         for column in self._columns(kind):
-            phrase = str(row[column] or "")
+            phrase = value_text(row[column])
             if not phrase.strip():
                 missing.append(f"{column} is empty")
             elif finder.find(phrase, self.options.gap, self.options.endings) is None:

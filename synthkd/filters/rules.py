@@ -23,6 +23,7 @@ from synthkd.filters.base import Filter, Reasons
 from synthkd.finish_reasons import Finish, meaning_of, why_incomplete
 from synthkd.kinds.base import Kind, Row
 from synthkd.options import BaseOptions
+from synthkd.rows import cell_text
 from synthkd.text.json_values import begins_as_json
 from synthkd.text.normal_forms import marks, normal_phrase, stored
 
@@ -107,7 +108,7 @@ class RowRule(Filter):
 
     def text(self, row: Row, kind: Kind) -> str:
         """Return the checked text of a row."""
-        return str(row[self.column or _default_column(kind)] or "")
+        return value_text(row[self.column or _default_column(kind)])
 
     @abstractmethod
     def check(self, row: Row, kind: Kind) -> str | None:
@@ -179,9 +180,14 @@ def row_columns(kind: Kind) -> list[str]:
 def _strings(batch: pa.RecordBatch, column: str) -> list[str]:
     # Most are strings as they stand; a detail of a kind may be a number.
     return [
-        value if type(value) is str else str(value or "")
+        value if type(value) is str else value_text(value)
         for value in batch.column(column).to_pylist()
     ]
+
+
+def value_text(value: Any) -> str:
+    """Return a value of a row as a text: that of a number too, 0 among them; "" for none."""
+    return cell_text(value) or ""
 
 
 class Empty(TextRule):
@@ -280,7 +286,7 @@ class SelfLoop(TextRule):
         if len(kind.columns) < 2:
             return None
         first, last = (
-            normal_phrase(str(row[_subject(kind)] or "")),
+            normal_phrase(value_text(row[_subject(kind)])),
             normal_phrase(self.text(row, kind)),
         )
         if first != last or _reflexive(kind, row):
@@ -328,7 +334,7 @@ class Echo(TextRule):
     def check(self, row: Row, kind: Kind) -> str | None:
         text = normal_phrase(self.text(row, kind))
         if len(kind.columns) > 1:
-            head = normal_phrase(str(row[_subject(kind)] or ""))
+            head = normal_phrase(value_text(row[_subject(kind)]))
             if head and text.startswith(head + " ") and len(text.split()) > len(head.split()) + 1:
                 return "begins with the head"
         return "repeats a word" if _doubled(text) and _repeats(text, self.options.repeats) else None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from synthkd.errors import InputError, RecipeError, nearest
 from synthkd.filters.vote_weights import ANSWER, QUESTION, SOURCE, VoteWeight
@@ -70,6 +70,18 @@ class SourceVotes(VoteWeight):
             " agreeing sources is told. Nothing is accepted or rejected by it.",
         )
         label: str = Field("label", description="Column of the verdict in the sheet.")
+
+        @field_validator("same")
+        @classmethod
+        def _names_are_final(cls, same: dict[str, str]) -> dict[str, str]:
+            names = {source_name(a): source_name(b) for a, b in same.items()}
+            for name, other in names.items():
+                if names.get(other, other) != other:
+                    raise ValueError(
+                        f"{name!r} counts as {other!r}, and that as {names[other]!r}; name the last"
+                        " of them for both"
+                    )
+            return same
 
     options: Options
     path_options: ClassVar[frozenset[str]] = frozenset({"labels"})

@@ -8,7 +8,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from synthkd.errors import PromptError, nearest
+from synthkd.corpora.schema import candidate_schema
+from synthkd.errors import PromptError, RecipeError, nearest
+from synthkd.filters.ballot import Ballot
 from synthkd.kinds.base import Kind, Row
 from synthkd.prompts import lint
 from synthkd.recipe import Recipe
@@ -153,9 +155,21 @@ def plan_run(recipe: Recipe, identity: str | None = None) -> RunPlan:
     row = inputs.first()
     if not recipe.follows_steps:
         _check_template(components, row)
+        _check_source(components, row)
     check_adaptive(components, row)
     check_row_target(components, row)
     return RunPlan(components, inputs, RequestBuilder(components, inputs.file, identity))
+
+
+def _check_source(components: Components, row: Row) -> None:
+    """Refuse votes by a source that neither an input nor a candidate names."""
+    column = Ballot.of(components.recipe, components.kind).weight.source_column
+    if column is None or column in row or column in candidate_schema(components.kind).names:
+        return
+    raise RecipeError(
+        f"votes.by: no input has the column {column!r}{nearest(column, list(map(str, row)))}, which"
+        " is to name the source of a row"
+    )
 
 
 def _check_template(components: Components, row: Row) -> None:

@@ -12,12 +12,15 @@ from synthkd.errors import RecipeError
 from synthkd.filters.base import Filter
 from synthkd.filters.grounding import InText, Rouge
 from synthkd.filters.propositions import Grounded
+from synthkd.filters.rules import Empty, TooShort
 from synthkd.kinds.base import Kind
 from synthkd.kinds.event import EventKind
 from synthkd.kinds.fact import FactKind
 from synthkd.kinds.proposition import PropositionKind
+from synthkd.kinds.record import RecordKind
 
 FACT, PROPOSITION = FactKind(), PropositionKind()
+SHORT = TooShort(column="rooms", min_characters=1)
 SOURCE = "The ferry Solveig, built in 1961, links Rysa to the mainland. It carries 40 cars."
 
 
@@ -77,3 +80,11 @@ def test_grounded_wants_a_share_of_the_words_in_the_source() -> None:
     assert reason(rule, proposition="The ferry sank near quiet rocks.") == (
         "not in the source: word 'sank', word 'near', word 'quiet', word 'rock'"
     )
+
+
+@pytest.mark.parametrize("rule", [InText(), InText(columns="rooms"), Empty(column="rooms"), SHORT])
+def test_a_zero_is_a_value(rule: Filter) -> None:
+    kind = RecordKind(columns={"source": "text", "rooms": "int"}, inputs=["source"])
+    rows = [{"source": "The mill has 0 rooms.", "rooms": 0}]
+    batch = pa.RecordBatch.from_pylist(rows, schema=candidate_schema(kind))
+    assert rule.reject(batch, kind) == [None]

@@ -173,3 +173,15 @@ def test_an_answer_has_as_many_votes_as_distinct_sources_give_it(
         assert one["answers"] == len(enough)
         assert one["questions"] == len({q for q, _ in enough})
     assert json.loads(json.dumps(summary)) == summary
+
+
+def test_a_source_that_counts_as_another_is_named_by_the_last_of_them() -> None:
+    with pytest.raises(RecipeError, match="'gpt-4' counts as 'gpt', and that as 'openai'"):
+        SourceVotes(same={"GPT-4": "gpt", "gpt": "openai"})
+    SourceVotes(same={"GPT-4": "gpt", "gpt-3.5": "gpt", "gpt": "GPT"})
+
+
+def test_a_column_that_no_input_has_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+    recipe = recorded(tmp_path, "source", options={"column": "sorce"})
+    with pytest.raises(RecipeError, match=r"no input has the column 'sorce' .*'source'"):
+        plan_run(recipe)
