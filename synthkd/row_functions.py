@@ -13,7 +13,9 @@ from synthkd.plugins import Plugin
 
 #: Shortens a row for a message, value by value.
 _shortened = reprlib.Repr()
-_shortened.maxdict, _shortened.maxstring = 12, 60
+_shortened.maxstring = 60
+#: Columns of a row that a message shows.
+_MOST_SHOWN = 12
 
 
 class RowFunction(Plugin):
@@ -58,8 +60,14 @@ class RowFunction(Plugin):
         except SynthKDError:
             raise
         except Exception as problem:
-            shown = {name: value for name, value in row.items() if value is not None}
+            # In the row's order, which begins with its content; `repr` would sort the columns.
+            shown = [
+                f"{name!r}: {_shortened.repr(value)}"
+                for name, value in row.items()
+                if value is not None
+            ]
+            more = ", ..." if len(shown) > _MOST_SHOWN else ""
             raise RecipeError(
                 f"{self.word} {self.name!r} raised {type(problem).__name__}: {problem}; row"
-                f" {_shortened.repr(shown)}"
+                f" {{{', '.join(shown[:_MOST_SHOWN])}{more}}}"
             ) from problem

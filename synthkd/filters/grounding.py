@@ -53,7 +53,7 @@ class InText(SourceRule):
         columns: str | tuple[str, ...] = Field(
             (),
             description="Columns that must occur in the source. Default: `head` and `tail`, or the"
-            " columns that the teacher fills.",
+            " columns that the teacher fills; of records those of free text.",
         )
         gap: int | None = Field(
             None,
@@ -73,7 +73,9 @@ class InText(SourceRule):
         given = self.options.columns
         if given:
             return [given] if isinstance(given, str) else given
-        return _ENDS if set(_ENDS) <= set(kind.columns) else kind.answer_columns
+        return (
+            _ENDS if set(_ENDS) <= set(kind.columns) else kind.rule_columns or kind.answer_columns
+        )
 
     def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         wanted = (self.options.source, *self._columns(kind))

@@ -60,6 +60,8 @@ def explain(error: ValidationError, recipe: type[BaseModel], source: str) -> str
             lines.append(f"{place}: unknown key{nearest(str(item['loc'][-1]), names)}")
         else:
             problem = mask_tokens(item["msg"].removeprefix("Value error, "))
+            if item["type"] in ("model_type", "dict_type"):
+                problem = "a mapping of keys to values is needed"
             lines.append(
                 problem if not keys and item["type"] == "value_error" else f"{place}: {problem}"
             )

@@ -213,6 +213,10 @@ def test_a_regular_expression_finds_records_in_prose() -> None:
         ({"columns": {"a": 3}}, "a: 3 is no type, list of choices or mapping"),
         ({"key": ["dsh"]}, r"key: no column 'dsh' \(did you mean 'dish'\?\)"),
         ({"text": "{dsh} is nice"}, "text: no column 'dsh'"),
+        ({"text": "{dish with {level}"}, "text: (a brace|no column)"),
+        ({"text": "dish} with {level}"}, "text: a brace without its other half"),
+        ({"columns": {"text": "bool"}}, "columns.text: the column `text` of a corpus holds"),
+        ({"columns": {"text": "text"}, "text": "{text}"}, "text: there is a column of this name"),
         ({"group": "x"}, "group: no column 'x'"),
         ({"answers": "regex"}, "pattern: `answers: regex` needs one"),
         ({"pattern": "(?P<dish>.)"}, "pattern: goes with `answers: lines`"),
@@ -255,7 +259,7 @@ def test_a_json_schema_gives_columns_bounds_and_several() -> None:
     )
     assert isinstance(rows, list)
     assert [part["served"] for part in rows[:2]] == ["2026-01-31", None]  # type: ignore[call-overload]
-    assert rows[2] == Malformed("off_schema", "served: a date as 2026-01-31 is needed")
+    assert rows[2] == Malformed("off_schema", "served: a date as 2026-01-31 is needed, not 'today'")
 
 
 def test_default_rules_look_at_every_text_that_the_teacher_writes() -> None:
@@ -272,6 +276,20 @@ def test_default_rules_look_at_every_text_that_the_teacher_writes() -> None:
     ]  # fmt: skip
     assert Unfinished().reject(batch, kind)[1:] == [None, None, "b: ends in 'the'"]
     assert Empty(column="b").reject(batch, kind) == [None] * 4
+
+
+def test_prompts_tell_how_long_a_text_may_be() -> None:
+    kind = record(columns={"cuisine": "text", "a": "text ..80", "b": "text 2..60", "c": "text 3.."})
+    words = [field["type"] for field in kind.context(ROW, [], random.Random(0))["fields"]]
+    assert words == [
+        "text of at most 80 characters",
+        "text of 2 to 60 characters",
+        "text of at least 3 characters",
+    ]
+
+
+def test_a_record_in_a_wrapper_is_read() -> None:
+    assert parsed(json.dumps({"recipe": SOUP}))[0]["dish"] == "Soup"
 
 
 def test_of_a_structured_list_the_good_records_stay() -> None:

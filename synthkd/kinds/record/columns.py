@@ -121,9 +121,19 @@ class ColumnType(BaseModel):
         noun = {"int": "whole number", "bool": "true or false", "date": "date (YYYY-MM-DD)"}.get(
             self.type, self.type
         )
+        if self.type == "text":
+            noun += self._length_in_words()
         low = "" if self.ge is None else f" from {_digits(self.ge)}"
         high = "" if self.le is None else f" {'to' if low else 'up to'} {_digits(self.le)}"
         return f"{noun}{low}{high}" + (", or null" if self.optional else "")
+
+    def _length_in_words(self) -> str:
+        given = self.model_fields_set
+        if "max_length" in given and self.min_length > 1:
+            return f" of {self.min_length} to {self.max_length} characters"
+        if "max_length" in given:
+            return f" of at most {self.max_length} characters"
+        return f" of at least {self.min_length} characters" if self.min_length > 1 else ""
 
     def field(self, strict: bool) -> tuple[Any, Any]:
         """Return the type and default of a pydantic field.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from synthkd.errors import KindError, nearest
+from synthkd.errors import KindError, RecipeError, nearest
 from synthkd.keys import content_hash
 from synthkd.kinds.answer_schema import list_model
 from synthkd.kinds.base import Candidates, Kind, Malformed, Row
@@ -131,7 +131,7 @@ class RecordKind(Kind):
             for name in self.answer_columns
             if self.fields[name].type == "text" and not self.fields[name].choices
         )
-        self._check_names("text", _PLACEHOLDER.findall(given.text))
+        self._check_text(given.text)
         if not self.answer_columns:
             raise ValueError("inputs: names every column, so that nothing is left for the teacher")
         self._answer_fields = {name: self.fields[name] for name in self.answer_columns}
@@ -156,6 +156,24 @@ class RecordKind(Kind):
             if name not in self.columns:
                 raise ValueError(f"{option}: no column {name!r}{nearest(name, list(self.columns))}")
 
+    def _check_text(self, template: str) -> None:
+        """Refuse a template with odd braces, and one that a column `text` would hide."""
+        self._check_names("text", _PLACEHOLDER.findall(template))
+        if "{" in (rest := _PLACEHOLDER.sub("", template)) or "}" in rest:
+            raise ValueError(f"text: a brace without its other half in {template!r}")
+        if "text" not in self.fields:
+            return
+        if "text" in self.types:
+            raise ValueError(
+                "columns.text: the column `text` of a corpus holds a row in words; take another"
+                " name for a column that is no text"
+            )
+        if template:
+            raise ValueError(
+                "text: there is a column of this name, which holds the row in words; take another"
+                " name for the column, or leave `text` out"
+            )
+
     def _compiled(self, pattern: str | None) -> re.Pattern[str] | None:
         """Compile `pattern`, whose groups are the columns that the teacher fills."""
         reads = self.options.answers
@@ -179,7 +197,16 @@ class RecordKind(Kind):
         return compiled
 
     def answer_model(self) -> type[BaseModel]:
-        """Return the model of a structured answer: strict, with types, bounds and meanings."""
+        """Return the model of a structured answer: strict, with types, bounds and meanings.
+
+        Raises:
+            RecipeError: Answers are lines, or found by a pattern.
+        """
+        if self.options.answers != "json":
+            raise RecipeError(
+                f"teacher.structured: such answers are JSON, and `answers: {self.options.answers}`"
+                " of the kind 'record' reads another form; leave one of them out"
+            )
         item = record_model(self._answer_fields, strict=True)
         return list_model(item) if self.several else item
 

@@ -34,7 +34,9 @@ def check_record(value: Any, model: type[BaseModel]) -> dict[str, Any] | Malform
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         words = str(first["msg"]).removeprefix("Value error, ")
-        return Malformed("off_schema", f"{place}: {words}")
+        # An empty place, or one that is missing, has no value of its own to show.
+        given = "" if first["type"] == "missing" else f", not {str(first['input'])[:_SHOWN]!r}"
+        return Malformed("off_schema", f"{place}: {words}{given}")
 
 
 def json_records(text: str, columns: Sequence[str], several: bool) -> list[Any] | Malformed:
@@ -78,6 +80,10 @@ def _inner_list(value: Any, columns: Sequence[str]) -> list[Any]:
         lists = [inner for inner in value.values() if isinstance(inner, list)]
         if len(lists) == 1:
             return list(lists[0])
+        # One record in a wrapper, such as {"recipe": {…}}.
+        records = [inner for inner in value.values() if isinstance(inner, Mapping)]
+        if len(records) == 1 and not lists and set(columns) & set(records[0]):
+            return [records[0]]
     return [value]
 
 
