@@ -353,9 +353,15 @@ def _one_step(recipe: Recipe, step: str | None, is_first: bool = False) -> Recip
     from synthkd.steps.inputs import write_step_inputs
     from synthkd.steps.recipes import step_recipe
 
+    own = step_recipe(recipe, step)
     if is_first:
         write_step_inputs(recipe, step)
-    return step_recipe(recipe, step)
+    elif own.inputs != recipe.inputs and not own.resolve(str(own.inputs.path)).is_file():
+        raise StorageError(
+            f"step {step!r} has not been generated; run the recipe without --step, or `synthkd"
+            " generate` first"
+        )
+    return own
 
 
 def _check_found_by_workers(recipe: Recipe, workers: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,18 @@ from synthkd.stages.places import (
     LOOP,
     REPORT,
     ROUNDS,
+    STEPS,
     GeneratedShape,
     LoopShape,
     ReportShape,
 )
 from synthkd.stages.run_report import vote_rows
+from synthkd.steps import step_names
 from synthkd.steps.lineage import LINEAGE, chain
 from synthkd.storage import read_json
+
+#: Reasons that are shown, and that are counted at a time: reasons may be as many as rows.
+_REASONS_SHOWN, _MOST_REASONS = 5, 20_000
 
 
 def show_path(path: Path) -> str:
@@ -40,11 +47,15 @@ def show_path(path: Path) -> str:
         return _loop(path)
     if (path / GENERATED).is_file() or (path / REPORT).is_file():
         return _run(path)
+    if (path / STEPS).is_dir():
+        return _steps(path)
     if recipe := _recipe(path):
         if _loop_rounds(recipe.work_dir):
             return _loop(recipe.work_dir)
         if (recipe.corpus_path / MANIFEST).is_file():
             return _corpus(load_corpus(recipe.corpus_path))
+        if recipe.steps is not None and (recipe.work_dir / STEPS).is_dir():
+            return _steps(recipe.work_dir, step_names(recipe))
         if recipe.work_dir.is_dir():
             return _run(recipe.work_dir)
         raise InputError(f"{path}: this recipe has not been run; run it with `synthkd run {path}`")
@@ -98,7 +109,33 @@ def _run(folder: Path) -> str:
                 f"  {name.strip()} {clean(value)}"
                 for name, value in target_rows(manifest.get("target"))
             ]
+    if reasons := _reasons(folder):
+        lines.append("most frequent reasons:")
+        lines += [f"  {count:,} {clean(reason)}" for reason, count in reasons]
     return "\n".join(lines)
+
+
+def _steps(folder: Path, names: Sequence[str] = ()) -> str:
+    """Describe the steps of a run, of which the last has not written the corpus yet."""
+    names = names or sorted(path.name for path in (folder / STEPS).iterdir() if path.is_dir())
+    folders = [folder / STEPS / name for name in names]
+    return "\n\n".join(_run(one) for one in folders if one.is_dir())
+
+
+def _reasons(folder: Path) -> list[tuple[str, int]]:
+    """Return the most frequent reasons of rejected rows, with their numbers."""
+    import pyarrow.parquet as pq
+
+    counts: Counter[str] = Counter()
+    for path in sorted((folder / FILTERED_ROWS).glob("part-*.parquet")):
+        with parquet_errors(path, "run `synthkd filter` again"), pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(columns=["rejected_by", "reason"]):
+                for row in batch.to_pylist():
+                    if row["rejected_by"] is not None:
+                        counts[f"{row['rejected_by']}: {row['reason']}"] += 1
+                if len(counts) > _MOST_REASONS:
+                    counts = Counter(dict(counts.most_common(_MOST_REASONS // 2)))
+    return counts.most_common(_REASONS_SHOWN)
 
 
 def _loop_rounds(folder: Path) -> list[Path]:

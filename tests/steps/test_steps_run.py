@@ -13,7 +13,7 @@ import synthkd
 from benchmarks.kills.step_texts import answer, load_steps, record, steps_recipe
 from synthkd.commands.dry_run import dry_run_steps
 from synthkd.commands.probe_steps import probe_steps
-from synthkd.commands.show import show_candidate
+from synthkd.commands.show import show_candidate, show_path
 from synthkd.errors import (
     InputError,
     NoRowsError,
@@ -359,6 +359,22 @@ def test_a_wrong_column_of_the_last_step_is_told_before_the_first_is_paid_for(
             with pytest.raises(UserError, match=message):
                 check(recipe)
         assert server.requests == 0
+
+
+def test_a_run_whose_last_step_has_no_corpus_yet_is_shown_by_its_steps(tmp_path: Path) -> None:
+    with FakeServer(answer=lambda *_: json.dumps({"plain": "x"})) as server:
+        recipe = load_steps(tmp_path, server.url)
+        with pytest.raises(NoRowsError):
+            synthkd.run(recipe)
+    shown = show_path(recipe.work_dir)
+    assert "rewrite" in shown
+    assert "  10 same: another text" in shown
+
+
+def test_a_step_that_was_not_generated_cannot_be_filtered(tmp_path: Path) -> None:
+    recipe = load_steps(tmp_path, "http://127.0.0.1:1/v1")
+    with pytest.raises(StorageError, match="step 'links' has not been generated"):
+        synthkd.filter(recipe, step="links")
 
 
 def test_a_wrong_option_of_a_step_is_told_with_the_step(tmp_path: Path) -> None:
