@@ -141,6 +141,8 @@ def join_corpora(recipe: Recipe, rounds: Sequence[Round]) -> dict[str, Any] | No
             "rounds": {str(one.number): one.record["corpora"] for one in rounds if one.corpora},
         }
         if recipe.steps is not None:
+            # Those of rounds are sums over all steps, and a corpus is that of the last.
+            manifest["counts"] = total_counts([one["counts"] for one in manifests])
             manifest["steps"], write_more = joined_steps(recipe, manifests, folders)
         return write_corpus(
             recipe.corpus_path, parts, schema, manifest, recipe.corpus.rows_per_file, write_more
