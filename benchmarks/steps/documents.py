@@ -96,6 +96,7 @@ def figures(options: Options) -> Figures:
         "documents_completions_per_second": many["completions"] / many["seconds"],
         "documents_accepted_facts": many["accepted"],
         "documents_megabytes": many["megabytes"],
+        "documents_megabytes_few": few["megabytes"],
         "documents_memory_ratio": many["megabytes"] / few["megabytes"],
     }
 
