@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from synthkd.commands.reach import Reach, reach_of
-from synthkd.errors import InputError
+from synthkd.errors import InputError, NoRowsError
 from synthkd.journal import Journal
 from synthkd.prices import max_dollars
 from synthkd.recipe import PricePart, Recipe
@@ -90,23 +90,29 @@ class StepsDryRun:
     Attributes:
         steps: The dry run of each step by name; None if the rows that it reads are not there yet.
         reach: What the recipe would use beyond its folder.
+        empty: For each step of which no row is left, why.
     """
 
     steps: dict[str, DryRun | None]
     reach: Reach
+    empty: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         parts = [
-            f"step {name}\n" + ("its rows come of earlier steps" if one is None else one.text)
+            f"step {name}\n{self._unknown(name) if one is None else one.text}"
             for name, one in self.steps.items()
         ]
         return "\n".join([str(self.reach), *parts, _NOTHING_SENT])
+
+    def _unknown(self, name: str) -> str:
+        return clean(self.empty.get(name, "its rows come of earlier steps"))
 
 
 def dry_run_steps(recipe: Recipe, shown: int = 1) -> StepsDryRun:
     """Render the prompts of each step whose inputs are known, and count what would be sent."""
     check_step_columns(recipe)
     steps: dict[str, DryRun | None] = {}
+    empty: dict[str, str] = {}
     for name in step_names(recipe):
         own = step_recipe(recipe, name)
         if _has_rows(recipe, own):
@@ -115,12 +121,16 @@ def dry_run_steps(recipe: Recipe, shown: int = 1) -> StepsDryRun:
             # Rows of the recipe's own inputs can be made at once.
             with TemporaryFolder() as folder:
                 apart = recipe.with_parts(work=os.path.relpath(folder, recipe.folder))
-                write_step_inputs(apart, name)
+                try:
+                    write_step_inputs(apart, name)
+                except NoRowsError as error:
+                    steps[name], empty[name] = None, str(error)
+                    continue
                 own = own.with_parts(inputs=step_recipe(apart, name).inputs)
                 steps[name] = dry_run(own, shown)
         else:
             steps[name] = None
-    return StepsDryRun(steps, reach_of(recipe))
+    return StepsDryRun(steps, reach_of(recipe), empty)
 
 
 def dry_run_step(recipe: Recipe, name: str) -> DryRun:

@@ -64,7 +64,7 @@ def test_max_tokens_stops_before_it_is_passed_and_a_higher_cap_goes_on(
 @pytest.mark.slow
 def test_a_cap_that_leaves_nothing_to_judge_is_one_line(tmp_path: Path, server: FakeServer) -> None:
     result = synthkd("run", str(write(tmp_path, server.url)), "--max-tokens", "1", "--quiet")
-    one_line(result, 2, "no completion of this recipe")
+    one_line(result, 2, "nothing was bought: the cap is reached", "raise the cap")
     assert server.requests == 0
 
 
