@@ -21,12 +21,15 @@ def figures(options: Options) -> Figures:
     with TemporaryDirectory(prefix="synthkd-bench-") as name:
         gated = _run(Path(name), "gated", 3, limit)
         open_ = _run(Path(name), "open", 1, limit)
-    rows: list[tuple[Any, ...]] = [("first step", "completions", "accepted", "precision")]
+    rows: list[tuple[Any, ...]] = [
+        ("first step", "completions", "of the second", "accepted", "precision")
+    ]
     for words, one in (("3 of 10 votes", gated), ("no votes", open_)):
         rows.append(
             (
                 words,
                 f"{one['completions']:,}",
+                f"{one['last']:,}",
                 f"{one['accepted']:,}",
                 f"{one['precision']:.3f}",
             )
@@ -36,6 +39,11 @@ def figures(options: Options) -> Figures:
         "gate_completions": gated["completions"],
         "gate_completions_without": open_["completions"],
         "gate_saved_share": round(1 - gated["completions"] / open_["completions"], 4),
+        "gate_last_completions": gated["last"],
+        "gate_last_completions_without": open_["last"],
+        "gate_last_saved_share": round(1 - gated["last"] / open_["last"], 4),
+        "gate_accepted": gated["accepted"],
+        "gate_accepted_without": open_["accepted"],
         "gate_precision": round(gated["precision"], 4),
         "gate_precision_without": round(open_["precision"], 4),
     }
@@ -52,7 +60,8 @@ def _run(folder: Path, name: str, min_votes: int, limit: int | None) -> dict[str
     result = run(Recipe.load(ROOT / "examples/places.yaml", changes), quiet=True, measure=False)
     truth, rows = Truth.load(), result.corpus.accepted.to_pylist()
     return {
-        "completions": result.counts["asked"],
+        "completions": sum(one.counts["asked"] for one in result.steps.values()),
+        "last": result.counts["asked"],
         "accepted": len(rows),
         "precision": float(np.mean([truth.valid(row) for row in rows])),
     }
