@@ -29,7 +29,7 @@ def _add_options(parser: ArgumentParser) -> None:
         "--keep",
         type=Path,
         metavar="DIR",
-        help="folder in which finished trainings of full and few_shot are kept for another run",
+        help="folder in which finished trainings are kept for another run",
     )
     parser.add_argument(
         "--seeds", type=int, default=3, metavar="N", help="trainings of each setting"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.base import Figures, Options
 from benchmarks.intervals import students_t
+from benchmarks.spans.kept import keep, read_kept
 from benchmarks.spans.peers import plain_fine_tune, spacy_trainer
 from benchmarks.spans.rows import DOMAINS, crossner, draw, shorter_encoder
 from benchmarks.text_table import table
@@ -79,7 +78,8 @@ def _domain(
     for seed in seeds:
         settings = [part, domain, seed, FEW, epochs, LR, PLAIN_LR, SIZE, spacy_epochs, len(dev),
                     options.layers]  # fmt: skip
-        if kept := _kept(options.keep, settings):
+        name = f"{part}-{domain}-{seed}"
+        if kept := read_kept(options.keep, name, settings):
             for arm in ARMS:
                 counts[arm].append(np.array(kept[arm]))
             continue
@@ -95,23 +95,8 @@ def _domain(
             counts[arm].append(count_spans(dev.spans, spans))
         shown = ", ".join(f"{arm} {_f1(counts[arm][-1]):.3f}" for arm in ARMS)
         print(f"{part}, {domain}, seed {seed}: {shown}", flush=True)
-        if options.keep is not None:
-            options.keep.mkdir(parents=True, exist_ok=True)
-            last = {arm: counts[arm][-1].tolist() for arm in ARMS}
-            _path(options.keep, settings).write_text(json.dumps({"settings": settings, **last}))
+        keep(options.keep, name, settings, {arm: counts[arm][-1].tolist() for arm in ARMS})
     return counts
-
-
-def _path(folder: Path, settings: list[Any]) -> Path:
-    return folder / ("-".join(map(str, settings[:3])) + ".json")
-
-
-def _kept(folder: Path | None, settings: list[Any]) -> dict[str, Any] | None:
-    """Return the counts of an earlier run with the same settings."""
-    if folder is None or not (path := _path(folder, settings)).is_file():
-        return None
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content if content["settings"] == settings else None
 
 
 def _f1(counts: Any) -> float:

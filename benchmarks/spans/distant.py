@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.base import Figures, Options
 from benchmarks.intervals import students_t
+from benchmarks.spans.kept import keep, read_kept
 from benchmarks.spans.rows import bond, draw, shorter_encoder
 from benchmarks.text_table import table
 from synthkd.students import TaggerStudent, count_spans, paired_span_bootstrap
@@ -37,8 +38,13 @@ def figures(options: Options) -> Figures:
     arms = [arm for arm, part in zip(ARMS, PARTS, strict=True) if part in options.only]
     counts: dict[str, list[Any]] = {arm: [] for arm in ("distant", *arms)}
     with shorter_encoder(options.encoder, options.layers) as base:
-        epochs = _epochs(base, train, 1 if options.quick else MOST_EPOCHS)
+        epochs = _epochs(options, base, train)
         for seed in range(1 if options.quick else options.seeds):
+            settings = [seed, arms, epochs, LR, SELF_EPOCHS, len(train), len(dev), options.layers]
+            if kept := read_kept(options.keep, f"distant-{seed}", settings):
+                for arm in counts:
+                    counts[arm].append(np.array(kept[arm]))
+                continue
             plain = TaggerOptions(base=base, epochs=epochs, lr=LR)
             pair = train_pair(plain, train, train.types, None, seed, "cpu")
             counts["distant"].append(count_spans(dev.spans, pair[0].spans(dev.texts)))
@@ -51,11 +57,17 @@ def figures(options: Options) -> Figures:
                 counts[arm].append(count_spans(dev.spans, taught.spans(dev.texts)))
             shown = ", ".join(f"{arm} {_scores(rows[-1])[2]:.3f}" for arm, rows in counts.items())
             print(f"distant, seed {seed}: {shown}", flush=True)
+            last = {arm: rows[-1].tolist() for arm, rows in counts.items()}
+            keep(options.keep, f"distant-{seed}", settings, last)
     return _results(counts, epochs)
 
 
-def _epochs(base: str, train: Any, most: int) -> int:
+def _epochs(options: Options, base: str, train: Any) -> int:
     """Choose the number of epochs by distant labels that were held out."""
+    most = 1 if options.quick else MOST_EPOCHS
+    settings = [most, LR, HELD_OUT, len(train), options.layers]
+    if kept := read_kept(options.keep, "distant-epochs", settings):
+        return int(kept["epochs"])
     order = draw(train, len(train), 0)
     count = int(len(order) * HELD_OUT)
     numbers = np.random.default_rng(0).permutation(len(order))
@@ -63,6 +75,7 @@ def _epochs(base: str, train: Any, most: int) -> int:
     student = TaggerStudent(
         train.types, 0, base=base, epochs=most, lr=LR, patience=2
     ).fit(rest, held_out)  # fmt: skip
+    keep(options.keep, "distant-epochs", settings, {"epochs": student.kept_epoch})
     return student.kept_epoch
 
 
