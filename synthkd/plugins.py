@@ -399,6 +399,7 @@ def _load_file(path: Path) -> Any:
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[module_name]
+        # A module may have removed itself; its own error is the one to raise.
+        sys.modules.pop(module_name, None)
         raise
     return module

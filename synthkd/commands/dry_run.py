@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -19,7 +18,7 @@ from synthkd.stages.plan import plan_run
 from synthkd.stages.target.rounds import TargetRounds
 from synthkd.stages.target.run import target_rounds
 from synthkd.steps import step_names, step_recipe
-from synthkd.steps.columns import check_step_columns
+from synthkd.steps.columns import resolve_steps
 from synthkd.steps.inputs import write_step_inputs
 from synthkd.steps.recipes import step_sources
 from synthkd.storage import TemporaryFolder
@@ -110,26 +109,14 @@ class StepsDryRun:
 
 def dry_run_steps(recipe: Recipe, shown: int = 1) -> StepsDryRun:
     """Render the prompts of each step whose inputs are known, and count what would be sent."""
-    check_step_columns(recipe)
+    resolve_steps(recipe)
     steps: dict[str, DryRun | None] = {}
     empty: dict[str, str] = {}
     for name in step_names(recipe):
-        own = step_recipe(recipe, name)
-        if _has_rows(recipe, own):
-            steps[name] = dry_run(own, shown)
-        elif step_sources(recipe, name) == [INPUTS]:
-            # Rows of the recipe's own inputs can be made at once.
-            with TemporaryFolder() as folder:
-                apart = recipe.with_parts(work=os.path.relpath(folder, recipe.folder))
-                try:
-                    write_step_inputs(apart, name)
-                except NoRowsError as error:
-                    steps[name], empty[name] = None, str(error)
-                    continue
-                own = own.with_parts(inputs=step_recipe(apart, name).inputs)
-                steps[name] = dry_run(own, shown)
-        else:
-            steps[name] = None
+        try:
+            steps[name] = _dry_run_of(recipe, name, shown)
+        except NoRowsError as error:
+            steps[name], empty[name] = None, str(error)
     return StepsDryRun(steps, reach_of(recipe), empty)
 
 
@@ -140,18 +127,32 @@ def dry_run_step(recipe: Recipe, name: str) -> DryRun:
         RecipeError: The recipe has no such step.
         InputError: The rows of the step are not known.
     """
-    own = step_recipe(recipe, name)
-    if not _has_rows(recipe, own):
+    resolve_steps(recipe)
+    step = _dry_run_of(recipe, name)
+    if step is None:
         raise InputError(
             f"step {name!r}: its rows come of earlier steps, which have not been run; run the"
             " recipe without --step"
         )
-    return dry_run(own)
+    return step
 
 
-def _has_rows(recipe: Recipe, own: Recipe) -> bool:
-    """Return True if the rows are there that the recipe of a step reads."""
-    return recipe.inputs == own.inputs or own.resolve(str(own.inputs.path)).is_file()
+def _dry_run_of(recipe: Recipe, name: str, shown: int = 3) -> DryRun | None:
+    """Return the dry run of a step; None if its rows are not there yet.
+
+    Raises:
+        NoRowsError: The step leaves none of the recipe's own rows.
+    """
+    own = step_recipe(recipe, name)
+    if own.inputs == recipe.inputs:
+        return dry_run(own, shown)
+    if step_sources(recipe, name) == [INPUTS]:
+        # Rows of the recipe's own inputs can be made at once, whatever an earlier run left.
+        with TemporaryFolder() as folder:
+            apart = recipe.with_parts(work=folder)
+            write_step_inputs(apart, name)
+            return dry_run(own.with_parts(inputs=step_recipe(apart, name).inputs), shown)
+    return dry_run(own, shown) if own.resolve(str(own.inputs.path)).is_file() else None
 
 
 def _shown(prompt: str) -> str:

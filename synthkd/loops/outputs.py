@@ -160,12 +160,13 @@ def _kind(recipe: Recipe, manifest: dict[str, Any]) -> Any:
 
 def _columns(recipe: Recipe, rounds: Sequence[Round]) -> dict[str, pa.DataType]:
     """Return the columns of the kind with their types, as the rows of the rounds have them."""
-    for folder in (folder for one in rounds for folder in one.corpora):
-        names = read_json(folder / "manifest.json")["kind"]["columns"]
-        schema = pq.read_schema(next((folder / "data").glob("*.parquet")))
-        return {name: schema.field(name).type for name in names}
-    kind = plugins.find("kinds", task_recipe(recipe).kind.name, recipe.folder)
-    return dict.fromkeys(kind.columns, pa.string())
+    folder = next((folder for one in rounds for folder in one.corpora), None)
+    if folder is None:
+        kind = plugins.find("kinds", task_recipe(recipe).kind.name, recipe.folder)
+        return dict.fromkeys(kind.columns, pa.string())
+    names = read_json(folder / "manifest.json")["kind"]["columns"]
+    schema = pq.read_schema(next((folder / "data").glob("*.parquet")))
+    return {name: schema.field(name).type for name in names}
 
 
 def _critic(records: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:

@@ -34,9 +34,9 @@ def task_recipe(recipe: Recipe) -> Recipe:
     name = step_names(recipe)[-1]
     step = step_of(recipe, name)
     own = {part: getattr(step, part) for part in _OF_STEP}
-    alone = recipe.with_parts(steps=None, teacher=step_teacher(recipe, name), **own)
-    alone._follows_steps = True
-    return alone
+    return recipe.with_parts(
+        steps=None, teacher=step_teacher(recipe, name), follows_steps=True, **own
+    )
 
 
 def with_task_parts(recipe: Recipe, prepared: Recipe) -> Recipe:
@@ -55,11 +55,9 @@ def with_task_parts(recipe: Recipe, prepared: Recipe) -> Recipe:
     )
     last = step_of(recipe, name).model_copy(update=parts)
     whole = {part: getattr(recipe, part) for part in _OF_STEP}
-    joined = prepared.with_parts(
-        steps={**recipe.steps, name: last}, teacher=recipe.teacher, **whole
+    return prepared.with_parts(
+        steps={**recipe.steps, name: last}, teacher=recipe.teacher, follows_steps=False, **whole
     )
-    joined._follows_steps = False
-    return joined
 
 
 def moved_seeds(recipe: Recipe, by: int) -> Recipe:

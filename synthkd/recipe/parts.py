@@ -229,7 +229,7 @@ class CriticPart(RecipePart):
 
 
 class AtMostPart(RecipePart):
-    """Where a target is given up."""
+    """Limits at which a target is given up."""
 
     completions: int | None = Field(
         None,

@@ -213,10 +213,11 @@ class Recipe(RecipePart):
         except ValidationError as error:
             raise RecipeError(explain(error, RulePart, "rules")) from None
 
-    def with_parts(self, **parts: Any) -> Recipe:
-        """Return this recipe with other parts."""
+    def with_parts(self, *, follows_steps: bool | None = None, **parts: Any) -> Recipe:
+        """Return this recipe with other parts; ``follows_steps``: see the property."""
         other = self.model_copy(update=parts)
-        other._folder, other._follows_steps = self._folder, self._follows_steps
+        other._folder = self._folder
+        other._follows_steps = self._follows_steps if follows_steps is None else follows_steps
         return other
 
     def resolve(self, path: str) -> Path:

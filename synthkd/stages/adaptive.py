@@ -17,7 +17,6 @@ from synthkd.errors import RecipeError
 from synthkd.filters.base import GlobalFilter, reasons_of
 from synthkd.filters.stopping import Stopping, lengths
 from synthkd.kinds.base import Malformed, readable
-from synthkd.kinds.structured_answers import read_structured_answer
 
 if TYPE_CHECKING:
     from synthkd.journal import Journal
@@ -131,22 +130,11 @@ class AdaptiveSampling:
         kind = self.components.kind
         if self.components.why_incomplete(completion.finish_reason):
             return set()
-        candidates = self._parse(completion.text, one.row)
+        candidates = readable(self.components.read_answer(completion.text, one.row)[0])
         if isinstance(candidates, Malformed):
             return set()
         passed = self._passed([self._candidate(row, completion, one) for row in candidates])
         return {vote for row in passed if (vote := kind.vote_for(row))}
-
-    def _parse(self, text: str, row: Row) -> list[dict[str, Any]] | Malformed:
-        components = self.components
-        if components.answer is None:
-            return readable(components.kind.parse(text, row))
-        answer = read_structured_answer(text, components.answer)
-        return (
-            answer
-            if isinstance(answer, Malformed)
-            else readable(components.kind.read(answer.value, row))
-        )
 
     def _candidate(self, row: Row, completion: Completion, one: InputRequest) -> dict[str, Any]:
         """Return a candidate with the columns that rules may read."""

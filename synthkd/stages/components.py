@@ -18,8 +18,9 @@ from synthkd.filters.base import Filter
 from synthkd.filters.refusal import Refusal
 from synthkd.finish_reasons import Finish, meaning_of, why_incomplete
 from synthkd.kinds.answer_schema import response_format
-from synthkd.kinds.base import Kind
+from synthkd.kinds.base import Candidates, Kind, Malformed, Row
 from synthkd.kinds.factory import kind_of_recipe
+from synthkd.kinds.structured_answers import read_structured_answer
 from synthkd.prompts import Prompt
 from synthkd.recipe import Recipe
 from synthkd.requests import Sampling
@@ -70,6 +71,18 @@ class Components:
         if meaning is Finish.TRUNCATED:
             return None if self._rules_take_cut else why
         return f"{why}; if it does, name {finish_reason!r} in teacher.finish_reasons"
+
+    def read_answer(self, text: str, row: Row) -> tuple[Candidates, bool]:
+        """Return the candidates in an answer, plain or structured, and whether it was repaired."""
+        if self.answer is None:
+            return self.kind.parse(text, row), False
+        answer = read_structured_answer(text, self.answer)
+        if isinstance(answer, Malformed):
+            return answer, False
+        candidates = self.kind.read(answer.value, row)
+        if answer.malformed and not isinstance(candidates, Malformed):
+            candidates = [*candidates, *answer.malformed]
+        return candidates, answer.repaired
 
     @cached_property
     def schema_warnings(self) -> list[str]:

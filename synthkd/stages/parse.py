@@ -24,11 +24,9 @@ from synthkd.filters.vote_weights import ANSWER, QUESTION, SOURCE
 from synthkd.journal import Journal
 from synthkd.journal.read import SampleRecord
 from synthkd.keys import content_hash
-from synthkd.kinds.base import Candidates, Kind, Malformed, Row
-from synthkd.kinds.structured_answers import read_structured_answer
+from synthkd.kinds.base import Kind, Malformed, Row
 from synthkd.requests import completion_key
 from synthkd.stages.adaptive import adaptive_sampling
-from synthkd.stages.components import Components
 from synthkd.stages.filter_report import ParseCounts
 from synthkd.stages.input_requests import InputRequest, RequestBuilder
 from synthkd.text.thoughts import ONLY_THOUGHTS, may_hold_thoughts, split_thoughts
@@ -160,7 +158,7 @@ class Parser:
         """Parse a completion, plain or structured."""
         if sample.thought and not sample.text.strip():
             return _Parsed([], (Malformed(ONLY_THOUGHTS, "no answer stands behind the thoughts"),))
-        found, repaired = read_answer(self.components, sample.text, row)
+        found, repaired = self.components.read_answer(sample.text, row)
         if isinstance(found, Malformed):
             return _Parsed([], (found,), repaired)
         rows = [self._row(part) for part in found if not isinstance(part, Malformed)]
@@ -219,19 +217,6 @@ class Parser:
             for field in self.schema
         ]
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
-
-
-def read_answer(components: Components, text: str, row: Row) -> tuple[Candidates, bool]:
-    """Return the candidates in an answer, plain or structured, and whether it was repaired."""
-    if components.answer is None:
-        return components.kind.parse(text, row), False
-    answer = read_structured_answer(text, components.answer)
-    if isinstance(answer, Malformed):
-        return answer, False
-    candidates = components.kind.read(answer.value, row)
-    if answer.malformed and not isinstance(candidates, Malformed):
-        candidates = [*candidates, *answer.malformed]
-    return candidates, answer.repaired
 
 
 def _own(sample: SampleRecord) -> tuple[float | None, int | None]:

@@ -12,7 +12,7 @@ from synthkd.corpora.schema import candidate_schema
 from synthkd.errors import PromptError, RecipeError, nearest
 from synthkd.filters.ballot import Ballot
 from synthkd.kinds.base import Kind, Row
-from synthkd.prompts import lint
+from synthkd.prompts import Prompt, lint
 from synthkd.recipe import Recipe
 from synthkd.stages.adaptive import check_adaptive
 from synthkd.stages.components import Components, resolve_components
@@ -154,7 +154,9 @@ def plan_run(recipe: Recipe, identity: str | None = None) -> RunPlan:
     inputs = InputReader(recipe, components.kind, prompt.used_variables if prompt else frozenset())
     row = inputs.first()
     if not recipe.follows_steps:
-        _check_template(components, row)
+        if prompt is not None:
+            context = components.kind.context(row, [], random.Random(0))  # noqa: S311
+            check_template(prompt, context, row)
         _check_source(components, row)
     check_adaptive(components, row)
     check_row_target(components, row)
@@ -172,17 +174,22 @@ def _check_source(components: Components, row: Row) -> None:
     )
 
 
-def _check_template(components: Components, row: Row) -> None:
-    """Refuse a template with unknown variables, or few-shot rows by a column that no input has."""
-    prompt = components.prompt
-    if prompt is None:
-        return
-    context = components.kind.context(row, [], random.Random(0))  # noqa: S311
+def check_template(prompt: Prompt, context: Collection[str], columns: Collection[str]) -> None:
+    """Refuse a template with unknown variables, or few-shot rows by a column that no input has.
+
+    Args:
+        prompt: The template.
+        context: Names that a template sees of an input.
+        columns: Columns of the inputs.
+
+    Raises:
+        PromptError: What the inputs lack.
+    """
     lint(prompt, list(context))
     by = prompt.by
-    if by is not None and prompt.shots and prompt.examples and by not in row:
+    if by is not None and prompt.shots and prompt.examples and by not in columns:
         raise PromptError(
             f"few-shot examples are drawn by {by!r}, which no input"
-            f" has{nearest(by, list(map(str, row)))};"
+            f" has{nearest(by, list(map(str, columns)))};"
             " set `prompt.examples.by` to a column of both"
         )

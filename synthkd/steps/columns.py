@@ -9,16 +9,17 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 
 from synthkd.errors import InputError, RecipeError, UserError, nearest
 from synthkd.kinds.base import Kind
 from synthkd.kinds.event import EventKind
-from synthkd.prompts import lint
 from synthkd.recipe import Recipe
 from synthkd.recipe.steps import INPUTS, OperationPart
 from synthkd.stages.components import Components, resolve_components
 from synthkd.stages.inputs import InputReader
+from synthkd.stages.plan import check_template
 from synthkd.steps.outputs import NUMBERS
 from synthkd.steps.recipes import step_inputs, step_names, step_recipe
 
@@ -28,37 +29,49 @@ _FIRST_ROWS = 1_000
 Columns = frozenset[str] | None
 
 
-def check_step_columns(recipe: Recipe) -> None:
-    """Refuse a step that names a column, or whose template a variable, that its rows do not have.
+@dataclass(frozen=True)
+class ResolvedSteps:
+    """What is known of all steps before anything is asked.
 
-    Raises:
-        UserError: The step, the operation and the column.
+    Attributes:
+        components: The components of each step.
+        columns: The columns of the rows of each step, and under `inputs` those of the recipe's.
     """
-    columns_of_steps(recipe)
+
+    components: dict[str, Components]
+    columns: dict[str, Columns]
 
 
-def columns_of_steps(recipe: Recipe) -> dict[str, Columns]:
-    """Return the columns of the rows of each step, and under `inputs` those of the recipe's rows.
+def resolve_steps(recipe: Recipe) -> ResolvedSteps:
+    """Resolve all steps, and check the columns and templates of each.
 
     Raises:
-        UserError: As `check_step_columns`.
+        UserError: A step that names a column, or whose template a variable, that its rows do not
+            have, or that cannot be resolved; with the step and the operation.
     """
     rows: dict[str, Columns] = {INPUTS: _input_columns(recipe)}
+    resolved: dict[str, Components] = {}
     for name in step_names(recipe):
-        part = step_inputs(recipe, name)
-        given = rows[INPUTS]
-        if part is not None:
-            given = _shared([rows[source] for source in part.source])
-            numbers = frozenset() if part.source == [INPUTS] else frozenset(NUMBERS)
-            for number, operation in enumerate(part.apply):
-                place = f"steps.{name}.inputs.apply.{number}.{operation.name}"
-                given = _after(operation, given, numbers, rows, place)
-                numbers = frozenset() if operation.group is not None else numbers
+        given = _given(recipe, name, rows)
         with step_errors(name):
-            components = resolve_components(step_recipe(recipe, name))
+            components = resolved[name] = resolve_components(step_recipe(recipe, name))
             _check_step(components, given)
             rows[name] = _rows_of(components.kind, given)
-    return rows
+    return ResolvedSteps(resolved, rows)
+
+
+def _given(recipe: Recipe, name: str, rows: dict[str, Columns]) -> Columns:
+    """Return the columns of a step's inputs, after its operations."""
+    part = step_inputs(recipe, name)
+    if part is None:
+        return rows[INPUTS]
+    given = _shared([rows[source] for source in part.source])
+    numbers = frozenset() if part.source == [INPUTS] else frozenset(NUMBERS)
+    for number, operation in enumerate(part.apply):
+        place = f"steps.{name}.inputs.apply.{number}.{operation.name}"
+        given = _after(operation, given, numbers, rows, place)
+        numbers = frozenset() if operation.group is not None else numbers
+    return given
 
 
 @contextmanager
@@ -158,4 +171,4 @@ def _check_step(components: Components, given: Columns) -> None:
         context = kind.context(dict.fromkeys(given, "word"), [], random.Random(0))  # noqa: S311
     except Exception:  # noqa: BLE001 (of a made-up row; the rows of a run are checked again)
         return
-    lint(prompt, list(context))
+    check_template(prompt, context, given)

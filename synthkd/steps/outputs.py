@@ -20,7 +20,7 @@ from synthkd.kinds.event import EventKind
 from synthkd.recipe import Recipe
 from synthkd.recipe.steps import INPUTS
 from synthkd.stages.inputs import InputReader
-from synthkd.stages.parse import MALFORMED, read_answer
+from synthkd.stages.parse import MALFORMED
 from synthkd.stages.places import FILTERED_ROWS, PARENTS, REPORT, ReportShape
 from synthkd.stages.plan import RunPlan, plan_run
 from synthkd.steps.recipes import step_folder, step_inputs, step_recipe
@@ -99,7 +99,7 @@ def _in_order(plan: RunPlan, rows: Iterator[StepRow], inputs: RowTable) -> Itera
         if len(whole) > 1:
             raw, input_id = whole[0].numbers["raw"], whole[0].numbers["input_id"]
             given = inputs.matching(input_id)
-            candidates = readable(read_answer(plan.components, raw, given[0].values)[0])
+            candidates = readable(plan.components.read_answer(raw, given[0].values)[0])
             found = [] if isinstance(candidates, Malformed) else candidates
             places = {plan.kind.identity(one): place for place, one in enumerate(found)}
             whole.sort(key=lambda row: places.get(row.parents[0][1], len(places)))

@@ -12,13 +12,13 @@ from synthkd.errors import NothingBoughtError
 from synthkd.keys import file_hash
 from synthkd.recipe import Recipe
 from synthkd.recipe.steps import INPUTS
-from synthkd.stages.components import resolve_components
+from synthkd.stages.components import Components
 from synthkd.stages.critic import Decision, decide
 from synthkd.stages.generate import GenerateReport
 from synthkd.stages.lock import run_lock
 from synthkd.stages.places import REPORT, ReportShape, check_places
 from synthkd.stages.plan import RunPlan, plan_run
-from synthkd.steps.columns import check_step_columns, step_errors
+from synthkd.steps.columns import resolve_steps, step_errors
 from synthkd.steps.diagram import Box, counts_in_words, steps_picture
 from synthkd.steps.inputs import write_step_inputs
 from synthkd.steps.lineage import LINEAGE, write_lineage
@@ -32,7 +32,7 @@ class OverLimitError(Exception):
 
 
 class StepResult(Protocol):
-    """What the steps need of the result of a run."""
+    """The part of a run's result that steps read."""
 
     @property
     def generated(self) -> GenerateReport: ...
@@ -74,8 +74,8 @@ def run_steps(
     """
     names = step_names(recipe)
     chosen = names if only is None else [only]
-    check_step_columns(recipe)
-    decisions = {name: _checked(recipe, name) for name in chosen}
+    resolved = resolve_steps(recipe).components
+    decisions = {name: _checked(name, resolved[name]) for name in chosen}
     results: dict[str, Any] = {}
     with run_lock(recipe.work_dir):
         if only is not None:
@@ -104,12 +104,11 @@ def run_steps(
     return results
 
 
-def _checked(recipe: Recipe, name: str) -> Decision:
-    """Check everything of a step that can be checked before its inputs are known."""
-    own = step_recipe(recipe, name)
+def _checked(name: str, components: Components) -> Decision:
+    """Check the places and the critic of a step."""
     with step_errors(name):
-        check_places(own)
-        decision = decide(resolve_components(own))
+        check_places(components.recipe)
+        decision = decide(components)
     decision.refuse()
     return decision
 

@@ -27,7 +27,7 @@ from synthkd.stages.inputs import InputReader
 from synthkd.stages.places import FILTERED_ROWS
 from synthkd.stages.plan import RunPlan
 from synthkd.stages.target.sizing import yield_interval
-from synthkd.steps.columns import columns_of_steps
+from synthkd.steps.columns import resolve_steps
 from synthkd.steps.outputs import step_rows
 from synthkd.steps.recipes import step_names, step_recipe
 from synthkd.steps.run import OverLimitError
@@ -197,7 +197,7 @@ def _check(recipe: Recipe) -> None:
             )
     if target.per is None or target.per in _own_columns(recipe):
         return
-    columns = columns_of_steps(recipe)[step_names(recipe)[-1]]
+    columns = resolve_steps(recipe).columns[step_names(recipe)[-1]]
     if columns is not None and target.per not in columns:
         raise RecipeError(
             f"target.per: rows of the last step have no column {target.per!r}"
