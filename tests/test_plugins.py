@@ -38,7 +38,7 @@ def no_tails_of(
 
 
 FILE = """
-from synthkd.filters.rules import RowRule
+from synthkd.filters.row_rules import RowRule
 
 class NoCups(RowRule):
     name = "no_cups"

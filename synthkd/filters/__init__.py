@@ -10,14 +10,13 @@ if TYPE_CHECKING:
     from synthkd.filters.corpus_level import LastFilter
     from synthkd.filters.grounding import InText, Rouge, SourceRule
     from synthkd.filters.label_noise import LabelNoise, find_label_noise
+    from synthkd.filters.row_rules import RowRule, TextRule
     from synthkd.filters.rules import (
         Characters,
         Echo,
         Empty,
-        RowRule,
         SelfLoop,
         StartsWith,
-        TextRule,
         TooLong,
         TooShort,
         Unfinished,
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from synthkd.filters.votes import Tally, tally
 
 _HOMES = {
+    **dict.fromkeys(("RowRule", "TextRule"), "synthkd.filters.row_rules"),
     "AliasRule": "synthkd.filters.alias",
     **dict.fromkeys(("Filter", "GlobalFilter", "Reasons"), "synthkd.filters.base"),
     "LastFilter": "synthkd.filters.corpus_level",
@@ -36,10 +36,8 @@ _HOMES = {
             "Characters",
             "Echo",
             "Empty",
-            "RowRule",
             "SelfLoop",
             "StartsWith",
-            "TextRule",
             "TooLong",
             "TooShort",
             "Unfinished",

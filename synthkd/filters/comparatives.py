@@ -15,7 +15,7 @@ from pydantic import Field
 
 from synthkd.errors import RecipeError, require_extra
 from synthkd.filters.base import Reasons
-from synthkd.filters.rules import RowRule
+from synthkd.filters.row_rules import RowRule
 from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.comparative.grammar import small_word
 from synthkd.kinds.comparative.lexicon import GRADERS, KNOWN, meaning

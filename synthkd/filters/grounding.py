@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from synthkd.filters.base import Reasons
-from synthkd.filters.rules import DetailRule, TextRule, value_text
+from synthkd.filters.row_rules import DetailRule, TextRule, value_text
 from synthkd.kinds.base import Kind, Row
 from synthkd.options import BaseOptions
 from synthkd.text.overlap import rouge_1

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from synthkd.errors import RecipeError
 from synthkd.filters.base import Filter, Reasons
-from synthkd.filters.rules import TextRule
+from synthkd.filters.row_rules import TextRule
 from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.labelled_text.taxonomy import label_form
 from synthkd.options import BaseOptions

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from synthkd.errors import KindError, RecipeError, nearest, require_extra
 from synthkd.filters.base import Reasons
-from synthkd.filters.rules import DetailRule, TextRule
+from synthkd.filters.row_rules import DetailRule, TextRule
 from synthkd.finish_reasons import Finish, meaning_of
 from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.proposition.alignment import (

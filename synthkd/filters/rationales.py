@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from synthkd.filters.base import Reasons
-from synthkd.filters.rules import TextRule
+from synthkd.filters.row_rules import TextRule
 from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.rationale.answer_phrases import last_sentence
 from synthkd.kinds.rationale.choice_words import named_by_stems, named_choices

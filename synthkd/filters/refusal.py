@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from synthkd.filters.rules import TextRule
+from synthkd.filters.row_rules import TextRule
 from synthkd.kinds.base import Kind, Row
 
 if TYPE_CHECKING:

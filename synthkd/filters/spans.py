@@ -7,7 +7,7 @@ from typing import ClassVar
 import pyarrow as pa
 
 from synthkd.filters.base import Reasons
-from synthkd.filters.rules import TextRule
+from synthkd.filters.row_rules import TextRule
 from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.span.answers import CUT, EMPTY, NO_TYPE, TOO_MANY
 from synthkd.kinds.span.places import (

@@ -19,7 +19,7 @@ from synthkd.corpora.schema import candidate_schema
 from synthkd.errors import RecipeError, nearest
 from synthkd.filters.ballot import FIELDS, Ballot, question_of
 from synthkd.filters.base import Filter, GlobalFilter, reasons_of
-from synthkd.filters.rules import RowRule, row_columns
+from synthkd.filters.row_rules import RowRule, row_columns
 from synthkd.filters.vote_weights import ANSWER, QUESTION, SOURCE
 from synthkd.journal import Journal
 from synthkd.journal.read import SampleRecord

@@ -17,11 +17,11 @@ from synthkd.filters.base import Filter
 from synthkd.filters.duplicates import find_duplicates
 from synthkd.filters.likelihood import WorstNLL
 from synthkd.filters.result import FilterResult
+from synthkd.filters.row_rules import RowRule
 from synthkd.filters.rules import (
     Characters,
     Echo,
     Empty,
-    RowRule,
     SelfLoop,
     StartsWith,
     TooLong,
