@@ -42,11 +42,12 @@ BENCHMARK = Benchmark(
     parts={
         "full": "benchmarks.spans.crossner:full",
         "few_shot": "benchmarks.spans.crossner:few_shot",
+        "plain_rates": "benchmarks.spans.crossner:plain_rates",
         "distant": "benchmarks.spans.distant:figures",
         "prototypes": "benchmarks.spans.distant:figures",
         "retrieval": "benchmarks.spans.retrieval:figures",
     },
-    named_only=("prototypes",),
+    named_only=("prototypes", "plain_rates"),
     wanted={
         "full_over_plain_high": at_least(0),
         "full_over_spacy_low": at_least(0),

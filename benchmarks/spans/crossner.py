@@ -16,10 +16,12 @@ from synthkd.students import TaggerStudent, count_spans, paired_span_bootstrap
 
 #: Rows of `few_shot`; epochs and rows of a batch of both fine-tunes; epochs of spaCy's trainer.
 FEW, EPOCHS, SIZE, SPACY_EPOCHS = 30, {"full": 12, "few_shot": 24}, 8, 15
-#: Learning rates. That of the plain fine-tune is the best of 5e-4, 1e-3 and 2e-3 on dev of `ai`
-#: (`full`, seed 0: F1 0.364, 0.386, 0.216 after 6 epochs, 0.458, 0.420, 0.188 after 12; 0.464 with
-#: 5e-4 after 20; `few_shot`: 0.176 after 12, 0.219 after 24, 0.229 after 40).
+#: Learning rates. That of the plain fine-tune is the best of `RATES` on dev of `ai`, as
+#: `--only plain_rates` measures it.
 LR, PLAIN_LR = 5e-4, 5e-4
+RATES = (5e-4, 1e-3, 2e-3)
+#: Epochs that `plain_rates` tries.
+TRIED_EPOCHS = {"full": (6, 12, 20), "few_shot": (12, 24, 40)}
 ARMS = ("tagger", "plain", "spacy")
 
 
@@ -31,6 +33,28 @@ def full(options: Options) -> Figures:
 def few_shot(options: Options) -> Figures:
     """Train on a draw of rows, another one for each seed."""
     return _figures(options, "few_shot")
+
+
+def plain_rates(options: Options) -> Figures:
+    """Measure the plain fine-tune by epochs and rate, on dev of `ai` with seed 0."""
+    import torch
+
+    torch.set_num_threads(1)
+    train, dev = crossner(options.data_folder, "ai")
+    types = sorted({*train.types, *dev.types})
+    results: Figures = {}
+    with shorter_encoder(options.encoder, options.layers) as base:
+        for part, tried in TRIED_EPOCHS.items():
+            rows = draw(train, FEW, 0) if part == "few_shot" else train
+            if options.quick:
+                rows, dev, tried = rows.take(range(12)), dev.take(range(12)), (1,)
+            for epochs in tried:
+                for lr in RATES:
+                    spans = plain_fine_tune(base, rows, dev.texts, types, 0, epochs, lr, SIZE)
+                    f1 = _f1(count_spans(dev.spans, spans))
+                    results[f"plain_{part}_{epochs}_{lr:g}_f1"] = f1
+                    print(f"{part}, {epochs} epochs, rate {lr:g}: {f1:.3f}", flush=True)
+    return results
 
 
 def _figures(options: Options, part: str) -> Figures:
