@@ -284,7 +284,7 @@ def test_a_better_parser_filters_the_same_answers_at_no_cost(
         recipe = structured(server.url)
         assert run(recipe, quiet=True).counts["malformed"] == 5
         sent = server.requests
-        mended = "synthkd.stages.parse.read_structured_answer"
+        mended = "synthkd.stages.components.read_structured_answer"
         monkeypatch.setattr(
             mended, lambda text, model: read_structured_answer(text.replace("'", '"'), model)
         )
