@@ -6,9 +6,8 @@ module               subject
 `endpoint`           addresses, headers and secrets
 `request_body`       the body that is sent
 `parameter_support`  parameters that a server takes, learned from its refusals
-`transport`          one request over HTTP
-`connections`        connections whose answers belong to their requests
-`bounded_body`       bodies read within a size limit
+`transport`          one request to an endpoint
+`http`               the clients that carry it
 `responses`          a body as completions and failures
 `message_content`    text, refusal, thoughts and finish reason of a choice
 `logprobs`           log-probabilities of a choice

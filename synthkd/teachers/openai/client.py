@@ -16,9 +16,8 @@ import httpx2
 import openai
 
 from synthkd.teachers.dispatch import TransientError
-from synthkd.teachers.openai.bounded_body import ACCEPTED_ENCODINGS, MAX_ERROR_BYTES, decoder
-from synthkd.teachers.openai.endpoint import proxy_url
-from synthkd.teachers.openai.transport import tls_context
+from synthkd.teachers.openai.endpoint import proxy_url, tls_context
+from synthkd.teachers.openai.http.bounded_body import ACCEPTED_ENCODINGS, MAX_ERROR_BYTES, decoder
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart

@@ -1,4 +1,4 @@
-"""Endpoints: address, headers and the mask that hides their secrets.
+"""Endpoints: address, headers, proxy, certificates, and the mask that hides their secrets.
 
 Secrets come from the environment.
 """
@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import base64
 import os
+import ssl
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
-from urllib.request import getproxies
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from synthkd.errors import AuthenticationError, RecipeError
 from synthkd.secrets import Headers, Mask, Url
@@ -86,6 +87,27 @@ def public_url(url: Url) -> str:
 def proxy_url(part: TeacherPart) -> str | None:
     """Return the recipe's proxy with user and password; None if it names none."""
     return None if part.proxy is None else part.proxy.resolve("teacher.proxy")
+
+
+def environment_proxy(base: str) -> str | None:
+    """Return the proxy that the environment names for an address."""
+    parts = urlsplit(base)
+    if not parts.hostname or proxy_bypass(parts.hostname):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
+
+
+def tls_context(part: TeacherPart) -> ssl.SSLContext | bool:
+    """Return the trusted certificates: those of `teacher.ca_file`, or True for the system's."""
+    if part.ca_file is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=part.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise RecipeError(
+            f"teacher.ca_file: {part.ca_file} holds no certificates ({error})"
+        ) from None
 
 
 def _proxy_secrets(part: TeacherPart) -> list[str]:

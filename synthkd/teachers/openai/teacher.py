@@ -40,8 +40,6 @@ from synthkd.teachers.openai.responses import (
 )
 
 if TYPE_CHECKING:
-    import aiohttp
-
     from synthkd.recipe import PricePart, Recipe, TeacherPart
     from synthkd.teachers.openai.endpoint import Endpoint
     from synthkd.teachers.openai.transport import Transport
@@ -67,7 +65,7 @@ class OpenAITeacher(Teacher):
         self.policy = policy or DispatchPolicy(part.concurrency, part.max_attempts)
         self.base_urls = endpoint_urls(part)
         self.price = price_of(part, public_url(self.base_urls[0]))
-        self._session: aiohttp.ClientSession | None = None
+        self._transports: list[Transport] = []
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> OpenAITeacher:
@@ -92,22 +90,23 @@ class OpenAITeacher(Teacher):
         return top_logprobs(chat)
 
     async def stream(self, requests: AsyncIterator[Request]) -> AsyncGenerator[list[Answer], None]:
-        from synthkd.teachers.openai.transport import Transport, open_session
+        from synthkd.teachers.openai.transport import Transport
 
-        endpoints = [resolve_endpoint(url, self.part) for url in self.base_urls]
-        self._session = self._session or open_session(self.part)
+        # Kept between calls, with their connections.
+        self._transports = self._transports or [
+            Transport(resolve_endpoint(url, self.part), self.part) for url in self.base_urls
+        ]
         sends: list[Send] = [
-            _EndpointClient(
-                Transport(self._session, endpoint, self.part), self.part, self.price
-            ).send
-            for endpoint in endpoints
+            _EndpointClient(transport, self.part, self.price).send for transport in self._transports
         ]
         try:
             async with aclosing(dispatch(requests, sends, self.policy, self.account)) as groups:
                 async for answers in groups:
                     yield answers
         except StalledError as error:
-            if "http_404" in str(error) and (hint := await self._model_hint(endpoints[0])):
+            if "http_404" in str(error) and (
+                hint := await self._model_hint(self._transports[0].endpoint)
+            ):
                 raise StalledError(f"{error}. {hint}") from None
             raise
 
@@ -122,9 +121,9 @@ class OpenAITeacher(Teacher):
         return f"teacher.model: {self.part.model!r} is not served at {endpoint.public}{hint}"
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        transports, self._transports = self._transports, []
+        for transport in transports:
+            await transport.close()
 
 
 class _EndpointClient:

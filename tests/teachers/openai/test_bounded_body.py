@@ -14,7 +14,7 @@ import pytest
 from support.ask_teacher import ask, completed, failure, request, teacher
 from support.hostile_server import Hostile, Peer, good
 
-from synthkd.teachers.openai.bounded_body import decoder
+from synthkd.teachers.openai.http.bounded_body import decoder
 
 #: Megabytes that a run may take beyond what it had, where it must not hold a body.
 _FLAT = 40

@@ -22,9 +22,9 @@ from support.http_server import Authority, made
 
 from synthkd.recipe import TeacherPart
 from synthkd.secrets import Url
-from synthkd.teachers.openai import connections
 from synthkd.teachers.openai.endpoint import resolve_endpoint
-from synthkd.teachers.openai.transport import Transport, open_session
+from synthkd.teachers.openai.http import reuse
+from synthkd.teachers.openai.transport import Transport
 
 
 def own(peer: Peer) -> dict[str, Any]:
@@ -34,8 +34,8 @@ def own(peer: Peer) -> dict[str, Any]:
 
 def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use connections again at once, as they are once a server has been quiet for a while."""
-    monkeypatch.setattr(connections._Probation, "is_passed", True)
-    monkeypatch.setattr(connections._Probation, "keep_idle", lambda self, connection: True)
+    monkeypatch.setattr(reuse.Probation, "is_passed", True)
+    monkeypatch.setattr(reuse.Probation, "keep_idle", lambda self, connection: True)
 
 
 def twice(pause: float, extra: bytes = rendered(good("SOMEONE ELSE"))) -> Callable[[Peer], None]:
@@ -99,13 +99,13 @@ async def one_after_the_other(
 ) -> list[str]:
     part = TeacherPart.model_validate({"backend": "openai", "model": "fake", "base_url": url})
     found = []
-    async with open_session(part) as session:
-        wire = Transport(session, resolve_endpoint(Url(url), part), part)
-        for number in range(count):
-            body = b'{"messages": [{"role": "user", "content": "%d"}]}' % number
-            answer = await wire.post("/chat/completions", body)
-            found.append(answer["choices"][0]["message"]["content"])
-            time.sleep(pause) if busy else await asyncio.sleep(pause)
+    transport = Transport(resolve_endpoint(Url(url), part), part)
+    for number in range(count):
+        body = b'{"messages": [{"role": "user", "content": "%d"}]}' % number
+        answer = await transport.post("/chat/completions", body)
+        found.append(answer["choices"][0]["message"]["content"])
+        time.sleep(pause) if busy else await asyncio.sleep(pause)
+    await transport.close()
     return found
 
 
@@ -122,7 +122,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def test_a_quiet_connection_is_used_again(
     monkeypatch: pytest.MonkeyPatch, authority: Authority, secure: bool, loop: str
 ) -> None:
-    monkeypatch.setattr(connections, "_QUIET_TIME", 0.02)
+    monkeypatch.setattr(reuse, "_QUIET_TIME", 0.02)
     context = authority.serving() if secure else None
     part = {"ca_file": authority.file} if secure else {}
     factory = (
@@ -138,11 +138,11 @@ def test_a_quiet_connection_is_used_again(
         )
 
         async def go() -> None:
-            async with open_session(which) as session:
-                wire = Transport(session, resolve_endpoint(Url(url), which), which)
-                for _ in range(6):
-                    await wire.post("/chat/completions", b'{"messages": [{"content": "x"}]}')
-                    await asyncio.sleep(0.03)
+            transport = Transport(resolve_endpoint(Url(url), which), which)
+            for _ in range(6):
+                await transport.post("/chat/completions", b'{"messages": [{"content": "x"}]}')
+                await asyncio.sleep(0.03)
+            await transport.close()
 
         runner.run(go())
     assert server.connections == 1

@@ -39,7 +39,7 @@ from synthkd.teachers.dispatch import TransientError
 from synthkd.teachers.openai.client import served_models
 from synthkd.teachers.openai.endpoint import resolve_endpoint
 from synthkd.teachers.openai.error_responses import status_error
-from synthkd.teachers.openai.transport import Transport, open_session
+from synthkd.teachers.openai.transport import Transport
 
 PART_FIELDS = {"backend": "openai", "model": "fake", "base_url": "http://h/v1", "api_key_env": "K"}
 PART = TeacherPart.model_validate(PART_FIELDS)
@@ -166,12 +166,11 @@ def billed(
     made = PART.model_copy(update={"timeout": 0.3} | part)
 
     async def go(where: str) -> bool | None:
-        async with open_session(made) as session:
-            with pytest.raises(TeacherError) as caught:
-                await Transport(session, resolve_endpoint(Url(where), made), made).post(
-                    "/chat/completions", b"{}"
-                )
-            return caught.value.billed
+        transport = Transport(resolve_endpoint(Url(where), made), made)
+        with pytest.raises(TeacherError) as caught:
+            await transport.post("/chat/completions", b"{}")
+        await transport.close()
+        return caught.value.billed
 
     if url is not None or answer is None:
         return asyncio.run(go(str(url)))

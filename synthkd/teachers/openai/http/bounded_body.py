@@ -10,9 +10,8 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
-from aiohttp.hdrs import CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING
-
 from synthkd.teachers.dispatch import TransientError
+from synthkd.teachers.openai.http.failures import too_large
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,14 +28,14 @@ _MAX_MEMBERS = 1000
 
 def fits_at_once(headers: Mapping[str, str], most: int) -> bool:
     """Return True if a body is not encoded and its length is known and within the bound."""
-    length = headers.get(CONTENT_LENGTH)
+    length = headers.get("Content-Length")
     return (
         length is not None
         and len(length) < 16
         and length.isdecimal()
         and int(length) <= most
-        and CONTENT_ENCODING not in headers
-        and TRANSFER_ENCODING not in headers
+        and "Content-Encoding" not in headers
+        and "Transfer-Encoding" not in headers
     )
 
 
@@ -48,18 +47,15 @@ async def read_body(response: aiohttp.ClientResponse, most: int) -> bytes:
     """
     if fits_at_once(response.headers, most):
         return await response.read()
-    data = await _read(response, most, decoder(response.headers.get(CONTENT_ENCODING, "")))
+    data = await _read(response, most, decoder(response.headers.get("Content-Encoding", "")))
     if len(data) > most:
-        detail = (
-            f"the body is larger than teacher.max_answer_megabytes ({most / 1e6:g} MB), decoded"
-        )
-        raise TransientError("bad_response", detail, billed=None)
+        raise too_large(most)
     return data
 
 
 async def read_error_body(response: aiohttp.ClientResponse) -> bytes:
     """Return the beginning of an error's body: decoded, or raw in an unknown encoding."""
-    encoding = response.headers.get(CONTENT_ENCODING, "")
+    encoding = response.headers.get("Content-Encoding", "")
     try:
         decode = decoder(encoding)
     except TransientError:

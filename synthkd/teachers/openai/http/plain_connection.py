@@ -1,0 +1,272 @@
+"""One plain HTTP/1.1 connection: a request, its answer, and bounds on what the server sends.
+
+    idle ──send──► busy ──whole answer──► idle, if the server keeps it open
+      │              └──error, timeout, cancelled──► closed
+      └──any data──► closed (see `reuse`)
+
+llhttp, strict, finds where an answer ends: a response with two lengths, a broken chunk or an
+unknown transfer encoding is an error, never a guess. Nothing is pipelined.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import httptools
+
+from synthkd.teachers.dispatch import TransientError
+from synthkd.teachers.openai.error_responses import ANSWER_STATUSES
+from synthkd.teachers.openai.http.bounded_body import MAX_ERROR_BYTES, decoder
+from synthkd.teachers.openai.http.contract import UnknownAnswerError
+from synthkd.teachers.openai.http.failures import too_large
+from synthkd.teachers.openai.http.reuse import is_surplus, make_poll
+
+if TYPE_CHECKING:
+    from synthkd.teachers.openai.http.reuse import Probation
+
+#: Bytes of the head of an answer, and bytes beside its body altogether: heads of interim answers,
+#: sizes and extensions of chunks, trailers.
+_MAX_HEAD = 64 * 1024
+#: Bytes beside the body that each byte of the body may come with: chunks of one byte.
+_MAX_OVERHEAD = 16
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class BrokenConnectionError(Exception):
+    """The connection ended before the answer did; the message says how."""
+
+
+class PlainConnection(asyncio.Protocol):
+    """The protocol of one connection.
+
+    Args:
+        max_bytes: Bytes of a decoded body at most.
+        on_end: Called with this connection once it is closed.
+        on_surplus: Called if the server has sent an answer without a request.
+
+    Attributes:
+        is_written: The whole request was passed to the transport, so that the server may have
+            worked on it.
+        slot: The slot of the request's deadline.
+        idle_since: Time at which the last answer ended.
+        probation: The probation of its server, as long as that lasts.
+        keeps_open: The server lets the connection be used again.
+    """
+
+    def __init__(
+        self,
+        max_bytes: int,
+        on_end: Callable[[PlainConnection], None],
+        on_surplus: Callable[[], None],
+    ) -> None:
+        self._max_bytes, self._on_end, self._on_surplus = max_bytes, on_end, on_surplus
+        self._transport: Any = None
+        self._parser: Any = httptools.HttpResponseParser(self)
+        self._waiter: asyncio.Future[tuple[int, Headers, bytes, bool]] | None = None
+        self._poll: Callable[[int], Any] | None = None
+        self.is_written = False
+        self.slot = 0
+        self.idle_since = 0.0
+        self.probation: Probation | None = None
+        self.keeps_open = True
+        self._uses = 0
+        self._start_answer()
+
+    def _start_answer(self) -> None:
+        self._status = 0
+        self._headers: Headers = []
+        self._pieces: list[bytes] = []
+        self._decode: Callable[[bytes, int], bytes] | None = None
+        self._raw_bytes = self._body_bytes = self._decoded_bytes = 0
+        self._is_whole = self._has_end = self._is_early = self._has_surplus = False
+        self._is_cut = False
+
+    # For the pool
+
+    def is_connected(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    def is_quiet(self) -> bool:
+        poll = self._poll
+        if poll is None:
+            poll = self._poll = make_poll(self._transport)
+        return not poll(0)
+
+    def send(self, request: bytes) -> asyncio.Future[tuple[int, Headers, bytes, bool]]:
+        """Write a request; return a future of status, headers, body, and whether it is doubtful."""
+        self._uses += 1
+        if self._uses > 1:
+            self._start_answer()
+        self._waiter = waiter = asyncio.get_running_loop().create_future()
+        self.is_written = True
+        self._transport.write(request)
+        return waiter
+
+    def close(self) -> None:
+        """Close the connection; a request in flight fails."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def fail(self, error: Exception) -> None:
+        """End the request in flight with an error, and close the connection."""
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(error)
+        self.close()
+
+    # Called by the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def pause_writing(self) -> None:
+        self.is_written = False
+
+    def resume_writing(self) -> None:
+        self.is_written = True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._waiter is not None:
+            if error is not None or self._has_end or not self._status:
+                what = "closed before the whole answer came" if error is None else repr(error)
+                self.fail(BrokenConnectionError(what))
+            else:
+                # Without a length, the end of the connection is the end of the body.
+                self.keeps_open = False
+                self._finish()
+        self._on_end(self)
+        # The two refer to each other, and garbage is collected rarely.
+        self._parser = None
+
+    def data_received(self, data: bytes) -> None:
+        if self._waiter is None:
+            self._drop_surplus(data)
+            return
+        if not self.is_written:
+            self._is_early = True
+        self._raw_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.fail(UnknownAnswerError("the server changed to another protocol"))
+            return
+        except httptools.HttpParserError as error:
+            if self._is_whole:
+                # What follows the answer is no answer.
+                self._has_surplus = True
+            else:
+                cause = error.__context__
+                self.fail(
+                    cause
+                    if isinstance(cause, TransientError | UnknownAnswerError)
+                    else UnknownAnswerError(f"no answer of HTTP/1.1 ({error})")
+                )
+                return
+        if self._is_whole or self._is_cut:
+            self._finish()
+        elif self._raw_bytes > _MAX_HEAD and self._is_padded():
+            self.fail(UnknownAnswerError("more bytes around the answer than in it"))
+
+    def _is_padded(self) -> bool:
+        return self._raw_bytes > _MAX_HEAD + (1 + _MAX_OVERHEAD) * self._body_bytes
+
+    def _finish(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        status = self._status
+        is_doubtful = self._is_early or (self._has_surplus and self._uses > 1)
+        if self._is_cut or self._is_early:
+            self.keeps_open = False
+        if self._has_surplus:
+            self._drop_surplus(b"HTTP")
+        if waiter is None or waiter.done():
+            return
+        if self._decode is not None and not self._is_cut and status in ANSWER_STATUSES:
+            try:
+                self._decode(b"", 0)
+            except TransientError as error:
+                waiter.set_exception(error)
+                return
+        pieces = self._pieces
+        content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        waiter.set_result((status, self._headers, content, is_doubtful))
+
+    def _drop_surplus(self, data: bytes) -> None:
+        """Take note of data without a request, and abort the connection."""
+        self.keeps_open = False
+        if is_surplus(data):
+            self._on_surplus()
+        self.close()
+
+    # Called by the parser
+
+    def on_message_begin(self) -> None:
+        if self._is_whole:
+            self._has_surplus = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._is_whole:
+            self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self._is_whole:
+            return
+        status = self._status = self._parser.get_status_code()
+        if (
+            self._raw_bytes > _MAX_HEAD
+            and sum(len(name) + len(value) for name, value in self._headers) > _MAX_HEAD
+        ):
+            raise UnknownAnswerError("a head of more than 64 KiB")
+        encoding = b""
+        for name, value in self._headers:
+            size = len(name)
+            if size == 14 and name.lower() == b"content-length":
+                self._has_end = True
+            elif size == 17 and name.lower() == b"transfer-encoding":
+                # llhttp finds the end of chunks; another coding may reach to the connection's end.
+                if value.strip().lower() != b"chunked":
+                    raise UnknownAnswerError("an unknown transfer encoding")
+                self._has_end = True
+            elif size == 16 and name.lower() == b"content-encoding":
+                encoding = value
+        if status >= 200 and encoding:
+            try:
+                self._decode = decoder(encoding.decode("latin-1"))
+            except TransientError:
+                # The message of an error is shown as it stands.
+                if status in ANSWER_STATUSES:
+                    raise
+
+    def on_body(self, data: bytes) -> None:
+        if self._is_whole or self._is_cut:
+            return
+        self._body_bytes += len(data)
+        is_answer = self._status in ANSWER_STATUSES
+        most = self._max_bytes if is_answer else MAX_ERROR_BYTES
+        left = most - self._decoded_bytes
+        if self._decode is not None:
+            try:
+                data = self._decode(data, left + 1)
+            except TransientError:
+                if is_answer:
+                    raise
+                data = b"(a body that does not decode)"
+                self._pieces.clear()
+                self._is_cut = True
+        if len(data) > left:
+            if is_answer:
+                raise too_large(most)
+            data, self._is_cut = data[:left], True
+        self._decoded_bytes += len(data)
+        self._pieces.append(data)
+
+    def on_message_complete(self) -> None:
+        if self._status < 200:
+            # An interim answer: the one that counts follows.
+            self._status, self._has_end = 0, False
+            self._headers.clear()
+        elif not self._is_whole:
+            self._is_whole = True
+            self.keeps_open = self._parser.should_keep_alive()
