@@ -37,7 +37,7 @@ class Deadlines(Generic[T]):
         if members is None:
             members = self._slots[slot] = set()
             if self._timer is None:
-                self._timer = self._loop.call_later(self._width, self._visit)
+                self._start_timer()
         members.add(member)
         return slot
 
@@ -61,4 +61,9 @@ class Deadlines(Generic[T]):
                 self._on_due(member)
         # A slot stays until it is due, even an empty one: there are a few dozen at most.
         if self._slots and self._timer is None:
-            self._timer = self._loop.call_later(self._width, self._visit)
+            self._start_timer()
+
+    def _start_timer(self) -> None:
+        # At the end of the current slot: a full slot later, a member would be late by two.
+        end = (int(self._loop.time() / self._width) + 1) * self._width
+        self._timer = self._loop.call_at(end, self._visit)
