@@ -22,6 +22,7 @@ BENCHMARK = Benchmark(
         part: f"benchmarks.generate.parts:{part}"
         for part in (
             "speed",
+            "wire",
             "workers",
             "memory",
             "first",
@@ -33,9 +34,11 @@ BENCHMARK = Benchmark(
         )
     },
     wanted={
-        "ratio_aiohttp": at_least(0.85),
-        "cpu_ratio_aiohttp": at_most(1.6),
-        "ratio_two_workers": at_least(1.6),
+        "ratio_aiohttp": at_least(1.5),
+        "cpu_ratio_aiohttp": at_most(0.7),
+        "rows_per_second_1024": at_least(10_000),
+        "wire_ratio_pyreqwest": at_least(1.3),
+        "ratio_two_workers": at_least(1.7),
         "memory_ratio_200k_20k": at_most(1.2),
         "first_seconds": at_most(1.5),
         "faults_completed_share": at_least(0.999),

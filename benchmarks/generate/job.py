@@ -65,18 +65,32 @@ class Ended:
 
 def start(recipe: Path, verb: str = "generate", *more: str) -> subprocess.Popen[str]:
     """Start synthkd in a session of its own, so that a kill of its group also kills its workers."""
+    return start_command(command(recipe, verb, *more))
+
+
+def command(recipe: Path, verb: str, *more: str) -> list[str]:
+    """Return the command line of a verb."""
+    quiet = [] if "--quiet" in more else ["--quiet"]
+    return [sys.executable, "-m", "synthkd", verb, str(recipe), *quiet, *more]
+
+
+def start_command(command: list[str]) -> subprocess.Popen[str]:
+    """Start a command in a session of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "synthkd", verb, str(recipe),
-        *([] if "--quiet" in more else ["--quiet"]), *more],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,
     )  # fmt: skip
 
 
 def run(recipe: Path, verb: str = "generate", *more: str) -> Ended:
     """Run a verb to its end."""
+    return finish(command(recipe, verb, *more))
+
+
+def finish(command: list[str]) -> Ended:
+    """Run a command to its end."""
     begin = time.perf_counter()
-    process = start(recipe, verb, *more)
+    process = start_command(command)
     assert process.stdout is not None
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
@@ -114,13 +128,14 @@ COMPLETIONS = "SELECT count(*) FROM completions"
 
 
 @contextlib.contextmanager
-def server(*options: str, latency: float = 0.05) -> Iterator[str]:
-    """Start a server as a process of its own.
+def server(*options: str, latency: float = 0.05, core: int | None = None) -> Iterator[str]:
+    """Start a server as a process of its own, on a ``core`` if one is named.
 
     The test server runs if there are options, such as shares of faults; otherwise a faster one.
     """
     module = "synthkd.testing" if options else "benchmarks.raw_server"
-    command = [sys.executable, "-m", module, "--latency", str(latency), *options]
+    pinned = [] if core is None else ["taskset", "-c", str(core)]
+    command = [*pinned, sys.executable, "-m", module, "--latency", str(latency), *options]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

@@ -12,6 +12,7 @@ from benchmarks.base import Figures, Options
 from benchmarks.generate import faults as fault_parts
 from benchmarks.generate import limits as limit_parts
 from benchmarks.generate import speed as speed_parts
+from benchmarks.generate import wire as wire_parts
 
 Sizes = tuple[int, ...]
 
@@ -20,6 +21,12 @@ def speed(options: Options) -> Figures:
     """Measure rows a second and processor time beside a bare aiohttp loop."""
     measure = partial(speed_parts.ratios, cores=_two_cores(options.cores))
     return _measure(measure, options, quick=(5_000, 3), full=(20_000, 5))
+
+
+def wire(options: Options) -> Figures:
+    """Measure three HTTP clients, alone and in the engine."""
+    measure = partial(wire_parts.clients, cores=_two_cores(options.cores))
+    return _measure(measure, options, quick=(10_000, 1), full=(60_000, 3))
 
 
 def workers(options: Options) -> Figures:

@@ -13,6 +13,7 @@ reservation counts as sent.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import time
@@ -43,14 +44,17 @@ class Claim:
         self.path, self.run, self.descriptor, self.owner = path, run, descriptor, owner
         self._pid = os.getpid()
 
-    def mark_sent(self, request_id: str) -> None:
-        """Mark a request as on the wire. Call before its first byte is written.
+    def mark_sent(self, request_ids: Iterable[str]) -> None:
+        """Mark requests as on the wire. Call before the first byte of any is written.
 
         Raises:
             StorageError: If the mark cannot be written, since nobody could tell after a kill.
         """
+        marks = "".join([f"+{request_id}\n" for request_id in request_ids]).encode()
         with storage_errors(self.path):
-            os.write(self.descriptor, b"+%b\n" % request_id.encode())
+            if os.write(self.descriptor, marks) < len(marks):
+                # A disk that fills up takes a part, without an error.
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def clear_marks(self, request_ids: Iterable[str]) -> None:
         """Remove marks: nothing more can be billed for these requests."""

@@ -22,8 +22,10 @@ from synthkd.journal.ledger import Bound, Caps
 from synthkd.journal.store import Journal, Reservation
 from synthkd.requests import Answer, Request
 
-#: Seconds from one commit to the next under constant load: fewer, larger groups cost less.
-_INTERVAL = 0.02
+#: Seconds from one commit to the next under constant load: fewer, larger groups cost less. The
+#: pause is so many times as long as the last commit took, within bounds: a slow disk gets larger
+#: groups, and requests in flight do not wait long for theirs.
+_PAUSE, _SHORTEST_PAUSE, _LONGEST_PAUSE = 4.0, 0.03, 0.1
 #: Seconds after which committed rows are moved from the log into the file.
 _CHECKPOINT = 5.0
 _Work = tuple[Callable[[], Any], "asyncio.Future[Any]"]
@@ -133,11 +135,12 @@ class JournalWriter:
 
     # The account of a run
 
-    def sent(self, request: Request) -> None:
-        """Mark a request as on the wire, so that a kill from now on charges it."""
-        self.on_wire.add(request.request_id)
+    def sent(self, requests: Sequence[Request]) -> None:
+        """Mark requests as on the wire, so that a kill from now on charges them."""
+        request_ids = [request.request_id for request in requests]
+        self.on_wire.update(request_ids)
         if self._claim is not None:
-            self._claim.mark_sent(request.request_id)
+            self._claim.mark_sent(request_ids)
 
     def unbilled(self, request: Request) -> None:
         """Remove the mark of an attempt that was refused without a bill, or never sent."""
@@ -172,19 +175,21 @@ class JournalWriter:
         return await asyncio.shield(future)
 
     def _serve(self) -> None:
-        last = 0.0
+        due = 0.0
         while True:
             # A writer that is closed while a group waits is woken only once for both.
             if not self._closed:
                 self._wake.wait()
-            pause = last + _INTERVAL - time.monotonic()
+            pause = due - time.monotonic()
             if pause > 0 and not self._closed:
                 time.sleep(pause)
             self._wake.clear()
             group, self._queue = self._queue, []
             if group:
+                start = time.monotonic()
                 self._commit_group(group)
                 last = time.monotonic()
+                due = last + min(max(_PAUSE * (last - start), _SHORTEST_PAUSE), _LONGEST_PAUSE)
                 if last >= self._checkpoint:
                     # A small journal must not stay in its log alone, which a copy of the file
                     # lacks.

@@ -28,8 +28,8 @@ MAX_TOP_LOGPROBS = 20
 class Account(Protocol):
     """Record which attempts may be billed; the writer of a run's journal implements it."""
 
-    def sent(self, request: Request) -> None:
-        """Mark a request as on the wire. Called before its first byte is sent."""
+    def sent(self, requests: Sequence[Request]) -> None:
+        """Mark requests as on the wire. Called before the first byte of any is sent."""
 
     def unbilled(self, request: Request) -> None:
         """Unmark a request: the attempt was refused without a bill, or never left this machine."""

@@ -37,8 +37,8 @@ requests = [Request("who", one, Sampling(), (0,), "i") for one in messages]
 journal = Journal(sys.argv[1])
 with journal.claim("run") as claimed:
     journal.reserve(requests, "run", [(0.25, 100)] * 5)
-    claimed.mark_sent(requests[0].request_id)
-    claimed.mark_sent(requests[1].request_id)
+    claimed.mark_sent([requests[0].request_id])
+    claimed.mark_sent([requests[1].request_id])
     claimed.clear_marks([requests[1].request_id])
     print("ready", flush=True)
     sys.stdin.readline()
@@ -229,7 +229,7 @@ def test_kills_under_a_cap_cost_at_most_what_was_on_the_wire(
 def test_on_a_full_disk_no_request_goes_unmarked_and_a_mark_may_stay(path: Path) -> None:
     claimed = claim.Claim(path, RUN, os.open("/dev/full", os.O_WRONLY), owner=False)
     with pytest.raises(DiskFullError, match="the disk is full"):
-        claimed.mark_sent("a")
+        claimed.mark_sent(["a"])
     with pytest.raises(StorageError):
         claimed.reset()
     # More is charged after a kill than has to be; the run goes on.

@@ -21,7 +21,9 @@ import heapq
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
+from typing import Any
 
 from synthkd.errors import RequestError, TeacherError, UnreachableError
 from synthkd.requests import Answer, Completion, Request
@@ -86,9 +88,10 @@ async def dispatch(
                     return
     finally:
         run.close()
-        for task in (reading, *run.tasks):
-            task.cancel()
-        await asyncio.gather(reading, *run.tasks, return_exceptions=True)
+        ending = [reading, *run.attempts]
+        for one in ending:
+            one.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
 
 
 @dataclass
@@ -112,7 +115,7 @@ class _Endpoint:
             self.pauses += 1
 
 
-@dataclass
+@dataclass(slots=True, eq=False)
 class _Job:
     """A request between the source and its last answer.
 
@@ -139,7 +142,8 @@ class _Scheduler:
         self.loop = asyncio.get_running_loop()
         self.ready: deque[_Job] = deque()
         self.waiting: list[tuple[float, int, _Job]] = []
-        self.tasks: set[asyncio.Task[None]] = set()
+        #: Attempts that have not ended, and charges of some that have.
+        self.attempts: set[asyncio.Future[Any]] = set()
         self.answers: list[Answer] = []
         #: Requests whose last answer is among `answers`.
         self.finished = 0
@@ -156,12 +160,15 @@ class _Scheduler:
         self.wake = asyncio.Event()
         self._numbers = count()
         self._timer: asyncio.TimerHandle | None = None
+        self._pump_is_due = False
 
     # Answers, for the reader
 
     @property
     def drained(self) -> bool:
-        return self.source_ended and not (self.tasks or self.ready or self.waiting or self.answers)
+        return self.source_ended and not (
+            self.attempts or self.ready or self.waiting or self.answers
+        )
 
     async def next_group(self) -> tuple[list[Answer], int]:
         """Wait for answers; return all that have arrived and how many requests they complete."""
@@ -183,8 +190,8 @@ class _Scheduler:
         """
         self.drain_end = self.drain_end or self.loop.time() + _DRAIN
         left = self.drain_end - self.loop.time()
-        if self.tasks and left > 0:
-            await asyncio.wait(self.tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        if self.attempts and left > 0:
+            await asyncio.wait(self.attempts, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             return True
         return bool(self.answers)
 
@@ -204,21 +211,29 @@ class _Scheduler:
                 if self.fatal is not None or (request := await anext(requests, None)) is None:
                     return
                 self.ready.append(_Job(request))
-                self.pump()
+                self._pump_soon()
         except Exception as error:  # noqa: BLE001 (raised again by `dispatch`, in the reader's task)
             self.fatal = error
         finally:
             self.source_ended = True
             self.wake.set()
 
+    def _pump_soon(self) -> None:
+        """Send in the next turn of the loop, so that what comes in one turn is marked together."""
+        if not self._pump_is_due:
+            self._pump_is_due = True
+            self.loop.call_soon(self.pump)
+
     def pump(self) -> None:
         """Send the requests that may go now, and schedule the next call."""
+        self._pump_is_due = False
         if self.fatal is not None:
             return
         now = self.loop.time()
         while self.waiting and self.waiting[0][0] <= now:
             self.ready.appendleft(heapq.heappop(self.waiting)[2])
         wait = self.waiting[0][0] - now if self.waiting else None
+        leaving: list[tuple[_Job, _Endpoint]] = []
         while self.ready:
             endpoint = self._endpoint(now)
             if endpoint is None:
@@ -226,7 +241,9 @@ class _Scheduler:
             if self.limiter and (delay := self.limiter.delay(now, self.ready[0].request)) > 0:
                 wait = delay if wait is None else min(wait, delay)
                 break
-            self._start(self.ready.popleft(), endpoint, now)
+            leaving.append((self._take(self.ready.popleft(), endpoint, now), endpoint))
+        if leaving:
+            self._start(leaving, now)
         self._schedule(wait, now)
 
     def _endpoint(self, now: float) -> _Endpoint | None:
@@ -241,26 +258,58 @@ class _Scheduler:
         best = min(active, key=lambda e: e.limit.load)
         return best if best.limit.has_room else None
 
-    def _start(self, job: _Job, endpoint: _Endpoint, now: float) -> None:
+    def _take(self, job: _Job, endpoint: _Endpoint, now: float) -> _Job:
+        """Count a job as sent."""
         job.attempt += 1
         job.start = job.start or now
         job.reservation = self.limiter.take(job.request, now) if self.limiter else NO_TOKENS
         endpoint.limit.acquire(now)
-        self.breaker.record_send(now)
-        task = self.loop.create_task(self._attempt(job, endpoint, now))
-        self.tasks.add(task)
-        task.add_done_callback(self._task_done)
+        return job
 
-    def _task_done(self, task: asyncio.Task[None]) -> None:
-        self.tasks.discard(task)
-        if not task.cancelled() and isinstance(error := task.exception(), Exception):
-            # An error of the account: a run that cannot record what it sends must not go on.
+    def _start(self, leaving: list[tuple[_Job, _Endpoint]], now: float) -> None:
+        """Mark requests as sent, then send them."""
+        self.breaker.record_send(now)
+        try:
+            if self.account:
+                self.account.sent([job.request for job, _ in leaving])
+        except Exception as error:  # noqa: BLE001 (a run that cannot record what it sends must not go on)
+            for _, endpoint in leaving:
+                endpoint.limit.release()
             self._end(error)
-        if not (self.tasks or self.waiting):
-            self.breaker.record_idle(self.loop.time())
-        self.pump()
-        if not self.tasks:
+            return
+        for job, endpoint in leaving:
+            attempt: asyncio.Future[list[Answer]]
+            try:
+                attempt = asyncio.ensure_future(endpoint.send(job.request))
+            except Exception as error:  # noqa: BLE001 (becomes an outcome as any other)
+                attempt = self.loop.create_future()
+                attempt.set_exception(error)
+            self.attempts.add(attempt)
+            attempt.add_done_callback(partial(self._attempt_done, job, endpoint, now))
+
+    def _attempt_done(
+        self,
+        job: _Job,
+        endpoint: _Endpoint,
+        start: float,
+        attempt: asyncio.Future[list[Answer]],
+    ) -> None:
+        self.attempts.discard(attempt)
+        endpoint.limit.release()
+        try:
+            if not attempt.cancelled():
+                self._handle(job, endpoint, start, attempt)
+        except Exception as error:  # noqa: BLE001 (of the account: a run that cannot record what it sends must not go on)
+            self._end(error)
+        self._after_attempt()
+
+    def _after_attempt(self) -> None:
+        if not self.attempts:
+            if not self.waiting:
+                self.breaker.record_idle(self.loop.time())
             self.wake.set()
+        if self.ready or self.waiting:
+            self._pump_soon()
 
     def _schedule(self, wait: float | None, now: float) -> None:
         """Call `pump` again after ``wait`` seconds, and check the breaker in time."""
@@ -275,24 +324,23 @@ class _Scheduler:
 
     def _tick(self) -> None:
         self._timer = None
-        if self.tasks or self.ready or self.waiting:
+        if self.attempts or self.ready or self.waiting:
             self.breaker.check(self.loop.time())
             self._check_breaker()
         self.pump()
 
     # One attempt
 
-    async def _attempt(self, job: _Job, endpoint: _Endpoint, start: float) -> None:
-        error: Exception | None = None
-        answers: list[Answer] = []
-        if self.account:
-            self.account.sent(job.request)
-        try:
-            answers = await endpoint.send(job.request)
-        except Exception as raised:  # noqa: BLE001 (each becomes an outcome below)
-            error = raised
-        finally:
-            endpoint.limit.release()
+    def _handle(
+        self,
+        job: _Job,
+        endpoint: _Endpoint,
+        start: float,
+        attempt: asyncio.Future[list[Answer]],
+    ) -> None:
+        """Turn the end of an attempt into answers, a retry or the end of the run."""
+        error = attempt.exception()
+        answers = attempt.result() if error is None else []
         now = self.loop.time()
         if (
             self.account
@@ -312,7 +360,7 @@ class _Scheduler:
             endpoint.limit.record_success(now, now - start)
             self._continue(job, error.answers)
         elif isinstance(error, TransientError):
-            await self._retry(job, endpoint, error, now)
+            self._retry(job, endpoint, error, now)
         elif isinstance(error, RequestError):
             self._settle(job, [])
             self._reach()
@@ -323,6 +371,8 @@ class _Scheduler:
             )
         elif isinstance(error, TeacherError):
             self._end(error)
+        elif not isinstance(error, Exception):
+            raise error
         else:
             # One unexpected answer is a failure of its request, not the end of the run.
             detail = f"{type(error).__name__}: {error}"
@@ -359,9 +409,7 @@ class _Scheduler:
         self.fatal = self.fatal or error
         self.wake.set()
 
-    async def _retry(
-        self, job: _Job, endpoint: _Endpoint, error: TransientError, now: float
-    ) -> None:
+    def _retry(self, job: _Job, endpoint: _Endpoint, error: TransientError, now: float) -> None:
         """Schedule the next attempt, or give up."""
         self.breaker.record_attempt_failure(error.reason, error.detail)
         if error.slow_down:
@@ -382,10 +430,28 @@ class _Scheduler:
             self._give_up(job, error, error.reason)
         elif self.policy.deadline is not None and now + wait - job.start > self.policy.deadline:
             self._give_up(job, error, "deadline")
-        elif error.billed is None and self.account and not await self.account.unknown(job.request):
-            self._give_up(job, error, "budget")
+        elif error.billed is None and self.account:
+            charge = self.loop.create_task(self._charge(self.account, job, error, now + wait))
+            self.attempts.add(charge)
+            charge.add_done_callback(self._charge_done)
         else:
-            heapq.heappush(self.waiting, (now + wait, next(self._numbers), job))
+            self._wait(job, now + wait)
+
+    def _wait(self, job: _Job, due: float) -> None:
+        heapq.heappush(self.waiting, (due, next(self._numbers), job))
+
+    async def _charge(self, account: Account, job: _Job, error: TransientError, due: float) -> None:
+        """Charge an attempt of unknown cost before the next, if there is money for both."""
+        if await account.unknown(job.request):
+            self._wait(job, due)
+        else:
+            self._give_up(job, error, "budget")
+
+    def _charge_done(self, charge: asyncio.Task[None]) -> None:
+        self.attempts.discard(charge)
+        if not charge.cancelled() and isinstance(error := charge.exception(), Exception):
+            self._end(error)
+        self._after_attempt()
 
     def _keep_answers(self, job: _Job, error: TransientError) -> None:
         """Pass on the answers that preceded an error, to store them before the retry."""

@@ -26,7 +26,7 @@ _THOUGHT_PARTS = frozenset(
     ]
 )
 #: Fields of a message or a choice that hold thoughts; the first that is not empty counts.
-_THOUGHT_FIELDS = (
+_THOUGHT_ORDER = (
     "reasoning_content",
     "reasoning",
     "thinking",
@@ -34,7 +34,7 @@ _THOUGHT_FIELDS = (
     "reasoning_details",
     "thinking_blocks",
 )
-_ANY_THOUGHT_FIELD = frozenset(_THOUGHT_FIELDS)
+THOUGHT_FIELDS = frozenset(_THOUGHT_ORDER)
 #: Fields of a part of thoughts that hold its text.
 _TEXT_FIELDS = ("thinking", "reasoning", "reasoning_content", "text", "content", "summary")
 #: Depth of nested parts of thoughts.
@@ -101,8 +101,8 @@ def choice_reasoning(choice: dict[str, Any], mask: Mask) -> str | None:
     for node in (message, choice):
         if type(node) is not dict:
             continue
-        if not _ANY_THOUGHT_FIELD.isdisjoint(node):
-            for name in _THOUGHT_FIELDS:
+        if not THOUGHT_FIELDS.isdisjoint(node):
+            for name in _THOUGHT_ORDER:
                 if name in node and not texts:
                     texts = _thought_texts(node[name], 0)
         content = node.get("content")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from synthkd.requests import Request
+from synthkd.fastjson import dumps
+from synthkd.requests import Request, Sampling
 from synthkd.teachers.base import MAX_TOP_LOGPROBS
 from synthkd.teachers.openai.parameter_support import ParameterSupport
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 CHAT_PATH, COMPLETIONS_PATH = "/chat/completions", "/completions"
 #: The most alternatives of a token that the protocol gives in a plain completion.
 _MAX_PLAIN_LOGPROBS = 5
+#: Beginnings of bodies that are kept: samplings of a run, and first indexes of samples.
+_MAX_STARTS = 256
 #: Parameters that have the protocol's names.
 _SAME_NAME = (
     "temperature",
@@ -73,6 +76,41 @@ def build_body(
     else:
         body["prompt"] = request.prompt
     return body
+
+
+class BodyEncoder:
+    """Encodes the bodies of a run's requests.
+
+    Parameters are the same in nearly all bodies: encoded once, only the messages are added.
+    """
+
+    def __init__(self, part: TeacherPart) -> None:
+        self._part = part
+        #: The beginning of a body by what it depends on; the sampling is kept, so that its id stays
+        #: its own.
+        self._starts: dict[tuple[Any, ...], tuple[bytes, Sampling]] = {}
+
+    def encode(self, request: Request, chat: bool, support: ParameterSupport) -> bytes:
+        """Return `build_body` as JSON."""
+        messages = request.messages
+        if not chat or messages[0]["role"] == "prompt":
+            return dumps(build_body(request, self._part, chat, support))
+        indexes, sampling = request.sample_indexes, request.sampling
+        key = (id(sampling), len(indexes), indexes[0], support.single_choice, support.token_limit)
+        start, _ = self._starts.get(key) or self._start(key, request, support)
+        return b"%b%b}" % (start, request.messages_json.encode("utf-8", "surrogatepass"))
+
+    def _start(
+        self, key: tuple[Any, ...], request: Request, support: ParameterSupport
+    ) -> tuple[bytes, Sampling]:
+        if len(self._starts) >= _MAX_STARTS:
+            self._starts.clear()
+        body = build_body(request, self._part, True, support)
+        # Last, if not named in `extra_body` too.
+        del body["messages"]
+        start = dumps(body)[:-1] + b',"messages":'
+        entry = self._starts[key] = (start, request.sampling)
+        return entry
 
 
 def top_logprobs(chat: bool) -> dict[str, int]:

@@ -40,6 +40,7 @@ from synthkd.teachers.dispatch import TransientError, failures_for
 from synthkd.teachers.openai.embedded_errors import embedded_error
 from synthkd.teachers.openai.logprobs import choice_logprobs
 from synthkd.teachers.openai.message_content import (
+    THOUGHT_FIELDS,
     Mask,
     ModelRefusal,
     choice_finish_reason,
@@ -57,6 +58,8 @@ MAX_NAME_LENGTH, _MAX_DETAIL = 200, 500
 _JSON_TYPES = {dict: "an object", list: "a list", bool: "true or false"}
 #: Characters of a secret that is looked for in texts: a key such as "none" would damage them.
 _MIN_SECRET = 12
+#: Fields of a choice that need a closer look.
+_UNUSUAL = THOUGHT_FIELDS | {"error", "base_resp", "content"}
 #: Place among the samples of a request, and the choice.
 _Placed = tuple[int, dict[str, Any]]
 #: Converts the value of an error inside a choice to an exception.
@@ -88,6 +91,9 @@ def parse_answers(
             its choice alone is
             a failure beside the other answers.
     """
+    choice = _usual_choice(body) if len(request.sample_indexes) == 1 else None
+    if choice is not None:
+        return [_usual_completion(request, body, choice, seconds, price, mask)]
     placed = _place_choices(body, len(request.sample_indexes))
     failed = [pair for pair in placed if _has_failed(pair[1])]
     if failed:
@@ -144,6 +150,58 @@ def parse_answers(
         )
         first = False
     return _with_prompt(answers, read, cached, price) if first else answers
+
+
+def _usual_choice(body: Any) -> dict[str, Any] | None:
+    """Return the choice of a body as nearly all are; None if any part of it needs a closer look.
+
+    One choice with a text that ended by itself: no log-probabilities, thoughts or errors.
+    """
+    choices = body.get("choices") if type(body) is dict else None
+    if type(choices) is not list or len(choices) != 1:
+        return None
+    choice = choices[0]
+    if (
+        type(choice) is not dict
+        or choice.get("finish_reason") != "stop"
+        or choice.get("logprobs") is not None
+        or not _UNUSUAL.isdisjoint(choice)
+    ):
+        return None
+    message = choice.get("message")
+    if type(message) is not dict or not THOUGHT_FIELDS.isdisjoint(message):
+        return None
+    content = message.get("content")
+    return choice if type(content) is str and content else None
+
+
+def _usual_completion(
+    request: Request,
+    body: dict[str, Any],
+    choice: dict[str, Any],
+    seconds: float | None,
+    price: PricePart | None,
+    mask: Mask,
+) -> Completion:
+    """Return the completion of a body's only choice, which is usual."""
+    usage = read_usage(request, body, 1)
+    text = choice["message"]["content"]
+    seed, index = request.sampling.seed, request.sample_indexes[0]
+    return Completion(
+        request.request_id,
+        index,
+        text if text.isascii() else representable(text),
+        "stop",
+        usage.read,
+        usage.written,
+        None,
+        seconds,
+        None if price is None else token_cost(price, usage.read, usage.written, usage.cached),
+        _model(body.get("model"), mask),
+        None if seed is None else seed + index,
+        usage.thought,
+        usage.cached,
+    )
 
 
 def _parse_partial(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing
 from dataclasses import replace
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import RecipeError, RequestError, StalledError, TeacherError, nearest
-from synthkd.fastjson import dumps
 from synthkd.prices import price_of
 from synthkd.requests import Answer, Request
 from synthkd.teachers.base import Teacher
@@ -26,7 +26,7 @@ from synthkd.teachers.openai.parameter_support import ParameterSupport, remedy_f
 from synthkd.teachers.openai.request_body import (
     CHAT_PATH,
     COMPLETIONS_PATH,
-    build_body,
+    BodyEncoder,
     is_chat,
     leading_run,
     token_limit_field,
@@ -42,6 +42,7 @@ from synthkd.teachers.openai.responses import (
 if TYPE_CHECKING:
     from synthkd.recipe import PricePart, Recipe, TeacherPart
     from synthkd.teachers.openai.endpoint import Endpoint
+    from synthkd.teachers.openai.http import HttpResponse
     from synthkd.teachers.openai.transport import Transport
 
 
@@ -109,6 +110,9 @@ class OpenAITeacher(Teacher):
             ):
                 raise StalledError(f"{error}. {hint}") from None
             raise
+        finally:
+            for transport in self._transports:
+                transport.abandon()
 
     async def _model_hint(self, endpoint: Endpoint) -> str:
         """Return a hint at the models that a server has, if it does not have the recipe's."""
@@ -132,24 +136,93 @@ class _EndpointClient:
     def __init__(self, transport: Transport, part: TeacherPart, price: PricePart | None) -> None:
         self.transport, self.part, self.price = transport, part, price
         self.support = ParameterSupport()
+        self._bodies = BodyEncoder(part)
         mask = transport.endpoint.mask
         # Models' names and finish reasons are the same in all answers.
         self._mask_name = lru_cache(64)(mask)
         self._forms = redactable_forms(mask.forms)
 
-    async def send(self, request: Request) -> list[Answer]:
+    def send(self, request: Request) -> Awaitable[list[Answer]]:
         """Ask for the samples of a request.
 
         Raises:
             PartialAnswerError: The server gave fewer samples than requested.
         """
-        indexes = request.sample_indexes
-        # With a seed, one HTTP request cannot cover a gap in the samples.
-        now = indexes if request.sampling.seed is None else leading_run(indexes)
-        if self.support.single_choice:
-            now = indexes[:1]
+        indexes = self._samples_of_one_request(request)
+        if not self.support.has_answered or len(indexes) < len(request.sample_indexes):
+            return self._ask(request)
+        # Nearly every request, without a task of its own.
+        result: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
+        start = time.perf_counter()
+        response = self._post(request, self.support)
+        response.add_done_callback(partial(self._on_response, request, start, result))
+        return result
+
+    def _on_response(
+        self,
+        request: Request,
+        start: float,
+        result: asyncio.Future[list[Answer]],
+        response: asyncio.Future[HttpResponse],
+    ) -> None:
+        """Set the result of a request by its response."""
+        if result.done():
+            # Nobody waits any more. An error is looked at, so that it is not reported.
+            if not response.cancelled():
+                response.exception()
+            return
         try:
-            answers = await self._send(request.with_samples(now))
+            answers = self._read(request, self.transport.read(response.result()), start)
+        except RequestError as error:
+            self._recover(request, error, result)
+        except asyncio.CancelledError:
+            result.cancel()
+        except Exception as error:  # noqa: BLE001 (raised where the result is awaited)
+            result.set_exception(error)
+        else:
+            if len(answers) < len(request.sample_indexes):
+                result.set_exception(PartialAnswerError(answers))
+            else:
+                result.set_result(answers)
+
+    def _recover(
+        self, request: Request, error: RequestError, result: asyncio.Future[list[Answer]]
+    ) -> None:
+        """Ask again in a form that the server takes, if it has refused a parameter."""
+        task = asyncio.get_running_loop().create_task(self._ask(request, error))
+
+        def pass_on(_: asyncio.Future[list[Answer]]) -> None:
+            if result.done() or task.cancelled():
+                result.cancel()
+            elif (failure := task.exception()) is not None:
+                result.set_exception(failure)
+            else:
+                result.set_result(task.result())
+
+        task.add_done_callback(pass_on)
+        result.add_done_callback(lambda _: task.cancel())
+
+    def _samples_of_one_request(self, request: Request) -> tuple[int, ...]:
+        """Return the samples that one HTTP request can cover."""
+        indexes = request.sample_indexes
+        if self.support.single_choice:
+            return indexes[:1]
+        # With a seed, one HTTP request cannot cover a gap in the samples.
+        if len(indexes) == 1 or request.sampling.seed is None:
+            return indexes
+        return leading_run(indexes)
+
+    async def _ask(self, request: Request, refusal: RequestError | None = None) -> list[Answer]:
+        """Ask for the samples of a request, also in a form that is not known yet.
+
+        Args:
+            request: The request.
+            refusal: The server's answer to the request in the form known so far.
+        """
+        indexes = request.sample_indexes
+        now = self._samples_of_one_request(request)
+        try:
+            answers = await self._send(request.with_samples(now), refusal=refusal)
         except RequestError as error:
             if len(now) == 1 or not self._may_refuse_choices(error):
                 raise self._with_remedy(error) from None
@@ -191,20 +264,34 @@ class _EndpointClient:
         where = self.transport.endpoint.public
         return TeacherError(f"{where} refuses the request ({error.detail[:_MAX_DETAIL]}); {remedy}")
 
-    async def _send(self, request: Request, single_choice: bool = False) -> list[Answer]:
-        chat = is_chat(request, self.part)
+    async def _send(
+        self,
+        request: Request,
+        single_choice: bool = False,
+        refusal: RequestError | None = None,
+    ) -> list[Answer]:
         support = replace(self.support, single_choice=True) if single_choice else self.support
         start = time.perf_counter()
         while True:
-            limit_field = token_limit_field(request, self.part, support)
-            data = dumps(build_body(request, self.part, chat, support))
             try:
-                body = await self.transport.post(CHAT_PATH if chat else COMPLETIONS_PATH, data)
+                if refusal is not None:
+                    raise refusal
+                body = self.transport.read(await self._post(request, support))
                 break
             except RequestError as error:
+                refusal = None
+                limit_field = token_limit_field(request, self.part, support)
                 if not support.switch_token_limit(error.parameter, limit_field):
                     raise
                 self.support.token_limit = support.token_limit
+        return self._read(request, body, start)
+
+    def _post(self, request: Request, support: ParameterSupport) -> asyncio.Future[HttpResponse]:
+        chat = is_chat(request, self.part)
+        data = self._bodies.encode(request, chat, support)
+        return self.transport.send(CHAT_PATH if chat else COMPLETIONS_PATH, data)
+
+    def _read(self, request: Request, body: Any, start: float) -> list[Answer]:
         self.support.has_answered = True
         seconds = time.perf_counter() - start
         try:

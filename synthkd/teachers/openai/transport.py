@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import TeacherError
@@ -28,6 +29,10 @@ class Transport:
         self.endpoint, self.part = endpoint, part
         self._client = open_client(endpoint, part)
 
+    def send(self, path: str, data: bytes) -> asyncio.Future[HttpResponse]:
+        """Send a body; return the future of the response, which `read` parses."""
+        return self._client.post(path, data)
+
     async def post(self, path: str, data: bytes) -> Any:
         """Send a body and return the parsed body of the answer.
 
@@ -37,6 +42,10 @@ class Transport:
             TeacherError: No request can succeed.
         """
         return self.read(await self._client.post(path, data))
+
+    def abandon(self) -> None:
+        """Close the connections whose requests nobody waits for any more."""
+        self._client.abandon()
 
     async def close(self) -> None:
         """Close all connections."""

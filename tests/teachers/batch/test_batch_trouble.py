@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import pytest
 
@@ -139,7 +140,7 @@ def test_a_body_without_choices_is_asked_again_only_where_there_is_money_for_it(
     class Poor:
         """An account without money for another attempt."""
 
-        def sent(self, request: Request) -> None: ...
+        def sent(self, requests: Sequence[Request]) -> None: ...
 
         def unbilled(self, request: Request) -> None: ...
 

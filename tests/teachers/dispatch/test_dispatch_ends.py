@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -152,7 +152,7 @@ class FullAccount:
     def __init__(self, marks: bool) -> None:
         self.marks = marks
 
-    def sent(self, asked: Request) -> None:
+    def sent(self, asked: Sequence[Request]) -> None:
         if self.marks:
             raise DiskFullError("the disk is full")
 

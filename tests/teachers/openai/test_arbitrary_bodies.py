@@ -24,9 +24,15 @@ from support.hostile_server import Hostile, Peer, good
 from support.openai_responses import read
 
 from synthkd import fastjson
+from synthkd.errors import TeacherError
 from synthkd.journal import Journal
+from synthkd.recipe import PricePart
 from synthkd.requests import Answer, Completion, Failure
 from synthkd.teachers.dispatch import TransientError
+from synthkd.teachers.openai import responses
+from synthkd.teachers.openai.responses import parse_answers
+
+PRICE = PricePart(input=1.0, output=2.0, cached=0.5)
 
 _NUMBERS = st.one_of(
     st.integers(-(10**30), 10**30),
@@ -143,6 +149,48 @@ def test_whatever_a_body_says_its_answers_are_sound_and_can_be_committed(
         value >= 0 and math.isfinite(value)
         for value in (spent.dollars, spent.tokens, spent.unknown_dollars)
     )
+
+
+_NEARLY_USUAL = st.fixed_dictionaries(
+    {
+        "choices": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "finish_reason": st.sampled_from(["stop", "stop", "length", None]),
+                    "message": st.fixed_dictionaries(
+                        {"content": st.one_of(_TEXTS, _TEXTS, _JUNK)},
+                        optional={"reasoning": _JUNK, "refusal": _JUNK, "role": _JUNK},
+                    ),
+                },
+                optional={
+                    "index": _JUNK,
+                    "logprobs": st.one_of(st.none(), _LOGPROBS),
+                    "error": _JUNK,
+                    "thinking": _JUNK,
+                    "content": _JUNK,
+                },
+            ),
+            min_size=1,
+            max_size=2,
+        )
+    },
+    optional={"usage": _USAGE, "model": _mostly(_TEXTS)},
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(body=_NEARLY_USUAL)
+def test_a_usual_body_gives_the_answer_that_the_closer_look_gives(body: Any) -> None:
+    def parsed() -> Any:
+        try:
+            return parse_answers(request(indexes=(0,)), body, 0.5, PRICE)
+        except TeacherError as error:
+            return type(error), str(error)
+
+    quick = parsed()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(responses, "_usual_choice", lambda body: None)
+        assert parsed() == quick
 
 
 @pytest.mark.parametrize("load", [fastjson.loads, fastjson._lenient])

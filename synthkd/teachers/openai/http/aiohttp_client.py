@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -39,6 +40,7 @@ class AiohttpClient:
         self._headers.setdefault("Accept-Encoding", ACCEPTED_ENCODINGS)
         self._max_bytes = int(part.max_answer_megabytes * 1e6)
         self._urls: dict[str, URL] = {}
+        self._tasks: set[asyncio.Task[HttpResponse]] = set()
         connect = min(CONNECT_SECONDS, 0.9 * part.timeout)
         self._session = aiohttp.ClientSession(
             connector=GuardedConnector(
@@ -50,7 +52,17 @@ class AiohttpClient:
             auto_decompress=False,
         )
 
-    async def post(self, path: str, data: bytes) -> HttpResponse:
+    def post(self, path: str, data: bytes) -> asyncio.Future[HttpResponse]:
+        task = asyncio.get_running_loop().create_task(self._post(path, data))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def abandon(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def _post(self, path: str, data: bytes) -> HttpResponse:
         url = self._urls.get(path) or self._urls.setdefault(
             path, URL(self._endpoint.url(path), encoded=True)
         )

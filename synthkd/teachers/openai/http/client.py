@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from synthkd.teachers.openai.endpoint import environment_proxy, proxy_url
-from synthkd.teachers.openai.http.contract import HttpClient, HttpResponse, UnknownAnswerError
-from synthkd.teachers.openai.http.failures import broken
+from synthkd.teachers.openai.http.contract import HttpClient, HttpResponse
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
@@ -47,16 +47,19 @@ class _FallingBack:
     def __init__(self, plain: PlainClient, endpoint: Endpoint, part: TeacherPart) -> None:
         self._plain, self._endpoint, self._part = plain, endpoint, part
         self._client: HttpClient = plain
+        plain.on_unknown_answer = self._fall_back
 
-    async def post(self, path: str, data: bytes) -> HttpResponse:
-        client = self._client
-        try:
-            return await client.post(path, data)
-        except UnknownAnswerError as error:
-            if self._client is self._plain:
-                self._client = _aiohttp_client(self._endpoint, self._part, None)
-            # Sent again as any attempt of unknown cost is: the server may have worked on it.
-            raise broken(self._endpoint, str(error), is_written=True) from None
+    def post(self, path: str, data: bytes) -> asyncio.Future[HttpResponse]:
+        return self._client.post(path, data)
+
+    def _fall_back(self) -> None:
+        if self._client is self._plain:
+            self._client = _aiohttp_client(self._endpoint, self._part, None)
+
+    def abandon(self) -> None:
+        self._plain.abandon()
+        if self._client is not self._plain:
+            self._client.abandon()
 
     async def close(self) -> None:
         await self._plain.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
@@ -28,14 +29,17 @@ class HttpResponse(NamedTuple):
 class HttpClient(Protocol):
     """Posts to one endpoint."""
 
-    async def post(self, path: str, data: bytes) -> HttpResponse:
-        """Send a body to a path of the endpoint.
+    def post(self, path: str, data: bytes) -> asyncio.Future[HttpResponse]:
+        """Send a body to a path of the endpoint; return the future of its response.
 
         Raises:
             TransientError: Another attempt may succeed; ``billed`` is False if the request was not
                 written completely.
             TeacherError: No request can succeed.
         """
+
+    def abandon(self) -> None:
+        """Close the connections whose requests nobody waits for any more: all that are busy."""
 
     async def close(self) -> None:
         """Close all connections."""

@@ -14,16 +14,19 @@ from urllib.parse import urlsplit
 
 from multidict import CIMultiDict
 
-from synthkd.teachers.openai.error_responses import ANSWER_STATUSES
 from synthkd.teachers.openai.http.bounded_body import ACCEPTED_ENCODINGS
-from synthkd.teachers.openai.http.contract import CONNECT_SECONDS, HttpResponse
+from synthkd.teachers.openai.http.contract import (
+    CONNECT_SECONDS,
+    HttpResponse,
+    UnknownAnswerError,
+)
 from synthkd.teachers.openai.http.failures import broken, timed_out, unreachable
 from synthkd.teachers.openai.http.plain_connection import BrokenConnectionError, PlainConnection
 from synthkd.teachers.openai.http.reuse import KEEP_ALIVE, Probation
 from synthkd.teachers.openai.http.timeouts import Deadlines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     from synthkd.recipe import TeacherPart
     from synthkd.teachers.openai.endpoint import Endpoint
@@ -35,7 +38,6 @@ _TARGET = re.compile(r"/[\x21-\x7e]*")
 _HOST = re.compile(r"[0-9A-Za-z.\-]+|[0-9A-Fa-f:.]+")
 #: Headers that the client writes itself.
 _OWN = frozenset(["host", "content-length", "transfer-encoding", "connection", "expect", "upgrade"])
-_NO_HEADERS: Mapping[str, str] = CIMultiDict()
 
 
 class PlainClient:
@@ -57,6 +59,8 @@ class PlainClient:
         #: True as long as a connection may be used for more than one request.
         self._reuses = True
         self._probation = Probation()
+        #: Called once the server has answered in a way that this client does not know.
+        self.on_unknown_answer: Callable[[], None] = _do_nothing
 
     @classmethod
     def of(cls, endpoint: Endpoint, part: TeacherPart) -> PlainClient | None:
@@ -71,28 +75,29 @@ class PlainClient:
                 return None
         return cls(endpoint, part, host, url.port or 80)
 
-    async def post(self, path: str, data: bytes) -> HttpResponse:
+    def post(self, path: str, data: bytes) -> asyncio.Future[HttpResponse]:
         start = self._loop.time()
-        connection = self._take(start) or await self._connect()
         head = self._heads.get(path) or self._make_head(path)
-        waiter = connection.send(b"%b%d\r\n\r\n%b" % (head, len(data), data))
+        request = b"%b%d\r\n\r\n%b" % (head, len(data), data)
+        connection = self._take(start)
+        if connection is None:
+            return self._loop.create_task(self._post_on_new(request, start))
+        return self._send(connection, request, start)
+
+    async def _post_on_new(self, request: bytes, start: float) -> HttpResponse:
+        return await self._send(await self._connect(), request, start)
+
+    def _send(
+        self, connection: PlainConnection, request: bytes, start: float
+    ) -> asyncio.Future[HttpResponse]:
         connection.slot = self._deadlines.add(connection, start)
-        try:
-            status, headers, content, is_doubtful = await waiter
-        except BrokenConnectionError as error:
-            raise broken(self._endpoint, str(error), connection.is_written) from None
-        except asyncio.CancelledError:
+        waiter: asyncio.Future[HttpResponse] = self._loop.create_future()
+        connection.send(request, waiter)
+        return waiter
+
+    def abandon(self) -> None:
+        for connection in [one for one in self._connections if one.is_busy]:
             connection.close()
-            raise
-        finally:
-            self._deadlines.remove(connection, connection.slot)
-        self._release(connection)
-        return HttpResponse(
-            status,
-            _NO_HEADERS if status in ANSWER_STATUSES else _decoded(headers),
-            content,
-            is_doubtful,
-        )
 
     async def close(self) -> None:
         self._deadlines.close()
@@ -137,7 +142,7 @@ class PlainClient:
 
     async def _connect(self) -> PlainConnection:
         def make() -> PlainConnection:
-            return PlainConnection(self._max_bytes, self._forget, self._stop_reuse)
+            return PlainConnection(self, self._max_bytes)
 
         try:
             async with asyncio.timeout(self._connect_timeout):
@@ -150,31 +155,50 @@ class PlainClient:
             raise broken(self._endpoint, "data before the request", is_written=False)
         return connection
 
-    def _release(self, connection: PlainConnection) -> None:
+    # Called by connections
+
+    def on_answer(self, connection: PlainConnection) -> None:
         """Keep a connection whose answer has ended, or close it."""
+        self._deadlines.remove(connection, connection.slot)
         keep = connection.keeps_open and self._reuses and connection.is_connected()
         if keep and not self._probation.is_over:
             keep = self._probation.keep_idle(connection)
-        if keep:
-            now = connection.idle_since = self._loop.time()
-            self._idle[connection] = None
-            oldest = next(iter(self._idle))
-            if now - oldest.idle_since > KEEP_ALIVE:
-                oldest.close()
-                del self._idle[oldest]
-        else:
+        if not keep:
             connection.close()
+            return
+        now = connection.idle_since = self._loop.time()
+        self._idle[connection] = None
+        oldest = next(iter(self._idle))
+        if now - oldest.idle_since > KEEP_ALIVE:
+            oldest.close()
+            del self._idle[oldest]
 
-    def _forget(self, connection: PlainConnection) -> None:
+    def on_failure(self, connection: PlainConnection) -> None:
+        """Forget the deadline of a request that failed."""
+        self._deadlines.remove(connection, connection.slot)
+
+    def on_closed(self, connection: PlainConnection) -> None:
+        """Forget a connection."""
         self._connections.discard(connection)
         self._idle.pop(connection, None)
 
-    def _stop_reuse(self) -> None:
+    def on_surplus(self) -> None:
+        """Use each connection once from now on: the server sends answers without a request."""
         self._reuses = False
+
+    def error_of(self, connection: PlainConnection, error: Exception) -> Exception:
+        """Return the error to raise for one of a connection."""
+        if isinstance(error, UnknownAnswerError):
+            # Sent again as any attempt of unknown cost is: the server may have worked on it.
+            self.on_unknown_answer()
+            return broken(self._endpoint, str(error), is_written=True)
+        if isinstance(error, BrokenConnectionError):
+            return broken(self._endpoint, str(error), connection.is_written)
+        return error
 
     def _time_out(self, connection: PlainConnection) -> None:
         connection.fail(timed_out(self._timeout, connection.is_written))
 
 
-def _decoded(headers: list[tuple[bytes, bytes]]) -> Mapping[str, str]:
-    return CIMultiDict((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers)
+def _do_nothing() -> None:
+    """Stay with this client."""

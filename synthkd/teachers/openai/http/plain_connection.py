@@ -11,15 +11,16 @@ unknown transfer encoding is an error, never a guess. Nothing is pipelined.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import httptools
+from multidict import CIMultiDict
 
 from synthkd.teachers.dispatch import TransientError
 from synthkd.teachers.openai.error_responses import ANSWER_STATUSES
 from synthkd.teachers.openai.http.bounded_body import MAX_ERROR_BYTES, decoder
-from synthkd.teachers.openai.http.contract import UnknownAnswerError
+from synthkd.teachers.openai.http.contract import HttpResponse, UnknownAnswerError
 from synthkd.teachers.openai.http.failures import too_large
 from synthkd.teachers.openai.http.reuse import is_surplus, make_poll
 
@@ -32,20 +33,38 @@ _MAX_HEAD = 64 * 1024
 #: Bytes beside the body that each byte of the body may come with: chunks of one byte.
 _MAX_OVERHEAD = 16
 
-Headers = list[tuple[bytes, bytes]]
+NO_HEADERS: Mapping[str, str] = CIMultiDict()
 
 
 class BrokenConnectionError(Exception):
     """The connection ended before the answer did; the message says how."""
 
 
+class Pool(Protocol):
+    """What a connection tells of itself."""
+
+    def on_answer(self, connection: PlainConnection) -> None:
+        """Take back a connection whose answer has ended."""
+
+    def on_failure(self, connection: PlainConnection) -> None:
+        """Take note of a request that failed; its connection is being closed."""
+
+    def on_closed(self, connection: PlainConnection) -> None:
+        """Forget a connection."""
+
+    def on_surplus(self) -> None:
+        """Take note of an answer without a request."""
+
+    def error_of(self, connection: PlainConnection, error: Exception) -> Exception:
+        """Return the error to raise for one of a connection."""
+
+
 class PlainConnection(asyncio.Protocol):
     """The protocol of one connection.
 
     Args:
+        pool: What is told of answers, failures and the end of the connection.
         max_bytes: Bytes of a decoded body at most.
-        on_end: Called with this connection once it is closed.
-        on_surplus: Called if the server has sent an answer without a request.
 
     Attributes:
         is_written: The whole request was passed to the transport, so that the server may have
@@ -56,16 +75,11 @@ class PlainConnection(asyncio.Protocol):
         keeps_open: The server lets the connection be used again.
     """
 
-    def __init__(
-        self,
-        max_bytes: int,
-        on_end: Callable[[PlainConnection], None],
-        on_surplus: Callable[[], None],
-    ) -> None:
-        self._max_bytes, self._on_end, self._on_surplus = max_bytes, on_end, on_surplus
+    def __init__(self, pool: Pool, max_bytes: int) -> None:
+        self._pool, self._max_bytes = pool, max_bytes
         self._transport: Any = None
         self._parser: Any = httptools.HttpResponseParser(self)
-        self._waiter: asyncio.Future[tuple[int, Headers, bytes, bool]] | None = None
+        self._waiter: asyncio.Future[HttpResponse] | None = None
         self._poll: Callable[[int], Any] | None = None
         self.is_written = False
         self.slot = 0
@@ -77,7 +91,7 @@ class PlainConnection(asyncio.Protocol):
 
     def _start_answer(self) -> None:
         self._status = 0
-        self._headers: Headers = []
+        self._headers: list[tuple[bytes, bytes]] = []
         self._pieces: list[bytes] = []
         self._decode: Callable[[bytes, int], bytes] | None = None
         self._raw_bytes = self._body_bytes = self._decoded_bytes = 0
@@ -95,15 +109,19 @@ class PlainConnection(asyncio.Protocol):
             poll = self._poll = make_poll(self._transport)
         return not poll(0)
 
-    def send(self, request: bytes) -> asyncio.Future[tuple[int, Headers, bytes, bool]]:
-        """Write a request; return a future of status, headers, body, and whether it is doubtful."""
+    @property
+    def is_busy(self) -> bool:
+        """True while a request waits for its answer."""
+        return self._waiter is not None
+
+    def send(self, request: bytes, waiter: asyncio.Future[HttpResponse]) -> None:
+        """Write a request, and set the result of its future once the answer is whole."""
         self._uses += 1
         if self._uses > 1:
             self._start_answer()
-        self._waiter = waiter = asyncio.get_running_loop().create_future()
+        self._waiter = waiter
         self.is_written = True
         self._transport.write(request)
-        return waiter
 
     def close(self) -> None:
         """Close the connection; a request in flight fails."""
@@ -113,8 +131,10 @@ class PlainConnection(asyncio.Protocol):
     def fail(self, error: Exception) -> None:
         """End the request in flight with an error, and close the connection."""
         waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_exception(error)
+        if waiter is not None:
+            self._pool.on_failure(self)
+            if not waiter.done():
+                waiter.set_exception(self._pool.error_of(self, error))
         self.close()
 
     # Called by the event loop
@@ -137,7 +157,7 @@ class PlainConnection(asyncio.Protocol):
                 # Without a length, the end of the connection is the end of the body.
                 self.keeps_open = False
                 self._finish()
-        self._on_end(self)
+        self._pool.on_closed(self)
         # The two refer to each other, and garbage is collected rarely.
         self._parser = None
 
@@ -175,29 +195,45 @@ class PlainConnection(asyncio.Protocol):
 
     def _finish(self) -> None:
         waiter, self._waiter = self._waiter, None
-        status = self._status
-        is_doubtful = self._is_early or (self._has_surplus and self._uses > 1)
         if self._is_cut or self._is_early:
             self.keeps_open = False
         if self._has_surplus:
             self._drop_surplus(b"HTTP")
-        if waiter is None or waiter.done():
-            return
-        if self._decode is not None and not self._is_cut and status in ANSWER_STATUSES:
+        assert waiter is not None
+        if not waiter.done():
+            if (error := self._end_of_body()) is not None:
+                waiter.set_exception(error)
+            else:
+                pieces = self._pieces
+                waiter.set_result(
+                    HttpResponse(
+                        self._status,
+                        NO_HEADERS if self._status in ANSWER_STATUSES else self._named_headers(),
+                        pieces[0] if len(pieces) == 1 else b"".join(pieces),
+                        self._is_early or (self._has_surplus and self._uses > 1),
+                    )
+                )
+        self._pool.on_answer(self)
+
+    def _end_of_body(self) -> TransientError | None:
+        """Return the error of an encoded body whose end is missing."""
+        if self._decode is not None and not self._is_cut and self._status in ANSWER_STATUSES:
             try:
                 self._decode(b"", 0)
             except TransientError as error:
-                waiter.set_exception(error)
-                return
-        pieces = self._pieces
-        content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        waiter.set_result((status, self._headers, content, is_doubtful))
+                return error
+        return None
+
+    def _named_headers(self) -> Mapping[str, str]:
+        return CIMultiDict(
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in self._headers
+        )
 
     def _drop_surplus(self, data: bytes) -> None:
         """Take note of data without a request, and abort the connection."""
         self.keeps_open = False
         if is_surplus(data):
-            self._on_surplus()
+            self._pool.on_surplus()
         self.close()
 
     # Called by the parser
