@@ -54,6 +54,8 @@ class PlainClient:
         )
         self._heads: dict[str, bytes] = {}
         self._connections: set[PlainConnection] = set()
+        #: Requests on new connections, which may not be made yet.
+        self._connecting: set[asyncio.Task[HttpResponse]] = set()
         #: Connections without a request, in the order of their last answers.
         self._idle: dict[PlainConnection, None] = {}
         #: True as long as a connection may be used for more than one request.
@@ -81,7 +83,10 @@ class PlainClient:
         request = b"%b%d\r\n\r\n%b" % (head, len(data), data)
         connection = self._take(start)
         if connection is None:
-            return self._loop.create_task(self._post_on_new(request, start))
+            task = self._loop.create_task(self._post_on_new(request, start))
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
+            return task
         return self._send(connection, request, start)
 
     async def _post_on_new(self, request: bytes, start: float) -> HttpResponse:
@@ -96,6 +101,8 @@ class PlainClient:
         return waiter
 
     def abandon(self) -> None:
+        for task in self._connecting:
+            task.cancel()
         for connection in [one for one in self._connections if one.is_busy]:
             connection.close()
 
@@ -149,10 +156,10 @@ class PlainClient:
                 _, connection = await self._loop.create_connection(make, self._host, self._port)
         except (OSError, TimeoutError, UnicodeError):
             raise unreachable(self._endpoint) from None
-        self._connections.add(connection)
         if not connection.is_connected() or not connection.is_quiet():
             connection.close()
             raise broken(self._endpoint, "data before the request", is_written=False)
+        self._connections.add(connection)
         return connection
 
     # Called by connections

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _MAX_HEAD = 64 * 1024
 #: Bytes beside the body that each byte of the body may come with: chunks of one byte.
 _MAX_OVERHEAD = 16
+#: The body of an error that is not encoded as its header says.
+_NOT_DECODED = b"(a body that does not decode)"
 
 NO_HEADERS: Mapping[str, str] = CIMultiDict()
 
@@ -92,9 +94,10 @@ class PlainConnection(asyncio.Protocol):
     def _start_answer(self) -> None:
         self._status = 0
         self._headers: list[tuple[bytes, bytes]] = []
-        self._pieces: list[bytes] = []
+        #: Several pieces are joined as they come: a list of small ones is many times their size.
+        self._body: bytes | bytearray = b""
         self._decode: Callable[[bytes, int], bytes] | None = None
-        self._raw_bytes = self._body_bytes = self._decoded_bytes = 0
+        self._raw_bytes = self._body_bytes = self._latest_body = 0
         self._is_whole = self._has_end = self._is_early = self._has_surplus = False
         self._is_cut = False
 
@@ -125,6 +128,8 @@ class PlainConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close the connection; a request in flight fails."""
+        # Of a body without length, what came until now is not all.
+        self._has_end = True
         if self._transport is not None:
             self._transport.abort()
 
@@ -135,6 +140,8 @@ class PlainConnection(asyncio.Protocol):
             self._pool.on_failure(self)
             if not waiter.done():
                 waiter.set_exception(self._pool.error_of(self, error))
+                # Looked at, so that asyncio does not log it if the request is left just now.
+                waiter.exception()
         self.close()
 
     # Called by the event loop
@@ -191,7 +198,8 @@ class PlainConnection(asyncio.Protocol):
             self.fail(UnknownAnswerError("more bytes around the answer than in it"))
 
     def _is_padded(self) -> bool:
-        return self._raw_bytes > _MAX_HEAD + (1 + _MAX_OVERHEAD) * self._body_bytes
+        most = _MAX_HEAD + (1 + _MAX_OVERHEAD) * self._body_bytes
+        return self._raw_bytes > most or self._raw_bytes - self._latest_body > _MAX_HEAD
 
     def _finish(self) -> None:
         waiter, self._waiter = self._waiter, None
@@ -203,25 +211,29 @@ class PlainConnection(asyncio.Protocol):
         if not waiter.done():
             if (error := self._end_of_body()) is not None:
                 waiter.set_exception(error)
+                waiter.exception()
             else:
-                pieces = self._pieces
+                # Not kept while the connection is idle.
+                body, self._body = self._body, b""
                 waiter.set_result(
                     HttpResponse(
                         self._status,
                         NO_HEADERS if self._status in ANSWER_STATUSES else self._named_headers(),
-                        pieces[0] if len(pieces) == 1 else b"".join(pieces),
+                        body if isinstance(body, bytes) else bytes(body),
                         self._is_early or (self._has_surplus and self._uses > 1),
                     )
                 )
         self._pool.on_answer(self)
 
     def _end_of_body(self) -> TransientError | None:
-        """Return the error of an encoded body whose end is missing."""
-        if self._decode is not None and not self._is_cut and self._status in ANSWER_STATUSES:
+        """Return the error of an encoded answer whose end is missing."""
+        if self._decode is not None and not self._is_cut:
             try:
                 self._decode(b"", 0)
             except TransientError as error:
-                return error
+                if self._status in ANSWER_STATUSES:
+                    return error
+                self._body = _NOT_DECODED
         return None
 
     def _named_headers(self) -> Mapping[str, str]:
@@ -243,13 +255,16 @@ class PlainConnection(asyncio.Protocol):
             self._has_surplus = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._is_whole:
+        # After the head, it is a trailer, or of an answer that nobody asked for.
+        if not self._status:
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if self._is_whole:
             return
         status = self._status = self._parser.get_status_code()
+        if status < 100:
+            raise UnknownAnswerError("a status below 100")
         if (
             self._raw_bytes > _MAX_HEAD
             and sum(len(name) + len(value) for name, value in self._headers) > _MAX_HEAD
@@ -266,6 +281,8 @@ class PlainConnection(asyncio.Protocol):
                     raise UnknownAnswerError("an unknown transfer encoding")
                 self._has_end = True
             elif size == 16 and name.lower() == b"content-encoding":
+                if encoding:
+                    raise UnknownAnswerError("two content encodings")
                 encoding = value
         if status >= 200 and encoding:
             try:
@@ -278,25 +295,32 @@ class PlainConnection(asyncio.Protocol):
     def on_body(self, data: bytes) -> None:
         if self._is_whole or self._is_cut:
             return
+        status = self._status
+        if status < 200:
+            raise UnknownAnswerError("an interim answer with a body")
         self._body_bytes += len(data)
-        is_answer = self._status in ANSWER_STATUSES
+        self._latest_body = self._raw_bytes
+        is_answer = status in ANSWER_STATUSES
         most = self._max_bytes if is_answer else MAX_ERROR_BYTES
-        left = most - self._decoded_bytes
+        left = most - len(self._body)
         if self._decode is not None:
             try:
                 data = self._decode(data, left + 1)
             except TransientError:
                 if is_answer:
                     raise
-                data = b"(a body that does not decode)"
-                self._pieces.clear()
-                self._is_cut = True
+                self._body, self._is_cut = _NOT_DECODED, True
+                return
         if len(data) > left:
             if is_answer:
                 raise too_large(most)
             data, self._is_cut = data[:left], True
-        self._decoded_bytes += len(data)
-        self._pieces.append(data)
+        if not self._body:
+            self._body = data
+        elif isinstance(self._body, bytearray):
+            self._body += data
+        else:
+            self._body = bytearray(self._body) + data
 
     def on_message_complete(self) -> None:
         if self._status < 200:
