@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pytest
 
 pytest.importorskip("sklearn")
-pytest.importorskip("rensa")
 
 
 from benchmarks.kills.jobs import JOBS, Job

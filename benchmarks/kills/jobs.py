@@ -278,7 +278,7 @@ _RUN = (*_BASE, "synthkd.pipeline", "synthkd.stages.filter", "synthkd.corpora.wr
 "synthkd.corpora.diversity",
         "synthkd.teachers.openai.transport", "synthkd.teachers.recorded",
         "synthkd.filters.near_duplicates", "synthkd.stages.manifest",
-        "synthkd.kinds.triple", "synthkd.kinds.record", "synthkd.steps.run", "rensa")  # fmt: skip
+        "synthkd.kinds.triple", "synthkd.kinds.record", "synthkd.steps.run")  # fmt: skip
 _CRITIC = (*_BASE, "synthkd.critics.train", "synthkd.critics.score", "synthkd.critics.linear",
 "synthkd.kinds.triple",
            "sklearn.linear_model", "safetensors.numpy")  # fmt: skip

@@ -9,14 +9,18 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from benchmarks.banking77 import split
 from benchmarks.base import Figures, Options
 from benchmarks.text_table import table
 from synthkd.filters.labelled_text import Contaminated
 from synthkd.kinds.labelled_text.kind import LabelledTextKind
-from synthkd.text.minhash import Bands, drop_near_duplicates
+from synthkd.text.minhash import Bands
+from synthkd.text.near_search import drop_near_duplicates
+from synthkd.text.normal_columns import normal_texts
 from synthkd.text.normal_forms import normal_text
+from synthkd.text.shingle_sets import as_column
 
 
 def figures(options: Options) -> Figures:
@@ -32,13 +36,18 @@ def figures(options: Options) -> Figures:
         normal_text(text) for text in test.texts
     }
     forms = {normal_text(kind.evaluation[number].text) for number in equal}
-    bands = Bands(0.8)
-    hashes = bands.of(train.texts)
+    bands, columns = Bands(0.8), normal_texts(as_column(train.texts))
+    hashes = bands.of(columns)
+    dropped = drop_near_duplicates(
+        lambda b: hashes[:, b], np.arange(len(hashes)), 0,
+        lambda rows: columns.take(pa.array(rows)), bands,
+    )  # fmt: skip
     inside = list(
-        drop_near_duplicates(
-            lambda b: hashes[:, b], np.arange(len(hashes)), 0, train.texts.__getitem__, bands
+        zip(
+            dropped.rows.tolist(), dropped.others.tolist(), dropped.similarities.tolist(),
+            strict=True,
         )
-    )
+    )  # fmt: skip
     if options.show:
         pairs = [
             (train.texts[i], kind.evaluation[j].text, similarity, train.labels[i] == test.labels[j])

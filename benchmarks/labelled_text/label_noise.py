@@ -13,7 +13,7 @@ from benchmarks.base import Figures, Options
 from benchmarks.intervals import students_t
 from benchmarks.text_table import table
 from synthkd.filters.label_noise import confident, cross_fitted, tf_idf
-from synthkd.text.minhash import near_groups
+from synthkd.text.near_search import near_groups
 
 NOISE, SEEDS = (0.0, 0.1, 0.2), (0, 1, 2)
 WAYS = ("both", "prune_by_noise_rate", "prune_by_class", "confident_learning")

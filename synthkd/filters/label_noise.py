@@ -24,8 +24,9 @@ from pydantic import Field
 from synthkd.errors import InputError, RecipeError, require_extra
 from synthkd.filters.corpus_level import LastFilter
 from synthkd.options import BaseOptions
-from synthkd.text.minhash import Numbers, near_groups
+from synthkd.text.near_search import near_groups
 from synthkd.text.normal_forms import normal_text
+from synthkd.text.shingle_sets import Numbers
 from synthkd.text.tfidf import fit_tfidf
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _most_certain_first(rows: list[int], trust: Numbers) -> list[int]:
 
 
 def _require_packages() -> None:
-    require_extra("the search for wrong labels", "text", "cleanlab", "sklearn", "rensa")
+    require_extra("the search for wrong labels", "text", "cleanlab", "sklearn")
 
 
 def _small(labels: Sequence[str], groups: Numbers, folds: int) -> dict[str, int]:

@@ -13,8 +13,11 @@ from synthkd.filters.row_rules import TextRule
 from synthkd.kinds.base import Kind, Row
 from synthkd.kinds.labelled_text.taxonomy import label_form
 from synthkd.options import BaseOptions
-from synthkd.text.minhash import Bands, Numbers
-from synthkd.text.normal_forms import SHINGLE, normal_text
+from synthkd.text.minhash import Bands
+from synthkd.text.near_duplicates import jaccard
+from synthkd.text.normal_columns import normal_texts
+from synthkd.text.normal_forms import SHINGLE, normal_text, shingles
+from synthkd.text.shingle_sets import Numbers, as_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -92,7 +95,7 @@ class Contaminated(Filter):
         if self.bands is None:
             return found
         places = [i for i, one in enumerate(found) if one is None]
-        hashes = self.bands.of([texts[i] for i in places])
+        hashes = self.bands.of(normal_texts(as_column([texts[i] for i in places])))
         for row, i in enumerate(places):
             found[i] = self._nearest(texts[i], hashes[row], kind)
         return found
@@ -105,7 +108,7 @@ class Contaminated(Filter):
             normal_text(text): number for number, text in reversed(list(enumerate(rows)))
         }
         if self.bands is not None:
-            hashes = self.bands.of(rows)
+            hashes = self.bands.of(normal_texts(as_column(rows)))
             orders = [
                 np.argsort(hashes[:, band], kind="stable") for band in range(self.bands.count)
             ]
@@ -121,9 +124,13 @@ class Contaminated(Filter):
                 np.searchsorted(column, value, "right"),
             )
             others.update(order[begin:end].tolist())
-        near = [(self.bands.similar(text, kind.evaluation[other].text), -other) for other in others]
+        own = self._shingles(text) if others else frozenset()
+        near = [(jaccard(own, self._shingles(kind.evaluation[i].text)), -i) for i in others]
         similarity, other = max(near, default=(0.0, 0))
         return (-other, similarity) if similarity >= self.bands.threshold else None
+
+    def _shingles(self, text: str) -> frozenset[str]:
+        return shingles(normal_text(text), self.options.size)
 
 
 def _match_reason(kind: Kind, number: int, similarity: float) -> str:

@@ -12,7 +12,6 @@ import pytest
 from support.files import ROOT
 
 pytest.importorskip("cleanlab", reason="needs the extra text")
-pytest.importorskip("rensa", reason="needs the extra text")
 
 import synthkd.stages.filter
 from everyday import messages

@@ -10,7 +10,6 @@ import pytest
 from support.files import ROOT
 
 pytest.importorskip("cleanlab", reason="needs the extra text")
-pytest.importorskip("rensa", reason="needs the extra text")
 
 from everyday import messages
 from synthkd.errors import InputError, RecipeError

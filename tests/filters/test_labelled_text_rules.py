@@ -11,8 +11,6 @@ import pyarrow as pa
 import pytest
 from support.files import ROOT
 
-pytest.importorskip("rensa", reason="needs the extra text")
-
 from synthkd.corpora.schema import candidate_schema
 from synthkd.errors import RecipeError
 from synthkd.filters.base import Filter

@@ -5,18 +5,14 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
-
-pytest.importorskip("rensa", reason="needs the extra text")
 
 from synthkd.corpora.schema import candidate_schema
 from synthkd.errors import RecipeError
 from synthkd.filters.near_duplicates import BYTES, NearDuplicate
 from synthkd.kinds.labelled_text.kind import LabelledTextKind
 from synthkd.kinds.triple import TripleKind
-from synthkd.text.minhash import RECALL, Bands, near_groups
 from synthkd.text.near_duplicates import jaccard
 from synthkd.text.normal_forms import normal_text, shingles
 
@@ -137,6 +133,26 @@ def test_a_rule_can_be_asked_again_after_it_has_settled() -> None:
     assert rejected(rule, []) == {}
 
 
+def test_reasons_come_in_the_order_of_the_rows() -> None:
+    rule, taken = NearDuplicate(threshold=0.7), random_rows(300)
+    names = rule.columns(KIND)
+    schema = pa.schema([candidate_schema(KIND).field(name) for name in names])
+    part = [{name: row[name] for name in names} for row in taken]
+    rule.take(pa.RecordBatch.from_pylist(part, schema=schema), KIND)
+    numbers = [number for number, _ in rule.settle(KIND)]
+    assert len(numbers) > 50
+    assert numbers == sorted(numbers)
+
+
+def test_the_number_of_threads_carries_no_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = random_rows(300)
+    found = []
+    for threads in (1, 3):
+        monkeypatch.setattr("synthkd.filters.near_duplicates.cores", lambda n=threads: n)
+        found.append(rejected(NearDuplicate(threshold=0.7), taken))
+    assert found[0] == found[1]
+
+
 def test_a_column_that_rows_do_not_have_is_refused() -> None:
     with pytest.raises(RecipeError, match="no column 'style2'"):
         NearDuplicate(within="style2").columns(KIND)
@@ -144,28 +160,6 @@ def test_a_column_that_rows_do_not_have_is_refused() -> None:
 
 def test_rows_of_other_kinds_are_compared_by_their_sentence() -> None:
     assert NearDuplicate().columns(TripleKind())[0] == "text"
-
-
-@pytest.mark.parametrize("threshold", [0.4, 0.6, 0.8, 0.9, 0.97])
-def test_bands_let_texts_at_the_threshold_meet(threshold: float) -> None:
-    bands = Bands(threshold)
-    assert 1 - (1 - threshold**bands.width) ** bands.count >= RECALL
-
-
-@pytest.mark.slow
-def test_planted_twins_are_found() -> None:
-    taken = [row["text"] for row in random_rows(600)]
-    runs = [shingles(normal_text(text)) for text in taken]
-    hashes = Bands(0.8).of(taken)
-    near = [(i, j) for i in range(600) for j in range(i) if jaccard(runs[i], runs[j]) >= 0.8]
-    met = [(i, j) for i, j in near if (hashes[i] == hashes[j]).any()]
-    assert len(met) >= 0.98 * len(near)
-
-
-def test_groups_join_near_texts() -> None:
-    numbers = near_groups([LONG, "Other things", LONG + "!", "More other things than that"])
-    assert numbers[0] == numbers[2]
-    assert len(np.unique(numbers)) == 3
 
 
 def test_a_row_takes_little_memory() -> None:
