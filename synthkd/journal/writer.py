@@ -25,7 +25,7 @@ from synthkd.requests import Answer, Request
 #: Seconds from one commit to the next under constant load: fewer, larger groups cost less. The
 #: pause is so many times as long as the last commit took, within bounds: a slow disk gets larger
 #: groups, and requests in flight do not wait long for theirs.
-_PAUSE, _SHORTEST_PAUSE, _LONGEST_PAUSE = 4.0, 0.03, 0.1
+_PAUSE, _SHORTEST_PAUSE, _LONGEST_PAUSE = 4.0, 0.04, 0.1
 #: Seconds after which committed rows are moved from the log into the file.
 _CHECKPOINT = 5.0
 _Work = tuple[Callable[[], Any], "asyncio.Future[Any]"]
