@@ -22,10 +22,10 @@ from synthkd.journal.ledger import Bound, Caps
 from synthkd.journal.store import Journal, Reservation
 from synthkd.requests import Answer, Request
 
-#: Seconds from one commit to the next under constant load: fewer, larger groups cost less. The
-#: pause is so many times as long as the last commit took, within bounds: a slow disk gets larger
-#: groups, and requests in flight do not wait long for theirs.
-_PAUSE, _SHORTEST_PAUSE, _LONGEST_PAUSE = 4.0, 0.04, 0.1
+#: A pause between commits is so many times as long as the last commit took, within bounds in
+#: seconds. Fewer, larger groups cost less: a page of the index is written once for all its rows.
+#: At low rates a group is small and its pause short; requests in flight never wait long.
+_PAUSE, _SHORTEST_PAUSE, _LONGEST_PAUSE = 8.0, 0.005, 0.04
 #: Seconds after which committed rows are moved from the log into the file.
 _CHECKPOINT = 5.0
 _Work = tuple[Callable[[], Any], "asyncio.Future[Any]"]
