@@ -7,12 +7,16 @@ processes, each on one core. All servers are on loopback. The full run takes abo
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from pathlib import Path
 
 from benchmarks.base import Benchmark, at_least, at_most
 
 
 def _add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--cores", metavar="CLIENT,SERVER", help="cores that speed is measured on")
+    parser.add_argument(
+        "--tree", type=Path, metavar="DIR", help="another checkout, for the part `profile`"
+    )
 
 
 BENCHMARK = Benchmark(
@@ -23,6 +27,7 @@ BENCHMARK = Benchmark(
         for part in (
             "speed",
             "wire",
+            "profile",
             "workers",
             "memory",
             "first",
@@ -53,5 +58,6 @@ BENCHMARK = Benchmark(
         "budget_billed_share": at_most(1),
         "budget_billed_share_undisturbed": at_most(1),
     },
+    named_only=("profile",),
     add_options=_add_options,
 )

@@ -68,16 +68,16 @@ def start(recipe: Path, verb: str = "generate", *more: str) -> subprocess.Popen[
     return start_command(command(recipe, verb, *more))
 
 
-def command(recipe: Path, verb: str, *more: str) -> list[str]:
+def command(recipe: Path, verb: str = "generate", *more: str) -> list[str]:
     """Return the command line of a verb."""
     quiet = [] if "--quiet" in more else ["--quiet"]
     return [sys.executable, "-m", "synthkd", verb, str(recipe), *quiet, *more]
 
 
-def start_command(command: list[str]) -> subprocess.Popen[str]:
+def start_command(command: list[str], folder: Path | None = None) -> subprocess.Popen[str]:
     """Start a command in a session of its own."""
     return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        command, cwd=folder or ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True,
     )  # fmt: skip
 
@@ -87,10 +87,10 @@ def run(recipe: Path, verb: str = "generate", *more: str) -> Ended:
     return finish(command(recipe, verb, *more))
 
 
-def finish(command: list[str]) -> Ended:
-    """Run a command to its end."""
+def finish(command: list[str], folder: Path | None = None) -> Ended:
+    """Run a command to its end, in this tree or in another ``folder``."""
     begin = time.perf_counter()
-    process = start_command(command)
+    process = start_command(command, folder)
     assert process.stdout is not None
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)

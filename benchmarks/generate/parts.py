@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.base import Figures, Options
 from benchmarks.generate import faults as fault_parts
 from benchmarks.generate import limits as limit_parts
+from benchmarks.generate import profile as profile_parts
 from benchmarks.generate import speed as speed_parts
 from benchmarks.generate import wire as wire_parts
 
@@ -27,6 +28,12 @@ def wire(options: Options) -> Figures:
     """Measure three HTTP clients, alone and in the engine."""
     measure = partial(wire_parts.clients, cores=_two_cores(options.cores))
     return _measure(measure, options, quick=(10_000, 1), full=(60_000, 3))
+
+
+def profile(options: Options) -> Figures:
+    """Sample where the processor time of a row goes."""
+    measure = partial(profile_parts.profile, tree=options.tree, cores=_two_cores(options.cores))
+    return _measure(measure, options, quick=(10_000,), full=(60_000,))
 
 
 def workers(options: Options) -> Figures:
