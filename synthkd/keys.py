@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
+from hashlib import blake2b as _blake2b
 from json.encoder import encode_basestring
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from synthkd.text.normal_forms import normal_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _ENCODER = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
@@ -40,6 +45,23 @@ def content_hash(value: Any, size: int = 16) -> str:
 def bytes_hash(data: bytes, size: int = 16) -> str:
     """Return the hex BLAKE2b hash of bytes, such as a value's canonical JSON."""
     return hashlib.blake2b(data, digest_size=size).hexdigest()
+
+
+def encoded_text(text: str) -> str:
+    """Return the canonical JSON of a text, as a text."""
+    return encode_basestring(text)
+
+
+def hex_hashes(blocks: Iterable[bytes], size: int = 16) -> pa.StringArray:
+    """Return `bytes_hash` of many blocks as an Arrow array."""
+    import pyarrow as pa
+
+    hashed = b"".join([_blake2b(block, digest_size=size).digest() for block in blocks])
+    count = len(hashed) // size
+    offsets = pa.array(range(0, (count + 1) * 2 * size, 2 * size), pa.int32())
+    return pa.StringArray.from_buffers(
+        count, offsets.buffers()[1], pa.py_buffer(hashed.hex().encode())
+    )
 
 
 def file_hash(path: Path) -> str:

@@ -38,6 +38,14 @@ class Filter(Plugin, ABC):
         """
         return
 
+    def reads(self, kind: Kind) -> tuple[str, ...] | None:
+        """Return the columns that decide; None if any may.
+
+        Of rows that are equal in these columns `reject` gets one, with these columns alone: a text
+        that many rows have is checked once. Default: None.
+        """
+        return None
+
     @abstractmethod
     def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         """Give for each row ``None``, or the reason why the row is rejected.

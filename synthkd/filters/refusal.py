@@ -304,6 +304,9 @@ class Refusal(TextRule):
 
     name: ClassVar[str] = "refusal"
 
+    def reads(self, kind: Kind) -> tuple[str, ...]:
+        return self.text_columns(kind)
+
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
         return [not _may_be_none(text) for text in self.texts(batch, kind)]
 

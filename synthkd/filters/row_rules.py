@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+#: Methods in which a rule on one row says what it checks.
+_CHECKS = frozenset(("check", "passes", "reject", "text", "texts"))
+
+
 class _NoColumnError(KeyError):
     """A rule looks at a column that is not there."""
 
@@ -37,13 +41,17 @@ class RowRule(Filter):
     surely pass; only the other rows are checked one by one.
     """
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # A class that checks otherwise than its parent may read more.
+        if not _CHECKS.isdisjoint(vars(cls)) and "reads" not in vars(cls):
+            cls.reads = RowRule.reads  # type: ignore[method-assign]
+
     def check_kind(self, kind: Kind) -> None:
         """Refuse a rule that looks at a column which rows of the kind do not have."""
         # Rows that a rule takes from batches in its own way may have the kind's details too.
         details = () if self._reads_rows_alone() else kind.details
-        row = _MadeUp.fromkeys(
-            [*row_columns(kind), *details, *([self.column] if self.column else [])], "word"
-        )
+        row = _MadeUp.fromkeys([*row_columns(kind), *details, *self._own_column()], "word")
         try:
             self.check(row, kind)
         except _NoColumnError as error:
@@ -68,19 +76,24 @@ class RowRule(Filter):
                 reasons[i] = self.check(row, kind)
         return reasons
 
-    def reads(self, batch: pa.RecordBatch) -> bool:
-        """Return True if `row_columns` of a batch are enough.
+    def reads(self, kind: Kind) -> tuple[str, ...] | None:
+        """Return what `check` sees of a row; None for a rule with a `reject` of its own."""
+        return self._checked_columns(kind)
 
-        A rule with a `reject` of its own may read more.
-        """
-        return self._reads_rows_alone() and self.column in (None, *batch.schema.names)
+    def _checked_columns(self, kind: Kind) -> tuple[str, ...] | None:
+        if not self._reads_rows_alone():
+            return None
+        return tuple(dict.fromkeys([*row_columns(kind), *self._own_column()]))
+
+    def _own_column(self) -> list[str]:
+        return [self.column] if self.column else []
 
     def _reads_rows_alone(self) -> bool:
         """Return True if the rule takes its rows from batches as this module does."""
         return type(self).reject in (RowRule.reject, TextRule.reject)
 
     def _rows(self, batch: pa.RecordBatch, kind: Kind) -> list[Row]:
-        wanted = dict.fromkeys([*row_columns(kind), *([self.column] if self.column else [])])
+        wanted = dict.fromkeys([*row_columns(kind), *self._own_column()])
         rows: list[Row] = batch.select(
             [name for name in wanted if name in batch.schema.names]
         ).to_pylist()
@@ -122,6 +135,13 @@ class TextRule(RowRule):
         super().__init__(**options)
         self.column = self.options.column
 
+    def text_columns(self, kind: Kind) -> tuple[str, ...]:
+        """Return the columns whose texts are checked, each by itself.
+
+        A rule that reads nothing else says so in `reads`.
+        """
+        return tuple(self._own_column()) or kind.rule_columns or (_default_column(kind),)
+
     def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         if self.column is not None or len(kind.rule_columns) < 2:
             return super().reject(batch, kind)
@@ -146,14 +166,21 @@ class DetailRule(RowRule):
     def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         return [self.check(row, kind) for row in self.detailed_rows(batch, kind, self.besides)]
 
+    def _checked_columns(self, kind: Kind) -> tuple[str, ...] | None:
+        alone = type(self).reject is DetailRule.reject
+        return self.row_details(kind, self.besides) if alone else None
+
     def detailed_rows(self, batch: pa.RecordBatch, kind: Kind, besides: Sequence[str]) -> list[Row]:
         """Return the rows of a batch with the columns of the kind and some more."""
-        own = [self.column] if self.column else []
-        wanted = dict.fromkeys([*kind.columns, *besides, *own])
+        wanted = self.row_details(kind, besides)
         rows: list[Row] = batch.select(
             [name for name in wanted if name in batch.schema.names]
         ).to_pylist()
         return rows
+
+    def row_details(self, kind: Kind, besides: Sequence[str]) -> tuple[str, ...]:
+        """Return the columns of the kind, some more, and that of the rule's option."""
+        return tuple(dict.fromkeys([*kind.columns, *besides, *self._own_column()]))
 
 
 def _default_column(kind: Kind) -> str:

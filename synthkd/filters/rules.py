@@ -39,6 +39,9 @@ class Empty(TextRule):
         r"[:;=8]['’^o-]?[()\[\]/\\|*]+|[()\[\]]['’^o-]?[:;=8]|<3"
     )
 
+    def reads(self, kind: Kind) -> tuple[str, ...]:
+        return self.text_columns(kind)
+
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
         found = self._SOME.search
         return [found(text) is not None for text in self.texts(batch, kind)]
@@ -65,6 +68,9 @@ class TooLong(TextRule):
         max_characters: int = Field(200, ge=1, description="Characters at most.")
 
     options: Options
+
+    def reads(self, kind: Kind) -> tuple[str, ...]:
+        return self.text_columns(kind)
 
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
         # Words have a space between them, so few characters are few words.
@@ -94,6 +100,9 @@ class TooShort(TextRule):
 
     options: Options
 
+    def reads(self, kind: Kind) -> tuple[str, ...]:
+        return self.text_columns(kind)
+
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
         least = self.options.min_characters
         return [len(text) >= least for text in self.texts(batch, kind)]
@@ -111,6 +120,10 @@ class SelfLoop(TextRule):
     """
 
     name: ClassVar[str] = "self_loop"
+
+    def reads(self, kind: Kind) -> tuple[str, ...]:
+        relation = ("relation",) if "relation" in kind.columns else ()
+        return tuple(dict.fromkeys([*_ends(self, kind), *relation]))
 
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
         if len(kind.columns) < 2:
@@ -132,6 +145,11 @@ class SelfLoop(TextRule):
 
 def _subject(kind: Kind) -> str:
     return kind.subject_column or kind.columns[0]
+
+
+def _ends(rule: TextRule, kind: Kind) -> tuple[str, ...]:
+    """Return the columns of the subject and of the texts that are compared with it."""
+    return tuple(dict.fromkeys([_subject(kind), *rule.text_columns(kind)]))
 
 
 def _reflexive(kind: Kind, row: Row) -> bool:
@@ -156,6 +174,9 @@ class Echo(TextRule):
         )
 
     options: Options
+
+    def reads(self, kind: Kind) -> tuple[str, ...]:
+        return _ends(self, kind)
 
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
         texts = [normal_phrase(text) for text in self.texts(batch, kind)]
@@ -239,6 +260,9 @@ class Unfinished(TextRule):
         super().__init__(**options)
         self.words = frozenset(word.casefold() for word in self.options.words)
 
+    def reads(self, kind: Kind) -> tuple[str, ...]:
+        return (*self.text_columns(kind), "finish_reason", *(("raw",) if kind.several else ()))
+
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
         open_words = self.words
         last = [normal_phrase(text).rpartition(" ")[2] for text in self.texts(batch, kind)]
@@ -309,6 +333,9 @@ class Characters(TextRule):
         allowed = self.options.allowed
         self._other = re.compile(_REFUSED) if allowed is None else _none_of(allowed)
 
+    def reads(self, kind: Kind) -> tuple[str, ...]:
+        return self.text_columns(kind)
+
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
         other = self._other.search
         return [other(text) is None for text in self.texts(batch, kind)]
@@ -343,6 +370,9 @@ class StartsWith(TextRule):
         prefix: str = Field("PersonX", description="What every text begins with.")
 
     options: Options
+
+    def reads(self, kind: Kind) -> tuple[str, ...]:
+        return self.text_columns(kind)
 
     def passes(self, batch: pa.RecordBatch, kind: Kind) -> Sequence[bool]:
         prefix, length = self.options.prefix, len(self.options.prefix)

@@ -11,6 +11,7 @@ values       values that a journal can hold
 ledger       what runs have paid and reserved
 claim        which process is at a run
 read         queries
+columns      completions as columns, for filtering
 connection   transactions
 store        `Journal`: reservations and answers
 writer       one thread that commits for all

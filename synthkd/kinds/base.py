@@ -16,6 +16,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from synthkd.keys import content_hash
 from synthkd.kinds.answer_schema import answer_model
+from synthkd.kinds.candidates import Candidates as Candidates
+from synthkd.kinds.candidates import Malformed as Malformed
+from synthkd.kinds.candidates import Row as Row
+from synthkd.kinds.candidates import readable as readable
 from synthkd.plugins import Plugin
 from synthkd.returned_values import Check, short_form
 from synthkd.text.normal_forms import normal_phrase
@@ -24,6 +28,7 @@ from synthkd.text.thoughts import ONLY_THOUGHTS, may_hold_thoughts, split_though
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from synthkd.kinds.columns import AnswerColumns, ParsedColumns
     from synthkd.kinds.relations import Relation
     from synthkd.recipe import Recipe
 
@@ -33,16 +38,8 @@ RESERVED_COLUMNS = frozenset((
     "tokens", "finish_reason", "raw", "recurrence", "votes", "agreement", "margin", "entropy",
     "score", "rejected_by", "reason",
 ))  # fmt: skip
-#: A candidate or an input: values by column.
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Malformed:
-    """A completion without a candidate. ``reason`` is a short name."""
-
-    reason: str
-    detail: str = ""
+#: Methods that say of one answer or candidate what `Kind.parse_columns` says of many.
+_BY_ROW = frozenset(("parse", "verbalize", "normalize", "identity", "vote_on", "vote_for"))
 
 
 @dataclass(frozen=True)
@@ -60,24 +57,7 @@ class SourceText:
     place: str
 
 
-#: The candidates of a completion, with a Malformed for each part that cannot be read; or why there
-#: is none.
-Candidates = list[dict[str, Any] | Malformed] | list[dict[str, Any]] | Malformed
 Parse = Callable[[Any, str, Row], Candidates]
-
-
-def readable(candidates: Candidates) -> list[dict[str, Any]] | Malformed:
-    """Return what `Kind.parse` gave without its unreadable parts, unless there is nothing else."""
-    if isinstance(candidates, Malformed):
-        return candidates
-    rows: list[dict[str, Any]] = []
-    problem: Malformed | None = None
-    for part in candidates:
-        if isinstance(part, Malformed):
-            problem = problem or part
-        else:
-            rows.append(part)
-    return rows if rows or problem is None else problem
 
 
 def without_thoughts(text: str) -> str | Malformed:
@@ -244,6 +224,9 @@ class Kind(Plugin, ABC):
         super().__init_subclass__(**options)
         if "parse" in vars(cls):
             cls.parse = _of_answers(cls.parse)  # type: ignore[assignment, method-assign]
+        # What a class changes for one candidate, the columns of its parent would not know.
+        if not _BY_ROW.isdisjoint(vars(cls)) and "parse_columns" not in vars(cls):
+            cls.parse_columns = Kind.parse_columns  # type: ignore[method-assign]
 
     @classmethod
     def class_problem(cls) -> str:
@@ -319,6 +302,15 @@ class Kind(Plugin, ABC):
             column: str(row[column]) for column in self.columns if column in self.input_columns
         }
         return [{**shared, **item} for item in items] or Malformed("no_answers")
+
+    def parse_columns(self, answers: AnswerColumns) -> ParsedColumns | None:
+        """Read the candidates of many plain answers at once; None if `parse` reads each.
+
+        Equal to `parse`, `verbalize` and `normalize` of every answer, thoughts included; a class
+        that changes one of these without this method reads each answer by itself again. Default:
+        None.
+        """
+        return None
 
     def group_by_input(self, candidates: Sequence[Row]) -> list[tuple[dict[str, Any], list[Row]]]:
         """Group candidates by input row, in first-seen order; each group is one training example.

@@ -24,6 +24,7 @@ from synthkd.text.json_values import json_texts
 from synthkd.text.normal_forms import normal_phrase, stored
 
 if TYPE_CHECKING:
+    from synthkd.kinds.columns import AnswerColumns, ParsedColumns
     from synthkd.recipe import Recipe
 
 #: Fields of a JSON answer that may hold the tail, in order of preference.
@@ -147,23 +148,40 @@ class TripleKind(Kind):
         relation = self.relations.get(str(row["relation"]))
         if relation is None:
             return Malformed("unknown_relation", str(row["relation"]))
+        lines = self.lines(text)
+        if isinstance(lines, Malformed):
+            return lines
+        head = str(row["head"])
+        return [
+            {"head": head, "relation": relation.name, "tail": self.tail(line, relation, head)}
+            for line in lines
+        ]
+
+    def lines(self, text: str) -> list[str] | Malformed:
+        """Return the lines of an answer that are tails, whatever its input."""
         written = json_texts(text, _FIELDS)
         if written is not None and not written:
             return Malformed("not_json", "begins as JSON, and no text is in it")
         lines = answer_lines("\n".join(written) if written else text)
         if not lines:
             return Malformed("no_text")
-        head = str(row["head"])
-        return [
-            {"head": head, "relation": relation.name, "tail": self._tail(line, relation, head)}
-            for line in (lines if self.several else lines[:1])
-        ]
+        return lines if self.several else lines[:1]
 
-    def _tail(self, line: str, relation: Relation, head: str) -> str:
+    def parse_columns(self, answers: AnswerColumns) -> ParsedColumns | None:
+        from synthkd.kinds.triple_columns import parse_triples
+
+        return parse_triples(self, answers)
+
+    def tail(self, line: str, relation: Relation, head: str) -> str:
         """Return a line without a repeated stem, and with PersonX and PersonY for names."""
-        if not relation.event:
-            return _without_stem(line, relation.stem(head))
-        return take_names(_without_stem(line, put_names(relation.stem(head))))
+        plain = _without_stem(line, self.stem(relation, head))
+        return take_names(plain) if relation.event else plain
+
+    @staticmethod
+    def stem(relation: Relation, head: str) -> str:
+        """Return the sentence up to the tail, as the teacher reads it."""
+        stem = relation.stem(head)
+        return put_names(stem) if relation.event else stem
 
     def completion(self, candidates: Sequence[Row], row: Row) -> str:
         """Write a tail per line; people have the names of the prompt."""
@@ -176,12 +194,11 @@ class TripleKind(Kind):
     def _line(self, tail: str, relation: Relation | None, head: str) -> str:
         if relation is None:
             return tail
-        stem = relation.stem(head)
         line = as_line(put_names(tail) if relation.event else tail)
-        if self._tail(clean_line(line), relation, head) == tail:
+        if self.tail(clean_line(line), relation, head) == tail:
             return line
         # A tail that begins like its stem is written behind the stem, which alone is removed.
-        return f"{put_names(stem) if relation.event else stem} {line}"
+        return f"{self.stem(relation, head)} {line}"
 
     def verbalize(self, candidate: Row) -> str:
         relation = self.relations.get(str(candidate["relation"]))

@@ -189,9 +189,11 @@ def count_partitions(plan: RunPlan, journal: Journal) -> int:
     share = 0.0
     for batch in plan.batches(size=_MEASURED):
         inputs += len(batch)
-        table = parser.unruled(batch)
-        if table is not None:
-            share = max(table.num_rows / PARTITION_ROWS, table.nbytes / PARTITION_BYTES) / inputs
+        if parts := parser.unruled(batch):
+            rows, size = (
+                sum(getattr(one, name) for one in parts) for name in ("num_rows", "nbytes")
+            )
+            share = max(rows / PARTITION_ROWS, size / PARTITION_BYTES) / inputs
             break
     wanted = share * plan.inputs.count()
     count = 1

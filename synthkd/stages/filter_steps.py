@@ -71,8 +71,7 @@ class Steps:
             Partitions(folder, parser.schema, partitions, QUESTION) as out,
         ):
             for batch in self.plan.batches(shard=shard):
-                rows = parser.read(batch)
-                if rows is not None:
+                for rows in parser.read(batch):
                     out.write(rows)
                     progress.more(rows.num_rows)
                 collect()

@@ -21,9 +21,9 @@ from synthkd.filters.duplicates import Duplicates, find_duplicates
 from synthkd.filters.vote_weights import QUESTION
 from synthkd.filters.votes import NAME as VOTES
 from synthkd.filters.votes import Numbers
+from synthkd.stages.apply_rules import with_outcomes
 from synthkd.stages.components import Components
 from synthkd.stages.critic import Decision
-from synthkd.stages.parse import with_outcomes
 
 _ORDER = (QUESTION, "id", "completion_key", "input_id")
 

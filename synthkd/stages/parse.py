@@ -1,13 +1,12 @@
 """The first pass of filtering: completions become rows, a batch of inputs at a time.
 
-Rows are made column by column. Samples of one input are often equal, so a text is parsed once for
-each input.
+Rows are made column by column, in Arrow: a distinct answer of an input is parsed once
+(`parsed_answers`), a distinct case is checked once (`apply_rules`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -18,43 +17,24 @@ import pyarrow.compute as pc
 from synthkd.corpora.schema import candidate_schema
 from synthkd.errors import RecipeError, nearest
 from synthkd.filters.ballot import FIELDS, Ballot, question_of
-from synthkd.filters.base import Filter, GlobalFilter, reasons_of
-from synthkd.filters.row_rules import RowRule, row_columns
-from synthkd.filters.vote_weights import ANSWER, QUESTION, SOURCE
+from synthkd.filters.vote_weights import QUESTION, SOURCE
 from synthkd.journal import Journal
-from synthkd.journal.read import SampleRecord
+from synthkd.journal.columns import SampleColumns, SampleReader
 from synthkd.keys import content_hash
-from synthkd.kinds.base import Kind, Malformed, Row
+from synthkd.kinds.base import Malformed
+from synthkd.kinds.columns import AnswerColumns, Numbers, distinct_rows, spread
 from synthkd.requests import completion_key
 from synthkd.stages.adaptive import adaptive_sampling
+from synthkd.stages.apply_rules import apply_rules
 from synthkd.stages.filter_report import ParseCounts
 from synthkd.stages.input_requests import InputRequest, RequestBuilder
-from synthkd.text.thoughts import ONLY_THOUGHTS, may_hold_thoughts, split_thoughts
+from synthkd.stages.parsed_answers import AnswerParser, ParsedAnswers
+from synthkd.text.thoughts import may_hold_thoughts, split_thoughts
 
 MALFORMED = "malformed"
 #: What rejects a row whose text is not known to be whole; one that a limit cut is the rule
 #: `unfinished`'s matter.
 NOT_WHOLE = "finish_reason"
-#: Columns that differ from completion to completion, and those that its text alone decides for an
-#: input.
-_OF_COMPLETION = (
-    "input_id", "completion_key", "sample_index", "teacher", "logprob", "tokens", "finish_reason",
-    "raw", SOURCE,
-)  # fmt: skip
-_OF_TEXT = ("id", "text", QUESTION, ANSWER, "rejected_by", "reason")
-_OUTCOME = _OF_TEXT.index("rejected_by")
-
-
-@dataclass(frozen=True)
-class _Parsed:
-    """The candidates in a text, each as a row of values in the order of the parser's columns.
-
-    ``malformed`` are the unreadable parts: of a text without a candidate, one stands for all.
-    """
-
-    rows: list[tuple[Any, ...]]
-    malformed: tuple[Malformed, ...] = ()
-    repaired: bool = False
 
 
 class Parser:
@@ -68,200 +48,257 @@ class Parser:
         source = Ballot.of(recipe, self.kind).weight.source_column
         #: The column of the inputs that names the source of a row, if it is one of theirs.
         self._source = None if source in self.schema.names else source
-        self._own = (*self.kind.columns, *self.kind.details)
         # As published: a path of this machine does not go into rows.
         self._who = cache(recipe.published_identity)
         self._identity = requests.identity
         self._prompt = (
             recipe.published(components.prompt.name, "template") if components.prompt else None
         )
-        self._questions: dict[tuple[str, ...], str] = {}
+        self._samples = SampleReader(journal)
+        self._answers = AnswerParser(components, self.schema)
+        #: Columns in which all rows of an answer's candidate are equal.
+        self._of_answer = ("id", "text", "raw", *self.kind.columns, *self.kind.details)
         #: Set if samples are asked for in rounds: samples that were never wanted are not missing.
         self._adaptive = adaptive_sampling(requests, journal)
 
-    def read(self, batch: list[InputRequest]) -> pa.RecordBatch | None:
-        """Return the rows of a batch of inputs after the rules on single rows; None for no rows."""
-        self._questions.clear()
+    def read(self, batch: list[InputRequest]) -> list[pa.RecordBatch]:
+        """Return the rows of a batch of inputs after the rules on single rows."""
         if self._adaptive is not None:
             batch = self._adaptive.narrow(batch)
             self.counts.saved = self._adaptive.saved
-        rows = self.unruled(batch)
-        return None if rows is None else apply_rules(rows, self.kind, self.components.rules)
+        candidates, malformed, alike = self._rows(batch)
+        rows = []
+        if candidates is not None:
+            shared = (alike, self._of_answer)
+            rows.append(apply_rules(candidates, self.kind, self.components.rules, shared))
+        return rows if malformed is None else [*rows, malformed]
 
-    def unruled(self, batch: list[InputRequest]) -> pa.RecordBatch | None:
-        """Return the rows of a batch of inputs, without a rule applied; None for no rows."""
-        of_text: list[tuple[Any, ...]] = []
-        of_completion: list[tuple[Any, ...]] = []
-        for one, index, sample, parsed in self._samples(batch):
-            logprob, tokens = _own(sample)
-            common = (
-                one.input_id, completion_key(one.request.request_id, index), index,
-                self._who(sample.model or self._identity),
-                logprob, tokens, sample.finish_reason, sample.text, self._source_of(one),
-            )  # fmt: skip
-            rows = parsed.rows
-            if rows and (reason := self.components.why_incomplete(sample.finish_reason)):
-                rows = [(*row[:_OUTCOME], NOT_WHOLE, reason, *row[_OUTCOME + 2 :]) for row in rows]
-            self.counts.candidates += len(parsed.rows)
-            if parsed.malformed:
-                self.counts.malformed += len(parsed.malformed)
-                self.counts.malformed_reasons.update(part.reason for part in parsed.malformed)
-                rows = rows + self._malformed_rows(parsed.malformed, one, common[1])
-            for row in rows:
-                of_text.append(row)
-                of_completion.append(common)
-        return self._table(of_text, of_completion) if of_text else None
+    def unruled(self, batch: list[InputRequest]) -> list[pa.RecordBatch]:
+        """Return the rows of a batch of inputs, without a rule applied."""
+        return [rows for rows in self._rows(batch)[:2] if rows is not None]
 
-    def _source_of(self, one: InputRequest) -> str | None:
-        if self._source is None:
-            return None
-        if self._source not in one.row:
-            raise RecipeError(
-                f"votes.by: no input has the column {self._source!r}"
-                f"{nearest(self._source, list(one.row))}, which is to name the source of a row"
-            )
-        value = one.row[self._source]
-        return None if value is None else str(value)
-
-    def _samples(
+    def _rows(
         self, batch: list[InputRequest]
-    ) -> Iterator[tuple[InputRequest, int, SampleRecord, _Parsed]]:
-        """Yield every completion of these inputs, parsed; count the samples that are missing."""
-        counts = self.counts
+    ) -> tuple[pa.RecordBatch | None, pa.RecordBatch | None, Numbers]:
+        """Return the rows of candidates and of unreadable parts; and which candidates are alike."""
+        samples = self._wanted_samples(batch)
+        text = samples.text.dictionary_encode()
+        numbers, texts = _codes(text), text.dictionary.to_pylist()
+        # Two texts that are equal may have come to nothing for different reasons.
+        blank = np.array([not one.strip() for one in texts], bool)
+        only_thoughts = samples.thought & blank[numbers] if len(texts) else samples.thought
+        of, first = distinct_rows([samples.request, numbers, only_thoughts])
+        answers = AnswerColumns(
+            texts, [one.row for one in batch], numbers[first], samples.request[first]
+        )
+        parsed = self._answers.parse(answers, only_thoughts[first])
+        self._count(samples, parsed, of)
+        columns = self._of_completions(batch, samples, numbers, texts)
+        malformed = self._malformed(batch, samples, parsed, of, columns)
+        row, within = spread(parsed.counts[of])
+        if not len(row):
+            return None, malformed, row
+        begins = np.cumsum(parsed.counts) - parsed.counts
+        candidate = begins[of[row]] + within
+        at = pa.array(row)
+        columns = {name: column.take(at) for name, column in columns.items()}
+        chosen = pa.array(candidate)
+        columns |= {name: _plain(column.take(chosen)) for name, column in parsed.columns.items()}
+        columns |= self._not_whole(columns["finish_reason"])
+        return self._batch(columns, len(row)), malformed, candidate
+
+    def _wanted_samples(self, batch: list[InputRequest]) -> SampleColumns:
+        """Return the wanted completions of these inputs; count those that are missing."""
         ids = [one.request.request_id for one in batch]
-        cached, failed = self.journal.samples(ids), self.journal.failures(ids)
-        for one, request_id in zip(batch, ids, strict=True):
-            samples, failures = cached.get(request_id, {}), failed.get(request_id, {})
-            known: dict[tuple[str, bool], _Parsed] = {}
-            counts.asked += len(one.request.sample_indexes)
-            for index in one.request.sample_indexes:
-                sample = samples.get(index)
-                if sample is None:
-                    if (failure := failures.get(index)) is not None:
-                        counts.failures[failure.reason] += 1
-                    else:
-                        counts.missing += 1
+        samples = self._samples.read(ids)
+        wanted = [one.request.sample_indexes for one in batch]
+        asked = sum(map(len, wanted))
+        kept = _are_wanted(samples, wanted)
+        if not kept.all():
+            samples = samples.take(np.flatnonzero(kept))
+        self.counts.asked += asked
+        if len(samples) < asked:
+            self._count_missing(ids, wanted, samples)
+        return samples
+
+    def _count_missing(
+        self, ids: list[str], wanted: list[tuple[int, ...]], samples: SampleColumns
+    ) -> None:
+        failed = self.journal.failures(ids)
+        cached = set(zip(samples.request.tolist(), samples.sample_index.tolist(), strict=True))
+        for place, (name, indexes) in enumerate(zip(ids, wanted, strict=True)):
+            failures = failed.get(name, {})
+            for index in indexes:
+                if (place, index) in cached:
                     continue
-                # Two texts that are equal may have come to nothing for different reasons.
-                key = sample.text, bool(sample.thought)
-                parsed = known.get(key)
-                if parsed is None:
-                    parsed = known[key] = self._parse(sample, one.row)
-                counts.completed += 1
-                counts.repaired += parsed.repaired
-                counts.tokens += sample.completion_tokens or 0
-                if sample.price is not None:
-                    counts.add_price(sample.price)
-                yield one, index, sample, parsed
+                if (failure := failures.get(index)) is not None:
+                    self.counts.failures[failure.reason] += 1
+                else:
+                    self.counts.missing += 1
 
-    def _parse(self, sample: SampleRecord, row: Row) -> _Parsed:
-        """Parse a completion, plain or structured."""
-        if sample.thought and not sample.text.strip():
-            return _Parsed([], (Malformed(ONLY_THOUGHTS, "no answer stands behind the thoughts"),))
-        found, repaired = self.components.read_answer(sample.text, row)
-        if isinstance(found, Malformed):
-            return _Parsed([], (found,), repaired)
-        rows = [self._row(part) for part in found if not isinstance(part, Malformed)]
-        malformed = tuple(part for part in found if isinstance(part, Malformed))
-        if not found:
-            # Nothing is dropped in silence.
-            malformed = (Malformed("no_candidate"),)
-        return _Parsed(rows, malformed if rows else malformed[:1], repaired)
+    def _count(self, samples: SampleColumns, parsed: ParsedAnswers, of: Numbers) -> None:
+        counts = self.counts
+        counts.completed += len(samples)
+        counts.candidates += int(parsed.counts[of].sum())
+        counts.repaired += int(parsed.repaired[of].sum())
+        counts.tokens += pc.sum(samples.completion_tokens).as_py() or 0
+        for price in samples.price.drop_null().to_pylist():
+            counts.add_price(price)
+        times = np.bincount(of, minlength=len(parsed.counts))
+        for answer, parts in parsed.malformed.items():
+            counts.malformed += len(parts) * int(times[answer])
+            for part in parts:
+                counts.malformed_reasons[part.reason] += int(times[answer])
 
-    def _row(self, candidate: Row) -> tuple[Any, ...]:
-        kind = self.kind
-        return (
-            kind.identity(candidate), kind.verbalize(candidate),
-            self._question(kind.vote_on(candidate)),
-            kind.vote_for(candidate) or None, None, None,
-            *[candidate.get(name) for name in self._own],
-        )  # fmt: skip
+    def _of_completions(
+        self,
+        batch: list[InputRequest],
+        samples: SampleColumns,
+        numbers: Numbers,
+        texts: list[str],
+    ) -> dict[str, pa.Array]:
+        """Return the columns that differ from completion to completion."""
+        request = pa.array(samples.request)
+        ids = pa.array([one.request.request_id for one in batch], pa.string()).take(request)
+        index = pa.array(samples.sample_index, pa.int32())
+        models = samples.model.dictionary_encode()
+        who = [self._who(name or self._identity) for name in models.dictionary.to_pylist()]
+        teacher = pa.array([*who, self._who(self._identity)], pa.string())
+        named = pc.fill_null(models.indices, len(who))
+        logprob, tokens = _own(samples, numbers, texts)
+        return {
+            "input_id": pa.array([one.input_id for one in batch], pa.string()).take(request),
+            "completion_key": pc.binary_join_element_wise(ids, index.cast(pa.string()), "-"),
+            "sample_index": index,
+            "teacher": teacher.take(named),
+            "logprob": logprob,
+            "tokens": tokens,
+            "finish_reason": samples.finish_reason,
+            "raw": samples.text,
+            SOURCE: self._sources(batch, samples),
+        }
 
-    def _malformed_rows(
-        self, parts: Sequence[Malformed], one: InputRequest, key: str
-    ) -> list[tuple[Any, ...]]:
-        """Make the rows of a completion's unreadable parts."""
-        return [self._malformed_row(part, one, key, number) for number, part in enumerate(parts)]
+    def _sources(self, batch: list[InputRequest], samples: SampleColumns) -> pa.Array:
+        if self._source is None:
+            return pa.nulls(len(samples), pa.string())
+        # Only inputs with a completion need a source.
+        sources: list[str | None] = [None] * len(batch)
+        for place in np.unique(samples.request).tolist():
+            row = batch[place].row
+            if self._source not in row:
+                raise RecipeError(
+                    f"votes.by: no input has the column {self._source!r}"
+                    f"{nearest(self._source, list(row))}, which is to name the source of a row"
+                )
+            value = row[self._source]
+            sources[place] = None if value is None else str(value)
+        return pa.array(sources, pa.string()).take(pa.array(samples.request))
+
+    def _not_whole(self, finish_reason: pa.Array) -> dict[str, pa.Array]:
+        """Return the outcomes of rows whose completion is not known to be whole."""
+        encoded = finish_reason.dictionary_encode()
+        why = [self.components.why_incomplete(one) for one in encoded.dictionary.to_pylist()]
+        by = [None if reason is None else NOT_WHOLE for reason in why]
+        return {
+            name: pa.array(values, pa.string()).take(encoded.indices)
+            for name, values in (("rejected_by", by), ("reason", why))
+        }
+
+    def _malformed(
+        self,
+        batch: list[InputRequest],
+        samples: SampleColumns,
+        parsed: ParsedAnswers,
+        of: Numbers,
+        columns: dict[str, pa.Array],
+    ) -> pa.RecordBatch | None:
+        """Make the rows of unreadable parts."""
+        if not parsed.malformed:
+            return None
+        unread = np.zeros(len(parsed.counts), bool)
+        unread[list(parsed.malformed)] = True
+        places, rows = [], []
+        for place in np.flatnonzero(unread[of]).tolist():
+            one = batch[int(samples.request[place])]
+            key = completion_key(one.request.request_id, int(samples.sample_index[place]))
+            for number, part in enumerate(parsed.malformed[int(of[place])]):
+                places.append(place)
+                rows.append(self._malformed_row(part, one, key, number))
+        at = pa.array(places, pa.int64())
+        columns = {name: column.take(at) for name, column in columns.items()}
+        names = ("id", QUESTION, "rejected_by", "reason")
+        columns |= {
+            name: pa.array(values, pa.string())
+            for name, values in zip(names, zip(*rows, strict=True), strict=True)
+        }
+        return self._batch(columns, len(rows))
 
     def _malformed_row(
         self, malformed: Malformed, one: InputRequest, key: str, number: int
-    ) -> tuple[Any, ...]:
+    ) -> tuple[str, str, str, str]:
         reason = f"{malformed.reason}: {malformed.detail}" if malformed.detail else malformed.reason
         # Two inputs may share a completion (equal prompts), so both are part of the id.
         name = content_hash([MALFORMED, key, one.input_id, *([number] if number else [])])
         # It counts among those that were asked the question, where the input says which that was.
         question = question_of(self.kind, one.row)
-        on = name if question is None else self._question(question)
-        return (name, None, on, None, MALFORMED, reason, *[None] * len(self._own))
+        on = name if question is None else self._answers.question(question)
+        return name, on, MALFORMED, reason
 
-    def _question(self, parts: tuple[str, ...]) -> str:
-        """Return the hash of a question; cached, since most rows of an input have the same."""
-        known = self._questions.get(parts)
-        if known is None:
-            known = self._questions[parts] = content_hash([self.kind.name, *parts])
-        return known
-
-    def _table(
-        self, of_text: list[tuple[Any, ...]], of_completion: list[tuple[Any, ...]]
-    ) -> pa.RecordBatch:
-        values: dict[str, Any] = dict(
-            zip(_OF_COMPLETION, zip(*of_completion, strict=True), strict=True)
-        )
-        values |= zip((*_OF_TEXT, *self._own), zip(*of_text, strict=True), strict=True)
+    def _batch(self, columns: dict[str, pa.Array], rows: int) -> pa.RecordBatch:
+        """Make rows of columns; others have one value in all rows."""
         same = {"kind": self.kind.name, "prompt": self._prompt}
-        rows = len(of_text)
-        columns = [
-            pa.array(values[field.name], field.type)
-            if field.name in values
+        arrays = [
+            columns[field.name]
+            if field.name in columns
             else pa.repeat(pa.scalar(same.get(field.name), field.type), rows)
             for field in self.schema
         ]
-        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
 
-def _own(sample: SampleRecord) -> tuple[float | None, int | None]:
-    """Return log-probability and tokens of an answer without its thoughts; None if unknown."""
-    written = sample.completion_tokens
-    if sample.reasoning_tokens and written is not None:
-        return sample.logprob, max(0, written - sample.reasoning_tokens)
-    if sample.thought or (may_hold_thoughts(sample.text) and split_thoughts(sample.text).thoughts):
-        return None, None
-    return sample.logprob, written
+def _plain(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
 
 
-def apply_rules(batch: pa.RecordBatch, kind: Kind, rules: Sequence[Filter]) -> pa.RecordBatch:
-    """Apply the rules: the first that rejects a row is its outcome.
-
-    Global rules observe open rows.
-    """
-    outcome = batch.column("rejected_by").to_numpy(zero_copy_only=False)
-    reason = batch.column("reason").to_numpy(zero_copy_only=False)
-    is_open = pc.is_null(batch.column("rejected_by")).to_numpy(zero_copy_only=False)
-    # Rules on one row look at a few columns: to copy only these for every rule is most of the work
-    # saved.
-    narrow = batch.select([name for name in row_columns(kind) if name in batch.schema.names])
-    for rule in rules:
-        places = np.flatnonzero(is_open)
-        if not len(places):
-            break
-        rows = narrow if isinstance(rule, RowRule) and rule.reads(narrow) else batch
-        if len(places) < batch.num_rows:
-            rows = rows.take(pa.array(places))
-        if isinstance(rule, GlobalFilter):
-            rule.observe(rows, kind)
-            continue
-        verdicts = reasons_of(rule, rows, kind)
-        for i, verdict in enumerate(verdicts):
-            if verdict is not None:
-                place = places[i]
-                outcome[place], reason[place], is_open[place] = rule.name, verdict, False
-    return with_outcomes(batch, outcome, reason)
+def _codes(encoded: pa.DictionaryArray) -> Numbers:
+    codes: Numbers = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes
 
 
-def with_outcomes(rows: Any, outcome: Any, reason: Any) -> Any:
-    """Return the rows with these values of ``rejected_by`` and ``reason``."""
-    for name, values in (("rejected_by", outcome), ("reason", reason)):
-        rows = rows.set_column(
-            rows.schema.get_field_index(name), name, pa.array(values, pa.string())
-        )
-    return rows
+def _are_wanted(samples: SampleColumns, wanted: Sequence[tuple[int, ...]]) -> Numbers:
+    """Return which completions are among the samples that each request wants."""
+    if not wanted:
+        return np.zeros(0, bool)
+    first = wanted[0]
+    kept: Numbers
+    if all(indexes is first or indexes == first for indexes in wanted):
+        kept = np.isin(samples.sample_index, np.array(first, np.int64))
+        return kept
+    most = 1 + max(
+        int(samples.sample_index.max(initial=0)), *(max(one, default=0) for one in wanted)
+    )
+    places, within = spread(np.array(list(map(len, wanted))))
+    del within
+    indexes = np.array([index for one in wanted for index in one], np.int64)
+    kept = np.isin(samples.request * most + samples.sample_index, places * most + indexes)
+    return kept
+
+
+def _own(samples: SampleColumns, numbers: Numbers, texts: list[str]) -> tuple[Any, Any]:
+    """Return log-probabilities and tokens of answers without thoughts; null if unknown."""
+    with_thoughts = np.array(
+        [may_hold_thoughts(text) and bool(split_thoughts(text).thoughts) for text in texts], bool
+    )
+    written, reasoned = samples.completion_tokens, samples.reasoning_tokens
+    logprob, tokens = samples.logprob, written
+    hidden = samples.thought | (with_thoughts[numbers] if texts else samples.thought)
+    if not (hidden.any() or reasoned.null_count < len(reasoned)):
+        return logprob, tokens.cast(pa.int32())
+    told = pc.and_(pc.fill_null(pc.greater(reasoned, 0), False), pc.is_valid(written))
+    unknown = pc.and_(pa.array(hidden), pc.invert(told))
+    own = pc.if_else(told, pc.max_element_wise(0, pc.subtract(written, reasoned)), written)
+    nothing = pa.scalar(None)
+    return (
+        pc.if_else(unknown, nothing.cast(pa.float64()), logprob),
+        pc.if_else(unknown, nothing.cast(pa.int64()), own).cast(pa.int32()),
+    )

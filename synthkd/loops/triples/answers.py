@@ -21,8 +21,9 @@ from synthkd.critics.trained_critic import TrainedCritic
 from synthkd.critics.triples.negatives import SLOTS, TrueTriples, corrupt
 from synthkd.kinds.base import Kind, Malformed, Row, readable
 from synthkd.loops.triples.questions import TripleQuestion
+from synthkd.stages.apply_rules import apply_rules
 from synthkd.stages.critic import Decision
-from synthkd.stages.parse import MALFORMED, apply_rules
+from synthkd.stages.parse import MALFORMED
 from synthkd.stages.plan import RunPlan
 from synthkd.students.base import Floats
 
