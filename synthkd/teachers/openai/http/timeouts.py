@@ -59,7 +59,9 @@ class Deadlines(Generic[T]):
         for slot in [slot for slot in self._slots if slot <= latest]:
             for member in self._slots.pop(slot):
                 self._on_due(member)
-        # A slot stays until it is due, even an empty one: there are a few dozen at most.
+        # An empty set is as large as it once was full.
+        for slot in [slot for slot, members in self._slots.items() if not members]:
+            del self._slots[slot]
         if self._slots and self._timer is None:
             self._start_timer()
 
