@@ -29,6 +29,8 @@ class Deadlines(Generic[T]):
         self._width = min(1.0, max(0.01, timeout / 20))
         self._slots: dict[int, set[T]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        #: The slot at whose time the timer runs.
+        self._next_slot = 0
 
     def add(self, member: T, start: float) -> int:
         """Add a member; return the slot from which it is removed."""
@@ -55,7 +57,8 @@ class Deadlines(Generic[T]):
 
     def _visit(self) -> None:
         self._timer = None
-        latest = int(self._loop.time() / self._width)
+        # By the division alone, the timer's own slot may come out as not due.
+        latest = max(self._next_slot, int(self._loop.time() / self._width))
         for slot in [slot for slot in self._slots if slot <= latest]:
             for member in self._slots.pop(slot):
                 self._on_due(member)
@@ -67,5 +70,5 @@ class Deadlines(Generic[T]):
 
     def _start_timer(self) -> None:
         # At the end of the current slot: a full slot later, a member would be late by two.
-        end = (int(self._loop.time() / self._width) + 1) * self._width
-        self._timer = self._loop.call_at(end, self._visit)
+        self._next_slot = max(self._next_slot, int(self._loop.time() / self._width)) + 1
+        self._timer = self._loop.call_at(self._next_slot * self._width, self._visit)
