@@ -82,6 +82,14 @@ def critic_train(
     merge: Merge = "majority",
     group: Group = None,
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
+    max_rows: Annotated[
+        int,
+        typer.Option(
+            min=100,
+            help="Distinct rows at most; of a larger sheet, a seeded sample of groups by their"
+            " hash. Memory grows with this number, not with the sheet.",
+        ),
+    ] = 200_000,
 ) -> None:
     """Train a critic and show what it guarantees.
 
@@ -103,7 +111,7 @@ def critic_train(
     held_out = 0.3 if held_out is None else held_out
     check_share("--held-out", held_out)
     sheet = read_label_sheet(
-        labels, made, label, 0.0 if everything else held_out, merge, seed, group
+        labels, made, label, 0.0 if everything else held_out, merge, seed, group, max_rows
     )
     with Progress(f"train {critic}", quiet=not sys.stderr.isatty()) as progress:
         trained = train_critic(

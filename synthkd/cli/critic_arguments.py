@@ -164,13 +164,21 @@ def read_label_sheet(
     merge: str = "majority",
     seed: int = 0,
     group: str | None = None,
+    max_rows: int | None = None,
 ) -> LabelSheet:
     """Read a label sheet and report the rows that were left out."""
-    from synthkd.critics.labels import read_labels
+    from synthkd.critics.labels import MAX_ROWS, read_labels
 
     sheet = read_labels(
-        path, kind, label=label, held_out=held_out, seed=seed, merge=merge, group=group
-    )
+        path, kind, label=label, held_out=held_out, seed=seed, merge=merge, group=group,
+        max_rows=max_rows or MAX_ROWS,
+    )  # fmt: skip
+    if sheet.sampled_from:
+        typer.echo(
+            f"a sample of {max_rows or MAX_ROWS:,} distinct rows of {sheet.sampled_from:,}"
+            + (" (--max-rows)" if max_rows else ""),
+            err=True,
+        )
     for conflict in sheet.conflicts:
         typer.echo(f"left out, labelled both ways: {clean(conflict)}", err=True)
     for leak in sheet.leaks:

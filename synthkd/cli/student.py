@@ -114,8 +114,9 @@ def student_train(
             err=True,
         )
     _show(done)
+    sampled = f", a sample of {manifest['sampled_from']:,}" if "sampled_from" in manifest else ""
     typer.echo(
-        f"{request.out}: {request.student}, {manifest['rows']:,} rows,"
+        f"{request.out}: {request.student}, {manifest['rows']:,} rows{sampled},"
         f" {manifest['training_seconds']:,.1f} s"
     )
 

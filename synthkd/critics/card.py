@@ -103,6 +103,11 @@ def _numbers(facts: dict[str, Any]) -> str:
 
 def _annotators(facts: dict[str, Any]) -> str:
     text = ""
+    if facts.get("sampled_from"):
+        text += (
+            f" The rows are a sample, drawn by a hash of their group, of {facts['sampled_from']:,}"
+            " rows (`--max-rows`)."
+        )
     if facts.get("agreement_alpha") is not None:
         text += (
             f" {facts['annotators']} annotators, Krippendorff's alpha"
@@ -136,8 +141,10 @@ def _left_out(facts: dict[str, Any]) -> str:
 def _command(facts: dict[str, Any]) -> str:
     """Return the command that trains the critic; a teacher part is in `critic.json`."""
     read = facts.get("read") or {}
+    # Not there unless rows were left out.
+    rows = ["--max-rows", str(read["max_rows"])] if "max_rows" in read else []
     parts = ["synthkd", "critic", "train", facts["sheet"], "FOLDER", "--kind", facts["kind"],
-    "--critic", facts["critic"]]  # fmt: skip
+    "--critic", facts["critic"], *rows]  # fmt: skip
     for name, usual in _READ.items():
         if read.get(name, usual) not in (usual, 0.0 if name == "held_out" else usual):
             parts += [f"--{name.replace('_', '-')}", str(read[name])]

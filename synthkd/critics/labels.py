@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from synthkd.critics.splits import (
     straddling_groups,
 )
 from synthkd.errors import CriticError, InputError, nearest
+from synthkd.keys import fraction
 from synthkd.kinds.base import Kind
 from synthkd.labels.agreement import krippendorff_alpha
 from synthkd.labels.candidates import SIBLINGS
@@ -33,6 +34,8 @@ from synthkd.rows import describe_cell, is_empty, read_rows, text_cell
 SOURCE = "source"
 #: Number columns that critics read if the sheet has them.
 NUMBERS = ("logprob", "tokens", "recurrence")
+#: Distinct rows of a sheet that are kept.
+MAX_ROWS = 200_000
 Weights = np.ndarray[Any, np.dtype[np.float64]]
 Key = tuple[str, ...]
 
@@ -62,6 +65,7 @@ class LabelSheet:
         agreement: Krippendorff's alpha of the annotators.
         how: Options of `synthkd critic train` with which the sheet was read, to make the same split
             again.
+        sampled_from: Rows of the sheet if these are a sample of them, else 0.
     """
 
     rows: pa.Table
@@ -80,6 +84,7 @@ class LabelSheet:
     annotators: list[str] = field(default_factory=list)
     agreement: float | None = None
     how: dict[str, Any] = field(default_factory=dict)
+    sampled_from: int = 0
 
     def part(self, held_out: bool) -> tuple[pa.Table, Bools, list[str]]:
         """Return rows, labels and groups of one side of the split."""
@@ -103,6 +108,54 @@ class _Read:
     sides: dict[Key, set[bool]] = field(default_factory=dict)
     repeated: int = 0
     unlabelled: int = 0
+    rows_read: int = 0
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        """Remove rows and their verdicts."""
+        for key in keys:
+            for who in self.votes.pop(key, {}):
+                self.verdicts.pop((key, who), None)
+            self.rows.pop(key, None)
+            self.clashes.discard(key)
+            self.sides.pop(key, None)
+
+
+@dataclass
+class _Sample:
+    """A bound on the rows that are kept: those whose group, then row, have the smallest hashes.
+
+    A row is forgotten for good when the bound falls below it, so that what is kept does not depend
+    on the order of rows.
+    """
+
+    size: int
+    seed: int
+    bound: tuple[float, float] = (2.0, 0.0)
+    draws: dict[Key, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def was_full(self) -> bool:
+        """Whether a row was left out."""
+        return self.bound < (2.0, 0.0)
+
+    def takes(self, key: Key, group: str) -> bool:
+        """Return whether a row belongs to the smallest so far."""
+        row = "\0".join(key)
+        draw = fraction(f"sample {self.seed}|{group}"), fraction(f"sample {self.seed}|{row}")
+        if draw > self.bound:
+            return False
+        self.draws[key] = draw
+        return True
+
+    def forgotten(self, room: int) -> list[Key]:
+        """Return the rows to forget where more than a number are kept, and lower the bound."""
+        if len(self.draws) <= room:
+            return []
+        order = sorted(self.draws, key=self.draws.__getitem__)
+        self.bound = self.draws[order[self.size - 1]]
+        for key in order[self.size :]:
+            del self.draws[key]
+        return order[self.size :]
 
 
 def verdict_column(kind: Kind) -> str:
@@ -120,6 +173,7 @@ def read_labels(
     group: str | None = None,
     seed: int = 0,
     merge: str = "majority",
+    max_rows: int = MAX_ROWS,
 ) -> LabelSheet:
     """Read and check a label sheet.
 
@@ -138,6 +192,9 @@ def read_labels(
             own group.
         seed: Seed of the split.
         merge: How several annotators are merged: ``majority`` or ``dawid-skene``.
+        max_rows: Rows that are kept at most, each with all its verdicts. Of more, a seeded sample
+            of groups by their hash is taken, so that memory does not grow with the sheet; all rows
+            are read and checked.
 
     Raises:
         CriticError: The sheet cannot be read or is too small.
@@ -151,8 +208,11 @@ def read_labels(
         raise CriticError(
             f"the held-out share is {held_out:g}; it must lie between 0 and 1, such as 0.3"
         )
+    if max_rows < 1:
+        raise CriticError(f"max_rows counts from 1, not {max_rows}")
     path = Path(path)
-    read = _read(path, kind, label, columns or {}, group)
+    read, sample = _Read(), _Sample(max_rows, seed)
+    _read(read, path, kind, label, columns or {}, group, sample)
     names = sorted({name for votes in read.votes.values() for name in votes})
     named = {"\0".join(key): votes for key, votes in read.votes.items() if key not in read.clashes}
     verdicts = (
@@ -180,12 +240,28 @@ def read_labels(
         unlabelled=read.unlabelled,
         annotators=[name for name in names if name],
         agreement=krippendorff_alpha(named) if len(names) > 1 else None,
-        how={"label": label, "held_out": held_out, "group": group, "seed": seed, "merge": merge},
+        how={
+            "label": label,
+            "held_out": held_out,
+            "group": group,
+            "seed": seed,
+            "merge": merge,
+            **({"max_rows": max_rows} if sample.was_full else {}),
+        },
+        sampled_from=read.rows_read if sample.was_full else 0,
     )
 
 
-def _read(path: Path, kind: Kind, label: str, rename: dict[str, str], group: str) -> _Read:
-    read = _Read()
+def _read(
+    read: _Read,
+    path: Path,
+    kind: Kind,
+    label: str,
+    rename: dict[str, str],
+    group: str,
+    sample: _Sample,
+) -> None:
+    """Read and check all rows; keep those of the sample."""
     for number, raw in _numbered(path):
         place = f"{path} row {number}"
         row = {rename.get(name, name): value for name, value in raw.items()}
@@ -220,6 +296,12 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str], group: str
         row["weight"] = _weight(path, number, row.get("weight"))
         row |= {name: _number(path, number, name, row.get(name)) for name in _numbers(row)}
         key = _key(path, number, kind, row)
+        read.rows_read = number
+        if not sample.takes(key, group_names(kind, [row], group)[0]):
+            continue
+        read.forget(sample.forgotten(2 * sample.size))
+        if key not in sample.draws:
+            continue
         votes = read.votes.setdefault(key, {})
         who = text_cell(row.get("annotator"), place, "annotator") or ""
         read.rows.setdefault(key, row)
@@ -232,7 +314,7 @@ def _read(path: Path, kind: Kind, label: str, rename: dict[str, str], group: str
         ever.add(verdict)
         if {ACCEPT, REJECT} <= ever:
             read.clashes.add(key)
-    return read
+    read.forget(sample.forgotten(sample.size))
 
 
 def _check_names(

@@ -60,6 +60,7 @@ def train_critic(
             [sheet.rows.to_pylist(), sheet.labels.tolist(), sheet.held_out.tolist()]
         ),
         "training_rows": rows.num_rows,
+        **({"sampled_from": sheet.sampled_from} if sheet.sampled_from else {}),
         "share_valid": round(float(np.mean(sheet.labels)), 6),
         "read": sheet.how,
         "options": published(published_options(options or {}), Path.cwd()),

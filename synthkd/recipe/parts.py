@@ -203,6 +203,12 @@ class CriticPart(RecipePart):
         description="Column whose groups of rows stay on one side of the split and count as"
         " clustered; `none`: each row alone. Default: the kind's own.",
     )
+    max_rows: int = Field(
+        200_000,
+        ge=100,
+        description="Distinct labelled rows at most; of a larger sheet, a seeded sample of groups"
+        " by their hash.",
+    )
     precision: float = Field(0.9, gt=0, lt=1, description="Asked precision of what is accepted.")
     confidence: float = Field(0.95, gt=0, lt=1, description="Confidence with which it is kept.")
     each: str | None = Field(

@@ -7,6 +7,7 @@ checks         checks and errors that all formats share
 formats        CSV, JSONL, YAML, Parquet
 documents      text files
 read           batches of rows of a file or folder
+sampling       samples of streams of rows
 """
 
 from synthkd.rows.arrow import arrow_values

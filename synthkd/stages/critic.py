@@ -167,7 +167,13 @@ def decide(components: Components) -> Decision:
             group=part.group,
             seed=components.recipe.seed,
             merge=part.merge,
+            max_rows=part.max_rows,
         )
+        if sheet.sampled_from:
+            logging.getLogger("synthkd").warning(
+                "%s: a sample of %s distinct rows of %s (critic.max_rows)",
+                part.labels, f"{part.max_rows:,}", f"{sheet.sampled_from:,}",
+            )  # fmt: skip
         for conflict in sheet.conflicts:
             logging.getLogger("synthkd").warning(
                 "left out, labelled both ways in %s: %s", part.labels, conflict

@@ -271,6 +271,11 @@ class Classifier(Student):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self.classes)} classes>"
 
+    @property
+    def max_rows(self) -> int | None:
+        """Training rows that are read of a file at most; None for all. More are sampled."""
+        return None
+
     @abstractmethod
     def fit(self, train: LabelledTexts, validation: LabelledTexts | None = None) -> Self:
         """Train anew, also if the student was trained before.

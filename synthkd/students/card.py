@@ -43,6 +43,11 @@ def _trained(manifest: dict[str, Any]) -> str:
         f"Trained on {manifest['rows']:,} {what}{classes} from {corpus} in"
         f" {manifest['training_seconds']:,.1f} s, seed {manifest['seed']}."
     ]
+    if "sampled_from" in manifest:
+        lines.append(
+            "These rows are a sample, drawn by a hash with this seed, of"
+            f" {manifest['sampled_from']:,} rows (option `max_rows`)."
+        )
     if source.get("teacher"):
         lines.append(f"The corpus was written by {markdown_code(source['teacher'])}.")
     if manifest["options"]:

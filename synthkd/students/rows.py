@@ -5,18 +5,22 @@ from __future__ import annotations
 import logging
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
 
 from synthkd.corpora.read import load_corpus
 from synthkd.corpora.write import MANIFEST
 from synthkd.errors import InputError, StudentError, nearest
+from synthkd.keys import fraction
 from synthkd.rows import BATCH, is_empty, read_rows, text_cell, text_lines
+from synthkd.rows.sampling import RowSample
 from synthkd.students.base import LabelledTexts, normal_class_name
 
 #: Column of the number of a line, of texts that stand one a line.
 LINE = "line"
+#: Rows of each class that a sample keeps, if it has so many.
+LEAST_OF_CLASS = 20
 #: Pairs of classes that are named in a message.
 _SHOWN = 3
 
@@ -38,26 +42,73 @@ def read_labelled_texts(
         InputError: A cell is missing, empty, or a list or object.
         StudentError: There are no rows.
     """
-    path = Path(path)
-    texts: list[str] = []
-    labels: list[str] = []
+    rows = list(_labelled_rows(Path(path), text, label))
+    return LabelledTexts(tuple(one for one, _ in rows), tuple(name for _, name in rows))
+
+
+def sample_labelled_texts(
+    path: Path | str, size: int, seed: int = 0, text: str = "text", label: str = "label"
+) -> tuple[LabelledTexts, int]:
+    """Read a sample of the rows as `read_labelled_texts` does, and count all of them.
+
+    All rows are read and checked, those of the sample are kept: see `sampled_texts`. A file without
+    more rows is read as it is.
+
+    Args:
+        path: The file or corpus.
+        size: Rows of the sample.
+        seed: Seed of the draws.
+        text: Column of the texts.
+        label: Column of the labels.
+    """
+    sample = RowSample[tuple[str, str]](size, LEAST_OF_CLASS)
+    for one, name in _labelled_rows(Path(path), text, label):
+        sample.add((one, name), _draw(seed, one, name), name)
+    rows = sample.rows()
+    texts = LabelledTexts(tuple(one for one, _ in rows), tuple(name for _, name in rows))
+    return texts, sample.seen
+
+
+def sampled_texts(rows: LabelledTexts, size: int, seed: int = 0) -> LabelledTexts:
+    """Return a sample of rows, in their order.
+
+    The draw of a row is a hash of seed, label and text: the order of rows does not matter. Of each
+    class stay `LEAST_OF_CLASS` rows, if it has so many.
+    """
+    if len(rows) <= size:
+        return rows
+    sample = RowSample[int](size, LEAST_OF_CLASS)
+    for number, (one, name) in enumerate(zip(rows.texts, rows.labels, strict=True)):
+        sample.add(number, _draw(seed, one, name), name)
+    return rows.take(sample.rows())
+
+
+def _draw(seed: int, text: str, label: str) -> float:
+    return fraction(f"sample {seed}|{label}|{text}")
+
+
+def _labelled_rows(path: Path, text: str, label: str) -> Iterator[tuple[str, str]]:
+    """Yield texts and labels; say at the end how labels were read."""
+    count = 0
+    labels: set[str] = set()
     spellings: Counter[str] = Counter()
     for where, row in located_rows(path):
-        texts.append(row_text(row, text, where, path, len(texts)))
-        spelling = row_text(row, label, where, path, len(labels))
+        one = row_text(row, text, where, path, count)
+        spelling = row_text(row, label, where, path, count)
         name = normal_class_name(spelling)
         if not name:
             raise InputError(f"{where}: an empty {label}")
         if name != spelling:
             spellings[spelling] += 1
-        labels.append(name)
-    if not texts:
+        labels.add(name)
+        count += 1
+        yield one, name
+    if not count:
         raise StudentError(f"{path}: no rows to learn from")
     _log_spellings(path, label, spellings, labels)
-    return LabelledTexts(tuple(texts), tuple(labels))
 
 
-def _log_spellings(path: Path, label: str, spellings: Counter[str], labels: Sequence[str]) -> None:
+def _log_spellings(path: Path, label: str, spellings: Counter[str], labels: Set[str]) -> None:
     """Log labels read as another spelling, and classes that differ in case alone."""
     log = logging.getLogger("synthkd")
     if spellings:
@@ -72,7 +123,7 @@ def _log_spellings(path: Path, label: str, spellings: Counter[str], labels: Sequ
             ", …" if len(spellings) > _SHOWN else "",
         )  # fmt: skip
     alike: dict[str, list[str]] = {}
-    for name in sorted(set(labels)):
+    for name in sorted(labels):
         alike.setdefault(unicodedata.normalize("NFKC", name).casefold(), []).append(name)
     twins = [names for names in alike.values() if len(names) > 1]
     if twins:

@@ -34,7 +34,7 @@ from synthkd.students.metrics import (
     evaluate_classifier,
     evaluate_spans,
 )
-from synthkd.students.rows import read_labelled_texts
+from synthkd.students.rows import read_labelled_texts, sample_labelled_texts
 from synthkd.students.span_rows import read_tagged_texts
 from synthkd.students.spans import TaggedTexts
 from synthkd.students.training_hashes import kind_row_hashes
@@ -146,7 +146,7 @@ def train_student(request: TrainingRequest) -> TrainedStudent:
 
 
 def _train_classifier(student: Classifier, request: TrainingRequest) -> TrainedStudent:
-    train = _texts(request.source, request)
+    train, available = _training_texts(student, request)
     validation = _texts(request.validation, request) if request.validation else None
     test = _texts(request.test, request) if request.test else None
     if request.kind is not None:
@@ -182,7 +182,20 @@ def _train_classifier(student: Classifier, request: TrainingRequest) -> TrainedS
     manifest = _manifest(request, seconds, figures) | {
         "rows": len(train), "classes": list(student.classes), "repeated": repeated,
     }  # fmt: skip
+    if len(train) < available:
+        manifest["sampled_from"] = available
     return TrainedStudent(student, manifest, evaluation, repeated)
+
+
+def _training_texts(student: Classifier, request: TrainingRequest) -> tuple[LabelledTexts, int]:
+    """Return the training rows, a sample if the student takes fewer, and the number of all."""
+    if student.max_rows is None:
+        rows = _texts(request.source, request)
+        return rows, len(rows)
+    _refuse_other_kinds(request.source, request.student)
+    return sample_labelled_texts(
+        request.source, student.max_rows, student.seed, request.text, request.label
+    )
 
 
 def _repeated(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -282,3 +283,33 @@ def test_a_row_without_the_column_of_verdicts_is_named(tmp_path: Path) -> None:
     del found[4]["verdict"]
     with pytest.raises(CriticError, match="row 5: no column 'label'"):
         read_labels(as_lines(tmp_path, found), KIND)
+
+
+def test_a_larger_sheet_is_sampled_by_group_whatever_its_order(tmp_path: Path) -> None:
+    found = [row | {"head": f"head{i // 3}", "tail": f"tail{i}"} for i, row in enumerate(rows())]
+    whole = read(tmp_path, found, held_out=0, max_rows=len(found))
+    assert whole.sampled_from == 0
+    first, second = (
+        read(tmp_path, some, held_out=0, max_rows=60)
+        for some in (found, [*found[100:], *found[:100]])
+    )
+    assert (first.rows.num_rows, first.sampled_from) == (60, len(found))
+    assert set(first.rows.to_pylist()[0]) == set(whole.rows.to_pylist()[0])
+    texts = [sorted(sheet.rows.column("tail").to_pylist()) for sheet in (first, second)]
+    assert texts[0] == texts[1]
+    sizes = Counter(first.groups).values()
+    assert sorted(sizes)[1:] == [3] * (len(sizes) - 1)
+
+
+def test_all_verdicts_of_a_sampled_row_are_kept(tmp_path: Path) -> None:
+    found = rows()
+    three = [*found, *others(found, "bob", range(5)), *others(found, "eve", range(5, 9))]
+    sheet = read(tmp_path, three, held_out=0, max_rows=50)
+    assert sheet.annotators == ["ann", "bob", "eve"]
+    assert sheet.rows.num_rows + sheet.unsure == 50
+
+
+def test_rows_outside_the_sample_are_checked_too(tmp_path: Path) -> None:
+    found = [row | ({"verdict": "perhaps"} if i == 150 else {}) for i, row in enumerate(rows())]
+    with pytest.raises(CriticError, match="row 151"):
+        read(tmp_path, found, max_rows=10)

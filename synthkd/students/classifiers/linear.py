@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -33,7 +34,11 @@ from synthkd.students.classifiers.heads import (
 )
 from synthkd.students.classifiers.temperature import fit_temperature
 from synthkd.students.classifiers.tfidf import WordFeatures
+from synthkd.students.rows import LEAST_OF_CLASS, sampled_texts
 
+_LOG = logging.getLogger("synthkd")
+#: Options that a student's folder does not hold.
+_UNRECORDED = {"device", "max_rows"}
 #: Default C of the logistic regression by features, chosen on parts of BANKING77's training rows.
 _STRENGTHS = {"tfidf": 10.0, "hashing": 10.0, "embeddings": 30.0}
 #: Texts that are in memory as features at a time.
@@ -92,6 +97,13 @@ class LinearStudent(Classifier):
             True,
             description="Fit a temperature, on the validation rows or else out of fold.",
         )
+        max_rows: int = Field(
+            200_000,
+            ge=100,
+            description="Training rows at most. Of more, a seeded sample by the hash of text and"
+            f" label is taken, with {LEAST_OF_CLASS} rows of each class at least; output, manifest"
+            " and card tell it. Time and memory grow with this number, not with the rows.",
+        )
         device: str | None = Field(None, description="Device of the encoder. Default: the fastest.")
 
         @model_validator(mode="after")
@@ -119,7 +131,12 @@ class LinearStudent(Classifier):
         """Folder or hub name of the frozen encoder."""
         return self._features.encoder if isinstance(self._features, EncoderFeatures) else None
 
+    @property
+    def max_rows(self) -> int | None:
+        return self.options.max_rows
+
     def fit(self, train: LabelledTexts, validation: LabelledTexts | None = None) -> Self:
+        train = self._sampled(train)
         self.check_training_rows(train)
         if validation is not None and len(validation):
             self.check_labels(validation, "validation rows")
@@ -149,6 +166,16 @@ class LinearStudent(Classifier):
             )  # fmt: skip
         return self
 
+    def _sampled(self, train: LabelledTexts) -> LabelledTexts:
+        """Return at most `max_rows` rows; a sample is logged."""
+        sample = sampled_texts(train, self.options.max_rows, self.seed)
+        if len(sample) < len(train):
+            _LOG.warning(
+                "trained on a sample of %s of %s rows; the option `max_rows` takes more",
+                f"{len(sample):,}", f"{len(train):,}",
+            )  # fmt: skip
+        return sample
+
     def probabilities(self, texts: Sequence[str] | str) -> Floats:
         if self._head is None:
             raise StudentError(
@@ -165,8 +192,11 @@ class LinearStudent(Classifier):
         return self._head.logits(self._features.transform(texts))
 
     def recorded_options(self) -> dict[str, Any]:
-        """Return the keyword arguments of the constructor, with defaults; without the device."""
-        return self.options.model_dump(exclude={"device"}) | {"encoder": self.encoder}
+        """Return the keyword arguments of the constructor, with defaults.
+
+        Without the device and the number of training rows, which the trained student does not need.
+        """
+        return self.options.model_dump(exclude=_UNRECORDED) | {"encoder": self.encoder}
 
     def save(self, folder: Path) -> None:
         """Write arrays and JSON; the encoder is named by its content and not copied."""
@@ -204,7 +234,7 @@ class LinearStudent(Classifier):
             options: `encoder`: folder or hub name of the encoder, if it is not found by itself.
         """
         settings, arrays = read_classifier(folder, cls, _VERSION, _Settings)
-        recorded = set(cls.Options.model_fields) - {"device"}
+        recorded = set(cls.Options.model_fields) - _UNRECORDED
         if set(settings.options) != recorded:
             raise STUDENT_ARTIFACT.refuse(
                 folder / SETTINGS,
