@@ -95,7 +95,8 @@ def full_disk(rows: int) -> dict[str, Any]:
         tempfile.TemporaryDirectory(prefix="synthkd-disk-") as name,
         FakeServer(latency=0.005) as fake,
     ):
-        small = Path(name)
+        # Not the mount itself: the folder of a run must not be one.
+        small = Path(name) / "job"
         mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", name]
         if subprocess.run(mount, capture_output=True, check=False).returncode:
             return {"full_disk_goes_on": None}
