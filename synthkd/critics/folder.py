@@ -54,6 +54,7 @@ class Facts(Settings):
     sheet: Name
     sheet_hash: Name
     training_rows: Count
+    sampled_from: Count = 0
     share_valid: Annotated[float, Field(ge=0, le=1)]
     read: dict[str, Any]
     options: dict[str, Any]

@@ -40,7 +40,9 @@ class LastFilter(Filter):
         """Yield the rejected rows, and forget all rows.
 
         Returns:
-            The number of a row, from 0 in the order of `take`, and the reason.
+            The number of a row, from 0 in the order of `take`, and the reason: in any order as a
+            list; each row once and in order where they are yielded, so that they need not all be in
+            memory.
         """
 
     def changes(self) -> Mapping[int, Mapping[str, Any]]:

@@ -8,6 +8,7 @@ is not in place yet, so nobody reads a file that is half written.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from synthkd.errors import RecipeError
 from synthkd.filters.corpus_level import LastFilter
 from synthkd.filters.order import NAME as ORDER
 from synthkd.filters.order import Numbers, Ordered, OrderRule, put_in_order
@@ -26,6 +28,8 @@ from synthkd.stages.components import Components
 from synthkd.stages.filter_report import FilterReport
 
 _BATCH = 8192
+#: After the last rejected row.
+_END = (sys.maxsize, "")
 #: What a claim's strength may be computed from.
 _STRENGTH = ("votes", "agreement", "margin", "score")
 #: Memory of one claim: three names as hashes, its weight, its place. Sorting takes about as much
@@ -73,19 +77,43 @@ def _apply(rule: LastFilter, kind: Kind, files: list[Path]) -> int:
             rule.take(rows, kind)
             of_file.append(at)
         places.append(np.concatenate(of_file))
-    reasons = dict(rule.settle(kind))
-    changes = rule.changes()
-    begin = 0
+    rejected, begin = 0, 0
+    reasons = _in_order(rule, kind)
+    row, reason = next(reasons, _END)
     for path, at in zip(files, places, strict=True):
-        numbers = range(begin, begin + len(at))
-        of_rows = {int(at[n - begin]): reasons[n] for n in numbers if n in reasons}
+        of_rows = {}
+        while row < begin + len(at):
+            of_rows[int(at[row - begin])] = reason
+            row, reason = next(reasons, _END)
         if of_rows:
             _reject(path, of_rows, rule.name)
+        rejected += len(of_rows)
+        begin += len(at)
+    begin, changes = 0, rule.changes()
+    for path, at in zip(files, places, strict=True) if changes else ():
+        numbers = range(begin, begin + len(at))
         changed = {int(at[n - begin]): changes[n] for n in numbers if n in changes}
         if changed:
             _fill(path, changed)
         begin += len(at)
-    return len(reasons)
+    return rejected
+
+
+def _in_order(rule: LastFilter, kind: Kind) -> Iterator[tuple[int, str]]:
+    """Yield what a filter rejects, in the order of the rows.
+
+    A generator is read as it goes, so that its reasons are not all in memory.
+    """
+    found = rule.settle(kind)
+    last = -1
+    for row, reason in found if isinstance(found, Iterator) else sorted(dict(found).items()):
+        if row <= last:
+            raise RecipeError(
+                f"rule {rule.name!r}: `settle` yields row {row} after row {last}; return a list, or"
+                " yield each row once and in order"
+            )
+        last = row
+        yield row, reason
 
 
 def _fill(path: Path, changes: Mapping[int, Mapping[str, Any]]) -> None:

@@ -85,3 +85,15 @@ def test_rows_that_calibration_leaves_out_are_told(folder: Path) -> None:
     done = critic(folder, "calibrate", "c", "l.csv", "--out", "d")
     assert "left out, of groups that the critic was trained on: " in done.stderr
     assert done.returncode == 0
+
+
+def test_output_and_card_name_a_sample_and_the_critic_scores(folder: Path) -> None:
+    count = len((folder / "l.csv").read_text().splitlines()) - 1
+    done = critic(folder, "train", "l.csv", "c", "--max-rows", "150")
+    assert done.returncode == 0, done.stderr
+    assert f"a sample of 150 distinct rows of {count:,} (--max-rows)" in done.stderr
+    card = (folder / "c" / "README.md").read_text()
+    assert f"of {count:,} rows (`--max-rows`)" in " ".join(card.split())
+    assert "--max-rows 150" in card
+    done = critic(folder, "score", "c", "l.csv", "s.parquet")
+    assert done.returncode == 0, done.stderr
