@@ -213,8 +213,7 @@ class PlainConnection(asyncio.Protocol):
                 waiter.set_exception(error)
                 waiter.exception()
             else:
-                # Not kept while the connection is idle.
-                body, self._body = self._body, b""
+                body = self._body
                 waiter.set_result(
                     HttpResponse(
                         self._status,
@@ -223,6 +222,8 @@ class PlainConnection(asyncio.Protocol):
                         self._is_early or (self._has_surplus and self._uses > 1),
                     )
                 )
+        # Not kept while the connection is idle.
+        self._body = b""
         self._pool.on_answer(self)
 
     def _end_of_body(self) -> TransientError | None:

@@ -226,26 +226,35 @@ def test_empty_blocks_at_full_speed_take_no_memory_until_the_time_ends() -> None
     assert peak < 1_000_000
 
 
+@pytest.mark.parametrize("is_left", [False, True])
 def test_idle_connections_do_not_hold_the_bodies_of_their_answers(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, is_left: bool
 ) -> None:
     trust_at_once(monkeypatch)
     padding = "x" * 500_000
 
     async def respond(exchange: Exchange) -> None:
+        asked.append(exchange.number)
+        while len(asked) < 20:
+            await asyncio.sleep(0)
+        if is_left:
+            tasks[exchange.number].cancel()
         body = answer_to(exchange.number, padding=padding)
         await exchange.send(_OK + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
 
     async def go() -> int:
         async with ByteServer(respond) as server, plain_client(server.url) as client:
             before, _ = tracemalloc.get_traced_memory()
-            found = await asyncio.gather(*(post(client, number) for number in range(20)))
-            assert all(isinstance(response, HttpResponse) for response in found)
-            found.clear()
-            await asyncio.sleep(0.01)
+            tasks.extend(asyncio.ensure_future(post(client, number)) for number in range(20))
+            await asyncio.wait(tasks)
+            assert [task.cancelled() for task in tasks] == [is_left] * 20
+            tasks.clear()
+            await asyncio.sleep(0.05)
             assert len(server.open) == 20
             return tracemalloc.get_traced_memory()[0] - before
 
+    asked: list[int] = []
+    tasks: list[asyncio.Task[HttpResponse | Exception]] = []
     tracemalloc.start()
     try:
         assert asyncio.run(go()) < 3_000_000
