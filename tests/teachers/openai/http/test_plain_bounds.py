@@ -19,7 +19,7 @@ from synthkd.teachers.openai.http import HttpResponse
 _OK = b"HTTP/1.1 200 OK\r\n"
 _CHUNKED = _OK + b"Transfer-Encoding: chunked\r\n\r\n"
 #: Bytes of a decoded body at most, in these tests.
-_MOST = 250_000
+_MOST = 150_000
 
 
 def start_then(start: bytes, piece: bytes) -> Callable[[Exchange], Awaitable[object]]:
