@@ -24,7 +24,7 @@ from synthkd.stages.interrupt import StopEvent, stopped_by_signals
 from synthkd.stages.plan import RenderedRequests, RunPlan
 from synthkd.stages.target.order import SampleSelection
 from synthkd.teachers.event_loop import rare_collections, run_async
-from synthkd.teachers.purchase import Purchase
+from synthkd.teachers.purchase import Allowance, Purchase
 from synthkd.teachers.spending import SpendingBounds
 
 #: Requests that are committed together, at least: each waits for a commit.
@@ -90,6 +90,7 @@ def generate_completions(
     rendered: RenderedRequests | None = None,
     further: bool = False,
     next_round: NextRound | None = None,
+    allowance: Allowance | None = None,
 ) -> GenerateReport:
     """Run the stage, or one shard of it.
 
@@ -101,13 +102,14 @@ def generate_completions(
         rendered: Requests that need not be rendered again.
         further: Whether this run has asked in a round before: what failed is not asked again.
         next_round: Selects the samples of a further round, with the teacher kept open.
+        allowance: What the shard may spend, if it has a journal of its own.
 
     Raises:
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, once what was in flight is committed or the
             grace period is over.
         StalledError: The first answers are all useless.
     """
-    run = _Generation(plan, journal, progress, shard, rendered)
+    run = _Generation(plan, journal, progress, shard, rendered, allowance)
     run.further, run.next_round = further, next_round
     grace = plan.recipe.limits.grace
     with stopped_by_signals(run.stop_event, progress, run.stop, grace), rare_collections():
@@ -146,11 +148,18 @@ class _Generation(Purchase):
         progress: Progress,
         shard: tuple[int, int],
         rendered: RenderedRequests | None,
+        allowance: Allowance | None = None,
     ) -> None:
         recipe, teacher = plan.recipe, plan.components.teacher
         bounds = SpendingBounds.of(recipe, teacher)
         super().__init__(
-            teacher, journal, recipe.name, bounds, is_shared=shard[1] > 1, show=progress.say
+            teacher,
+            journal,
+            recipe.name,
+            bounds,
+            is_shared=shard[1] > 1 and allowance is None,
+            show=progress.say,
+            allowance=allowance,
         )
         self.plan, self.progress, self.shard, self.rendered = plan, progress, shard, rendered
         self.adaptive: AdaptiveSampling | None = None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from synthkd.journal.store import Journal
     from synthkd.recipe import Recipe, TeacherPart
     from synthkd.secrets import Url
+    from synthkd.teachers.dispatch.rate_limits import RateLimits
 
 #: The most alternatives of a token that the OpenAI protocol gives in a chat.
 MAX_TOP_LOGPROBS = 20
@@ -197,6 +198,13 @@ class Teacher(Plugin, ABC):
 
         The default lets requests in flight end: nothing more is sent, since the source of requests
         ends too.
+        """
+        return
+
+    def pace(self, rates: RateLimits) -> None:
+        """Keep these rate limits in place of the recipe's; several machines share those.
+
+        Called before `stream`. The default does nothing, as for a model on this machine.
         """
         return
 

@@ -13,8 +13,10 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
+from typing import Protocol
 
-from synthkd.journal import Journal, JournalWriter
+from synthkd.journal import Caps, Journal, JournalWriter
+from synthkd.journal.ledger import Bound
 from synthkd.requests import Answer, Completion, Request
 from synthkd.teachers.base import Teacher
 from synthkd.teachers.spending import SpendingBounds
@@ -50,6 +52,25 @@ def missing_samples(
     return missing
 
 
+class Allowance(Protocol):
+    """What one of several journals of a run may spend, as others decide."""
+
+    async def caps_for(self, requests: Sequence[Request], bounds: Sequence[Bound]) -> Caps | None:
+        """Return the caps of this journal, raised for these requests if there is room for them.
+
+        May wait until more may be sent.
+        """
+        ...
+
+    async def wait_for_room(self) -> bool:
+        """Wait a moment if other journals may still leave some of the run's caps; else False."""
+        ...
+
+    def reached(self) -> str:
+        """Describe the cap that stopped the run, and what was spent."""
+        ...
+
+
 class Purchase:
     """Buys completions for a run. Subclasses watch and steer it by its ``on_…`` methods.
 
@@ -60,6 +81,8 @@ class Purchase:
         bounds: What the run may spend.
         is_shared: Whether other processes of the same run buy at the same time.
         show: Takes what a user should know meanwhile.
+        allowance: What this journal may spend, if the run has several; instead of the caps in
+            ``bounds``.
 
     Attributes:
         in_flight: Samples that are sent and not received, by request.
@@ -77,8 +100,10 @@ class Purchase:
         bounds: SpendingBounds,
         is_shared: bool = False,
         show: Callable[[str], None] | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
         self.teacher, self.journal, self.run, self.bounds = teacher, journal, run, bounds
+        self.allowance = allowance
         self.in_flight: Counter[str] = Counter()
         self.received_early: Counter[str] = Counter()
         self.stopped = ""
@@ -228,7 +253,10 @@ class Purchase:
             if self.is_ending():
                 return
             self._received.clear()
-            reservation = await self._open_writer.reserve(requests, self.bounds.of_each(requests))
+            bounds = self.bounds.of_each(requests)
+            if self.allowance is not None:
+                self._open_writer.caps = await self.allowance.caps_for(requests, bounds)
+            reservation = await self._open_writer.reserve(requests, bounds)
             for request in reservation.taken:
                 self._leave(request)
             if reservation.granted:
@@ -258,6 +286,12 @@ class Purchase:
         if waits_for_own:
             await self._received.wait()
             return True
+        if self.allowance is not None:
+            if await self.allowance.wait_for_room():
+                return True
+            self.stopped = self.allowance.reached()
+            self._say(self.stopped)
+            return False
         if self.journal.spending(self.run).in_flight_tokens:
             # Other processes of this run have something in flight.
             await asyncio.sleep(_OTHERS)

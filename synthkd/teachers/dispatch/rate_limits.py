@@ -13,6 +13,7 @@ import math
 from bisect import insort
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from synthkd.requests import Completion, Request
 
@@ -36,11 +37,12 @@ class EvenPace:
 
     limit: float
     due: float = -math.inf
+    minute: float = _MINUTE
 
     @property
     def rate(self) -> float:
         """Units per second."""
-        return self.limit / (_MINUTE + self.tolerance)
+        return self.limit / (self.minute + self.tolerance)
 
     @property
     def tolerance(self) -> float:
@@ -64,6 +66,7 @@ class SlidingWindow:
 
     limit: float
     total: float = 0.0
+    minute: float = _MINUTE
     #: Time at which an amount leaves the window -> amount.
     _amounts: dict[float, float] = field(default_factory=dict)
 
@@ -84,7 +87,7 @@ class SlidingWindow:
 
     def take(self, amount: float, now: float) -> float:
         """Add an amount; return the time at which it leaves the window, which `correct` needs."""
-        end = (math.floor(now / _GRAIN) + 1) * _GRAIN + _MINUTE
+        end = (math.floor(now / _GRAIN) + 1) * _GRAIN + self.minute
         self._amounts[end] = self._amounts.get(end, 0.0) + amount
         self.total += amount
         return end
@@ -104,10 +107,17 @@ class SlidingWindow:
 
 
 class MinuteLimit:
-    """One limit per minute: spread evenly, and never exceeded."""
+    """One limit per minute: spread evenly, and never exceeded.
 
-    def __init__(self, limit: float) -> None:
-        self.pace, self.window = EvenPace(limit), SlidingWindow(limit)
+    Args:
+        limit: Units per minute.
+        lag: Seconds by which an amount may be used after it was taken.
+    """
+
+    def __init__(self, limit: float, lag: float = 0.0) -> None:
+        minute = _MINUTE + lag
+        self.pace = EvenPace(limit, minute=minute)
+        self.window = SlidingWindow(limit, minute=minute)
 
     def delay(self, now: float, amount: float) -> float:
         return max(self.pace.delay(now), self.window.delay(now, amount))
@@ -180,6 +190,18 @@ class TokenEstimator:
         return read + sum(written)
 
 
+class Limiter(Protocol):
+    """Delays requests so that rate limits are kept; `RateLimiter` has the methods' meaning."""
+
+    def delay(self, now: float, request: Request) -> float: ...
+
+    def take(self, request: Request, now: float) -> TokenReservation: ...
+
+    def settle(
+        self, request: Request, reservation: TokenReservation, completions: list[Completion]
+    ) -> None: ...
+
+
 @dataclass
 class RateLimits:
     """The limits of a run: ``requests`` and ``tokens`` per minute; None for no limit."""
@@ -187,7 +209,7 @@ class RateLimits:
     requests: float | None = None
     tokens: float | None = None
 
-    def limiter(self) -> RateLimiter | None:
+    def limiter(self) -> Limiter | None:
         """Return a limiter that keeps these limits; None if there are none."""
         return RateLimiter(self) if self.requests or self.tokens else None
 

@@ -41,6 +41,7 @@ from synthkd.teachers.openai.responses import (
 
 if TYPE_CHECKING:
     from synthkd.recipe import PricePart, Recipe, TeacherPart
+    from synthkd.teachers.dispatch.rate_limits import RateLimits
     from synthkd.teachers.openai.endpoint import Endpoint
     from synthkd.teachers.openai.http import HttpResponse
     from synthkd.teachers.openai.transport import Transport
@@ -86,6 +87,9 @@ class OpenAITeacher(Teacher):
     @classmethod
     def served_identity(cls, model: str | None) -> str:
         return f"openai:{model}"
+
+    def pace(self, rates: RateLimits) -> None:
+        self.policy = replace(self.policy, rates=rates)
 
     def top_logprobs(self, chat: bool) -> dict[str, int]:
         return top_logprobs(chat)

@@ -25,6 +25,7 @@ from synthkd.teachers.vllm.arguments import (
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe, TeacherPart
+    from synthkd.teachers.dispatch.rate_limits import RateLimits
 
 
 class VllmRuntime(Protocol):
@@ -94,6 +95,9 @@ class VllmTeacher(Teacher):
             if args := identity_args(self.options.args):
                 self._identity += f":{content_hash(args, 8)}"
         return self._identity
+
+    def pace(self, rates: RateLimits) -> None:
+        self.policy = replace(self.policy, rates=rates)
 
     def top_logprobs(self, chat: bool) -> dict[str, int]:
         return top_logprobs(chat) if self.options.serve else super().top_logprobs(chat)
