@@ -17,6 +17,8 @@ store        `Journal`: reservations and answers
 writer       one thread that commits for all
 batches      batches of a Batch API
 exchange     export and import
+parts        export what was committed since the last export
+leases       parts of a run's caps that are spent through other journals
 """
 
 from synthkd.journal.ledger import Caps, Spending

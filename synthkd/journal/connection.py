@@ -96,6 +96,11 @@ class JournalConnection(JournalReader):
                 )
         raise JournalError(self._file_problem)
 
+    @property
+    def writing(self) -> sqlite3.Connection:
+        """The connection that writes, for statements inside a `transaction`."""
+        return self._db
+
     def transaction(self) -> _Transaction:
         """Return a context manager that commits all writes of its block together, or none."""
         return _Transaction(self)

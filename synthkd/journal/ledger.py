@@ -224,6 +224,17 @@ def in_batches_of_others(db: sqlite3.Connection, run: str, request_ids: str) -> 
     return {row[0] for row in rows}
 
 
+def add_spending(db: sqlite3.Connection, run: str, spent: Spending) -> None:
+    """Add what was spent elsewhere to a run: paid, and charged for attempts of unknown cost."""
+    db.execute(
+        "INSERT INTO spending (run, dollars, tokens) VALUES (?,?,?) ON CONFLICT (run) DO UPDATE SET"
+        " dollars = dollars + excluded.dollars, tokens = tokens + excluded.tokens",
+        (run, spent.dollars, spent.tokens),
+    )
+    if spent.unknown_dollars or spent.unknown_tokens:
+        _add_unknown_cost(db, run, spent.unknown_dollars, spent.unknown_tokens)
+
+
 def set_unknown_cost(db: sqlite3.Connection, run: str, dollars: float, tokens: int) -> None:
     """Set what a run was charged for attempts of unknown cost."""
     db.execute(

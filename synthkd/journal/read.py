@@ -17,6 +17,16 @@ from synthkd.journal.open import journal_error
 from synthkd.requests import Completion, Failure
 
 COLUMNS = tuple(field.name for field in fields(Completion) if field.name != "counts_prompt")
+#: The columns of recorded failures.
+FAILURE_COLUMNS = [
+    "request_id",
+    "sample_index",
+    "reason",
+    "detail",
+    "attempts",
+    "permanent",
+    "created",
+]
 #: Variables in one SELECT; SQLite allows more, but short statements are cached.
 _CHUNK = 500
 
@@ -135,6 +145,41 @@ class JournalReader:
                 yield dict(zip(names, row, strict=True))
         except sqlite3.Error as error:
             raise journal_error(error, self.path) from None
+
+    def last_number(self) -> int:
+        """Return the number of the completion that was committed last; 0 if there is none.
+
+        Numbers grow with each commit.
+        """
+        ((number,),) = self._read("SELECT max(rowid) FROM completions")
+        return number or 0
+
+    def rows_after(self, number: int, names: Sequence[str], most: int) -> list[tuple[Any, ...]]:
+        """Return completions, with what was sent, that were committed after another.
+
+        Args:
+            number: Number of the other completion.
+            names: Columns of completions and requests.
+            most: Completions at most.
+
+        Returns:
+            Number and columns of each, in the order of numbers.
+        """
+        columns = ",".join(
+            f"{'r' if name in ('identity', 'messages', 'sampling') else 'c'}.{name}"
+            for name in names
+        )
+        return self._read(
+            f"SELECT c.rowid,{columns} FROM completions c JOIN requests r USING (request_id)"
+            " WHERE c.rowid > ? ORDER BY c.rowid LIMIT ?",
+            (number, most),
+        )
+
+    def failures_since(self, since: float) -> list[tuple[Any, ...]]:
+        """Return the columns of failures that were recorded after a time."""
+        return self._read(
+            f"SELECT {','.join(FAILURE_COLUMNS)} FROM failures WHERE created > ?", (since,)
+        )
 
     def spending(self, run: str) -> Spending:
         """Sum up what a run has paid over all its resumptions, and what it has in flight."""

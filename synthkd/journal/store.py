@@ -16,7 +16,7 @@ from synthkd.journal import ledger
 from synthkd.journal.claim import Claim, is_run_alive, join_claim, requests_on_wire, take_claim
 from synthkd.journal.connection import JournalConnection
 from synthkd.journal.ledger import Bound, Caps, Spending
-from synthkd.journal.read import COLUMNS
+from synthkd.journal.read import COLUMNS, FAILURE_COLUMNS
 from synthkd.journal.values import is_storable, rows_json, unstorable_failure
 from synthkd.requests import Answer, Completion, Failure, Request
 
@@ -292,6 +292,23 @@ class Journal(JournalConnection):
         """
         with self.transaction():
             return int(self._db.execute("DELETE FROM failures").rowcount)
+
+    def insert_failures(self, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Insert failures of another journal, of samples that are neither completed nor failed.
+
+        Return how many were new.
+        """
+        with self.transaction():
+            before = self._db.total_changes
+            self._execute_many(
+                f"INSERT OR IGNORE INTO failures ({','.join(FAILURE_COLUMNS)})", rows
+            )
+            new = self._db.total_changes - before
+            deleted = self._db.execute(
+                "DELETE FROM failures WHERE EXISTS (SELECT 1 FROM completions c WHERE"
+                " c.request_id = failures.request_id AND c.sample_index = failures.sample_index)"
+            ).rowcount
+        return int(new - deleted)
 
     def insert(
         self, requests: Iterable[tuple[Any, ...]], completions: Iterable[tuple[Any, ...]]
