@@ -23,13 +23,14 @@ from synthkd.recipe import Recipe, RuleChoice
 from synthkd.stages.generate import GenerateReport, generate_completions
 from synthkd.stages.generate_processes import generate_in_processes
 from synthkd.stages.lock import run_lock
-from synthkd.stages.places import FILTERED_ROWS, REPORT, ReportShape, check_places
+from synthkd.stages.places import CLUSTER, FILTERED_ROWS, REPORT, ReportShape, check_places
 from synthkd.stages.places import GENERATED as GENERATED
 from synthkd.stages.plan import RunPlan, plan_run
 from synthkd.stages.run_report import report_html, report_rows, report_text, step_line
 from synthkd.storage import read_json, write_json
 
 if TYPE_CHECKING:
+    from synthkd.cluster import RayEngine
     from synthkd.corpora.read import Corpus
     from synthkd.stages.critic import Decision
     from synthkd.stages.target.run import TargetRun
@@ -106,6 +107,7 @@ def run(
     measure: bool = True,
     rules: Sequence[RuleChoice] | None = None,
     step: str | None = None,
+    engine: RayEngine | None = None,
 ) -> RunResult:
     """Generate, filter and publish; of a recipe with steps, each of them in turn.
 
@@ -120,17 +122,22 @@ def run(
         rules: Rules in place of the recipe's: names, mappings as in YAML, rule classes or
             functions.
         step: Run this step alone, on what the earlier ones left.
+        engine: A cluster that generates and filters in place of this machine.
     """
-    recipe = _load_recipe(recipe, rules, workers)
+    recipe = _load_recipe(recipe, rules, workers if engine is None else 2)
+    if engine is not None:
+        from synthkd.cluster.supported import check_supported
+
+        check_supported(recipe)
     if recipe.steps is None:
         if step is not None:
             raise RecipeError(f"recipe {recipe.name!r} has no steps, so no step {step!r}")
-        return _run_one(recipe, quiet, workers, measure)
+        return _run_one(recipe, quiet, workers, measure, engine=engine)
     from synthkd.steps.run import run_steps
     from synthkd.steps.target import run_for_target
 
     def run_one(one: Recipe, decision: Decision, summary: StepSummary | None) -> RunResult:
-        return _run_one(one, quiet, workers, measure, decision, summary)
+        return _run_one(one, quiet, workers, measure, decision, summary, engine)
 
     def run_all(
         whole: Recipe, admit: Callable[[RunPlan], bool] | None = None
@@ -155,6 +162,7 @@ def _run_one(
     measure: bool,
     decision: Decision | None = None,
     summary: StepSummary | None = None,
+    engine: RayEngine | None = None,
 ) -> RunResult:
     """Run a recipe without steps, or one step."""
     from synthkd.stages.critic import decide
@@ -166,6 +174,11 @@ def _run_one(
     # bought.
     decision = decision or decide(plan.components)
     decision.refuse()
+    if engine is not None:
+        from synthkd.cluster.run import generate_and_filter
+
+        generated = generate_and_filter(engine, plan, decision, quiet, measure)
+        return _published(plan, generated, summary)
     generated = _generate(plan, quiet, workers, decision)
     if generated.stopped and not (generated.cached or generated.completed):
         raise NothingBoughtError(f"{recipe.name}: nothing was bought: {generated.stopped}")
@@ -174,6 +187,12 @@ def _run_one(
     elif measure:
         # The last round was filtered before it was known to be the last.
         add_to_report(plan, measure)
+    return _published(plan, generated, summary)
+
+
+def _published(plan: RunPlan, generated: GenerateReport, summary: StepSummary | None) -> RunResult:
+    """Publish a run that is filtered, and return its result."""
+    recipe = plan.recipe
     manifest = publish(recipe, plan, summary=summary)
     return RunResult(recipe, generated, read_json(recipe.work_dir / REPORT)["counts"], manifest)
 
@@ -228,6 +247,7 @@ def filter(
 
     recipe = _one_step(_load_recipe(recipe, None, workers), step)
     plan = plan or plan_run(recipe)
+    _take_over(recipe, quiet)
     # Before a critic is trained.
     if not os.path.lexists(recipe.journal_path):
         raise InputError(f"{recipe.journal_path}: no journal here; `synthkd generate` makes one")
@@ -384,6 +404,7 @@ def _generate(
     plan: RunPlan, quiet: bool, workers: int = 1, decision: Decision | None = None
 ) -> GenerateReport:
     recipe = plan.recipe
+    _take_over(recipe, quiet)
     with (
         run_lock(recipe.work_dir) as lock,
         Journal(recipe.journal_path) as journal,
@@ -416,6 +437,15 @@ def _generate(
             target.finish(measure=False)
     write_json(recipe.work_dir / GENERATED, generated.as_dict())
     return generated
+
+
+def _take_over(recipe: Recipe, quiet: bool) -> None:
+    """Import what a cluster has bought for this run, so that it is not bought again."""
+    if (recipe.work_dir / CLUSTER).is_file():
+        from synthkd.cluster.takeover import take_over
+
+        with Progress("import", quiet) as progress:
+            take_over(recipe, progress.say)
 
 
 def _target_run(

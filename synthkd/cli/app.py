@@ -26,6 +26,7 @@ from synthkd.errors import RecipeError
 from synthkd.reporting.safe_text import clean, clean_lines, json_text
 
 if TYPE_CHECKING:
+    from synthkd.cluster import RayEngine
     from synthkd.recipe import Recipe
 
 app = typer.Typer(
@@ -168,6 +169,40 @@ def run_command(
     max_tokens: MaxTokens = None,
     grace: Grace = None,
     workers: Workers = 1,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine",
+            help="`ray`: generate and filter on the nodes of a Ray cluster that is there.",
+            show_default="this machine",
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            help="Address of the cluster (host:port).",
+            show_default="RAY_ADDRESS, or the cluster of this machine",
+        ),
+    ] = None,
+    nodes: Annotated[
+        int | None,
+        typer.Option(
+            "--nodes",
+            min=1,
+            help="Shards that generate at the same time; a run that was begun keeps its number.",
+            show_default="one on each node",
+        ),
+    ] = None,
+    shared: Annotated[
+        str | None,
+        typer.Option(
+            "--shared",
+            help="Folder that all nodes reach, for what is bought: a path, or an address such as"
+            " s3://bucket/folder.",
+            show_default="in the folder of the run",
+        ),
+    ] = None,
     step: Step = None,
     quiet: Quiet = False,
 ) -> None:
@@ -192,9 +227,32 @@ def run_command(
         raise RecipeError("--probe runs a sample through all steps; leave --step out")
     if probe and not _probed(loaded, probe, yes):
         return
-    done = pipeline.run(loaded, quiet, workers, step=step)
+    cluster = _engine(engine, address, nodes, shared, workers)
+    done = pipeline.run(loaded, quiet, workers, step=step, engine=cluster)
     typer.echo(str(done))
     pipeline.check_guarantee(done.manifest.get("critic"), loaded.corpus_path)
+
+
+def _engine(
+    name: str | None, address: str | None, nodes: int | None, shared: str | None, workers: int
+) -> RayEngine | None:
+    """Return the cluster that the options name; None for this machine."""
+    if name is None:
+        for option, value in (("--address", address), ("--nodes", nodes), ("--shared", shared)):
+            if value is not None:
+                raise RecipeError(f"{option} is for a cluster: add --engine ray")
+        return None
+    if name != "ray":
+        raise RecipeError(f"--engine {name}: unknown; `ray` is there, or leave it out")
+    if workers > 1:
+        raise RecipeError("--workers is for one machine; with --engine ray give --nodes")
+    from synthkd.cluster import RayEngine
+
+    return RayEngine(address, nodes, None if shared is None else _absolute(shared))
+
+
+def _absolute(address: str) -> str:
+    return address if "://" in address else str(Path(address).resolve())
 
 
 def _probed(recipe: Recipe, requests: int, yes: bool) -> bool:

@@ -69,8 +69,8 @@ def filter_candidates(
         with _step_runner(workers, steps, journal, progress) as runner:
             counts = runner.parse(count_partitions(plan, journal))
             if not counts.completed:
-                raise _no_completion(counts)
-            report = _decide_all(steps, runner, decision, counts.report(), progress)
+                raise no_completion(counts)
+            report = decide_all(steps, runner, decision, counts.report(), progress)
             apply_corpus_filters(plan.components, temporary, report)
         shutil.rmtree(temporary / "parsed")
         shutil.rmtree(temporary / "counted", ignore_errors=True)
@@ -129,7 +129,7 @@ class InProcess:
             yield self.steps.finish(number, outcomes), votes
 
 
-def _decide_all(
+def decide_all(
     steps: Steps, runner: StepRunner, decision: Decision, report: FilterReport, progress: Progress
 ) -> FilterReport:
     """Do the second pass; the critic works in this process alone, where it watches for shift."""
@@ -179,15 +179,15 @@ def _finished(
             yield steps.finish(number, outcomes), votes
 
 
-def count_partitions(plan: RunPlan, journal: Journal) -> int:
+def count_partitions(plan: RunPlan, journal: Journal, shard: tuple[int, int] = (0, 1)) -> int:
     """Return a power of two, so that partitions are about as large as they should be.
 
-    The size is told by the rows of the first inputs that have any.
+    The size is told by the rows of the first inputs of a shard that have any.
     """
     parser = Parser(plan.requests, journal)
     inputs = 0
     share = 0.0
-    for batch in plan.batches(size=_MEASURED):
+    for batch in plan.batches(size=_MEASURED, shard=shard):
         inputs += len(batch)
         if parts := parser.unruled(batch):
             rows, size = (
@@ -202,7 +202,7 @@ def count_partitions(plan: RunPlan, journal: Journal) -> int:
     return count
 
 
-def _no_completion(counts: ParseCounts) -> SynthKDError:
+def no_completion(counts: ParseCounts) -> SynthKDError:
     """Make the error of a recipe without a completion."""
     if not counts.failures:
         return InputError(

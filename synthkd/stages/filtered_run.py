@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 from synthkd.corpora.diversity import stage_diversity
@@ -13,9 +15,13 @@ from synthkd.recipe import Recipe
 from synthkd.rows import text_files
 from synthkd.stages.critic import Decision
 from synthkd.stages.filter import filter_candidates
+from synthkd.stages.filter_report import FilterReport
 from synthkd.stages.places import FILTERED_ROWS, REPORT, ReportShape, claim_work
 from synthkd.stages.plan import RunPlan
 from synthkd.storage import read_json, write_json
+
+#: Filters like `filter_candidates`, elsewhere: plan, journal, decision, folder and progress.
+FilterRows = Callable[[RunPlan, Journal, Decision, Path, Progress], FilterReport]
 
 
 def filter_run(
@@ -24,6 +30,7 @@ def filter_run(
     progress: Progress,
     workers: int = 1,
     journal: Journal | None = None,
+    elsewhere: FilterRows | None = None,
 ) -> dict[str, Any]:
     """Filter what the plan selects.
 
@@ -34,6 +41,7 @@ def filter_run(
         workers: Number of processes.
         journal: The recipe's journal, if it is open: the checks of a second opening would release
             the locks of the first.
+        elsewhere: Filters in place of this machine's processes.
 
     Returns:
         The report, without the diversity.
@@ -47,7 +55,10 @@ def filter_run(
     folder = recipe.work_dir / FILTERED_ROWS
     opened = nullcontext(journal) if journal else Journal(recipe.journal_path, must_exist=True)
     with opened as journal:
-        counts = filter_candidates(plan, journal, decision, folder, progress, workers)
+        if elsewhere is None:
+            counts = filter_candidates(plan, journal, decision, folder, progress, workers)
+        else:
+            counts = elsewhere(plan, journal, decision, folder, progress)
     decision.look_for_shift(plan.kind)
     report = {
         "counts": counts.as_dict(),

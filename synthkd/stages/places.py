@@ -28,7 +28,7 @@ from synthkd.storage import (
 )
 
 #: Files and folders that synthkd writes into the folder of a run.
-GENERATED, REPORT, FILTERED_ROWS, ROUNDS, STEPS, LOCK, TARGET = (
+GENERATED, REPORT, FILTERED_ROWS, ROUNDS, STEPS, LOCK, TARGET, CLUSTER = (
     "generated.json",
     "filtered.json",
     "filtered",
@@ -36,14 +36,17 @@ GENERATED, REPORT, FILTERED_ROWS, ROUNDS, STEPS, LOCK, TARGET = (
     "steps",
     "run.lock",
     "target.json",
+    "cluster.json",
 )
+#: The shared folder of a run on a cluster, unless another address is named.
+EXPORTS = "cluster"
 #: Names in the folder of a step.
 STEP_INPUTS, PARENTS, STEP_CORPUS = "inputs.jsonl", "parents.jsonl", "corpus"
 #: What a loop writes when it has ended.
 LOOP = "distill.json"
 _KNOWN = {
     GENERATED, REPORT, FILTERED_ROWS, ROUNDS, STEPS, LOCK, TARGET, MARK, "student", "critic", LOOP,
-    "rows.parquet", "report.md", "curve.svg",
+    "rows.parquet", "report.md", "curve.svg", CLUSTER, EXPORTS,
 }  # fmt: skip
 _INSIDE = {FILTERED_ROWS: FILTERED_FOLDER, "student": STUDENT_FOLDER, "critic": CRITIC_FOLDER}
 _WORK = "folder of a run"

@@ -13,6 +13,7 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ),
     ("pipeline", "`run`, `generate`, `filter`, `publish`: the steps of a recipe in a row"),
     ("steps", "recipes of several steps: what each one asks about, and the lineage of rows"),
+    ("cluster", "a recipe on the nodes of a Ray cluster: shards, leases, exports"),
     (
         "stages",
         "the stages of a run: plan (components, inputs, requests), generate, parse, filter, critic;"
