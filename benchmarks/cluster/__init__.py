@@ -18,7 +18,7 @@ def _add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, help="rows of the parts that run on the cluster")
     parser.add_argument("--nodes", type=int, nargs="+", default=[2, 4], help="default: 2 and 4")
     parser.add_argument(
-        "--sizes", type=int, nargs="+", help="rows of `scale` (default: 100000 and 1000000)"
+        "--sizes", type=int, nargs="+", help="rows of `scale` (default: 20000, 100000 and 1000000)"
     )
 
 

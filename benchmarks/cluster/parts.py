@@ -65,5 +65,7 @@ def scale(options: Options) -> Figures:
     """Measure slopes on this machine, and work out larger runs."""
     from benchmarks.cluster.scale import figures
 
-    sizes = options.sizes or ([2_000, 10_000] if options.quick else [100_000, 1_000_000])
+    sizes = options.sizes or (
+        [1_000, 2_000, 6_000] if options.quick else [20_000, 100_000, 1_000_000]
+    )
     return figures(sizes)

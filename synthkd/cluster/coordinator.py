@@ -9,7 +9,7 @@ shard is given up: what that one was lent and did not report counts as spent, an
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ class Coordinator:
         if before is not None and not before.has_ended:
             self._ledger.lose(_lease(shard, before.name))
             self._lost += 1
-            _add(self._given_up, before.progress)
+            _add(self._given_up, _as_given_up(before.progress))
         self._attempts[shard] = _Attempt(attempt)
 
     def borrow(
@@ -180,6 +180,14 @@ class Coordinator:
 
 def _lease(shard: int, attempt: str) -> str:
     return f"lease of shard {shard}, attempt {attempt}"
+
+
+def _as_given_up(progress: ShardProgress) -> ShardProgress:
+    """Return the progress of an attempt that another one repeats.
+
+    The other one finds what was done among the exports, and counts it as skipped.
+    """
+    return replace(progress, more=progress.done, skipped=-progress.done)
 
 
 def _add(total: ShardProgress, one: Any) -> None:

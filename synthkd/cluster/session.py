@@ -216,9 +216,10 @@ class RaySession:
                     raise _lost(raised) from None
                 _show(progress, shown, now)
                 if lost_now > lost:
+                    new = lost_now - lost
                     progress.say(
-                        f"{lost_now - lost} shard(s) of a lost node go on elsewhere, from what was"
-                        " exported"
+                        f"{new} {'shard goes' if new == 1 else 'shards go'} on elsewhere after the"
+                        " loss of a node, from what was exported"
                     )
                 shown, lost = now, lost_now
                 if (stop_event.is_set() or error is not None) and not is_told:

@@ -116,7 +116,7 @@ class LeaseLedger:
         if name not in self._leases:
             self._leases[name] = _Lease()
             if self._claim is not None:
-                self._claim.mark_sent(name)
+                self._claim.mark_sent([name])
         return self._leases[name]
 
     def _end(self, name: str, is_lost: bool) -> None:

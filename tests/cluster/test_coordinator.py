@@ -54,13 +54,15 @@ def test_what_was_lent_and_not_spent_is_free_again_when_a_shard_ends(path: Path)
 def test_what_a_lost_shard_did_not_report_counts_as_spent(path: Path) -> None:
     coordinator = coordinator_of(path)
     coordinator.borrow(0, "first", (0.0, 50), (0.0, 50))
-    coordinator.report(0, "first", Spending(tokens=20), ShardProgress(done=4))
+    coordinator.report(0, "first", Spending(tokens=20), ShardProgress(more=6, skipped=3, done=4))
     coordinator.begin(0, "second")
     assert spending(path) == Spending(tokens=20, unknown_tokens=30)
     assert coordinator.borrow(0, "second", (0.0, 51), (0.0, 51)) is None
     assert coordinator.borrow(0, "second", (0.0, 50), (0.0, 50)) == (0.0, 50)
-    # What the lost attempt had done stays in the sums that a user sees.
-    assert coordinator.progress()[0].done == 4
+    # The next attempt finds what the lost one had done, and counts it as skipped: once in all.
+    coordinator.report(0, "second", Spending(), ShardProgress(more=2, skipped=7, done=1))
+    total = coordinator.progress()[0]
+    assert (total.skipped, total.done, total.more) == (3, 5, 6)
 
 
 def test_an_attempt_that_was_given_up_gets_nothing_and_is_told_to_stop(path: Path) -> None:
