@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import time
 from collections.abc import Callable
@@ -80,6 +81,26 @@ def test_a_connection_on_which_anything_came_while_it_was_idle_is_not_used_again
     trusted(monkeypatch)
     with Hostile(twice(0.01, extra)) as server:
         assert asyncio.run(one_after_the_other(server.url, 3, pause=0.05)) == ["0", "1", "2"]
+    assert server.connections == 3
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("extra", [b"\r\n", b"\r\n\r\n"])
+def test_a_connection_on_which_an_answer_was_followed_by_empty_lines_is_not_used_again(
+    monkeypatch: pytest.MonkeyPatch, extra: bytes, chunked: bool
+) -> None:
+    trusted(monkeypatch)
+
+    def answer(peer: Peer) -> None:
+        data = json.dumps(own(peer)).encode() + b"\r\n"
+        head, body = b"content-length: %d" % len(data), data
+        if chunked:
+            head, body = b"transfer-encoding: chunked", b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data)
+        peer.send(b"HTTP/1.1 200 OK\r\n%b\r\n\r\n%b" % (head, body) + extra * (peer.number < 3))
+
+    with Hostile(answer) as server:
+        assert asyncio.run(one_after_the_other(server.url, 4)) == ["0", "1", "2", "3"]
+    # The third answer ends with its own line break.
     assert server.connections == 3
 
 

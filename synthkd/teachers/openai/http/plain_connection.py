@@ -99,7 +99,8 @@ class PlainConnection(asyncio.Protocol):
         self._decode: Callable[[bytes, int], bytes] | None = None
         self._raw_bytes = self._body_bytes = self._latest_body = 0
         self._is_whole = self._has_end = self._is_early = self._has_surplus = False
-        self._is_cut = False
+        self._is_cut = self._is_chunked = False
+        self._latest_piece = b""
 
     # For the pool
 
@@ -193,9 +194,18 @@ class PlainConnection(asyncio.Protocol):
                 )
                 return
         if self._is_whole or self._is_cut:
+            if data.endswith(b"\r\n") and not self._is_end(data):
+                # The parser skips empty lines between answers; what else follows may be no answer.
+                self.keeps_open = False
             self._finish()
         elif self._raw_bytes > _MAX_HEAD and self._is_padded():
             self.fail(UnknownAnswerError("more bytes around the answer than in it"))
+
+    def _is_end(self, data: bytes) -> bool:
+        """Return True if the line break that ends ``data`` belongs to the answer."""
+        if self._is_chunked or not self._body_bytes:
+            return not data.endswith(b"\r\n\r\n\r\n")
+        return data.endswith(self._latest_piece)
 
     def _is_padded(self) -> bool:
         most = _MAX_HEAD + (1 + _MAX_OVERHEAD) * self._body_bytes
@@ -223,7 +233,7 @@ class PlainConnection(asyncio.Protocol):
                     )
                 )
         # Not kept while the connection is idle.
-        self._body = b""
+        self._body = self._latest_piece = b""
         self._pool.on_answer(self)
 
     def _end_of_body(self) -> TransientError | None:
@@ -280,7 +290,7 @@ class PlainConnection(asyncio.Protocol):
                 # llhttp finds the end of chunks; another coding may reach to the connection's end.
                 if value.strip().lower() != b"chunked":
                     raise UnknownAnswerError("an unknown transfer encoding")
-                self._has_end = True
+                self._has_end = self._is_chunked = True
             elif size == 16 and name.lower() == b"content-encoding":
                 if encoding:
                     raise UnknownAnswerError("two content encodings")
@@ -300,7 +310,7 @@ class PlainConnection(asyncio.Protocol):
         if status < 200:
             raise UnknownAnswerError("an interim answer with a body")
         self._body_bytes += len(data)
-        self._latest_body = self._raw_bytes
+        self._latest_body, self._latest_piece = self._raw_bytes, data
         is_answer = status in ANSWER_STATUSES
         most = self._max_bytes if is_answer else MAX_ERROR_BYTES
         left = most - len(self._body)
