@@ -25,10 +25,10 @@ def canonical(value: Any) -> bytes:
 
     NaN raises ValueError.
     """
-    if type(value) is list and all(type(item) is str for item in value):
+    if type(value) is list and {str}.issuperset(map(type, value)):
         # Most ids are hashes of such lists; this takes a third of the time.
         return f"[{','.join(map(encode_basestring, value))}]".encode("utf-8", "surrogatepass")
-    if type(value) is dict and all(type(k) is str and type(v) is str for k, v in value.items()):
+    if type(value) is dict and {str}.issuperset(map(type, (*value, *value.values()))):
         # Most input rows, likewise.
         pairs = [
             f"{encode_basestring(name)}:{encode_basestring(value[name])}" for name in sorted(value)

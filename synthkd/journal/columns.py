@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,22 +86,20 @@ class SampleReader:
         places: dict[str, int] = {}
         number = np.array([places.setdefault(name, len(places)) for name in request_ids], np.int64)
         rows = self._rows(list(places))
+        count = len(rows)
         columns = list(zip(*rows, strict=True)) if rows else [()] * (10 if self._wide else 7)
-        request = np.fromiter(map(places.__getitem__, columns[0]), np.int64, len(rows))
-        price, model, reasoning, thought = (
-            columns[6:] if self._wide else [[None] * len(rows)] * 3 + [[0] * len(rows)]
-        )
+        price, model, reasoning, thought = columns[6:] if self._wide else (None, None, None, None)
         samples = SampleColumns(
-            request,
+            np.fromiter(map(places.__getitem__, columns[0]), np.int64, count),
             np.array(columns[1], np.int64),
             pa.array(columns[2], pa.string()),
             pa.array(columns[3], pa.string()),
             pa.array(columns[4], pa.int64()),
             pa.array(columns[5], pa.float64()),
-            pa.array(price, pa.float64()),
-            pa.array(model, pa.string()),
-            pa.array(reasoning, pa.int64()),
-            np.array(thought, bool),
+            _array(price, pa.float64(), count),
+            _array(model, pa.string(), count),
+            _array(reasoning, pa.int64(), count),
+            np.zeros(count, bool) if thought is None else np.array(thought, bool),
         )
         return _ordered(samples, number)
 
@@ -108,11 +107,15 @@ class SampleReader:
         if not self._wide:
             select = f"SELECT {_NARROW}, {_ANY_RARE} FROM completions"
             rows = list(self._journal._select(select, request_ids))
-            if not any(row[-1] for row in rows):
+            if not any(map(itemgetter(-1), rows)):
                 return rows
             self._wide = True
         select = f"SELECT {_NARROW}, {_RARE} FROM completions"
         return list(self._journal._select(select, request_ids))
+
+
+def _array(values: Sequence[Any] | None, kind: pa.DataType, count: int) -> pa.Array:
+    return pa.nulls(count, kind) if values is None else pa.array(values, kind)
 
 
 def _ordered(samples: SampleColumns, number: Numbers) -> SampleColumns:

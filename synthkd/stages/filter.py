@@ -195,7 +195,7 @@ def count_partitions(plan: RunPlan, journal: Journal, shard: tuple[int, int] = (
             )
             share = max(rows / PARTITION_ROWS, size / PARTITION_BYTES) / inputs
             break
-    wanted = share * plan.inputs.count()
+    wanted = share * plan.inputs.count(checked=False)
     count = 1
     while count < wanted and count < 4096:
         count *= 2

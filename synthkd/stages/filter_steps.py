@@ -24,8 +24,8 @@ from synthkd.journal import Journal
 from synthkd.progress import Progress
 from synthkd.stages.critic import Decision
 from synthkd.stages.filter_report import ParseCounts
-from synthkd.stages.outcomes import Outcomes, outcome_counts
-from synthkd.stages.parse import Parser
+from synthkd.stages.outcomes import Outcomes, outcome_counts, sorted_rows
+from synthkd.stages.parse import Parser, RowShape
 from synthkd.stages.partitions import Partitions, partition_name, read_partition
 from synthkd.stages.plan import RunPlan
 
@@ -56,6 +56,7 @@ class Steps:
 
     def __init__(self, plan: RunPlan, folder: Path) -> None:
         self.plan, self.folder = plan, folder
+        self.shape = RowShape.of(plan.components)
         self.ballot = Ballot.of(plan.recipe, plan.kind)
         self.globals = [rule for rule in plan.components.rules if isinstance(rule, GlobalFilter)]
 
@@ -66,13 +67,15 @@ class Steps:
         parser = Parser(self.plan.requests, journal)
         folder = self.folder / "parsed" / f"{shard[0]:03d}"
         folder.mkdir(parents=True)
+        names = list(self.shape.written)
+        written = pa.schema([self.shape.schema.field(name) for name in names])
         with (
             _rare_collections() as collect,
-            Partitions(folder, parser.schema, partitions, QUESTION) as out,
+            Partitions(folder, written, partitions, QUESTION) as out,
         ):
             for batch in self.plan.batches(shard=shard):
                 for rows in parser.read(batch):
-                    out.write(rows)
+                    out.write(rows.select(names))
                     progress.more(rows.num_rows)
                 collect()
         return parser.counts
@@ -84,7 +87,8 @@ class Steps:
     def load(self, number: int) -> Outcomes:
         """Read a partition, from all shards, and apply the global rules."""
         paths = sorted(self.folder.glob(f"parsed/*/{partition_name(number)}"))
-        return Outcomes.of_parsed(read_partition(paths), self.plan.components)
+        table = self.shape.whole(sorted_rows(read_partition(paths)))
+        return Outcomes.of_parsed(table, self.plan.components)
 
     def observe_votes(self, number: int) -> None:
         """Let the weight of votes take in a partition."""

@@ -55,6 +55,8 @@ def row_content(row: dict[str, Any]) -> bytes:
     """Return the canonical JSON of a row; values that JSON lacks (dates, bytes) as texts."""
     if all(type(value) is str for value in row.values()):
         return canonical(row)
+    if {str}.issuperset(map(type, row.values())):
+        return canonical(row)
     plain = {name: value if _is_json(value) else _as_text(value) for name, value in row.items()}
     try:
         return canonical(plain)

@@ -78,9 +78,12 @@ class InputReader:
         for number, raw in self.limited():
             yield from self._checked(number, raw, columns)
 
-    def count(self) -> int:
-        """Count the inputs, repeated ones included."""
-        return sum(1 for _ in self.rows())
+    def count(self, checked: bool = True) -> int:
+        """Count the inputs, repeated ones included; not ``checked``, bad ones too."""
+        if checked:
+            return sum(1 for _ in self.rows())
+        columns: set[tuple[str, ...]] = set()
+        return sum(len(self._expanded(number, raw, columns)) for number, raw in self.limited())
 
     def count_raw(self) -> int:
         """Count the rows of the file, as far as `inputs.limit` leaves them."""

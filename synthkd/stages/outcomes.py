@@ -39,8 +39,8 @@ class Outcomes:
 
     @classmethod
     def of_parsed(cls, table: pa.Table, components: Components) -> Outcomes:
-        """Sort parsed rows, and apply the global rules."""
-        outcomes = cls(sorted_rows(table))
+        """Apply the global rules to sorted rows."""
+        outcomes = cls(table)
         for rule in components.rules:
             if isinstance(rule, GlobalFilter) and outcomes.is_open.any():
                 batch = outcomes.open_rows().combine_chunks().to_batches()[0]

@@ -6,7 +6,8 @@ Rows are made column by column, in Arrow: a distinct answer of an input is parse
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synthkd.corpora.schema import candidate_schema
+from synthkd.corpora.schema import FILTER_FIELDS, candidate_schema
 from synthkd.errors import RecipeError, nearest
 from synthkd.filters.ballot import FIELDS, Ballot, question_of
 from synthkd.filters.vote_weights import QUESTION, SOURCE
@@ -26,6 +27,7 @@ from synthkd.kinds.columns import AnswerColumns, Numbers, distinct_rows, spread
 from synthkd.requests import completion_key
 from synthkd.stages.adaptive import adaptive_sampling
 from synthkd.stages.apply_rules import apply_rules
+from synthkd.stages.components import Components
 from synthkd.stages.filter_report import ParseCounts
 from synthkd.stages.input_requests import InputRequest, RequestBuilder
 from synthkd.stages.parsed_answers import AnswerParser, ParsedAnswers
@@ -37,6 +39,49 @@ MALFORMED = "malformed"
 NOT_WHOLE = "finish_reason"
 
 
+@dataclass(frozen=True)
+class RowShape:
+    """The columns of parsed rows.
+
+    Attributes:
+        schema: All columns.
+        written: Those that differ from row to row; partitions have no others.
+        same: Values of columns that all rows share; null for those that are not named.
+    """
+
+    schema: pa.Schema
+    written: tuple[str, ...]
+    same: Mapping[str, str | None]
+
+    @classmethod
+    def of(cls, components: Components) -> RowShape:
+        """Return the columns of a recipe's rows."""
+        kind, prompt = components.kind, components.prompt
+        name = components.recipe.published(prompt.name, "template") if prompt else None
+        schema = pa.schema([*candidate_schema(kind), *FIELDS])
+        later = {field.name for field in FILTER_FIELDS} - {"rejected_by", "reason"}
+        same = {"kind": kind.name, "prompt": name}
+        written = tuple(name for name in schema.names if name not in {*later, *same})
+        return cls(schema, written, same)
+
+    def batch(self, columns: Mapping[str, pa.Array], rows: int) -> pa.RecordBatch:
+        """Make rows of columns; others have one value in all rows."""
+        return pa.RecordBatch.from_arrays(self._arrays(columns, rows), schema=self.schema)
+
+    def whole(self, table: pa.Table) -> pa.Table:
+        """Return rows with all columns, given those that are written."""
+        columns = dict(zip(table.column_names, table.columns, strict=True))
+        return pa.Table.from_arrays(self._arrays(columns, table.num_rows), schema=self.schema)
+
+    def _arrays(self, columns: Mapping[str, Any], rows: int) -> list[Any]:
+        return [
+            columns[field.name]
+            if field.name in columns
+            else pa.repeat(pa.scalar(self.same.get(field.name), field.type), rows)
+            for field in self.schema
+        ]
+
+
 class Parser:
     """Parses the completions of one recipe; ``counts`` are of all that were read."""
 
@@ -44,16 +89,14 @@ class Parser:
         components, recipe = requests.components, requests.components.recipe
         self.components, self.kind, self.journal = components, components.kind, journal
         self.counts = ParseCounts()
-        self.schema = pa.schema([*candidate_schema(self.kind), *FIELDS])
+        self.shape = RowShape.of(components)
+        self.schema = self.shape.schema
         source = Ballot.of(recipe, self.kind).weight.source_column
         #: The column of the inputs that names the source of a row, if it is one of theirs.
         self._source = None if source in self.schema.names else source
         # As published: a path of this machine does not go into rows.
         self._who = cache(recipe.published_identity)
         self._identity = requests.identity
-        self._prompt = (
-            recipe.published(components.prompt.name, "template") if components.prompt else None
-        )
         self._samples = SampleReader(journal)
         self._answers = AnswerParser(components, self.schema)
         #: Columns in which all rows of an answer's candidate are equal.
@@ -105,7 +148,7 @@ class Parser:
         chosen = pa.array(candidate)
         columns |= {name: _plain(column.take(chosen)) for name, column in parsed.columns.items()}
         columns |= self._not_whole(columns["finish_reason"])
-        return self._batch(columns, len(row)), malformed, candidate
+        return self.shape.batch(columns, len(row)), malformed, candidate
 
     def _wanted_samples(self, batch: list[InputRequest]) -> SampleColumns:
         """Return the wanted completions of these inputs; count those that are missing."""
@@ -231,7 +274,7 @@ class Parser:
             name: pa.array(values, pa.string())
             for name, values in zip(names, zip(*rows, strict=True), strict=True)
         }
-        return self._batch(columns, len(rows))
+        return self.shape.batch(columns, len(rows))
 
     def _malformed_row(
         self, malformed: Malformed, one: InputRequest, key: str, number: int
@@ -243,17 +286,6 @@ class Parser:
         question = question_of(self.kind, one.row)
         on = name if question is None else self._answers.question(question)
         return name, on, MALFORMED, reason
-
-    def _batch(self, columns: dict[str, pa.Array], rows: int) -> pa.RecordBatch:
-        """Make rows of columns; others have one value in all rows."""
-        same = {"kind": self.kind.name, "prompt": self._prompt}
-        arrays = [
-            columns[field.name]
-            if field.name in columns
-            else pa.repeat(pa.scalar(same.get(field.name), field.type), rows)
-            for field in self.schema
-        ]
-        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
 
 def _plain(column: pa.Array) -> pa.Array:

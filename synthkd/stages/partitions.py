@@ -66,8 +66,12 @@ class Partitions:
     def _flush(self) -> None:
         if not self._rows:
             return
-        table = pa.Table.from_batches(self._buffer).combine_chunks()
+        table = pa.Table.from_batches(self._buffer, self.schema)
         self._buffer, self._rows, self._bytes = [], 0, 0
+        if self.count == 1:
+            self._writer(0).write_table(table)
+            return
+        table = table.combine_chunks()
         numbers = first_bits(table.column(self.column), self.count.bit_length() - 1)
         order = np.argsort(numbers, kind="stable")
         table, numbers = table.take(pa.array(order)), numbers[order]
