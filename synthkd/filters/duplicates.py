@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from synthkd.filters.votes import begins, codes
+from synthkd.filters.votes import begins, codes, runs
 
 NAME = "duplicate"
 
@@ -31,19 +31,29 @@ class Duplicates:
     reasons: list[str | None]
 
 
-def find_duplicates(rows: pa.Table, open_rows: Sequence[bool] | np.ndarray[Any, Any]) -> Duplicates:
+def find_duplicates(
+    rows: pa.Table, open_rows: Sequence[bool] | np.ndarray[Any, Any], in_order: bool = False
+) -> Duplicates:
     """Decide among the rows that are still open.
 
     The order of rows carries no meaning: the highest log-probability stays, and among equals the
     smallest completion key.
+
+    Args:
+        rows: Rows with `id`, `completion_key` and `logprob`.
+        open_rows: True for each row that takes part.
+        in_order: Rows of one id are neighbours, sorted by completion key: no text is sorted again.
     """
     recurrence = np.zeros(rows.num_rows, dtype=np.int64)
     reasons: list[str | None] = [None] * rows.num_rows
     places = np.flatnonzero(np.asarray(open_rows, dtype=bool))
     if not len(places):
         return Duplicates(recurrence.tolist(), reasons)
-    chosen = rows.select(["id", "completion_key", "logprob"]).take(pa.array(places))
-    ids, keys = codes(chosen.column("id")), _ranks(chosen.column("completion_key"))
+    chosen = rows.select(["id", "completion_key", "logprob"])
+    if len(places) < rows.num_rows:
+        chosen = chosen.take(pa.array(places))
+    named, keyed = chosen.column("id"), chosen.column("completion_key")
+    ids, keys = (runs(named), runs(keyed)) if in_order else (codes(named), _ranks(keyed))
     logprobs = chosen.column("logprob").cast(pa.float64()).to_numpy()
     rank = np.where(np.isnan(logprobs), np.inf, -logprobs)
     order = np.lexsort((keys, ids))

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 NAME = "votes"
 Numbers = np.ndarray[Any, Any]
@@ -115,6 +118,23 @@ def codes(values: Any) -> Numbers:
         array.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
     )
     return indices.astype(np.int64)
+
+
+def runs(values: pa.ChunkedArray) -> Numbers:
+    """Number the runs of equal neighbours, from 0 on; nulls are equal."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    array = values.combine_chunks()
+    if isinstance(array, pa.ChunkedArray) or not len(array):
+        array = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
+    differ = pc.fill_null(pc.not_equal(array[1:], array[:-1]), False).to_numpy(zero_copy_only=False)
+    if array.null_count:
+        absent = array.is_null().to_numpy(zero_copy_only=False)
+        differ = differ | (absent[1:] != absent[:-1])
+    numbers = np.zeros(len(array), np.int64)
+    np.cumsum(differ, out=numbers[1:])
+    return numbers
 
 
 def begins(*keys: Numbers) -> Numbers:

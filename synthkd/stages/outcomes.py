@@ -79,7 +79,7 @@ class Outcomes:
         for name, column in votes.columns():
             self._set_column(name, column)
         self.reject(None, votes.reasons(self.is_open), VOTES)
-        duplicates = find_duplicates(self.table, self.is_open)
+        duplicates = find_duplicates(self.table, self.is_open, in_order=True)
         self.reject(None, duplicates.reasons, DUPLICATE)
         self._set_recurrence(duplicates)
         return votes.counts()
@@ -91,7 +91,7 @@ class Outcomes:
         """Return the critic's score of each open row before votes; NaN for the others."""
         # A critic may read how often a candidate came. All rows of a candidate pass or fail
         # together in the votes, so the number is the same after them.
-        self._set_recurrence(find_duplicates(self.table, self.is_open))
+        self._set_recurrence(find_duplicates(self.table, self.is_open, in_order=True))
         scores = np.full(len(self.rejected_by), np.nan)
         scores[self.is_open] = np.array(decision.scores(self.open_rows()), dtype=np.float64)
         return scores

@@ -335,6 +335,11 @@ def test_of_equal_candidates_one_stays_and_recurrence_counts_completions(rows: l
         ),
     )
     found = find_duplicates(table, [row[3] for row in rows])
+    order = sorted(range(len(rows)), key=lambda n: rows[n][:2])
+    sorted_table = table.take(pa.array(order, pa.int64()))
+    again = find_duplicates(sorted_table, [rows[n][3] for n in order], in_order=True)
+    assert again.recurrence == [found.recurrence[n] for n in order]
+    assert again.reasons == [found.reasons[n] for n in order]
     for name in "ab":
         mine = [n for n, row in enumerate(rows) if row[0] == name and row[3]]
         assert sum(found.reasons[n] is None for n in mine) == min(1, len(mine))
