@@ -1,4 +1,4 @@
-"""Rows a second and memory of the filter stage over recorded triples."""
+"""Rows a second and memory of the filter stage over recorded triples, by the clock."""
 
 from __future__ import annotations
 

@@ -33,7 +33,9 @@ def shares(folder: Path, rows: int, repeats: int) -> dict[str, Any]:
                 done = run(recipe, "run")
             assert done.status == 0, done.output
             seconds[name] = done.seconds
-        counts = read_json(folder / f"faults-{number}" / "runs" / "bench" / "filtered.json")["counts"]
+        counts = read_json(folder / f"faults-{number}" / "runs" / "bench" / "filtered.json")[
+            "counts"
+        ]
         completed.append(counts["completed"] / rows)
         walls.append(seconds["faults"] / seconds["clean"])
         outcomes = counts["accepted"] + counts["malformed"] + sum(counts["rejected"].values())

@@ -189,10 +189,10 @@ def count_partitions(plan: RunPlan, journal: Journal, shard: tuple[int, int] = (
     share = 0.0
     for batch in plan.batches(size=_MEASURED, shard=shard):
         inputs += len(batch)
-        if parts := parser.unruled(batch):
-            rows, size = (
-                sum(getattr(one, name) for one in parts) for name in ("num_rows", "nbytes")
-            )
+        rows = size = 0
+        for part in parser.unruled(batch):
+            rows, size = rows + part.num_rows, size + part.nbytes
+        if rows:
             share = max(rows / PARTITION_ROWS, size / PARTITION_BYTES) / inputs
             break
     wanted = share * plan.inputs.count(checked=False)

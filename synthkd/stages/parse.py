@@ -6,9 +6,10 @@ Rows are made column by column, in Arrow: a distinct answer of an input is parse
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,8 @@ MALFORMED = "malformed"
 #: What rejects a row whose text is not known to be whole; one that a limit cut is the rule
 #: `unfinished`'s matter.
 NOT_WHOLE = "finish_reason"
+#: Bytes of texts of a batch of rows, about: a long source stands in the row of each candidate.
+BATCH_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -104,26 +107,25 @@ class Parser:
         #: Set if samples are asked for in rounds: samples that were never wanted are not missing.
         self._adaptive = adaptive_sampling(requests, journal)
 
-    def read(self, batch: list[InputRequest]) -> list[pa.RecordBatch]:
-        """Return the rows of a batch of inputs after the rules on single rows."""
+    def read(self, batch: list[InputRequest]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a batch of inputs after the rules on single rows."""
         if self._adaptive is not None:
             batch = self._adaptive.narrow(batch)
             self.counts.saved = self._adaptive.saved
-        candidates, malformed, alike = self._rows(batch)
-        rows = []
-        if candidates is not None:
-            shared = (alike, self._of_answer)
-            rows.append(apply_rules(candidates, self.kind, self.components.rules, shared))
-        return rows if malformed is None else [*rows, malformed]
+        for rows, candidate in self._rows(batch):
+            if candidate is None:
+                yield rows
+            else:
+                shared = (candidate, self._of_answer)
+                yield apply_rules(rows, self.kind, self.components.rules, shared)
 
-    def unruled(self, batch: list[InputRequest]) -> list[pa.RecordBatch]:
-        """Return the rows of a batch of inputs, without a rule applied."""
-        return [rows for rows in self._rows(batch)[:2] if rows is not None]
+    def unruled(self, batch: list[InputRequest]) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a batch of inputs, without a rule applied."""
+        for rows, _ in self._rows(batch):
+            yield rows
 
-    def _rows(
-        self, batch: list[InputRequest]
-    ) -> tuple[pa.RecordBatch | None, pa.RecordBatch | None, Numbers]:
-        """Return the rows of candidates and of unreadable parts; and which candidates are alike."""
+    def _rows(self, batch: list[InputRequest]) -> Iterator[tuple[pa.RecordBatch, Numbers | None]]:
+        """Yield rows of candidates, with numbers of those that are alike, and unreadable parts."""
         samples = self._wanted_samples(batch)
         text = samples.text.dictionary_encode()
         numbers, texts = _codes(text), text.dictionary.to_pylist()
@@ -138,17 +140,17 @@ class Parser:
         self._count(samples, parsed, of)
         columns = self._of_completions(batch, samples, numbers, texts)
         malformed = self._malformed(batch, samples, parsed, of, columns)
+        if malformed is not None:
+            yield malformed, None
         row, within = spread(parsed.counts[of])
-        if not len(row):
-            return None, malformed, row
-        begins = np.cumsum(parsed.counts) - parsed.counts
-        candidate = begins[of[row]] + within
-        at = pa.array(row)
-        columns = {name: column.take(at) for name, column in columns.items()}
-        chosen = pa.array(candidate)
-        columns |= {name: _plain(column.take(chosen)) for name, column in parsed.columns.items()}
-        columns |= self._not_whole(columns["finish_reason"])
-        return self.shape.batch(columns, len(row)), malformed, candidate
+        candidate = (np.cumsum(parsed.counts) - parsed.counts)[of[row]] + within
+        size = _sizes(columns)[row] + _sizes(parsed.columns)[candidate]
+        for part in _slices(size):
+            at, chosen = pa.array(row[part]), pa.array(candidate[part])
+            rows = {name: column.take(at) for name, column in columns.items()}
+            rows |= {name: _plain(column.take(chosen)) for name, column in parsed.columns.items()}
+            rows |= self._not_whole(rows["finish_reason"])
+            yield self.shape.batch(rows, len(at)), candidate[part]
 
     def _wanted_samples(self, batch: list[InputRequest]) -> SampleColumns:
         """Return the wanted completions of these inputs; count those that are missing."""
@@ -290,6 +292,29 @@ class Parser:
 
 def _plain(column: pa.Array) -> pa.Array:
     return column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
+
+
+def _sizes(columns: Mapping[str, pa.Array]) -> Numbers:
+    """Return the bytes of the texts in each row."""
+    sizes: Any = 0
+    for column in columns.values():
+        encoded = isinstance(column, pa.DictionaryArray)
+        values = column.dictionary if encoded else column
+        if pa.types.is_string(values.type):
+            length = pc.fill_null(pc.binary_length(values), 0)
+            if encoded:
+                length = pc.fill_null(length.take(column.indices), 0)
+            sizes = sizes + length.to_numpy(zero_copy_only=False)
+    return np.asarray(sizes, np.int64)
+
+
+def _slices(sizes: Numbers) -> Iterator[slice]:
+    """Yield slices of rows that are about `BATCH_BYTES` large together."""
+    block = np.cumsum(sizes) // BATCH_BYTES
+    begins = [0, *(1 + np.flatnonzero(np.diff(block))).tolist(), len(sizes)]
+    for begin, end in pairwise(begins):
+        if begin < end:
+            yield slice(begin, end)
 
 
 def _codes(encoded: pa.DictionaryArray) -> Numbers:

@@ -52,7 +52,7 @@ class AnswerParser:
     def __init__(self, components: Components, schema: pa.Schema) -> None:
         self.components, self.kind = components, components.kind
         own = [*self.kind.columns, *self.kind.details]
-        self._own = {name: schema.field(name).type for name in own}
+        self._own = {name: _stored_once(schema.field(name).type) for name in own}
         self._questions: dict[tuple[str, ...], str] = {}
 
     def parse(self, answers: AnswerColumns, only_thoughts: Numbers) -> ParsedAnswers:
@@ -126,6 +126,11 @@ class AnswerParser:
         if known is None:
             known = self._questions[parts] = question_hash(self.kind, parts)
         return known
+
+
+def _stored_once(of: pa.DataType) -> pa.DataType:
+    """Return the type of a column while rows are made: many rows may share a long source text."""
+    return pa.dictionary(pa.int32(), of) if pa.types.is_string(of) else of
 
 
 _NO_CANDIDATE = Malformed("no_candidate")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from synthkd.keys import content_hash
+from synthkd.stages.parse import BATCH_BYTES, _slices
 from synthkd.stages.partitions import Partitions, partition_name, read_partition
 
 resource = pytest.importorskip("resource")
@@ -40,3 +42,12 @@ def test_more_partitions_than_files_may_be_open_by_default_are_written(tmp_path:
         assert len(list(tmp_path.iterdir())) == 256
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_long_texts_that_many_rows_share_are_cut_into_small_batches() -> None:
+    sizes = np.array([BATCH_BYTES // 3] * 7 + [BATCH_BYTES * 2, 1], np.int64)
+    parts = list(_slices(sizes))
+    assert [place for part in parts for place in range(part.start, part.stop)] == list(range(9))
+    # Beyond the first row.
+    assert all(sizes[part][1:].sum() <= BATCH_BYTES for part in parts)
+    assert len(parts) > 3
