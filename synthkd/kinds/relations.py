@@ -130,9 +130,14 @@ QUERY = ("Alex", "Chris")
 
 def put_names(text: str, x: str = QUERY[0], y: str = QUERY[1]) -> str:
     """Replace ``PersonX`` and ``PersonY`` by names."""
-    return re.sub(r"\bPersonY\b", y, re.sub(r"\bPersonX\b", x, text))
+    return _replaced("PersonY", y, _replaced("PersonX", x, text))
 
 
 def take_names(text: str, x: str = QUERY[0], y: str = QUERY[1]) -> str:
     """Replace names by ``PersonX`` and ``PersonY``."""
-    return re.sub(rf"\b{y}\b", "PersonY", re.sub(rf"\b{x}\b", "PersonX", text))
+    return _replaced(y, "PersonY", _replaced(x, "PersonX", text))
+
+
+def _replaced(word: str, other: str, text: str) -> str:
+    # Most texts name nobody.
+    return re.sub(rf"\b{word}\b", other, text) if word in text else text
