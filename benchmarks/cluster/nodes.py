@@ -63,7 +63,8 @@ def _environment() -> dict[str, str]:
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ADDRESS": f"127.0.0.1:{_PORT}",
-        # A lost node is noticed in seconds.
+        # A busy machine starts a node slowly, but a lost node is noticed in seconds.
+        "RAY_raylet_start_wait_time_s": "120",
         "RAY_health_check_initial_delay_ms": "500",
         "RAY_health_check_period_ms": "500",
         "RAY_health_check_timeout_ms": "1000",
@@ -133,8 +134,13 @@ class Nodes:
         """Wait until as many nodes for tasks are alive."""
         code = (
             "import ray, time\n"
-            "ray.init(logging_level='ERROR', log_to_driver=False)\n"
-            "end = time.monotonic() + 60\n"
+            "end = time.monotonic() + 120\n"
+            "while not ray.is_initialized():\n"
+            "    try:\n"
+            "        ray.init(logging_level='ERROR', log_to_driver=False)\n"
+            "    except Exception:\n"
+            "        assert time.monotonic() < end\n"
+            "        time.sleep(1)\n"
             f"while sum(n['Alive'] and n['Resources'].get('CPU', 0) > 0 for n in ray.nodes())"
             f" != {alive}:\n"
             "    assert time.monotonic() < end, ray.nodes()\n"
