@@ -67,8 +67,8 @@ def _environment() -> dict[str, str]:
         "RAY_raylet_start_wait_time_s": "120",
         "RAY_health_check_initial_delay_ms": "500",
         "RAY_health_check_period_ms": "500",
-        "RAY_health_check_timeout_ms": "1000",
-        "RAY_health_check_failure_threshold": "4",
+        "RAY_health_check_timeout_ms": "20000",
+        "RAY_health_check_failure_threshold": "6",
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
 

@@ -71,7 +71,6 @@ class RaySession:
             for node in ray.nodes()
             if node["Alive"] and node["Resources"].get("CPU", 0) > 0
         ]
-        wanted = nodes or len(self.nodes)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "probe"
             path.write_text(self.token, "utf-8")
@@ -79,7 +78,9 @@ class RaySession:
             self._check_nodes()
             self.shared.remove(f"probes/{self.token}")
             self.shards = shards_of(
-                self.shared, wanted, lambda shards: put_shards(self.shared, shards, path)
+                self.shared,
+                nodes or len(self.nodes),
+                lambda shards: put_shards(self.shared, shards, path),
             )
 
     def _check_nodes(self) -> None:
@@ -91,15 +92,11 @@ class RaySession:
             self.on_node(look, node, soft=False).remote(self.address, self.token, path)
             for node in self.nodes
         ]
-        try:
-            outcomes = self._ray.get(refs, timeout=_ANSWER)
-        except self._ray.exceptions.RayError as error:
-            text = (str(error).strip().splitlines() or [type(error).__name__])[-1]
-            raise TeacherError(
-                f"a node of the cluster cannot do the work ({text:.200}): install synthkd"
-                f" {__version__} with the recipe's extras on every node"
-            ) from None
-        for node, outcome in zip(self.nodes, outcomes, strict=True):
+        alive = []
+        for node, ref in zip(self.nodes, refs, strict=True):
+            outcome = self._look_of(ref)
+            if outcome is None:
+                continue
             if (problem := error_of(outcome)) is not None:
                 raise problem
             if outcome["version"] != __version__:
@@ -109,6 +106,28 @@ class RaySession:
                 )
             if outcome["lack"]:
                 raise TeacherError(f"node {node[:8]} of the cluster {outcome['lack']}")
+            alive.append(node)
+        if not alive:
+            raise TeacherError(
+                "the cluster has no node with cores for tasks: add one with `ray start --address"
+                " HOST:PORT`"
+            )
+        self.nodes = alive
+
+    def _look_of(self, ref: Any) -> Message | None:
+        """Return what a node tells; None if it was lost meanwhile."""
+        gone = self._ray.exceptions
+        try:
+            outcome: Message = self._ray.get(ref, timeout=_ANSWER)
+        except (gone.NodeDiedError, gone.TaskUnschedulableError):
+            return None
+        except gone.RayError as error:
+            text = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+            raise TeacherError(
+                f"a node of the cluster cannot do the work ({text:.200}): install synthkd"
+                f" {__version__} with the recipe's extras on every node"
+            ) from None
+        return outcome
 
     # Tasks
 
