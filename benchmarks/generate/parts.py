@@ -27,7 +27,7 @@ def speed(options: Options) -> Figures:
 def wire(options: Options) -> Figures:
     """Measure three HTTP clients, alone and in the engine."""
     measure = partial(wire_parts.clients, cores=_two_cores(options.cores))
-    return _measure(measure, options, quick=(10_000, 1), full=(60_000, 3))
+    return _measure(measure, options, quick=(10_000, 1), full=(40_000, 3))
 
 
 def profile(options: Options) -> Figures:
