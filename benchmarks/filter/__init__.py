@@ -12,6 +12,7 @@ peak of the largest process, of all rows over that of a tenth of them.
 `atomic10x`: 6.5 million triples from the journal to the corpus (without the table of diversity);
 memory is the peak of all processes together.
 `propositions`: memory of ten times the text over that of a tenth.
+`profile`: where the processor time goes, by py-spy.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ def _add_options(parser: ArgumentParser) -> None:
         "--keep", type=Path, metavar="DIR", help="keep the filled journals for the next run"
     )
     parser.add_argument(
-        "--tree", type=Path, metavar="DIR", help="another checkout, for the part `core`"
+        "--tree",
+        type=Path,
+        metavar="DIR",
+        help="another checkout, for the parts `core` and `profile`",
     )
 
 
@@ -43,7 +47,9 @@ BENCHMARK = Benchmark(
         "throughput": "benchmarks.filter.throughput:figures",
         "atomic10x": "benchmarks.filter.atomic10x:figures",
         "propositions": "benchmarks.filter.propositions:figures",
+        "profile": "benchmarks.filter.profile:figures",
     },
+    named_only=("profile",),
     wanted={
         "filter_rows_per_second_core": at_least(150_000),
         "rows_per_second_4_cores": at_least(100_000),
