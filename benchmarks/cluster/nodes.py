@@ -94,7 +94,15 @@ class Nodes:
         for number in range(1, self.count + 1):
             # One after the other: nodes that start together take each other's ports.
             self._start(number)
-            self.wait(number)
+            for _ in range(3):
+                with contextlib.suppress(SystemExit):
+                    self.wait(number)
+                    break
+                # A busy machine may let Ray give a node up at its start.
+                self.kill(number)
+                self._start(number)
+            else:
+                self.wait(number)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -134,7 +142,7 @@ class Nodes:
         """Wait until as many nodes for tasks are alive."""
         code = (
             "import ray, time\n"
-            "end = time.monotonic() + 120\n"
+            "end = time.monotonic() + 60\n"
             "while not ray.is_initialized():\n"
             "    try:\n"
             "        ray.init(logging_level='ERROR', log_to_driver=False)\n"
