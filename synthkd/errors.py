@@ -38,6 +38,7 @@ Example::
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import Any
 
 from synthkd.reporting.safe_text import clean
 
@@ -203,6 +204,16 @@ class Interrupted(SynthKDError):  # noqa: N818 (as KeyboardInterrupt)
     """A signal ended the run. All paid completions are in the journal."""
 
     exit_status = 130
+
+
+def of_name(name: str, detail: str) -> SynthKDError:
+    """Return the error of a class by name, as another process reported it."""
+    named: Any = globals().get(name)
+    is_known = isinstance(named, type) and issubclass(named, SynthKDError)
+    error: SynthKDError = SynthKDError.__new__(named if is_known else SynthKDError)
+    # Some classes make their message of other arguments.
+    Exception.__init__(error, detail)
+    return error
 
 
 def nearest(word: str, names: list[str]) -> str:

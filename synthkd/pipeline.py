@@ -424,7 +424,7 @@ def _generate(
         with journal.claim(recipe.name, progress.say) as claim:
             if workers > 1:
                 locks = (lock, claim.descriptor)
-                generated = _generate_in_processes(plan, target, workers, progress, locks)
+                generated = _generate_in_processes(plan, journal, target, workers, progress, locks)
             else:
                 generated = generate_completions(
                     plan,
@@ -465,14 +465,17 @@ def _target_run(
 
 def _generate_in_processes(
     plan: RunPlan,
+    journal: Journal,
     target: TargetRun | None,
     workers: int,
     progress: Progress,
     locks: Sequence[int],
 ) -> GenerateReport:
     """Generate in several processes; with a target in rounds, each with processes of its own."""
-    generated = generate_in_processes(workers, plan, progress, locks)
+    generated = generate_in_processes(workers, plan, journal, progress, locks)
     while target is not None and (selection := target.next_round(generated.stopped)) is not None:
         plan = plan.selecting(selection)
-        generated.add_round(generate_in_processes(workers, plan, progress, locks, further=True))
+        generated.add_round(
+            generate_in_processes(workers, plan, journal, progress, locks, further=True)
+        )
     return generated

@@ -20,6 +20,7 @@ from benchmarks.base import Figures, Options
 from everyday.table import Table
 from synthkd import Recipe
 from synthkd.journal import Journal
+from synthkd.journal.writes import AnswersWrite, ReservationWrite
 from synthkd.keys import file_hash
 from synthkd.requests import Completion
 from synthkd.stages.plan import plan_run
@@ -144,8 +145,8 @@ def write_journal(recipe: Recipe, recorded: Path) -> None:
                         )
                     )  # fmt: skip
             with journal.transaction():
-                journal.write_reservations(requests, "")
-                journal.write_answers(answers, "")
+                journal.write(ReservationWrite.of(requests, ""), "")
+                journal.write(AnswersWrite.of(answers), "")
 
 
 def time_stage(path: Path, workers: int, cores: int) -> dict[str, Any]:

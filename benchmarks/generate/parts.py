@@ -14,6 +14,7 @@ from benchmarks.generate import limits as limit_parts
 from benchmarks.generate import profile as profile_parts
 from benchmarks.generate import speed as speed_parts
 from benchmarks.generate import wire as wire_parts
+from benchmarks.generate import workers as worker_parts
 
 Sizes = tuple[int, ...]
 
@@ -38,7 +39,9 @@ def profile(options: Options) -> Figures:
 
 def workers(options: Options) -> Figures:
     """Measure two worker processes beside one."""
-    return _measure(speed_parts.workers, options, quick=(20_000, 1), full=(100_000, 3))
+    return _measure(
+        worker_parts.measure, options, quick=(2_000, 12_000, 1), full=(10_000, 50_000, 3)
+    )
 
 
 def memory(options: Options) -> Figures:

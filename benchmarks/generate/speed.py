@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 from pathlib import Path
 from typing import Any
@@ -40,22 +39,6 @@ def ratios(homes: Path, rows: int, repeats: int, cores: tuple[int, int] | None) 
         "cpu_ms_per_row": statistics.median(1000 * ours.cpu / rows for ours, _ in pairs),
         "cpu_ms_per_row_bare": statistics.median(1000 * bare.cpu / rows for _, bare in pairs),
     }
-
-
-def workers(folder: Path, rows: int, repeats: int) -> dict[str, Any]:
-    """Measure two worker processes beside one, if there are cores for them and for the server."""
-    if len(os.sched_getaffinity(0)) < 3:
-        return {"ratio_two_workers": None}
-    results: dict[int, list[float]] = {1: [], 2: []}
-    for number in range(repeats):
-        for count in (1, 2):
-            with server() as url:
-                recipe = write_job(folder / f"{number}-{count}", url, rows, concurrency=1024)
-                done = run(recipe, "generate", "--workers", str(count))
-            assert f"completed {rows:,}" in done.output, done.output
-            results[count].append(done.seconds)
-    pairs = zip(results[1], results[2], strict=True)
-    return {"ratio_two_workers": statistics.median(one / two for one, two in pairs)}
 
 
 def memory(folder: Path, small: int, large: int) -> dict[str, Any]:

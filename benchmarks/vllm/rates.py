@@ -89,7 +89,7 @@ async def time_samples(teacher: Any, asked: list[Request], journal: Journal) -> 
 
     begin, accepted = time.perf_counter(), 0
     async with (
-        JournalWriter(journal, "bench", None, False) as writer,
+        JournalWriter(journal, "bench") as writer,
         aclosing(teacher.stream(departed())) as groups,
     ):
         async for answers in groups:

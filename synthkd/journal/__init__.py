@@ -13,8 +13,11 @@ claim        which process is at a run
 read         queries
 columns      completions as columns, for filtering
 connection   transactions
+writes       what is committed, encoded where it is asked for
 store        `Journal`: reservations and answers
-writer       one thread that commits for all
+commits      one thread that commits for all
+writer       the asynchronous interface, and the account of a run
+remote       one process that writes for all workers
 batches      batches of a Batch API
 exchange     export and import
 parts        export what was committed since the last export
@@ -23,7 +26,19 @@ leases       parts of a run's caps that are spent through other journals
 
 from synthkd.journal.ledger import Caps, Spending
 from synthkd.journal.read import JournalCounts
-from synthkd.journal.store import Journal, Reservation
-from synthkd.journal.writer import JournalWriter
+from synthkd.journal.remote import RemoteCommits, WriterService
+from synthkd.journal.store import Journal
+from synthkd.journal.writer import Commits, JournalWriter
+from synthkd.journal.writes import Reservation
 
-__all__ = ["Caps", "Journal", "JournalCounts", "JournalWriter", "Reservation", "Spending"]
+__all__ = [
+    "Caps",
+    "Commits",
+    "Journal",
+    "JournalCounts",
+    "JournalWriter",
+    "RemoteCommits",
+    "Reservation",
+    "Spending",
+    "WriterService",
+]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import threading
@@ -16,7 +15,7 @@ from synthkd.errors import JournalError
 from synthkd.journal.guard import OpenFile, rescue
 from synthkd.journal.open import journal_error, open_to_read, open_to_write, retry_while_locked
 from synthkd.journal.read import JournalReader
-from synthkd.journal.values import representable, rows_json
+from synthkd.journal.values import EncodedRows
 
 #: Seconds between attempts to begin a transaction.
 _RETRY_PAUSE = 0.0005
@@ -106,31 +105,30 @@ class JournalConnection(JournalReader):
         return _Transaction(self)
 
     def _execute_many(self, statement: str, rows: Sequence[Sequence[Any]], end: str = "") -> None:
-        """Execute a statement, such as an INSERT without its values, for all rows in one step.
+        """Execute a statement, such as an INSERT without its values, for all rows in one step."""
+        if rows:
+            self._execute_encoded(statement, EncodedRows.of(rows), end)
+
+    def _execute_encoded(self, statement: str, rows: EncodedRows, end: str = "") -> None:
+        """Execute a statement for all rows in one step.
 
         The rows are passed as one JSON text. Row by row, SQLite's driver would release and take the
         interpreter's lock for each of them, and wait for the event loop every time. A column with
         one value in all rows is passed once.
         """
-        if not rows:
+        if rows.has_nul and not end:
+            # Such rows are rare, and inserted one by one.
+            marks = ",".join("?" * len(rows.is_constant))
+            self._db.executemany(f"{statement} VALUES ({marks})", rows.rows())
             return
-        columns = list(zip(*rows, strict=True))
-        constant = [all(value == column[0] for value in column) for column in columns]
-        varying = [column for column, same in zip(columns, constant, strict=True) if not same]
-        text = rows_json(list(zip(*varying, strict=True)) if varying else [()] * len(rows))
-        if "\\u0000" in text and not end:
-            # SQLite's JSON cuts a text at NUL: such rows, which are rare, are inserted one by one.
-            marks = ",".join("?" * len(columns))
-            self._db.executemany(f"{statement} VALUES ({marks})", json.loads(rows_json(rows)))
-            return
-        places = iter(range(len(varying)))
+        place = -1
         values = ",".join(
-            "?" if same else f"json_extract(value,'$[{next(places)}]')" for same in constant
+            "?" if same else f"json_extract(value,'$[{(place := place + 1)}]')"
+            for same in rows.is_constant
         )
-        constants = [
-            representable(column[0]) for column, same in zip(columns, constant, strict=True) if same
-        ]
-        self._db.execute(f"{statement} SELECT {values} FROM json_each(?){end}", (*constants, text))
+        self._db.execute(
+            f"{statement} SELECT {values} FROM json_each(?){end}", (*rows.constants, rows.text)
+        )
 
     def copy(self, out: Path) -> None:
         """Copy everything that is committed to a new file.

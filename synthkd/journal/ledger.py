@@ -13,8 +13,9 @@ import json
 import sqlite3
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from synthkd.requests import Answer, Completion, Request
+from synthkd.requests import Answer, Completion
 
 #: The most that a sample may cost: dollars, and tokens read and written.
 Bound = tuple[float, int]
@@ -74,39 +75,70 @@ def read_spending(db: sqlite3.Connection, run: str) -> Spending:
 
 
 def count_affordable(
-    db: sqlite3.Connection, requests: Sequence[tuple[Request, Bound]], run: str, caps: Caps
+    db: sqlite3.Connection, requests: Sequence[tuple[int, Bound]], run: str, caps: Caps
 ) -> int:
     """Return how many of the first requests have room under the caps.
 
-    Each comes with the bound of its samples.
+    A request is given by its number of samples, and the bound of each.
     """
     spending = read_spending(db, run)
     dollars, tokens = 0.0, 0
-    for place, (request, bound) in enumerate(requests):
-        samples = len(request.sample_indexes)
+    for place, (samples, bound) in enumerate(requests):
         dollars, tokens = dollars + samples * bound[0], tokens + samples * bound[1]
         if not spending.leaves(caps, dollars, tokens):
             return place
     return len(requests)
 
 
-def settle_answers(db: sqlite3.Connection, answers: Sequence[Answer], run: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a group of answers cost, as far as the answers tell.
+
+    Attributes:
+        dollars: Sum of the prices.
+        tokens: Sum of the tokens of answers with a price, and of those that cost nothing.
+        unknown: Keys (request id and sample index) of answers whose tokens are unknown.
+        unpriced: Keys of answers that have billed tokens and no price.
+        unpriced_tokens: Sum of their tokens.
+    """
+
+    dollars: float
+    tokens: int
+    unknown: Sequence[Sequence[Any]]
+    unpriced: Sequence[Sequence[Any]]
+    unpriced_tokens: int
+
+    @classmethod
+    def of(cls, answers: Sequence[Answer]) -> Bill:
+        """Add up answers."""
+        dollars, tokens, unpriced_tokens = 0.0, 0, 0
+        unknown, unpriced = [], []
+        for answer in answers:
+            count = _billed_tokens(answer)
+            if count is None:
+                unknown.append((answer.request_id, answer.sample_index))
+            elif count and answer.price is None:
+                unpriced.append((answer.request_id, answer.sample_index))
+                unpriced_tokens += count
+            else:
+                dollars, tokens = dollars + (answer.price or 0.0), tokens + count
+        return cls(dollars, tokens, unknown, unpriced, unpriced_tokens)
+
+
+def settle_answers(db: sqlite3.Connection, bill: Bill, run: str) -> None:
     """Add what answers cost to the spending. Call before their reservations are deleted.
 
     An answer of unknown cost is charged its reservation.
     """
-    dollars, tokens = 0.0, 0
-    unpriced = next(
-        (answer for answer in answers if answer.price is None and _billed_tokens(answer)), None
-    )
+    dollars, tokens = bill.dollars, bill.tokens
+    charged = list(bill.unknown)
     # One teacher answers a run: either each of its answers has a price, or dollars are not known.
-    priced = unpriced is not None and _has_reserved_dollars(db, unpriced)
-    for answer in answers:
-        count = _billed_tokens(answer)
-        if count is None or (priced and count and answer.price is None):
-            charge_reservation(db, run, answer.request_id, (answer.sample_index,))
-        else:
-            dollars, tokens = dollars + (answer.price or 0.0), tokens + count
+    if bill.unpriced and _has_reserved_dollars(db, *bill.unpriced[0]):
+        charged += bill.unpriced
+    else:
+        tokens += bill.unpriced_tokens
+    for request_id, sample_index in charged:
+        charge_reservation(db, run, request_id, (sample_index,))
     if dollars or tokens:
         db.execute(
             "INSERT INTO spending (run, dollars, tokens) VALUES (?,?,?)"
@@ -126,10 +158,10 @@ def _billed_tokens(answer: Answer) -> int | None:
     return None if unknown else answer.tokens
 
 
-def _has_reserved_dollars(db: sqlite3.Connection, answer: Answer) -> bool:
+def _has_reserved_dollars(db: sqlite3.Connection, request_id: str, sample_index: int) -> bool:
     row = db.execute(
         "SELECT dollars FROM flights WHERE request_id=? AND sample_index=?",
-        (answer.request_id, answer.sample_index),
+        (request_id, sample_index),
     ).fetchone()
     return row is not None and row[0] > 0
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-import time
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +14,18 @@ from synthkd.journal.claim import Claim, is_run_alive, join_claim, requests_on_w
 from synthkd.journal.connection import JournalConnection
 from synthkd.journal.ledger import Bound, Caps, Spending
 from synthkd.journal.read import COLUMNS, FAILURE_COLUMNS
-from synthkd.journal.values import is_storable, rows_json, unstorable_failure
-from synthkd.requests import Answer, Completion, Failure, Request
+from synthkd.journal.values import EncodedRows, rows_json
+from synthkd.journal.writes import (
+    AnswersWrite,
+    EndWrite,
+    Reservation,
+    ReservationWrite,
+    UnknownCostWrite,
+    Write,
+)
+from synthkd.requests import Answer, Request
 
-_values = attrgetter(*COLUMNS)
 _INSERT_COMPLETIONS = f"INSERT OR IGNORE INTO completions ({','.join(COLUMNS)},created)"
-
-
-@dataclass(frozen=True)
-class Reservation:
-    """Result of `Journal.reserve`.
-
-    Attributes:
-        granted: Requests to send.
-        refused: Requests for which the caps leave no room now.
-        taken: Requests that another process has in flight, or has bought.
-    """
-
-    granted: list[Request]
-    refused: list[Request]
-    taken: list[Request]
 
 
 class Journal(JournalConnection):
@@ -102,13 +91,6 @@ class Journal(JournalConnection):
         with self.transaction():
             return ledger.settle_in_flight(self._db, run, requests_on_wire(self.path, run))
 
-    def write_end(self, run: str, request_ids: Sequence[str], on_wire: Container[str]) -> None:
-        """Settle this process's reservations without an answer.
-
-        Needs a transaction that the caller has begun.
-        """
-        ledger.settle_in_flight(self._db, run, on_wire, request_ids)
-
     def settle(self, run: str, dollars: float, tokens: int) -> Spending:
         """Replace what a run was charged for attempts of unknown cost by what they did cost.
 
@@ -155,50 +137,65 @@ class Journal(JournalConnection):
             bounds: The most that a sample of each request may cost.
             caps: Grant only the first requests whose reservations have room under these.
         """
+        requests = list(requests)
+        if not requests:
+            return Reservation([], [], [])
         with self.transaction():
-            return self.write_reservations(list(requests), run, bounds, caps)
+            return Reservation.of(
+                requests, *self.write(ReservationWrite.of(requests, run, bounds), run, caps)
+            )
 
-    def write_reservations(
-        self,
-        requests: Sequence[Request],
-        run: str,
-        bounds: Sequence[Bound] = (),
-        caps: Caps | None = None,
-        shared: bool = False,
-    ) -> Reservation:
-        """Reserve inside a transaction that the caller has begun; see `reserve`.
+    def write(self, write: Write, run: str, caps: Caps | None = None, shared: bool = False) -> Any:
+        """Execute a write inside a transaction that the caller has begun.
+
+        Args:
+            write: The write.
+            run: Name of the run.
+            caps: What the run may spend.
+            shared: Whether several processes of the run ask for writes. A reservation is then not
+                granted for what one of them has in flight.
+
+        Returns:
+            The result that the write's class describes, as JSON holds it.
+        """
+        match write:
+            case ReservationWrite():
+                return self._reserve(write, run, caps, shared)
+            case AnswersWrite():
+                return self._store(write, run)
+            case UnknownCostWrite():
+                ledger.charge_reservation(self._db, run, write.request_id, write.sample_indexes)
+                return caps is None or ledger.read_spending(self._db, run).leaves(caps)
+            case EndWrite():
+                ledger.settle_in_flight(self._db, run, set(write.on_wire), write.request_ids)
+                return None
+
+    def _reserve(
+        self, write: ReservationWrite, run: str, caps: Caps | None, shared: bool
+    ) -> tuple[list[str], int]:
+        """Reserve; return the ids that are taken, and how many of the others are granted.
 
         Requests stay with a living process of another run that has them in flight. Requests that
-        anybody has bought since the caller looked are not granted either. ``shared``: the same
-        holds for other processes of this run.
+        anybody has bought since the caller looked are not granted either.
         """
-        pairs = list(zip(requests, bounds or [(0.0, 0)] * len(requests), strict=True))
         taken: set[str] = (
-            self._taken(requests, run, shared) if shared or self._others_at_work(run) else set()
+            self._taken(write, run, shared) if shared or self._others_at_work(run) else set()
         )
-        free = [(request, bound) for request, bound in pairs if request.request_id not in taken]
-        affordable = (
-            len(free) if caps is None else ledger.count_affordable(self._db, free, run, caps)
-        )
-        granted = free[:affordable]
-        now = time.time()
-        self._execute_many(
-            "INSERT OR IGNORE INTO requests",
-            [(r.request_id, r.identity, r.messages_json, r.sampling.json) for r, _ in granted],
-        )
-        self._execute_many(
-            "INSERT OR REPLACE INTO flights (request_id,sample_index,sent,run,dollars,tokens)",
-            [
-                (request.request_id, index, now, run, *bound)
-                for request, bound in granted
-                for index in request.sample_indexes
-            ],
-        )
-        return Reservation(
-            [request for request, _ in granted],
-            [request for request, _ in free[affordable:]],
-            [request for request in requests if request.request_id in taken],
-        )
+        free = [
+            place for place, request_id in enumerate(write.request_ids) if request_id not in taken
+        ]
+        granted = len(free)
+        if caps is not None:
+            priced = [(len(write.sample_indexes[place]), write.bounds[place]) for place in free]
+            granted = ledger.count_affordable(self._db, priced, run, caps)
+        if granted:
+            chosen = write.select(free[:granted])
+            self._execute_encoded("INSERT OR IGNORE INTO requests", chosen.requests)
+            self._execute_encoded(
+                "INSERT OR REPLACE INTO flights (request_id,sample_index,sent,run,dollars,tokens)",
+                chosen.flights,
+            )
+        return sorted(taken), granted
 
     def _others_at_work(self, run: str) -> bool:
         """Tell if another run has requests in flight, or another connection has written since.
@@ -212,9 +209,9 @@ class Journal(JournalConnection):
             self._others_in_flight = ledger.has_other_runs_in_flight(self._db, run)
         return changed or self._others_in_flight
 
-    def _taken(self, requests: Sequence[Request], run: str, shared: bool) -> set[str]:
+    def _taken(self, write: ReservationWrite, run: str, shared: bool) -> set[str]:
         """Return requests that others have in flight, or have bought since the caller looked."""
-        ids = rows_json([(r.request_id,) for r in requests])
+        ids = rows_json([(request_id,) for request_id in write.request_ids])
         selected = "IN (SELECT json_extract(value,'$[0]') FROM json_each(?))"
         taken: set[str] = set()
         in_flight: dict[str, list[str]] = {}
@@ -238,52 +235,35 @@ class Journal(JournalConnection):
         stored = self._db.execute(
             f"SELECT request_id, sample_index FROM completions WHERE request_id {selected}", (ids,)
         )
-        wanted = {(r.request_id, index) for r in requests for index in r.sample_indexes}
-        return taken | {row[0] for row in stored if (row[0], row[1]) in wanted}
+        wanted = dict(zip(write.request_ids, write.sample_indexes, strict=True))
+        return taken | {request_id for request_id, index in stored if index in wanted[request_id]}
 
     # Answers
 
     def store_answers(self, answers: Sequence[Answer], run: str = "") -> None:
         """Commit a group of answers. When this returns they are on disk."""
-        with self.transaction():
-            self.write_answers(answers, run)
+        if answers:
+            with self.transaction():
+                self.write(AnswersWrite.of(answers), run)
 
-    def write_answers(self, answers: Sequence[Answer], run: str) -> None:
-        """Store answers inside a transaction that the caller has begun; see `store_answers`."""
-        now = time.time()
-        answers = [
-            answer if is_storable(answer) else unstorable_failure(answer) for answer in answers
-        ]
-        completions = [a for a in answers if isinstance(a, Completion)]
-        failures = [a for a in answers if isinstance(a, Failure)]
-        # The first answer under a key stays: what was read once must not change under a reader.
-        self._execute_many(_INSERT_COMPLETIONS, [(*_values(c), now) for c in completions])
-        ledger.settle_answers(self._db, answers, run)
-        self._execute_many(
-            "INSERT OR REPLACE INTO failures",
-            [
-                (f.request_id, f.sample_index, f.reason, f.detail, f.attempts, f.permanent, now)
-                for f in failures
-            ],
+    def _store(self, write: AnswersWrite, run: str) -> None:
+        if write.completions is not None:
+            # The first answer under a key stays: what was read once must not change under a reader.
+            self._execute_encoded(_INSERT_COMPLETIONS, write.completions)
+        ledger.settle_answers(self._db, write.bill, run)
+        if write.failures is not None:
+            self._execute_encoded("INSERT OR REPLACE INTO failures", write.failures)
+        self._delete("flights", write.keys)
+        if (
+            write.completions is not None
+            and self._db.execute("SELECT 1 FROM failures LIMIT 1").fetchone()
+        ):
+            self._delete("failures", EncodedRows.of([row[:2] for row in write.completions.rows()]))
+
+    def _delete(self, table: str, keys: EncodedRows) -> None:
+        self._execute_encoded(
+            f"DELETE FROM {table} WHERE (request_id, sample_index) IN (", keys, ")"
         )
-        self._delete("flights", answers)
-        if completions and self._db.execute("SELECT 1 FROM failures LIMIT 1").fetchone():
-            self._delete("failures", completions)
-
-    def _delete(self, table: str, answers: Sequence[Answer]) -> None:
-        keys = [(answer.request_id, answer.sample_index) for answer in answers]
-        self._execute_many(f"DELETE FROM {table} WHERE (request_id, sample_index) IN (", keys, ")")
-
-    def write_unknown_cost(self, request: Request, run: str, caps: Caps | None) -> bool:
-        """Charge the full reservation for an attempt of unknown cost.
-
-        Keep the reservation for the retry.
-
-        Needs a transaction that the caller has begun. Returns whether the caps leave room for the
-        retry.
-        """
-        ledger.charge_reservation(self._db, run, request.request_id, request.sample_indexes)
-        return caps is None or ledger.read_spending(self._db, run).leaves(caps)
 
     def forget_failures(self) -> int:
         """Delete the recorded failures, so that the next run sends their requests again.

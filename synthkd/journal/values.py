@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from synthkd.fastjson import dumps
@@ -57,6 +58,58 @@ def unstorable_failure(answer: Answer) -> Failure:
     """Return the failure of unknown cost that replaces an answer which cannot be stored."""
     detail = "the backend gave an answer with fields of odd types or sizes"
     return Failure(answer.request_id, answer.sample_index, "bad_answer", detail, 1, False, None)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedRows:
+    """Rows of a statement as SQLite reads them: one JSON text, and values that all rows share.
+
+    Attributes:
+        text: JSON list of rows, without the constant columns.
+        constants: Value of each constant column, in order.
+        is_constant: Whether each column is constant.
+    """
+
+    text: str
+    constants: Sequence[Any]
+    is_constant: Sequence[bool]
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[Any]]) -> EncodedRows:
+        """Encode rows, of which there is at least one."""
+        columns = list(zip(*rows, strict=True))
+        is_constant = [all(value == column[0] for value in column) for column in columns]
+        varying = [column for column, same in zip(columns, is_constant, strict=True) if not same]
+        return cls(
+            rows_json(list(zip(*varying, strict=True)) if varying else [()] * len(rows)),
+            [
+                representable(column[0])
+                for column, same in zip(columns, is_constant, strict=True)
+                if same
+            ],
+            is_constant,
+        )
+
+    def rows(self) -> list[list[Any]]:
+        """Decode the rows."""
+        decoded = []
+        for row in json.loads(self.text):
+            varying, constants = iter(row), iter(self.constants)
+            decoded.append(
+                [next(constants) if same else next(varying) for same in self.is_constant]
+            )
+        return decoded
+
+    def select(self, places: Sequence[int]) -> EncodedRows:
+        """Return the rows at some places."""
+        rows = json.loads(self.text)
+        text = rows_json([rows[place] for place in places])
+        return EncodedRows(text, self.constants, self.is_constant)
+
+    @property
+    def has_nul(self) -> bool:
+        """Tell if a varying text contains NUL, at which SQLite's JSON cuts a text."""
+        return "\\u0000" in self.text
 
 
 def rows_json(rows: Sequence[Sequence[Any]]) -> str:

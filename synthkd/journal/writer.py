@@ -1,6 +1,6 @@
-"""One thread that commits for all callers: what comes during a commit is the next group.
+"""The asynchronous interface to the writes of a run, and the run's account.
 
-    loop ──► reserve / store_answers / unknown ──► queue ──► one transaction ──► futures of the loop
+    loop ──► reserve / store_answers / unknown ──► `Commits` ──► futures of the loop
 
 A caller goes on only once its part is on disk, so a slow disk slows the sending and nothing piles
 up.
@@ -9,26 +9,81 @@ up.
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from synthkd.errors import JournalError, StorageError
+from synthkd.journal.commits import GroupCommitter, Outcome
 from synthkd.journal.ledger import Bound, Caps
-from synthkd.journal.store import Journal, Reservation
+from synthkd.journal.store import Journal
+from synthkd.journal.writes import (
+    AnswersWrite,
+    EndWrite,
+    Reservation,
+    ReservationWrite,
+    UnknownCostWrite,
+    Write,
+)
 from synthkd.requests import Answer, Request
 
-#: A pause between commits is so many times as long as the last commit took, within bounds in
-#: seconds. Fewer, larger groups cost less: a page of the index is written once for all its rows.
-#: At low rates a group is small and its pause short; requests in flight never wait long.
-_PAUSE, _SHORTEST_PAUSE, _LONGEST_PAUSE = 8.0, 0.005, 0.04
-#: Seconds after which committed rows are moved from the log into the file.
-_CHECKPOINT = 5.0
-_Work = tuple[Callable[[], Any], "asyncio.Future[Any]"]
+_Future = asyncio.Future[Any]
+
+
+class Commits(Protocol):
+    """Commits the writes of a run, in this process (`LocalCommits`) or in another.
+
+    Writes are committed in the order in which they are asked for, together with others. A write is
+    never half done.
+    """
+
+    async def start(self) -> None:
+        """Begin, in the running loop."""
+
+    def submit(self, write: Write) -> _Future:
+        """Commit a write; return the future of its result.
+
+        The future is done when the write is on disk, with the result that the write's class
+        describes. It raises `DiskFullError` or another `StorageError` if nothing can be written.
+        """
+        ...
+
+    def hurry(self) -> None:
+        """Commit soon what was submitted: the end of a run waits for it."""
+
+    async def close(self) -> None:
+        """End. No future is pending."""
+
+
+class LocalCommits:
+    """Commits in a thread of this process."""
+
+    def __init__(self, journal: Journal, run: str, caps: Caps | None) -> None:
+        self._committer = GroupCommitter[_Future](journal, run, caps, False, self._deliver)
+
+    def set_caps(self, caps: Caps | None) -> None:
+        """Change what the run may spend."""
+        self._committer.caps = caps
+
+    async def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._committer.start()
+
+    def submit(self, write: Write) -> _Future:
+        future = self._loop.create_future()
+        self._committer.add((future, write))
+        return future
+
+    def hurry(self) -> None:
+        self._committer.hurry()
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._committer.close)
+
+    def _deliver(self, outcomes: Sequence[tuple[_Future, Outcome]]) -> None:
+        self._loop.call_soon_threadsafe(_resolve, outcomes)
 
 
 class JournalWriter:
@@ -44,27 +99,29 @@ class JournalWriter:
         journal: The journal.
         run: Name of the run.
         caps: What the run may spend.
-        shared: Whether other processes of the run write at the same time.
+        commits: Who commits; by default a thread of this process. Another process keeps to caps of
+            its own.
     """
 
     def __init__(
-        self, journal: Journal, run: str = "", caps: Caps | None = None, shared: bool = False
+        self,
+        journal: Journal,
+        run: str = "",
+        caps: Caps | None = None,
+        commits: Commits | None = None,
     ) -> None:
-        self.journal, self.run, self.caps, self.shared = journal, run, caps, shared
+        self.journal, self.run = journal, run
         self._claim = journal.claim_of(run)
+        self._commits = LocalCommits(journal, run, caps) if commits is None else commits
         #: Number of samples that are reserved and not answered, by request id.
         self._unanswered: Counter[str] = Counter()
         #: Requests that were sent and are not answered.
         self.on_wire: set[str] = set()
-        self._queue: list[_Work] = []
-        self._wake = threading.Event()
+        self._pending: set[_Future] = set()
         self._closed = False
-        self._checkpoint = time.monotonic() + _CHECKPOINT
-        self._thread = threading.Thread(target=self._serve, name="journal", daemon=True)
 
     async def __aenter__(self) -> JournalWriter:
-        self._loop = asyncio.get_running_loop()
-        self._thread.start()
+        await self._commits.start()
         return self
 
     async def __aexit__(
@@ -74,24 +131,30 @@ class JournalWriter:
         trace: TracebackType | None,
     ) -> None:
         self._closed = True
-        self._wake.set()
-        await asyncio.to_thread(self._thread.join)
-        for _ in range(3):
-            # Callbacks of cancelled callers take their results.
-            await asyncio.sleep(0)
-        self._settle()
+        self._commits.hurry()
+        try:
+            while self._pending:
+                await asyncio.wait(self._pending)
+            await self._settle()
+        finally:
+            await self._commits.close()
         if self._claim is not None and not self._claim.owner:
             # Opened for this writer only; the process that took the run's claim releases it.
             self._claim.release(remove=False)
 
-    def _settle(self) -> None:
+    async def _settle(self) -> None:
         """Charge what is still on the wire, and release what was reserved and not sent."""
         if self._unanswered:
             # A journal that cannot be written keeps the reservations; the next run settles them by
             # their marks.
-            with suppress(StorageError), self.journal.transaction():
-                self.journal.write_end(self.run, list(self._unanswered), self.on_wire)
+            with suppress(StorageError):
+                await self._commits.submit(EndWrite(list(self._unanswered), list(self.on_wire)))
                 self._unanswered.clear()
+
+    def set_caps(self, caps: Caps | None) -> None:
+        """Change what the run may spend through this journal, which no other process writes."""
+        assert isinstance(self._commits, LocalCommits)
+        self._commits.set_caps(caps)
 
     async def reserve(
         self, requests: Sequence[Request], bounds: Sequence[Bound] = ()
@@ -100,24 +163,20 @@ class JournalWriter:
 
         See `Journal.reserve`.
         """
-        reservation: Reservation = await self._commit_work(
-            lambda: self.journal.write_reservations(
-                requests, self.run, bounds, self.caps, self.shared
-            ),
-            self._count_reserved,
-        )
-        return reservation
+        if not requests:
+            return Reservation([], [], [])
 
-    def _count_reserved(self, reservation: Reservation) -> None:
-        for request in reservation.granted:
-            self._unanswered[request.request_id] += len(request.sample_indexes)
+        def count(result: tuple[Sequence[str], int]) -> None:
+            for request in Reservation.of(requests, *result).granted:
+                self._unanswered[request.request_id] += len(request.sample_indexes)
+
+        write = ReservationWrite.of(requests, self.run, bounds)
+        return Reservation.of(requests, *await self._commit(write, count))
 
     async def store_answers(self, answers: Sequence[Answer]) -> None:
         """Commit a group of answers. When this returns they are on disk."""
-        await self._commit_work(
-            lambda: self.journal.write_answers(answers, self.run),
-            lambda _: self._count_answered(answers),
-        )
+        if answers:
+            await self._commit(AnswersWrite.of(answers), lambda _: self._count_answered(answers))
 
     def _count_answered(self, answers: Sequence[Answer]) -> None:
         ended = []
@@ -150,89 +209,39 @@ class JournalWriter:
 
     async def unknown(self, request: Request) -> bool:
         """Charge an attempt of unknown cost; return whether the caps leave room for another."""
-        has_room: bool = await self._commit_work(
-            lambda: self.journal.write_unknown_cost(request, self.run, self.caps)
+        has_room: bool = await self._commit(
+            UnknownCostWrite(request.request_id, request.sample_indexes)
         )
         # A kill before the next attempt must not charge it again.
         self.unbilled(request)
         return has_room
 
-    async def _commit_work(
-        self, work: Callable[[], Any], then: Callable[[Any], None] | None = None
-    ) -> Any:
-        """Commit work with the next group.
+    async def _commit(self, write: Write, then: Callable[[Any], None] | None = None) -> Any:
+        """Commit a write with the next group.
 
         ``then`` gets its result, even if the caller is cancelled meanwhile.
         """
         if self._closed:
             raise JournalError("the journal was closed")
-        future: asyncio.Future[Any] = self._loop.create_future()
-        if then is not None:
-            future.add_done_callback(lambda done: None if done.exception() else then(done.result()))
-        self._queue.append((work, future))
-        self._wake.set()
+        future = self._commits.submit(write)
+
+        def settle(done: _Future) -> None:
+            self._pending.discard(done)
+            # Retrieved here: the caller may be gone.
+            if not done.cancelled() and done.exception() is None and then is not None:
+                then(done.result())
+
+        self._pending.add(future)
+        future.add_done_callback(settle)
         # Written even if the caller is cancelled meanwhile: the answer was paid for.
         return await asyncio.shield(future)
 
-    def _serve(self) -> None:
-        due = 0.0
-        while True:
-            # A writer that is closed while a group waits is woken only once for both.
-            if not self._closed:
-                self._wake.wait()
-            pause = due - time.monotonic()
-            if pause > 0 and not self._closed:
-                time.sleep(pause)
-            self._wake.clear()
-            group, self._queue = self._queue, []
-            if group:
-                start = time.monotonic()
-                self._commit_group(group)
-                last = time.monotonic()
-                due = last + min(max(_PAUSE * (last - start), _SHORTEST_PAUSE), _LONGEST_PAUSE)
-                if last >= self._checkpoint:
-                    # A small journal must not stay in its log alone, which a copy of the file
-                    # lacks.
-                    self.journal.checkpoint()
-                    self._checkpoint = time.monotonic() + _CHECKPOINT
-            elif self._closed:
-                return
 
-    def _commit_group(self, group: list[_Work]) -> None:
-        results, error = self._execute([work for work, _ in group])
-        outcomes: list[tuple[Any, Exception | None]] = [(result, None) for result in results]
-        if error is not None:
-            # Work that cannot be written must not fail the rest of the group, which was paid for.
-            one_by_one = len(group) > 1 and not isinstance(error, StorageError)
-            retried = (
-                [self._execute([work]) for work, _ in group]
-                if one_by_one
-                else [([None], error)] * len(group)
-            )
-            outcomes = [(results[0] if results else None, failure) for results, failure in retried]
-        self._loop.call_soon_threadsafe(_resolve, [future for _, future in group], outcomes)
-
-    def _execute(self, works: list[Callable[[], Any]]) -> tuple[list[Any], Exception | None]:
-        """Execute work in one transaction.
-
-        Return the results, or the error that rolled it back.
-        """
-        try:
-            with self.journal.transaction():
-                return [work() for work in works], None
-        except Exception as error:  # noqa: BLE001 (raised again in the caller of the work)
-            return [], error
-
-
-def _resolve(
-    futures: list[asyncio.Future[Any]], outcomes: list[tuple[Any, Exception | None]]
-) -> None:
-    for future, (result, error) in zip(futures, outcomes, strict=True):
+def _resolve(outcomes: Sequence[tuple[_Future, Outcome]]) -> None:
+    for future, (result, error) in outcomes:
         if future.done():
             continue
         if error is not None:
             future.set_exception(error)
-            # Retrieved here: the caller may be gone.
-            future.exception()
         else:
             future.set_result(result)

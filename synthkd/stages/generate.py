@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from synthkd.errors import Interrupted, StalledError
-from synthkd.journal import Journal
+from synthkd.journal import Commits, Journal
 from synthkd.progress import Progress
 from synthkd.requests import Answer, Completion, Request
 from synthkd.stages.adaptive import AdaptiveSampling, adaptive_sampling
@@ -91,6 +91,7 @@ def generate_completions(
     further: bool = False,
     next_round: NextRound | None = None,
     allowance: Allowance | None = None,
+    commits: Commits | None = None,
 ) -> GenerateReport:
     """Run the stage, or one shard of it.
 
@@ -103,13 +104,14 @@ def generate_completions(
         further: Whether this run has asked in a round before: what failed is not asked again.
         next_round: Selects the samples of a further round, with the teacher kept open.
         allowance: What the shard may spend, if it has a journal of its own.
+        commits: Who commits, if other processes generate other shards at the same time.
 
     Raises:
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, once what was in flight is committed or the
             grace period is over.
         StalledError: The first answers are all useless.
     """
-    run = _Generation(plan, journal, progress, shard, rendered, allowance)
+    run = _Generation(plan, journal, progress, shard, rendered, allowance, commits)
     run.further, run.next_round = further, next_round
     grace = plan.recipe.limits.grace
     with stopped_by_signals(run.stop_event, progress, run.stop, grace), rare_collections():
@@ -149,18 +151,11 @@ class _Generation(Purchase):
         shard: tuple[int, int],
         rendered: RenderedRequests | None,
         allowance: Allowance | None = None,
+        commits: Commits | None = None,
     ) -> None:
         recipe, teacher = plan.recipe, plan.components.teacher
         bounds = SpendingBounds.of(recipe, teacher)
-        super().__init__(
-            teacher,
-            journal,
-            recipe.name,
-            bounds,
-            is_shared=shard[1] > 1 and allowance is None,
-            show=progress.say,
-            allowance=allowance,
-        )
+        super().__init__(teacher, journal, recipe.name, bounds, progress.say, allowance, commits)
         self.plan, self.progress, self.shard, self.rendered = plan, progress, shard, rendered
         self.adaptive: AdaptiveSampling | None = None
         self.report = GenerateReport()

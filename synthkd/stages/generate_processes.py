@@ -1,6 +1,7 @@
 """Generate in several processes that share one journal, for more rows than one core can ask for.
 
-Each worker asks for the inputs of a shard, by the hash of their ids (`processes` has the protocol).
+Each worker asks for the inputs of a shard, by the hash of their ids (`processes` has the protocol),
+and reads the journal itself. The parent writes it for all (`synthkd.journal.remote`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from synthkd.errors import Interrupted, SynthKDError
-from synthkd.journal import Journal
+from synthkd.journal import Journal, RemoteCommits, WriterService
 from synthkd.progress import Progress
 from synthkd.recipe import Recipe
 from synthkd.stages.generate import GenerateReport, generate_completions
@@ -25,6 +26,7 @@ from synthkd.stages.processes import (
     recipe_of,
     serve,
 )
+from synthkd.teachers.spending import SpendingBounds
 
 _IF_LOST = (
     "(killed, or out of memory?); what it had committed is kept, and the same command goes"
@@ -35,6 +37,7 @@ _IF_LOST = (
 def generate_in_processes(
     workers: int,
     plan: RunPlan,
+    journal: Journal,
     progress: Progress,
     locks: Sequence[int],
     further: bool = False,
@@ -44,20 +47,23 @@ def generate_in_processes(
     Args:
         workers: Number of processes.
         plan: What is to be generated.
+        journal: Where completions are committed.
         progress: What is shown.
         locks: Descriptors of the run's locks, which every process holds.
         further: Whether this run has asked in a round before.
     """
-    team = _Team(progress)
     recipe = plan.recipe
+    caps = SpendingBounds.of(recipe, plan.components.teacher).caps
     job = recipe_message(_part_of(recipe, workers)) | plan.selection_message()
-    with stopped_by_signals(team.stop_event, progress, team.stop, recipe.limits.grace):
-        try:
-            for number in range(workers):
-                team.start(job | {"further": further}, (number, workers), locks)
-            return team.wait()
-        finally:
-            team.end()
+    with WriterService(journal, recipe.name, caps) as service:
+        team = _Team(progress, service)
+        with stopped_by_signals(team.stop_event, progress, team.stop, recipe.limits.grace):
+            try:
+                for number in range(workers):
+                    team.start(job | {"further": further}, (number, workers), locks)
+                return team.wait()
+            finally:
+                team.end()
 
 
 def _part_of(recipe: Recipe, workers: int) -> Recipe:
@@ -78,8 +84,8 @@ def _part_of(recipe: Recipe, workers: int) -> Recipe:
 class _Team:
     """The workers of one run; each has a thread that reads its messages."""
 
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
+    def __init__(self, progress: Progress, service: WriterService) -> None:
+        self.progress, self.service = progress, service
         self.stop_event = StopEvent()
         self.report = GenerateReport()
         self.error: SynthKDError | None = None
@@ -91,8 +97,10 @@ class _Team:
     def start(self, job: Message, shard: tuple[int, int], locks: Sequence[int]) -> None:
         if self._is_ending():
             return
-        job = job | {"shard": shard}
-        worker = WorkerProcess(__name__, shard[0], job, _IF_LOST, locks)
+        with self.service.connect() as connection:
+            descriptor = connection.fileno()
+            job = job | {"shard": shard, "journal": descriptor}
+            worker = WorkerProcess(__name__, shard[0], job, _IF_LOST, [*locks, descriptor])
         self._workers.append(worker)
         if self._is_ending():
             # The others were interrupted when this one was not yet among them.
@@ -149,13 +157,14 @@ class _Team:
 
 
 def _worker(job: Message, progress: Progress) -> Step:
+    commits = RemoteCommits.of_descriptor(job["journal"])
     recipe, shard = recipe_of(job), tuple(job["shard"])
 
     def generate_shard(_: Message) -> Any:
         plan = plan_run(recipe).selected_by(job)
         with Journal(recipe.journal_path) as journal:
             return generate_completions(
-                plan, journal, progress, shard, further=job["further"]
+                plan, journal, progress, shard, further=job["further"], commits=commits
             ).as_dict()
 
     return generate_shard

@@ -82,9 +82,7 @@ class WorkerProcess:
             if "result" in message:
                 return message["result"]
             if "error" in message:
-                error = SynthKDError.__new__(getattr(errors, message["error"], SynthKDError))
-                Exception.__init__(error, message["detail"])
-                raise error
+                raise errors.of_name(message["error"], message["detail"])
             on_report(message)
         self.is_lost = True
         raise TeacherError(f"worker {self.number} ended without a word {self._if_lost}")
@@ -223,5 +221,9 @@ def _listen(lines: queue.SimpleQueue[str]) -> None:
 
 
 def _write(message: Message) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(json.dumps(message) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The parent is gone.
+        os._exit(0)

@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection,
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from synthkd.journal import Caps, Journal, JournalWriter
+from synthkd.journal import Caps, Commits, Journal, JournalWriter
 from synthkd.journal.ledger import Bound
 from synthkd.requests import Answer, Completion, Request
 from synthkd.teachers.base import Teacher
@@ -79,10 +79,11 @@ class Purchase:
         journal: Where requests and answers are committed.
         run: The name under which spending is counted.
         bounds: What the run may spend.
-        is_shared: Whether other processes of the same run buy at the same time.
         show: Takes what a user should know meanwhile.
         allowance: What this journal may spend, if the run has several; instead of the caps in
             ``bounds``.
+        commits: Who commits, if other processes of the same run buy at the same time; None if this
+            process commits for itself.
 
     Attributes:
         in_flight: Samples that are sent and not received, by request.
@@ -98,16 +99,16 @@ class Purchase:
         journal: Journal,
         run: str,
         bounds: SpendingBounds,
-        is_shared: bool = False,
         show: Callable[[str], None] | None = None,
         allowance: Allowance | None = None,
+        commits: Commits | None = None,
     ) -> None:
         self.teacher, self.journal, self.run, self.bounds = teacher, journal, run, bounds
         self.allowance = allowance
         self.in_flight: Counter[str] = Counter()
         self.received_early: Counter[str] = Counter()
         self.stopped = ""
-        self._is_shared, self._show = is_shared, show
+        self._show, self._commits = show, commits
         self._others: dict[str, Request] = {}
         self._received = asyncio.Event()
         self._writer: JournalWriter | None = None
@@ -148,9 +149,7 @@ class Purchase:
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """Open the journal's writer for the teacher, and close the teacher at the end."""
-        async with JournalWriter(
-            self.journal, self.run, self.bounds.caps, self._is_shared
-        ) as writer:
+        async with JournalWriter(self.journal, self.run, self.bounds.caps, self._commits) as writer:
             self._writer = writer
             self.teacher.attach(self.journal, self.run)
             self.teacher.account = writer
@@ -255,7 +254,7 @@ class Purchase:
             self._received.clear()
             bounds = self.bounds.of_each(requests)
             if self.allowance is not None:
-                self._open_writer.caps = await self.allowance.caps_for(requests, bounds)
+                self._open_writer.set_caps(await self.allowance.caps_for(requests, bounds))
             reservation = await self._open_writer.reserve(requests, bounds)
             for request in reservation.taken:
                 self._leave(request)
@@ -271,7 +270,7 @@ class Purchase:
         del self.in_flight[request.request_id]
         self.on_pending(-len(request.sample_indexes))
         self.on_left(request)
-        if not self._is_shared:
+        if self._commits is None:
             # Another run may stop before it gets them; another process of this run is not outlived.
             self._others[request.request_id] = request
 

@@ -12,7 +12,7 @@ import pytest
 from synthkd.journal import Journal
 from synthkd.journal.batches import BatchRow, BatchStore
 from synthkd.journal.ledger import Caps, Spending
-from synthkd.journal.store import Reservation
+from synthkd.journal.writes import Reservation, ReservationWrite, UnknownCostWrite
 from synthkd.requests import Completion, Failure, Request, Sampling
 
 
@@ -27,7 +27,8 @@ def paid(of: Request, price: float, written: int = 1, index: int = 0) -> Complet
 
 def shared(journal: Journal, requests: list[Request], run: str = "run") -> Reservation:
     with journal.transaction():
-        return journal.write_reservations(requests, run, shared=True)
+        result = journal.write(ReservationWrite.of(requests, run), run, shared=True)
+        return Reservation.of(requests, *result)
 
 
 @pytest.fixture
@@ -149,18 +150,22 @@ def test_an_attempt_of_unknown_cost_is_charged_in_full_and_its_reservation_stays
     with Journal(path) as journal:
         journal.reserve([request(1, samples=2)], "run", [(0.2, 10)], caps)
         with journal.transaction():
-            assert journal.write_unknown_cost(request(1, samples=2), "run", caps)
+            assert journal.write(
+                UnknownCostWrite(request(1, samples=2).request_id, (0, 1)), "run", caps
+            )
         assert journal.spending("run") == Spending(0.0, 0, 0.4, 20, 0.4, 20)
         with journal.transaction():
             # $0.80 lost and $0.40 for the next try pass the cap.
-            assert not journal.write_unknown_cost(request(1, samples=2), "run", caps)
+            assert not journal.write(
+                UnknownCostWrite(request(1, samples=2).request_id, (0, 1)), "run", caps
+            )
 
 
 def test_only_samples_that_are_sent_again_are_charged(path: Path) -> None:
     with Journal(path) as journal:
         journal.reserve([request(1, samples=3)], "run", [(0.2, 10)])
         with journal.transaction():
-            journal.write_unknown_cost(request(1, samples=3).with_samples((2,)), "run", None)
+            journal.write(UnknownCostWrite(request(1, samples=3).request_id, (2,)), "run")
         assert journal.spending("run").unknown_dollars == 0.2
 
 
