@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import pytest
 import yaml
 from support.files import write_csv
 from support.recipes import write_triples_recipe
+from support.spending_runs import PRICE
+from support.spending_runs import write_recipe as write_priced_recipe
 
 from synthkd import Journal, Recipe, run
 from synthkd.testing import FakeServer
@@ -196,6 +199,55 @@ def test_workers_end_when_their_parent_is_killed_and_the_next_run_goes_on(tmp_pa
     with Journal(Recipe.load(path).journal_path) as journal:
         counts = journal.counts()
     assert (counts.completions, counts.in_flight) == (2 * HEADS, 0)
+
+
+@pytest.mark.parametrize("killed", ["parent", "workers"])
+def test_after_a_kill_what_the_workers_had_on_the_wire_is_charged_and_nothing_else(
+    tmp_path: Path, killed: str
+) -> None:
+    with FakeServer(latency=30) as server:
+        recipe = write_priced_recipe(tmp_path, server.url, heads=200)
+        process = start(recipe)
+        until_asked(server, process, 8)
+        workers = workers_of(process)
+        with Journal(tmp_path / "journal.sqlite", read_only=True) as journal:
+            reserved = journal.counts().in_flight
+            each = journal.spending("money").in_flight_tokens / reserved
+        for pid in [process.pid] if killed == "parent" else workers:
+            os.kill(pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+        assert all(gone(pid) for pid in workers)
+        assert server.requests == 8
+    assert reserved > 8
+    with Journal(tmp_path / "journal.sqlite") as journal, journal.claim("money"):
+        lost = journal.spending("money")
+    assert lost.in_flight_tokens == 0
+    assert lost.unknown_tokens == pytest.approx(8 * each, rel=0.02)
+
+
+def test_a_killed_run_of_workers_under_a_budget_goes_on_and_never_passes_it(tmp_path: Path) -> None:
+    rng = random.Random(5)
+    with FakeServer(latency=0.05) as server:
+        recipe = write_priced_recipe(tmp_path, server.url, limits={"dollars": 3.0})
+        for _ in range(4):
+            sent, process = server.requests, start(recipe)
+            while server.requests == sent and process.poll() is None:
+                time.sleep(0.002)
+            time.sleep(rng.random() * 0.1)
+            workers = workers_of(process) if process.poll() is None else []
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            assert all(gone(pid) for pid in workers)
+        process = start(recipe)
+        _, error = process.communicate(timeout=120)
+        assert process.returncode == 0, error
+        billed = sum(tokens for _, tokens in server.times)
+        with Journal(tmp_path / "journal.sqlite") as journal:
+            spent = journal.spending("money")
+    assert 0 < billed * PRICE["input"] / 1e6 <= 3.0
+    assert spent.dollars + spent.unknown_dollars <= 3.0 + 1e-9
+    # What was killed in flight is counted at least as high as it was billed.
+    assert spent.tokens + spent.unknown_tokens >= billed
 
 
 def test_a_second_process_at_the_same_run_is_refused_and_sends_nothing(tmp_path: Path) -> None:
