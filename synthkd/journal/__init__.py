@@ -26,19 +26,8 @@ leases       parts of a run's caps that are spent through other journals
 
 from synthkd.journal.ledger import Caps, Spending
 from synthkd.journal.read import JournalCounts
-from synthkd.journal.remote import RemoteCommits, WriterService
 from synthkd.journal.store import Journal
-from synthkd.journal.writer import Commits, JournalWriter
+from synthkd.journal.writer import JournalWriter
 from synthkd.journal.writes import Reservation
 
-__all__ = [
-    "Caps",
-    "Commits",
-    "Journal",
-    "JournalCounts",
-    "JournalWriter",
-    "RemoteCommits",
-    "Reservation",
-    "Spending",
-    "WriterService",
-]
+__all__ = ["Caps", "Journal", "JournalCounts", "JournalWriter", "Reservation", "Spending"]

@@ -22,7 +22,7 @@ _values = attrgetter(*COLUMNS)
 
 @dataclass(frozen=True)
 class Reservation:
-    """Result of a reservation.
+    """Result of `Journal.reserve`.
 
     Attributes:
         granted: Requests to send.

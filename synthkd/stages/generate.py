@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from synthkd.errors import Interrupted, StalledError
-from synthkd.journal import Commits, Journal
+from synthkd.journal import Journal
+from synthkd.journal.writer import Commits
 from synthkd.progress import Progress
 from synthkd.requests import Answer, Completion, Request
 from synthkd.stages.adaptive import AdaptiveSampling, adaptive_sampling

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from synthkd.errors import Interrupted, SynthKDError
-from synthkd.journal import Journal, RemoteCommits, WriterService
+from synthkd.journal import Journal
+from synthkd.journal.remote import RemoteCommits, WriterService
 from synthkd.progress import Progress
 from synthkd.recipe import Recipe
 from synthkd.stages.generate import GenerateReport, generate_completions

@@ -15,8 +15,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection,
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from synthkd.journal import Caps, Commits, Journal, JournalWriter
+from synthkd.journal import Caps, Journal, JournalWriter
 from synthkd.journal.ledger import Bound
+from synthkd.journal.writer import Commits
 from synthkd.requests import Answer, Completion, Request
 from synthkd.teachers.base import Teacher
 from synthkd.teachers.spending import SpendingBounds

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from synthkd.errors import DiskFullError, JournalError
-from synthkd.journal import Journal, JournalWriter, RemoteCommits, WriterService
+from synthkd.journal import Journal, JournalWriter
 from synthkd.journal.claim import claim_path, requests_on_wire
 from synthkd.journal.ledger import Caps, Spending
+from synthkd.journal.remote import RemoteCommits, WriterService
 from synthkd.journal.writes import AnswersWrite, write_to_json
 from synthkd.requests import Completion, Request, Sampling
 
