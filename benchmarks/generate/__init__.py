@@ -15,7 +15,7 @@ from benchmarks.base import Benchmark, at_least, at_most
 def _add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--cores", metavar="CLIENT,SERVER", help="cores that speed is measured on")
     parser.add_argument(
-        "--tree", type=Path, metavar="DIR", help="another checkout, for the part `profile`"
+        "--tree", type=Path, metavar="DIR", help="another checkout, for `profile` and `workers`"
     )
 
 

@@ -39,9 +39,8 @@ def profile(options: Options) -> Figures:
 
 def workers(options: Options) -> Figures:
     """Measure two worker processes beside one."""
-    return _measure(
-        worker_parts.measure, options, quick=(2_000, 12_000, 1), full=(10_000, 50_000, 3)
-    )
+    measure = partial(worker_parts.measure, tree=options.tree)
+    return _measure(measure, options, quick=(2_000, 12_000, 1), full=(10_000, 50_000, 3))
 
 
 def memory(options: Options) -> Figures:
