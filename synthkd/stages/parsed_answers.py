@@ -111,9 +111,9 @@ class AnswerParser:
             ]  # fmt: skip
         types = {"id": pa.string(), "text": pa.string(), QUESTION: pa.string()}
         types |= {ANSWER: pa.string()} | self._own
-        values = list(zip(*rows, strict=True)) if rows else [()] * len(types)
         # A kind with a column `text` has no further sentence: the last of a name counts.
         names = ["id", "text", QUESTION, ANSWER, *self._own]
+        values = list(zip(*rows, strict=True)) if rows else [()] * len(names)
         columns = {
             name: pa.array(column, types[name])
             for name, column in dict(zip(names, values, strict=True)).items()
