@@ -1,4 +1,4 @@
-"""What a row costs on this machine, as a slope between sizes, and what larger runs would take.
+"""Cost of a row on this machine, as a slope between sizes, and the cost of larger runs.
 
 Processor time and bytes, which other work on the machine hardly changes. A row is one sample of
 one short prompt with an answer of two words; longer texts cost more bytes, as given in the figures.

@@ -20,7 +20,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class Done:
-    """What a process printed as JSON, and what it and its children used.
+    """The JSON that a process printed, and the time and memory of the process and its children.
 
     Attributes:
         printed: The last line.

@@ -1,4 +1,4 @@
-"""Where the processor time of a row goes, by py-spy (`pip install py-spy`).
+"""Profile of the processor time of a row, by py-spy (`pip install py-spy`).
 
 A sample counts for the innermost frame that belongs to a part. `--tree DIR` profiles another
 checkout over the same journal too, so that a change can be compared with what was before.

@@ -1,4 +1,4 @@
-"""Where the processor time of a row goes, by py-spy (`pip install py-spy`).
+"""Profile of the processor time of a row, by py-spy (`pip install py-spy`).
 
 The command is `synthkd generate` over short prompts, 1,024 in flight. A sample counts for the
 innermost frame that belongs to a part; waiting threads do not count. `--tree DIR` profiles another

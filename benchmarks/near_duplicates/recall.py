@@ -1,4 +1,4 @@
-"""How many near pairs share a band, and of how many not both rows stay."""
+"""Shares of near pairs that share a band, and of which not both rows stay."""
 
 from __future__ import annotations
 

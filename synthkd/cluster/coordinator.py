@@ -21,7 +21,7 @@ from synthkd.journal.ledger import Bound, Spending
 
 @dataclass
 class ShardProgress:
-    """What a shard has reported, as sums since its attempt began.
+    """Sums that a shard has reported since its attempt began.
 
     Attributes:
         more: Samples that are to be bought.

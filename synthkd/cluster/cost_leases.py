@@ -44,7 +44,7 @@ class Lender(Protocol):
 
 
 class LeasedAllowance:
-    """What a shard may spend, by leases: the `Allowance` of its purchase.
+    """Allowance of a shard's purchase, by leases.
 
     Args:
         lender: The coordinator.

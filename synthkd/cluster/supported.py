@@ -1,4 +1,4 @@
-"""What a cluster cannot do, refused before anything is bought."""
+"""Refuse recipes that a cluster cannot run, before anything is bought."""
 
 from __future__ import annotations
 

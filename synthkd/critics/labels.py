@@ -135,7 +135,7 @@ class _Sample:
 
     @property
     def was_full(self) -> bool:
-        """Whether a row was left out."""
+        """True if a row was left out."""
         return self.bound < (2.0, 0.0)
 
     def takes(self, key: Key, group: str) -> bool:

@@ -22,7 +22,7 @@ from synthkd.journal.store import Journal
 
 @dataclass
 class _Lease:
-    """What was granted, and the spending that was reported last."""
+    """A grant, and the spending that was reported last."""
 
     dollars: float = 0.0
     tokens: int = 0

@@ -92,7 +92,7 @@ def count_affordable(
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What a group of answers cost, as far as the answers tell.
+    """Cost of a group of answers, as far as the answers tell.
 
     Attributes:
         dollars: Sum of the prices.

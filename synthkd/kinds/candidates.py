@@ -1,4 +1,4 @@
-"""What parsing gives: candidates as rows, and why there is none."""
+"""Results of parsing: candidates as rows, and the reason if there is none."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _LETTERS = 3
 
 
 class TripleReader(Protocol):
-    """What `TripleKind` knows of one line and one input."""
+    """Parsed parts of one line, for one input of `TripleKind`."""
 
     relations: Mapping[str, Relation]
 

@@ -100,7 +100,7 @@ class _Cases:
 
 
 class _Rejections:
-    """What rejects rows, and why: reasons are written once, with a number for each row."""
+    """Rejections of rows: each reason is stored once, with its number for each row."""
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         self._batch = batch

@@ -31,7 +31,7 @@ Columns = frozenset[str] | None
 
 @dataclass(frozen=True)
 class ResolvedSteps:
-    """What is known of all steps before anything is asked.
+    """Facts about all steps that are known before anything is asked.
 
     Attributes:
         components: The components of each step.

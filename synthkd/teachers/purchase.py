@@ -54,7 +54,7 @@ def missing_samples(
 
 
 class Allowance(Protocol):
-    """What one of several journals of a run may spend, as others decide."""
+    """Spending that one of several journals of a run is allowed, as others decide."""
 
     async def caps_for(self, requests: Sequence[Request], bounds: Sequence[Bound]) -> Caps | None:
         """Return the caps of this journal, raised for these requests if there is room for them.

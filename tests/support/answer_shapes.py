@@ -28,7 +28,7 @@ _PACK = {
 
 @dataclass(frozen=True)
 class Shape:
-    """How an answer is put on the wire.
+    """Form of an answer on the wire.
 
     ``chunks`` are places at which the body is cut into chunks; None: it is not chunked.
     """

@@ -1,4 +1,4 @@
-"""Which HTTP client an endpoint gets."""
+"""Choose the HTTP client of an endpoint."""
 
 from __future__ import annotations
 

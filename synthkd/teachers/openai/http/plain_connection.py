@@ -43,7 +43,7 @@ class BrokenConnectionError(Exception):
 
 
 class Pool(Protocol):
-    """What a connection tells of itself."""
+    """Receiver of a connection's events."""
 
     def on_answer(self, connection: PlainConnection) -> None:
         """Take back a connection whose answer has ended."""

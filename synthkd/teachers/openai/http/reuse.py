@@ -1,4 +1,4 @@
-"""Whether a connection can be used again, for both clients.
+"""Decide if a connection can be used again, for both clients.
 
 HTTP/1.1 matches answers to requests by their order alone: the surplus answer of a server or gateway
 on a kept-alive connection would be read as the answer to the next request. A connection is closed
