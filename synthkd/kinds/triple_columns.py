@@ -30,7 +30,7 @@ _LETTERS = 3
 
 
 class TripleReader(Protocol):
-    """Parsed parts of one line, for one input of `TripleKind`."""
+    """Methods of `TripleKind` that read the lines of an answer for an input."""
 
     relations: Mapping[str, Relation]
 
