@@ -10,6 +10,7 @@ date, commit and command, as a run in `benchmarks/results/NAME.json` has them.
 
 from __future__ import annotations
 
+import compileall
 import json
 import shlex
 import subprocess
@@ -58,6 +59,9 @@ def run(benchmark: Benchmark, arguments: Sequence[str]) -> None:
     The JSON file is written after each part.
     """
     options = benchmark.options(arguments)
+    # As an installation does; where Python writes no bytecode, every process would compile it.
+    for package in ("synthkd", "everyday", "benchmarks"):
+        compileall.compile_dir(ROOT / package, quiet=2)
     figures: Figures = {}
     for parts, part in benchmark.measure(options):
         figures |= part

@@ -289,8 +289,8 @@ def test_a_package_that_cannot_be_loaded_does_not_keep_others_from_being_describ
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     broken = EntryPoint("broken", "synthkd.filters.rules:NoSuchRule", "synthkd.rules")
-    points = {**plugins._points("rules"), "broken": broken}
-    monkeypatch.setattr(plugins, "_points", lambda group: points if group == "rules" else {})
+    points = {**plugins.installed("rules"), "broken": broken}
+    monkeypatch.setattr(plugins, "installed", lambda group: points if group == "rules" else {})
     rules = describe("rules")["rules"]
     assert rules["broken"]["about"].startswith("cannot be loaded: rule 'broken'")
     assert rules["empty"]["about"]

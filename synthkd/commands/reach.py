@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 from urllib.request import getproxies
@@ -190,10 +189,10 @@ def _code(recipe: Recipe, reach: Reach) -> None:
         word = plugins.GROUPS[group].word
         if ":" in name:
             reach.code.append(f"{word} {name} (a file or module on this machine)")
-        for point in entry_points(group=f"synthkd.{group}", name=name):
-            if not point.value.startswith("synthkd."):
-                package = point.dist.name if point.dist else "an unknown package"
-                reach.code.append(f"{word} {name} ({point.value} of {package})")
+        point = plugins.installed(group).get(name)
+        if point is not None and not point.value.startswith("synthkd."):
+            package = point.dist.name if point.dist else "an unknown package"
+            reach.code.append(f"{word} {name} ({point.value} of {package})")
 
 
 def _paths(recipe: Recipe, reach: Reach) -> None:

@@ -166,12 +166,16 @@ class JournalWriter:
         if not requests:
             return Reservation([], [], [])
 
+        reservation = Reservation([], [], [])
+
         def count(result: tuple[Sequence[str], int]) -> None:
-            for request in Reservation.of(requests, *result).granted:
+            nonlocal reservation
+            reservation = Reservation.of(requests, *result)
+            for request in reservation.granted:
                 self._unanswered[request.request_id] += len(request.sample_indexes)
 
-        write = ReservationWrite.of(requests, self.run, bounds)
-        return Reservation.of(requests, *await self._commit(write, count))
+        await self._commit(ReservationWrite.of(requests, self.run, bounds), count)
+        return reservation
 
     async def store_answers(self, answers: Sequence[Answer]) -> None:
         """Commit a group of answers. When this returns they are on disk."""

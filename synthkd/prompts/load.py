@@ -11,9 +11,9 @@ from __future__ import annotations
 import importlib.util
 import os
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
+from synthkd import plugins
 from synthkd.errors import PromptError, nearest
 from synthkd.prompts.head import split_head
 from synthkd.prompts.limits import LimitError
@@ -63,15 +63,9 @@ def shipped_prompts() -> list[str]:
 
 
 @cache
-def _packages() -> dict[str, EntryPoint]:
-    """Entry points of packages with templates, by the first part of a template's name."""
-    return {point.name: point for point in entry_points(group="synthkd.prompts")}
-
-
-@cache
 def _package_folder(name: str) -> Path | None:
     """Return the folder of a package of templates, whose code is not run; None without a folder."""
-    top, *inside = _packages()[name].module.split(".")
+    top, *inside = plugins.installed("prompts")[name].module.split(".")
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):
@@ -90,7 +84,7 @@ def installed_prompts() -> list[str]:
             *shipped_prompts(),
             *(
                 f"{prefix}/{path.relative_to(folder).with_suffix('').as_posix()}"
-                for prefix in _packages()
+                for prefix in plugins.installed("prompts")
                 if (folder := _package_folder(prefix)) is not None
                 for path in folder.glob("*.j2")
             ),
@@ -105,9 +99,9 @@ def _installed(name: str) -> tuple[Path, Path] | None:
     root = resource("prompts")
     prefix, _, inside = name.partition("/")
     places = [(root, name)]
-    if prefix in _packages():
+    if prefix in plugins.installed("prompts"):
         if (package := _package_folder(prefix)) is None:
-            value = _packages()[prefix].value
+            value = plugins.installed("prompts")[prefix].value
             raise PromptError(
                 f"template {name!r}: no folder {value} in the packages of this installation;"
                 " is the package whole?"

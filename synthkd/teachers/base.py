@@ -6,7 +6,6 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import wraps
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -241,8 +240,8 @@ def built_in_backend(name: str) -> type[Teacher]:
 
     No foreign code is loaded.
     """
-    for point in entry_points(group="synthkd.backends", name=name):
-        if point.value.startswith("synthkd."):
-            backend: type[Teacher] = plugins.find("backends", name)
-            return backend
-    return Teacher
+    point = plugins.installed("backends").get(name)
+    if point is None or not point.value.startswith("synthkd."):
+        return Teacher
+    backend: type[Teacher] = plugins.find("backends", name)
+    return backend

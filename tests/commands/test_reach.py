@@ -113,8 +113,7 @@ def test_judges_within_the_critic_are_asked_too(
 def test_code_of_other_packages_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("mine", "other_package.rules:Mine", "synthkd.rules")
     monkeypatch.setattr(
-        "synthkd.commands.reach.entry_points",
-        lambda group, name: [point] if (group, name) == ("synthkd.rules", "mine") else [],
+        "synthkd.plugins.installed", lambda group: {"mine": point} if group == "rules" else {}
     )
     made = reach_of(recipe(tmp_path, {"model": "synthkd/everyday"}, rules=["mine"]))
     assert made.code == ["rule mine (other_package.rules:Mine of an unknown package)"]

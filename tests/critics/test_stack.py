@@ -101,12 +101,12 @@ class Memory(Column):
 def members(monkeypatch: pytest.MonkeyPatch) -> None:
     """Register the critics of this file by name, as another package would."""
     Column.seen = []
-    points = dict(plugins._points("critics"))
+    points = dict(plugins.installed("critics"))
     for critic in (Column, Memory, Lucky, Silent):
         points[critic.name] = EntryPoint(
             critic.name, f"{__name__}:{critic.__name__}", "synthkd.critics"
         )
-    monkeypatch.setattr(plugins, "_points", lambda group: points)
+    monkeypatch.setattr(plugins, "installed", lambda group: points)
 
 
 def drawn(count: int = 1200, seed: int = 0) -> tuple[pa.Table, Any, list[str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from synthkd import Recipe
+from synthkd import Recipe, plugins
 from synthkd.commands.describe import describe
 from synthkd.commands.dry_run import dry_run
 from synthkd.errors import PromptError
@@ -33,10 +33,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     )
     (prompts / "parts" / "end.j2").write_text("Complete the sentence.\n")
     monkeypatch.syspath_prepend(tmp_path)
-    for cached in (load._packages, load._package_folder):
+    for cached in (plugins._all_points, plugins.installed, load._package_folder):
         cached.cache_clear()
     yield prompts
-    for cached in (load._packages, load._package_folder):
+    for cached in (plugins._all_points, plugins.installed, load._package_folder):
         cached.cache_clear()
 
 
