@@ -19,7 +19,7 @@ from synthkd.journal.writes import Write
 #: A pause between commits is so many times as long as the last commit took, within bounds in
 #: seconds. Fewer, larger groups cost less: a page of the index is written once for all its rows.
 #: At low rates a group is small and its pause short; requests in flight never wait long.
-_PAUSE, _SHORTEST_PAUSE, _LONGEST_PAUSE = 8.0, 0.005, 0.04
+_PAUSE, _SHORTEST_PAUSE, _LONGEST_PAUSE = 2.0, 0.005, 0.04
 #: Seconds after which committed rows are moved from the log into the file.
 _CHECKPOINT = 5.0
 
