@@ -123,8 +123,8 @@ class TeacherPart(RecipePart):
     )
     model: str | None = Field(
         None,
-        description="Model name, checkpoint folder or hub name; `synthkd/everyday` is the embedded"
-        " teacher.",
+        description="Model name, checkpoint folder, GGUF file, hub name or `HUB-NAME:FILE.gguf`;"
+        " `synthkd/everyday` is the embedded teacher.",
     )
     revision: str | None = Field(None, description="Hub revision of a local model.")
     identity: str | None = Field(
@@ -196,7 +196,11 @@ class TeacherPart(RecipePart):
     device: str | None = Field(
         None, description="Device of a local model. Default: a GPU where there is one."
     )
-    dtype: str = Field("float32", description="Number type of a local model.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        description="Number type of a local model. `auto`: float32 for a checkpoint in float32; for"
+        " one in half precision, bfloat16 where this machine computes faster in it.",
+    )
     threads: int | None = Field(None, ge=1, description="CPU threads of a local model.")
     path: str | None = Field(
         None, description="File of recorded rows, or of the labelled rows of a pool."

@@ -11,7 +11,9 @@ from transformers.utils import logging as transformers_logging
 
 from synthkd.artifacts.checkpoint import unsafe_checkpoint
 from synthkd.errors import TeacherError
-from synthkd.teachers.transformers.checkpoint import load_error
+from synthkd.teachers.transformers.causal import CausalSampler
+from synthkd.teachers.transformers.checkpoint import HubFile, Model, asked_dtype, load_error
+from synthkd.teachers.transformers.number_type import number_type
 from synthkd.teachers.transformers.sampling import Sampler
 from synthkd.teachers.transformers.seq2seq import Seq2SeqSampler
 
@@ -19,13 +21,20 @@ if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
 
 
-def load_sampler(model: Path | str, part: TeacherPart) -> Sampler:
-    """Load safetensors weights, which cannot run code, onto a GPU if there is one."""
+def load_sampler(model: Model, part: TeacherPart) -> Sampler:
+    """Load safetensors weights, which cannot run code, onto a GPU if there is one.
+
+    A GGUF file is converted first, if it has not been.
+    """
     # The run shows its own progress.
     transformers_logging.disable_progress_bar()
     if part.threads:
         torch.set_num_threads(part.threads)
     device = part.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if isinstance(model, HubFile) or (isinstance(model, Path) and model.is_file()):
+        from synthkd.teachers.transformers.gguf import converted
+
+        model = converted(model, part.revision)
     if isinstance(model, Path) and (problem := unsafe_checkpoint(model)):
         raise TeacherError(f"{problem}; give a checkpoint with safetensors, without code")
     options: dict[str, Any] = {"revision": part.revision} if part.revision else {}
@@ -37,10 +46,10 @@ def load_sampler(model: Path | str, part: TeacherPart) -> Sampler:
             model,
             trust_remote_code=False,
             use_safetensors=True,
-            dtype=getattr(torch, part.dtype),
+            dtype=number_type(asked_dtype(part), config, device),
             **options,
         )
     except Exception as error:  # noqa: BLE001 (the errors of a broken checkpoint are not documented)
         raise load_error(error, model) from None
-    make = Seq2SeqSampler if seq2seq else Sampler
-    return make(network.to(device).eval(), tokenizer, str(part.model))
+    make: type[Sampler] = Seq2SeqSampler if seq2seq else CausalSampler
+    return make(network.to(device).eval(), tokenizer, str(part.model), part.batch_size)

@@ -1,19 +1,18 @@
-"""Draw samples from a causal language model."""
+"""The part of a local model that causal models and encoder-decoders share: texts and their ends."""
 
 from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import DynamicCache
 
-from synthkd.keys import seed_from
-from synthkd.requests import Answer, Completion, Message, Request, Sampling
-from synthkd.teachers.constrained_decoding import Constraints, TokenMatcher
+from synthkd.requests import Answer, Completion, Message, Request
+from synthkd.teachers.constrained_decoding import Constraints
+from synthkd.teachers.transformers.drawing import SampleRow, draw_tokens, rows_of
 from synthkd.text.thoughts import answer_tokens, opened_by, special_marks, split_thoughts
 
 #: Token ids of a rendered prompt, and its request.
@@ -22,29 +21,22 @@ EncodedRequest = tuple[list[int], Request]
 _TAIL = 24
 
 
-@dataclass
-class SampleRow:
-    """One sample while it is generated.
+class Sampler(ABC):
+    """A model and its tokenizer on one device.
 
-    ``draws`` are its random numbers in [0, 1), one for each token.
+    Requests are added, and `advance` answers some of them; the samples of a request may come one by
+    one.
+
+    Args:
+        model: The network, in evaluation mode.
+        tokenizer: Its tokenizer.
+        name: Name of the model in completions.
+        batch_size: Prompts that are answered at a time.
     """
 
-    request: Request
-    index: int
-    draws: np.ndarray[Any, np.dtype[np.float64]]
-    tokens: list[int]
-    logprobs: list[float] = field(default_factory=list)
-    text: str = ""
-    finish: str = ""
-    first_tokens: str | None = None
-    matcher: TokenMatcher | None = None
-
-
-class Sampler:
-    """A causal model and its tokenizer on one device."""
-
-    def __init__(self, model: Any, tokenizer: Any, name: str) -> None:
+    def __init__(self, model: Any, tokenizer: Any, name: str, batch_size: int) -> None:
         self.model, self.tokenizer, self.name = model, tokenizer, name
+        self.batch_size = batch_size
         self.device = model.device
         ends = model.generation_config.eos_token_id
         self.ends = set(ends if isinstance(ends, list) else [ends]) | {tokenizer.eos_token_id}
@@ -54,10 +46,21 @@ class Sampler:
         self._marks = {int(tokenizer.convert_tokens_to_ids(mark)): mark for mark in marks}
         self.constraints = Constraints(tokenizer, int(model.config.vocab_size))
         self._endings: dict[tuple[str, ...], np.ndarray[Any, np.dtype[np.bool_]]] = {}
+        #: Requests whose prompts have not been read.
+        self.waiting: list[EncodedRequest] = []
 
     @property
     def context_length(self) -> int:
         return int(getattr(self.model.config, "max_position_embeddings", None) or 1 << 30)
+
+    @property
+    @abstractmethod
+    def is_idle(self) -> bool:
+        """True if all that was added is answered."""
+
+    @abstractmethod
+    def advance(self) -> list[Answer]:
+        """Generate until some samples have ended; return these. Blocks for up to a second or so."""
 
     def encode(self, messages: tuple[Message, ...]) -> list[int]:
         """Return the token ids of a plain prompt, or of a chat in the tokenizer's template."""
@@ -68,99 +71,37 @@ class Sampler:
             return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
         return list(self.tokenizer("\n\n".join(m["content"] for m in messages))["input_ids"])
 
-    @torch.inference_mode()  # type: ignore[untyped-decorator]
-    def sample(self, batch: list[EncodedRequest]) -> list[Answer]:
-        """Draw all samples of a batch of requests; their sampling parameters may differ."""
-        start = time.perf_counter()
-        rows, owner = _rows(batch)
-        for row in rows:
-            row.matcher = self.constraints.matcher(row.request.sampling)
-        logits, cache, mask = self._prefill([ids for ids, _ in batch])
-        pick = torch.tensor(owner, device=self.device)
-        cache.batch_select_indices(pick)
-        logits, mask = logits[pick], mask[pick]
-        active = list(range(len(rows)))
-        for step in range(max(row.request.sampling.max_tokens for row in rows)):
-            tokens = self._choose(logits, [rows[i] for i in active], step)
-            keep = [j for j, i in enumerate(active) if not self._add_token(rows[i], int(tokens[j]))]
-            if not keep:
-                break
-            if len(keep) < len(active):
-                chosen = torch.tensor(keep, device=self.device)
-                cache.batch_select_indices(chosen)
-                tokens, mask = tokens[chosen], mask[chosen]
-                active = [active[j] for j in keep]
-            mask = torch.cat([mask, mask.new_ones(len(active), 1)], dim=1)
-            logits = self._step(tokens[:, None], cache, mask)
-        seconds = time.perf_counter() - start
-        return [
-            self._completion(row, batch[o][0], seconds) for row, o in zip(rows, owner, strict=True)
-        ]
+    def _begin(self, batch: list[EncodedRequest]) -> tuple[list[SampleRow], list[int]]:
+        """Return a row for each sample of some requests, and the place of its prompt."""
+        now = time.perf_counter()
+        rows, owners = [], []
+        for place, (prompt, request) in enumerate(batch):
+            for row in rows_of(request, prompt):
+                row.begin = now
+                row.matcher = self.constraints.matcher(request.sampling)
+                rows.append(row)
+                owners.append(place)
+        return rows, owners
 
-    def _prefill(self, prompts: list[list[int]]) -> tuple[torch.Tensor, DynamicCache, torch.Tensor]:
-        """Run prompts, padded on the left.
-
-        Returns:
-            Logits (prompts, vocabulary) of the next token, key-value cache, attention mask
-            (prompts, length).
-        """
-        width = max(len(ids) for ids in prompts)
-        ids = torch.tensor([[self.pad] * (width - len(p)) + p for p in prompts], device=self.device)
-        mask = torch.tensor(
-            [[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=self.device
-        )
-        cache = DynamicCache()
-        return self._forward(ids, cache, mask, (mask.cumsum(1) - 1).clamp(min=0)), cache, mask
-
-    def _step(self, tokens: torch.Tensor, cache: DynamicCache, mask: torch.Tensor) -> torch.Tensor:
-        return self._forward(tokens, cache, mask, mask.sum(1, keepdim=True) - 1)
-
-    def _forward(
-        self, ids: torch.Tensor, cache: DynamicCache, mask: torch.Tensor, positions: torch.Tensor
-    ) -> torch.Tensor:
-        out = self.model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        return out.logits[:, -1].float()
-
-    def _choose(self, logits: torch.Tensor, rows: list[SampleRow], step: int) -> torch.Tensor:
-        """Draw one token per row by inverse transform sampling, with the row's own random number.
+    def _draw(self, logits: torch.Tensor, rows: list[SampleRow]) -> tuple[torch.Tensor, list[int]]:
+        """Draw the next token of each row.
 
         Args:
-            logits: (rows, vocabulary).
+            logits: (rows, vocabulary), float32.
             rows: The samples that go on.
-            step: Number of the token.
 
         Returns:
-            Token ids (rows,). Log-probabilities are those of the unconstrained model at temperature
-            1.
+            Token ids (rows,), and the places of the rows that ended.
         """
-        likelihood = logits.log_softmax(-1)
-        logits = _masked(logits, rows)
-        chosen = torch.empty(len(rows), dtype=torch.long, device=logits.device)
-        for sampling, members in _by_sampling(rows).items():
-            index = torch.tensor(members, device=logits.device)
-            if not sampling[0]:
-                chosen[index] = logits[index].argmax(-1)
-                continue
-            weights = _truncate(logits[index] / sampling[0], sampling[1], sampling[2])
-            draws = torch.tensor([rows[i].draws[step] for i in members], device=logits.device)
-            mass = weights.softmax(-1).double().cumsum(-1)
-            places = torch.searchsorted(mass, (draws * mass[:, -1])[:, None], right=True)[:, 0]
-            chosen[index] = places.clamp(max=logits.shape[-1] - 1)
-        gained = likelihood.gather(1, chosen[:, None])[:, 0].tolist()
-        for row, value in zip(rows, gained, strict=True):
-            row.logprobs.append(value)
-        self._note_first(rows, likelihood, chosen)
-        return chosen
+        chosen = draw_tokens(logits, rows)
+        self._note_first(rows, logits, chosen)
+        tokens = chosen.tolist()
+        return chosen, [
+            place for place, row in enumerate(rows) if self._add_token(row, tokens[place])
+        ]
 
     def _note_first(
-        self, rows: list[SampleRow], likelihood: torch.Tensor, chosen: torch.Tensor
+        self, rows: list[SampleRow], logits: torch.Tensor, chosen: torch.Tensor
     ) -> None:
         """Keep the most likely first non-blank tokens of answers whose request asks for them."""
         for place, row in enumerate(rows):
@@ -170,9 +111,10 @@ class Sampler:
                 continue
             if row.first_tokens is not None and not self._is_first(row):
                 continue
-            top = likelihood[place].topk(min(wanted, likelihood.shape[-1]))
+            likelihood = logits[place].log_softmax(-1)
+            top = likelihood.topk(min(wanted, len(likelihood)))
             ids = [*dict.fromkeys([*top.indices.tolist(), int(chosen[place])])]
-            pairs = [[self.tokenizer.decode([i]), float(likelihood[place, i])] for i in ids]
+            pairs = [[self.tokenizer.decode([i]), float(likelihood[i])] for i in ids]
             row.first_tokens = json.dumps(pairs, ensure_ascii=False)
 
     def _is_first(self, row: SampleRow) -> bool:
@@ -234,9 +176,9 @@ class Sampler:
             )
         )
 
-    def _completion(self, row: SampleRow, prompt: list[int], seconds: float) -> Completion:
+    def _completion(self, row: SampleRow) -> Completion:
         # A chat template may open the thoughts: untagged, truncated ones would look like answers.
-        opened = opened_by(str(self.tokenizer.decode(prompt[-_TAIL:])))
+        opened = opened_by(str(self.tokenizer.decode(row.prompt[-_TAIL:])))
         text = f"{opened}\n{row.text}" if opened else row.text
         logprob, thought = self._answer_logprob(row, text)
         return Completion(
@@ -244,11 +186,11 @@ class Sampler:
             sample_index=row.index,
             text=text,
             finish_reason=row.finish,
-            prompt_tokens=len(prompt),
+            prompt_tokens=len(row.prompt),
             completion_tokens=len(row.tokens),
             logprob=logprob,
             reasoning_tokens=thought,
-            latency=seconds,
+            latency=time.perf_counter() - row.begin,
             price=0.0,
             model=self.name,
             seed=row.request.sampling.seed,
@@ -277,56 +219,3 @@ def _sum(values: list[float]) -> float:
     for value in values:
         total += value
     return total
-
-
-def _masked(logits: torch.Tensor, rows: list[SampleRow]) -> torch.Tensor:
-    """Set the logits (rows, vocabulary) of tokens outside a row's grammar to minus infinity."""
-    constrained = [
-        (place, row.matcher) for place, row in enumerate(rows) if row.matcher is not None
-    ]
-    if not constrained:
-        return logits
-    logits = logits.clone()
-    places = torch.tensor([place for place, _ in constrained], device=logits.device)
-    allowed = torch.from_numpy(np.stack([matcher.allowed() for _, matcher in constrained])).to(
-        logits.device
-    )
-    logits[places] = logits[places].masked_fill(~allowed, float("-inf"))
-    return logits
-
-
-def _rows(batch: list[EncodedRequest]) -> tuple[list[SampleRow], list[int]]:
-    """Return a row for each sample, and the index of its prompt."""
-    rows, owner = [], []
-    for place, (_, request) in enumerate(batch):
-        for index in request.sample_indexes:
-            seed = request.sampling.seed
-            stream = (
-                seed_from("sample", request.request_id, seed, index) if seed is not None else None
-            )
-            draws = np.random.default_rng(stream).random(request.sampling.max_tokens)
-            rows.append(SampleRow(request, index, draws, []))
-            owner.append(place)
-    return rows, owner
-
-
-def _by_sampling(rows: list[SampleRow]) -> dict[tuple[float, float | None, int | None], list[int]]:
-    groups: dict[tuple[float, float | None, int | None], list[int]] = {}
-    for place, row in enumerate(rows):
-        sampling: Sampling = row.request.sampling
-        temperature = 1.0 if sampling.temperature is None else sampling.temperature
-        groups.setdefault((temperature, sampling.top_p, sampling.top_k), []).append(place)
-    return groups
-
-
-def _truncate(logits: torch.Tensor, top_p: float | None, top_k: int | None) -> torch.Tensor:
-    """Set the logits (rows, vocabulary) of tokens outside of top-k and top-p to minus infinity."""
-    if top_k and top_k < logits.shape[-1]:
-        floor = logits.topk(top_k).values[:, -1:]
-        logits = logits.masked_fill(logits < floor, float("-inf"))
-    if top_p and top_p < 1:
-        ordered, order = logits.sort(descending=True)
-        before = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)
-        ordered = ordered.masked_fill(before >= top_p, float("-inf"))
-        logits = torch.full_like(logits, float("-inf")).scatter(1, order, ordered)
-    return logits

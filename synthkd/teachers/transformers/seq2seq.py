@@ -12,6 +12,8 @@ import torch
 from transformers import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
+from synthkd.requests import Answer
+from synthkd.teachers.transformers.drawing import SampleRow
 from synthkd.teachers.transformers.sampling import Sampler
 
 
@@ -30,7 +32,36 @@ class EncodedPrompts:
 
 
 class Seq2SeqSampler(Sampler):
-    """An encoder-decoder and its tokenizer on one device."""
+    """An encoder-decoder and its tokenizer on one device. Answers batch after batch."""
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.waiting
+
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    def advance(self) -> list[Answer]:
+        batch = self.waiting[: self.batch_size]
+        self.waiting = self.waiting[self.batch_size :]
+        rows, owners = self._begin(batch)
+        logits, state, mask = self._prefill([prompt for prompt, _ in batch])
+        pick = torch.tensor(owners, device=self.device)
+        state.batch_select_indices(pick)
+        logits, mask = logits[pick], mask[pick]
+        ended: list[SampleRow] = []
+        while True:
+            tokens, places = self._draw(logits, rows)
+            ended += [rows[place] for place in places]
+            if places:
+                gone = set(places)
+                keep = [place for place in range(len(rows)) if place not in gone]
+                if not keep:
+                    return [self._completion(row) for row in ended]
+                chosen = torch.tensor(keep, device=self.device)
+                state.batch_select_indices(chosen)
+                tokens, mask = tokens[chosen], mask[chosen]
+                rows = [rows[place] for place in keep]
+            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
+            logits = self._step(tokens[:, None], state, mask)
 
     @property
     def context_length(self) -> int:

@@ -1,22 +1,27 @@
 """The backend `transformers`: any model that transformers can load, in this process.
 
-Prompts are batched by length, and each is read once for all its samples. Each sample draws from a
-random stream of its own, seeded by the request and the sample index, so that the rest of a batch
-does not influence its tokens.
+Each prompt is read once for all its samples, and samples join the batch as others end. Each draws
+from a random stream of its own, seeded by the request and the sample index, so that the rest of a
+batch does not influence its tokens (but for rounding, which is coarse in bfloat16).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synthkd.errors import require_extra
 from synthkd.requests import Answer, Failure, Request
 from synthkd.teachers.base import Teacher
-from synthkd.teachers.transformers.checkpoint import EMBEDDED, model_version, resolve_model
+from synthkd.teachers.transformers.checkpoint import (
+    EMBEDDED,
+    asked_dtype,
+    model_version,
+    published_dtype,
+    resolve_model,
+)
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe, TeacherPart
@@ -24,8 +29,9 @@ if TYPE_CHECKING:
 
 #: Batches in a window of requests; in a larger window, the lengths within a batch are more alike.
 _WINDOW = 8
-#: Seconds without a further request, after which an incomplete window is answered.
-_SILENCE = 0.5
+#: Seconds without a further request, after which a window is answered as it is: while nothing is
+#: generated, and meanwhile.
+_SILENCE, _GLANCE = 0.5, 0.01
 
 
 class TransformersTeacher(Teacher):
@@ -55,29 +61,51 @@ class TransformersTeacher(Teacher):
         """Model, hash of its files (for a hub name its revision) and number type."""
         if self._identity is None:
             version = model_version(self.model, self.part.revision)
-            self._identity = f"transformers:{self.part.model}@{version}:{self.part.dtype}"
+            dtype = published_dtype(self.model, asked_dtype(self.part))
+            self._identity = f"transformers:{self.part.model}@{version}:{dtype}"
         return self._identity
 
     async def stream(self, requests: AsyncIterator[Request]) -> AsyncIterator[list[Answer]]:
-        async with aclosing(_windows(requests, self.part.batch_size * _WINDOW)) as windows:
-            async for window in windows:
-                async for answers in self._answer(window):
+        reader = _RequestReader(requests)
+        batch_size = self.part.batch_size
+        try:
+            while True:
+                sampler = self._sampler
+                is_idle = sampler is None or sampler.is_idle
+                room = batch_size * _WINDOW - (0 if sampler is None else len(sampler.waiting))
+                window: list[Request] = []
+                if is_idle:
+                    window = await reader.read(room, None, _SILENCE)
+                elif room >= batch_size:
+                    window = await reader.read(room, _GLANCE, _GLANCE)
+                if window:
+                    sampler = await asyncio.to_thread(self._load)
+                    if refused := self._add(sampler, window):
+                        yield refused
+                if sampler is None or sampler.is_idle:
+                    if reader.has_ended:
+                        return
+                elif answers := await asyncio.to_thread(sampler.advance):
                     yield answers
+        finally:
+            await reader.close()
 
-    async def _answer(self, window: list[Request]) -> AsyncIterator[list[Answer]]:
-        sampler = await asyncio.to_thread(self._load)
+    def _add(self, sampler: Sampler, window: list[Request]) -> list[Answer]:
+        """Add requests, alike ones beside each other; return the failures of those too long."""
         prompts = sorted(
             ((sampler.encode(request.messages), request) for request in window),
             key=lambda pair: (len(pair[0]), pair[1].request_id),
         )
         context = sampler.context_length
-        short = [(ids, r) for ids, r in prompts if len(ids) + r.sampling.max_tokens <= context]
-        for ids, request in prompts[len(short) :]:
-            yield [_too_long(request, index, len(ids), context) for index in request.sample_indexes]
-        for start in range(0, len(short), self.part.batch_size):
-            yield await asyncio.to_thread(
-                sampler.sample, short[start : start + self.part.batch_size]
-            )
+        refused: list[Answer] = []
+        for ids, request in prompts:
+            if len(ids) + request.sampling.max_tokens <= context:
+                sampler.waiting.append((ids, request))
+            else:
+                refused += [
+                    _too_long(request, index, len(ids), context) for index in request.sample_indexes
+                ]
+        return refused
 
     def _load(self) -> Sampler:
         if self._sampler is None:
@@ -91,30 +119,41 @@ class TransformersTeacher(Teacher):
         self._sampler = None
 
 
-async def _windows(
-    requests: AsyncIterator[Request], size: int
-) -> AsyncGenerator[list[Request], None]:
-    """Yield ``size`` requests at a time, fewer after a pause: the source may wait for answers."""
-    window: list[Request] = []
-    pending: asyncio.Future[Request | None] | None = None
-    try:
-        while True:
-            pending = pending or asyncio.ensure_future(anext(requests, None))
-            await asyncio.wait({pending}, timeout=_SILENCE if window else None)
-            if pending.done():
-                request, pending = pending.result(), None
-                if request is None:
-                    break
+class _RequestReader:
+    """Reads requests of a source that may pause: it may wait for answers."""
+
+    def __init__(self, requests: AsyncIterator[Request]) -> None:
+        self._requests = requests
+        self._next: asyncio.Future[Request | None] | None = None
+        self.has_ended = False
+
+    async def read(self, most: int, first: float | None, further: float) -> list[Request]:
+        """Read up to ``most`` requests.
+
+        Args:
+            most: Requests to return at most.
+            first: Seconds to wait for the first; None to wait until it comes or the source ends.
+            further: Seconds to wait for each other.
+        """
+        window: list[Request] = []
+        while len(window) < most and not self.has_ended:
+            if self._next is None:
+                self._next = asyncio.ensure_future(anext(self._requests, None))
+            await asyncio.wait({self._next}, timeout=further if window else first)
+            if not self._next.done():
+                break
+            request, self._next = self._next.result(), None
+            if request is None:
+                self.has_ended = True
+            else:
                 window.append(request)
-            if pending is not None or len(window) >= size:
-                yield window
-                window = []
-        if window:
-            yield window
-    finally:
-        if pending is not None:
-            pending.cancel()
-            await asyncio.gather(pending, return_exceptions=True)
+        return window
+
+    async def close(self) -> None:
+        """Stop reading."""
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.gather(self._next, return_exceptions=True)
 
 
 def _too_long(request: Request, index: int, tokens: int, context: int) -> Failure:

@@ -92,13 +92,8 @@ def engine_args(part: TeacherPart, model: Path | str) -> dict[str, Any]:
 
 
 def dtype_of(part: TeacherPart) -> str:
-    """Return the number type that the recipe names, or "auto": that of the checkpoint.
-
-    The default of `teacher.dtype`, float32, is for small models on a CPU; vLLM's fast kernels do
-    not have it.
-    """
-    named = part.dtype if "dtype" in part.model_fields_set else "auto"
-    return str(vllm_options(part).args.get("dtype", named))
+    """Return the number type of vLLM's arguments, else of the recipe."""
+    return str(vllm_options(part).args.get("dtype", part.dtype))
 
 
 def identity_args(args: dict[str, Any]) -> dict[str, Any]:

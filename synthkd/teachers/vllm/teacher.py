@@ -8,13 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from synthkd.errors import RecipeError
 from synthkd.keys import content_hash
 from synthkd.recipe import PricePart
 from synthkd.requests import Answer, Request
 from synthkd.teachers.base import Account, Teacher
 from synthkd.teachers.dispatch import DispatchPolicy
 from synthkd.teachers.openai.request_body import top_logprobs
-from synthkd.teachers.transformers.checkpoint import EMBEDDED, model_version, resolve_model
+from synthkd.teachers.transformers.checkpoint import (
+    EMBEDDED,
+    HubFile,
+    model_version,
+    resolve_model,
+)
 from synthkd.teachers.vllm.arguments import (
     VllmOptions,
     dtype_of,
@@ -52,7 +58,13 @@ class VllmTeacher(Teacher):
         self, part: TeacherPart, folder: Path = Path(), policy: DispatchPolicy | None = None
     ) -> None:
         self.part, self.options = part, vllm_options(part)
-        self.model = resolve_model(part.model, folder)
+        model = resolve_model(part.model, folder)
+        if isinstance(model, HubFile) or (isinstance(model, Path) and model.is_file()):
+            raise RecipeError(
+                f"teacher.model: {part.model} is a GGUF file, which the backend vllm does not read;"
+                " give a checkpoint folder or hub name, or use `backend: transformers`"
+            )
+        self.model: Path | str = model
         # vLLM queues what exceeds its batch and has no other clients: no search for concurrency.
         self.policy = replace(
             policy or DispatchPolicy(part.concurrency, part.max_attempts), adaptive=False

@@ -180,9 +180,9 @@ def test_a_source_that_waits_for_answers_does_not_wait_for_ever() -> None:
 def test_marks_of_thoughts_stay_in_a_text_however_many_there_are() -> None:
     from types import SimpleNamespace
 
-    from synthkd.teachers.transformers.sampling import Sampler
+    from synthkd.teachers.transformers.causal import CausalSampler
 
-    sampler: Any = object.__new__(Sampler)
+    sampler: Any = object.__new__(CausalSampler)
     sampler.tokenizer = SimpleNamespace(decode=lambda tokens, **options: "ab"[: len(tokens)])
     sampler._marks = {7: "<think>", 8: "</think>"}
     assert sampler._decode([1, 2, 7, 1, 8, 1]) == "ab<think>a</think>a"
