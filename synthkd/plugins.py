@@ -35,7 +35,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
@@ -176,7 +176,7 @@ def installed(group: str) -> dict[str, EntryPoint]:
 
 
 @cache
-def _all_points() -> EntryPoints:
+def _all_points() -> Any:
     """Read the entry points of all packages once; each look takes 10 ms."""
     return entry_points()
 

@@ -39,7 +39,7 @@ def figures(options: Options) -> Figures:
         results: dict[str, list[dict[str, Any]]] = {side: [] for side in _SIDES}
         for number in range(1 if options.quick else options.rounds):
             for side in _SIDES[:: -1 if number % 2 else 1]:
-                results[side].append(_run(side, job))
+                results[side].append(run(side, job))
     ours, theirs = results["synthkd"], results["generate"]
     pairs = list(zip(ours, theirs, strict=True))
     return {
@@ -57,7 +57,8 @@ def figures(options: Options) -> Figures:
     }
 
 
-def _run(side: str, job: Path) -> dict[str, Any]:
+def run(side: str, job: Path) -> dict[str, Any]:
+    """Time one side in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.local_speed.tokens", side, str(job)],
         cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True,

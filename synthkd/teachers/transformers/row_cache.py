@@ -63,7 +63,9 @@ class RowCache(Cache):  # type: ignore[misc]
         """
         if not self.rows:
             self.begin = self.end = 0
-        shift = max(0, length - self.end) or -self.begin
+        # To the left as far as nothing is lost and the longest new row fits; to the right if it
+        # does not fit otherwise.
+        shift = max(length - self.end, -self.begin)
         if self.end + shift + tokens > self._columns or self.rows + rows > self._places:
             self._grow(self.rows + rows, self.end + shift + tokens, shift)
         elif shift > 0 or self.end + tokens > self._columns:

@@ -187,3 +187,19 @@ def test_marks_of_thoughts_stay_in_a_text_however_many_there_are() -> None:
     sampler._marks = {7: "<think>", 8: "</think>"}
     assert sampler._decode([1, 2, 7, 1, 8, 1]) == "ab<think>a</think>a"
     assert sampler._decode([7] * 5000) == "<think>" * 5000
+
+
+def test_samples_do_not_depend_on_when_they_join_the_batch() -> None:
+    heads = ["dog can", "knife is used for", "a very old wooden chair is often", "lemon is often"]
+    prompts = [f"{head}{more}" for more in ("", " not", " still") for head in heads]
+    together = texts(ask(prompts, n=3, part={"batch_size": 64}))
+    joining = texts(ask(prompts, n=3, part={"batch_size": 2}))
+    assert together == joining
+
+
+def test_a_beginning_that_prompts_share_does_not_change_the_samples() -> None:
+    head = "What is each of these like?\n" + "oak is often hard\n" * 6
+    prompts = [f"{head}{name} is often" for name in ("lemon", "old wooden chair", "ice")]
+    together = texts(ask(prompts, n=3))
+    alone = {key: text for prompt in prompts for key, text in texts(ask([prompt], n=3)).items()}
+    assert together == alone
