@@ -1,7 +1,7 @@
 """A pool of plain HTTP/1.1 connections to one address, on `asyncio.Protocol` and httptools.
 
 Where rates are high (a server of one's own in the same network), a general client costs more time
-than the rest of the engine: per request 181 µs with aiohttp, 69 with one in Rust, 45 here
+than the rest of the engine: per request 167 µs with aiohttp, 82 with one in Rust, 32 here
 (`python -m benchmarks generate --only wire`).
 """
 
