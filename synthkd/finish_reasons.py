@@ -12,6 +12,8 @@ from functools import lru_cache
 
 #: The finish reason of a completion whose server gives none.
 MISSING = "unknown"
+#: The finish reason of a text that is whole.
+STOP = "stop"
 #: The finish reason of a completion that was read from a file.
 RECORDED = "recorded"
 

@@ -18,9 +18,11 @@ _HEAD = re.compile(
 )
 #: The beginning of a head that does not end, or does not stand first.
 _MISPLACED_HEAD = re.compile(
-    r"^[^\S\n]*---[^\n]*\n(?:[^\n]*\n){0,40}?[^\S\n]*(?:about|kind|chat|system|examples|shots|by|stop|needs)[^\S\n]*:",
+    r"^[^\S\n]*---[^\n]*\n(?:[^\n]*\n){0,40}?[^\S\n]*(?:about|kind|chat|system|examples|shots|by|stop|first_line|needs)[^\S\n]*:",
     re.MULTILINE,
 )
+#: Keys that heads have not had from the beginning.
+_LATER = ("first_line", "needs")
 
 
 class Head(BaseModel):
@@ -35,6 +37,8 @@ class Head(BaseModel):
         shots: Number of few-shot rows to show.
         by: Column whose value the shown rows share with the input.
         stop: Stop sequences.
+        first_line: Whether an answer is cut at its first line. Without `stop`, a line break stops
+            it too.
         needs: Variables that must not be empty.
     """
 
@@ -48,11 +52,18 @@ class Head(BaseModel):
     shots: int = Field(0, ge=0)
     by: str | None = None
     stop: list[str] = []
+    first_line: bool = False
     needs: list[str] = []
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Stop sequences of a recipe that gives none."""
+        return tuple(self.stop) or (("\n",) if self.first_line else ())
 
     def record(self) -> dict[str, Any]:
         """Return the fields that a hash of the template covers."""
-        return self.model_dump(exclude=None if self.needs else {"needs"})
+        # Keys that came later are left out where they say nothing: hashes of older heads stay.
+        return self.model_dump(exclude={name for name in _LATER if not getattr(self, name)})
 
 
 def split_head(path: Path, text: str) -> tuple[Head, str]:

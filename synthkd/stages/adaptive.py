@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import RecipeError
@@ -127,10 +128,14 @@ class AdaptiveSampling:
 
     def _votes(self, completion: Completion, one: InputRequest) -> set[str]:
         """Return the answers that a completion votes for, after the rules."""
-        kind = self.components.kind
-        if self.components.why_incomplete(completion.finish_reason):
+        components, kind = self.components, self.components.kind
+        part = components.part_of(completion.text)
+        completion = replace(completion, finish_reason=part.finish(completion.finish_reason))
+        if not part.alone:
+            completion = replace(completion, logprob=None, completion_tokens=None)
+        if components.why_incomplete(completion.finish_reason):
             return set()
-        candidates = readable(self.components.read_answer(completion.text, one.row)[0])
+        candidates = readable(components.read_part(part.text, one.row)[0])
         if isinstance(candidates, Malformed):
             return set()
         passed = self._passed([self._candidate(row, completion, one) for row in candidates])

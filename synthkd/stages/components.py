@@ -20,6 +20,7 @@ from synthkd.finish_reasons import Finish, meaning_of, why_incomplete
 from synthkd.kinds.answer_schema import response_format
 from synthkd.kinds.base import Candidates, Kind, Malformed, Row
 from synthkd.kinds.factory import kind_of_recipe
+from synthkd.kinds.first_line import AnswerPart, first_line_of
 from synthkd.kinds.structured_answers import read_structured_answer
 from synthkd.prompts import Prompt
 from synthkd.recipe import Recipe
@@ -72,8 +73,24 @@ class Components:
             return None if self._rules_take_cut else why
         return f"{why}; if it does, name {finish_reason!r} in teacher.finish_reasons"
 
+    @cached_property
+    def reads_first_line(self) -> bool:
+        """True if the template says that an answer is cut at its first line."""
+        return self.prompt is not None and self.prompt.head.first_line
+
+    def part_of(self, text: str) -> AnswerPart:
+        """Return the part of a completion that is read: its first line, or all of it."""
+        return first_line_of(text) if self.reads_first_line else AnswerPart(text)
+
     def read_answer(self, text: str, row: Row) -> tuple[Candidates, bool]:
-        """Return the candidates in an answer, plain or structured, and whether it was repaired."""
+        """Return the candidates in a completion, and whether it was read after a repair."""
+        return self.read_part(self.part_of(text).text, row)
+
+    def read_part(self, text: str, row: Row) -> tuple[Candidates, bool]:
+        """Return the candidates in the part of a completion that `part_of` gives.
+
+        The second value is true if a structured answer was read after a repair.
+        """
         if self.answer is None:
             return self.kind.parse(text, row), False
         answer = read_structured_answer(text, self.answer)
@@ -104,7 +121,7 @@ def resolve_components(recipe: Recipe) -> Components:
     teacher = backend.from_recipe(recipe)
     prompt = resolve_prompt(recipe, kind, teacher)
     rules = _resolve_rules(recipe, kind, prompt)
-    answer = _answer_model(recipe, kind)
+    answer = _answer_model(recipe, kind, prompt)
     if recipe.votes is not None:
         # Imported here: it loads pyarrow, which generation does without.
         from synthkd.filters.ballot import check_votes
@@ -165,7 +182,7 @@ def _sampling(
     recipe: Recipe, kind: Kind, prompt: Prompt | None, answer: type[BaseModel] | None
 ) -> Sampling:
     part = recipe.teacher.sampling
-    stop = tuple(part.stop) or (tuple(prompt.head.stop) if prompt else ())
+    stop = tuple(part.stop) or (prompt.head.stops if prompt else ())
     shape: dict[str, Any] = {}
     if answer is not None:
         shape["response_format"] = response_format(answer)
@@ -188,9 +205,15 @@ def _answer_regex(recipe: Recipe, kind: Kind) -> str:
     return regex
 
 
-def _answer_model(recipe: Recipe, kind: Kind) -> type[BaseModel] | None:
+def _answer_model(recipe: Recipe, kind: Kind, prompt: Prompt | None) -> type[BaseModel] | None:
     if not recipe.teacher.structured:
         return None
+    if prompt is not None and prompt.head.first_line:
+        raise RecipeError(
+            f"teacher.structured: the template {prompt.name} cuts answers at their first line"
+            " (`first_line`), and JSON may have several; leave `structured` out, or take another"
+            " template"
+        )
     if recipe.teacher.sampling.response_format is not None:
         raise RecipeError(
             "teacher.structured and teacher.sampling.response_format say the same: leave one out"

@@ -47,9 +47,8 @@ class FirstAnswers:
         """Look at one answer; ``reasoning``: the server sent thoughts beside the text."""
         if not self.open:
             return
-        if finish_reason == RECORDED or not (
-            faults := self._faults(text, finish_reason, reasoning)
-        ):
+        finish = self.components.part_of(text).finish(finish_reason)
+        if finish == RECORDED or not (faults := self._faults(text, finish, reasoning)):
             self.open = False
             return
         self._counts.update(faults)

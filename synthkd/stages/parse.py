@@ -24,7 +24,8 @@ from synthkd.journal import Journal
 from synthkd.journal.columns import SampleColumns, SampleReader
 from synthkd.keys import content_hash
 from synthkd.kinds.base import Malformed
-from synthkd.kinds.columns import AnswerColumns, Numbers, distinct_rows, spread
+from synthkd.kinds.columns import AnswerColumns, Numbers, distinct_rows, encode_texts, spread
+from synthkd.kinds.first_line import AnswerPart
 from synthkd.requests import completion_key
 from synthkd.stages.adaptive import adaptive_sampling
 from synthkd.stages.apply_rules import apply_rules
@@ -102,8 +103,11 @@ class Parser:
         self._identity = requests.identity
         self._samples = SampleReader(journal)
         self._answers = AnswerParser(components, self.schema)
+        self._cuts = components.reads_first_line
         #: Columns in which all rows of an answer's candidate are equal.
-        self._of_answer = ("id", "text", "raw", *self.kind.columns, *self.kind.details)
+        self._of_answer = ("id", "text", *self.kind.columns, *self.kind.details)
+        if not self._cuts:
+            self._of_answer += ("raw",)
         #: Set if samples are asked for in rounds: samples that were never wanted are not missing.
         self._adaptive = adaptive_sampling(requests, journal)
 
@@ -132,13 +136,19 @@ class Parser:
         # Two texts that are equal may have come to nothing for different reasons.
         blank = np.array([not one.strip() for one in texts], bool)
         only_thoughts = samples.thought & blank[numbers] if len(texts) else samples.thought
-        of, first = distinct_rows([samples.request, numbers, only_thoughts])
+        # Completions whose first lines are equal are one answer.
+        parts = [self.components.part_of(one) for one in texts] if self._cuts else []
+        codes, read = encode_texts([one.text for one in parts])
+        answer, read = (codes[numbers], read) if parts else (numbers, texts)
+        of, first = distinct_rows([samples.request, answer, only_thoughts])
         answers = AnswerColumns(
-            texts, [one.row for one in batch], numbers[first], samples.request[first]
+            read, [one.row for one in batch], answer[first], samples.request[first]
         )
         parsed = self._answers.parse(answers, only_thoughts[first])
         self._count(samples, parsed, of)
         columns = self._of_completions(batch, samples, numbers, texts)
+        if parts:
+            columns |= _of_parts(parts, numbers, columns)
         malformed = self._malformed(batch, samples, parsed, of, columns)
         if malformed is not None:
             yield malformed, None
@@ -339,6 +349,21 @@ def _are_wanted(samples: SampleColumns, wanted: Sequence[tuple[int, ...]]) -> Nu
     indexes = np.array([index for one in wanted for index in one], np.int64)
     kept = np.isin(samples.request * most + samples.sample_index, places * most + indexes)
     return kept
+
+
+def _of_parts(
+    parts: Sequence[AnswerPart], numbers: Numbers, columns: Mapping[str, pa.Array]
+) -> dict[str, pa.Array]:
+    """Return what is known of the parts that are read: numbers of a longer text are not theirs."""
+    ends = columns["finish_reason"].to_pylist()
+    places = numbers.tolist()
+    finish = [parts[at].finish(end) for at, end in zip(places, ends, strict=True)]
+    alone = pa.array([parts[at].alone for at in places], pa.bool_())
+    own = {
+        name: pc.if_else(alone, columns[name], pa.scalar(None, columns[name].type))
+        for name in ("logprob", "tokens")
+    }
+    return {"finish_reason": pa.array(finish, pa.string()), **own}
 
 
 def _own(samples: SampleColumns, numbers: Numbers, texts: list[str]) -> tuple[Any, Any]:

@@ -56,7 +56,12 @@ class AnswerParser:
         self._questions: dict[tuple[str, ...], str] = {}
 
     def parse(self, answers: AnswerColumns, only_thoughts: Numbers) -> ParsedAnswers:
-        """Return the candidates in answers; ``only_thoughts`` are answers that are known to be."""
+        """Return the candidates in answers.
+
+        Args:
+            answers: The parts of completions that are read, by `Components.part_of`.
+            only_thoughts: Marks answers that are known to be thoughts alone.
+        """
         self._questions.clear()
         if self.components.answer is None and not only_thoughts.any():
             parsed = self.kind.parse_columns(answers)
@@ -94,7 +99,7 @@ class AnswerParser:
                 )
                 continue
             row = answers.rows[at]
-            found, repaired[number] = self.components.read_answer(answers.texts[text], row)
+            found, repaired[number] = self.components.read_part(answers.texts[text], row)
             # Nothing is dropped in silence.
             parts = [found] if isinstance(found, Malformed) else found or [_NO_CANDIDATE]
             candidates = [part for part in parts if not isinstance(part, Malformed)]

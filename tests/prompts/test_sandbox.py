@@ -432,7 +432,18 @@ def test_a_template_without_includes_has_the_hash_it_had(tmp_path: Path) -> None
     from synthkd.keys import content_hash
 
     prompt = Prompt("t.j2", Head(), "{{ head }}", tmp_path)
-    assert prompt.hash == content_hash(["{{ head }}", Head().model_dump(exclude={"needs"})])
+    head = {
+        "about": "", "kind": None, "chat": True, "system": None, "examples": None, "shots": 0,
+        "by": None, "stop": [],
+    }  # fmt: skip
+    assert prompt.hash == content_hash(["{{ head }}", head])
+
+
+def test_a_template_that_cuts_at_the_first_line_has_another_hash(tmp_path: Path) -> None:
+    whole, cut = (
+        Prompt("t.j2", head, "{{ head }}", tmp_path) for head in (Head(), Head(first_line=True))
+    )
+    assert whole.hash != cut.hash
 
 
 @pytest.mark.parametrize("name", shipped_prompts())

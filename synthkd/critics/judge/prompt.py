@@ -59,6 +59,11 @@ class JudgePrompt:
                 f"template {template} is for the kind {prompt.head.kind!r}, the critic's is"
                 f" {kind.name!r}"
             )
+        if prompt.head.first_line:
+            raise PromptError(
+                f"template {template} cuts answers at their first line (`first_line`), and a"
+                " judge's answer is read whole; take the key out"
+            )
         lint(prompt, [*kind.columns, *columns, "text", "examples"])
         return cls(prompt, kind, tuple(columns))
 

@@ -95,7 +95,7 @@ class ExampleBuilder:
             )
         self.kind, self.tasks = kind, tasks
         self.prompt = replace(prompt, examples=(), shots=0)
-        self.stop = tuple(prompt.head.stop)
+        self.stop = prompt.head.stops
 
     def messages(self, row: Row) -> Messages:
         """Return the prompt of an input row, as a run with this template and no shots sends it."""

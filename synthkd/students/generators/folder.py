@@ -105,7 +105,7 @@ def template_text(prompt: Prompt) -> str:
     """Return a template with its head, without few-shot examples."""
     head = {
         name: value
-        for name, value in prompt.head.model_dump().items()
+        for name, value in {**prompt.head.model_dump(), "stop": [*prompt.head.stops]}.items()
         if name in ("about", "kind", "chat", "system", "stop") and value not in (None, "", [])
     }
     return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n{prompt.source}"
