@@ -135,14 +135,15 @@ class SpanKind(Kind):
         return locate_spans(answer, sentence, self.schema, "keep", self.options.whole_words)
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
-        """Add ``types`` (name and description) and, to each example, its ``answer``."""
+        """Add ``types`` (name and description) and, to each example, its ``answer`` and ``lines``."""
         shown = []
         for number, example in enumerate(examples, 1):
             spans = self._of_example(example, f"few-shot row {number}")
             sentence = str(example.get("sentence") or example.get(_TEXT) or "")
             rows = [self._row({"sentence": sentence}, span) for span in spans]
             answer = self.completion(rows, {"sentence": sentence}).strip()
-            shown.append({**example, "sentence": sentence, "answer": answer})
+            lines = [f"{span.type}: {span.text}" for span in spans]
+            shown.append({**example, "sentence": sentence, "answer": answer, "lines": lines})
         classes = self.schema.classes.values() if self.schema else ()
         types = [{"name": one.label, "description": one.description} for one in classes]
         return {**super().context(row, shown, rng), "types": types}
