@@ -49,7 +49,13 @@ CASES: dict[str, tuple[Kind, dict[str, Any], list[dict[str, Any]], str]] = {
         " A cat has 4 legs. 3 * 4 = 12.\nAnswer: 12",
     ),
     "proposition": (
-        PropositionKind(), {"document_id": "d", "text": "A rat can hear and jump."}, [],
+        PropositionKind(),
+        {
+            "document_id": "d", "text": "A rat can hear and jump.", "before": "",
+            # As the kind cuts a document.
+            "sentences": ["A rat can hear and jump."], "starts": [0], "ends": [24],
+            "units": ["sentence"], "first_index": 0,
+        }, [],
         "\n- A rat can hear.\n- A rat can jump.",
     ),
     "fact": (
@@ -66,7 +72,7 @@ CASES: dict[str, tuple[Kind, dict[str, Any], list[dict[str, Any]], str]] = {
         [{"dish": "moussaka", "minutes": 90}], ' {"dish": "soup", "minutes": 20}\n- {"dish',
     ),
 }  # fmt: skip
-FOUND = {
+FOUND: dict[str, list[dict[str, Any]]] = {
     "triple": [{"tail": "cutting bread"}],
     "event": [{"event": "PersonX runs home"}],
     "comparative": [{"comparative": "smaller"}],

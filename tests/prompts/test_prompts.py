@@ -273,6 +273,7 @@ LOOP = {
 
 
 GIVEN: dict[str, dict[str, Any]] = {
+    "record/continue": {"task": "One of each."},
     "record/json": {"task": "Write it."},
     "record/standalone": {"previous": ""},
     "fact/of-entities": {"entities": [{"entity": "Ada", "type": "person"}]},
