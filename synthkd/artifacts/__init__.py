@@ -5,6 +5,7 @@ settings     JSON files read with pydantic models: types, bounds, finite numbers
 arrays       safetensors and Parquet: names, types, shapes, finite numbers, bounded memory
 model_files  settings and arrays of a trained model
 checkpoint   transformers checkpoints: safetensors only, and nothing that names code
+gguf         GGUF files, converted to such checkpoints once
 """
 
 from synthkd.artifacts.arrays import (

@@ -15,7 +15,7 @@ def write_gguf(path: Path, seed: int = 0) -> Path:
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
     rng = np.random.default_rng(seed)
-    tokens = ["<end>", *bytes_to_unicode().values(), "th", "he"]
+    tokens = ["<|endoftext|>", *bytes_to_unicode().values(), "th", "he"]
     kinds = [gguf.TokenType.CONTROL] + [gguf.TokenType.NORMAL] * (len(tokens) - 1)
     out = gguf.GGUFWriter(path, "llama")
     out.add_context_length(128)

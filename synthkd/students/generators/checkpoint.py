@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from synthkd.artifacts.checkpoint import unsafe_checkpoint
+from synthkd.artifacts.gguf import converted
 from synthkd.encoders.device import pick_device, quiet_transformers
-from synthkd.errors import StudentError, require_extra
+from synthkd.errors import MissingExtraError, StudentError, require_extra
 from synthkd.recipe.published_values import public_name
 from synthkd.students.generators.options import LoraOptions
 
@@ -30,7 +31,7 @@ def load_checkpoint(
     """Load model and tokenizer from safetensors, without code that comes with them.
 
     Args:
-        name: A folder, a model of the hub, or `synthkd/everyday`.
+        name: A folder, a GGUF file, a model of the hub, or `synthkd/everyday`.
         dtype: The type of the weights.
         device: The device; an accelerator by default.
         own: The checkpoint is part of a student's folder: no file may name code.
@@ -51,12 +52,15 @@ def load_checkpoint(
     folder = Path(name)
     if folder.is_dir():
         _refuse_unreadable(folder, own)
-    elif folder.is_absolute() or name.startswith((".", "~")):
+    elif not folder.is_file() and (folder.is_absolute() or name.startswith((".", "~"))):
         raise StudentError(
-            f"{name}: no such folder of a checkpoint; name a folder, a model of the hub, or scratch"
+            f"{name}: no such folder of a checkpoint; name a folder, a GGUF file, a model of the"
+            " hub, or scratch"
         )
     try:
         with quiet_transformers():
+            if folder.is_file():
+                name = str(converted(folder))
             config = AutoConfig.from_pretrained(name, trust_remote_code=False)
             seq2seq = (
                 type(config) in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING and config.is_encoder_decoder
@@ -72,7 +76,7 @@ def load_checkpoint(
                 name, trust_remote_code=False, use_safetensors=True, dtype=getattr(torch, dtype),
                 output_loading_info=True,
             )  # fmt: skip
-    except StudentError:
+    except (StudentError, MissingExtraError):
         raise
     except Exception as error:  # noqa: BLE001 (a broken checkpoint raises undeclared errors)
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -112,8 +112,8 @@ class GeneratorOptions(BaseOptions):
 
     base: PathText | UntrainedOptions = Field(
         SCRATCH,
-        description="A checkpoint's folder or hub name, `synthkd/everyday`, or `scratch`: a new"
-        " checkpoint, whose shape a mapping says.",
+        description="A checkpoint's folder, a GGUF file, a hub name, `synthkd/everyday`, or"
+        " `scratch`: a new checkpoint, whose shape a mapping says.",
     )
     seed: int = Field(
         0, ge=0, lt=1 << 32, description="Seed of the training. In a recipe: the recipe's."

@@ -10,7 +10,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 from transformers.utils import logging as transformers_logging
 
 from synthkd.artifacts.checkpoint import unsafe_checkpoint
-from synthkd.errors import TeacherError
+from synthkd.artifacts.gguf import converted
+from synthkd.errors import TeacherError, UserError
 from synthkd.teachers.transformers.causal import CausalSampler
 from synthkd.teachers.transformers.checkpoint import HubFile, Model, asked_dtype, load_error
 from synthkd.teachers.transformers.number_type import number_type
@@ -32,9 +33,7 @@ def load_sampler(model: Model, part: TeacherPart) -> Sampler:
         torch.set_num_threads(part.threads)
     device = part.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if isinstance(model, HubFile) or (isinstance(model, Path) and model.is_file()):
-        from synthkd.teachers.transformers.gguf import converted
-
-        model = converted(model, part.revision)
+        model = _converted(model, part.revision)
     if isinstance(model, Path) and (problem := unsafe_checkpoint(model)):
         raise TeacherError(f"{problem}; give a checkpoint with safetensors, without code")
     options: dict[str, Any] = {"revision": part.revision} if part.revision else {}
@@ -53,3 +52,17 @@ def load_sampler(model: Model, part: TeacherPart) -> Sampler:
         raise load_error(error, model) from None
     make: type[Sampler] = Seq2SeqSampler if seq2seq else CausalSampler
     return make(network.to(device).eval(), tokenizer, str(part.model), part.batch_size)
+
+
+def _converted(model: Path | HubFile, revision: str | None) -> Path:
+    """Return the checkpoint of a GGUF file, here or on the hub."""
+    try:
+        if isinstance(model, HubFile):
+            from huggingface_hub import hf_hub_download
+
+            model = Path(hf_hub_download(model.repository, model.file, revision=revision))
+        return converted(model)
+    except UserError:
+        raise
+    except Exception as error:  # noqa: BLE001 (the errors of a damaged file are not documented)
+        raise load_error(error, model) from None

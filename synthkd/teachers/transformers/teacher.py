@@ -44,6 +44,7 @@ class TransformersTeacher(Teacher):
         self.model = resolve_model(part.model, folder)
         self._sampler: Sampler | None = None
         self._identity = part.identity
+        self._is_stopped = False
 
     @classmethod
     def from_recipe(cls, recipe: Recipe) -> TransformersTeacher:
@@ -71,6 +72,11 @@ class TransformersTeacher(Teacher):
         try:
             while True:
                 sampler = self._sampler
+                if self._is_stopped:
+                    # Samples that have begun are ended; prompts that were not read are dropped.
+                    reader.has_ended = True
+                    if sampler is not None:
+                        sampler.waiting.clear()
                 is_idle = sampler is None or sampler.is_idle
                 room = batch_size * _WINDOW - (0 if sampler is None else len(sampler.waiting))
                 window: list[Request] = []
@@ -115,8 +121,11 @@ class TransformersTeacher(Teacher):
             self._sampler = load_sampler(self.model, self.part)
         return self._sampler
 
+    def stop(self) -> None:
+        self._is_stopped = True
+
     async def close(self) -> None:
-        self._sampler = None
+        self._sampler, self._is_stopped = None, False
 
 
 class _RequestReader:

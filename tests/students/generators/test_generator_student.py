@@ -16,6 +16,7 @@ from synthkd.recipe import Recipe
 pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 
+from support.gguf_file import write_gguf
 from support.tiny_generator import KIND, QUICK, ROWS, THINGS, TINY, checkpoint, tiny
 
 from synthkd.students.folders import load_student, save_student
@@ -390,3 +391,19 @@ def test_the_template_of_the_corpus_can_be_the_students(tmp_path: Path) -> None:
     assert list(student.kind.relations) == list(  # type: ignore[attr-defined]
         load_student(save_student(student, tmp_path / "student")).kind.relations  # type: ignore[attr-defined]
     )
+
+
+def test_a_gguf_file_is_a_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("gguf")
+    monkeypatch.setenv("SYNTHKD_CACHE", str(tmp_path / "cache"))
+    student = tiny(base=str(write_gguf(tmp_path / "base.gguf")), epochs=1)
+    assert student.model.config.model_type == "llama"
+    assert np.isfinite(student.loss(ROWS[:4])).all()
+
+
+def test_a_damaged_gguf_file_is_no_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("gguf")
+    monkeypatch.setenv("SYNTHKD_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "base.gguf").write_bytes(b"GGUF")
+    with pytest.raises(StudentError, match=r"base\.gguf.* cannot be loaded"):
+        tiny(base=str(tmp_path / "base.gguf"), epochs=1)

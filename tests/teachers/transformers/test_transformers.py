@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -203,3 +204,25 @@ def test_a_beginning_that_prompts_share_does_not_change_the_samples() -> None:
     together = texts(ask(prompts, n=3))
     alone = {key: text for prompt in prompts for key, text in texts(ask([prompt], n=3)).items()}
     assert together == alone
+
+
+def test_a_stop_ends_the_samples_that_have_begun_and_reads_no_further_prompt() -> None:
+    teacher = TransformersTeacher(TeacherPart(model=EMBEDDED, threads=2, batch_size=4))
+    settings = Sampling(n=2, max_tokens=8, stop=("\n",))
+
+    async def requests() -> AsyncIterator[Request]:
+        for number in range(40):
+            messages = ({"role": "prompt", "content": f"thing {number} is used for"},)
+            yield Request(teacher.identity, messages, settings, (0, 1), str(number))
+
+    async def work() -> list[Completion]:
+        found: list[Completion] = []
+        async for group in teacher.stream(requests()):
+            found += [answer for answer in group if isinstance(answer, Completion)]
+            teacher.stop()
+        return found
+
+    found = asyncio.run(work())
+    samples = Counter(answer.request_id for answer in found)
+    assert set(samples.values()) == {2}
+    assert len(samples) < 40

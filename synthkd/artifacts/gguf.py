@@ -14,53 +14,40 @@ from contextlib import redirect_stderr, suppress
 from pathlib import Path
 from typing import Any
 
-import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
-
 from synthkd.errors import require_extra
 from synthkd.keys import file_hash
 from synthkd.storage.cache import cache_folder
-from synthkd.teachers.transformers.checkpoint import HubFile, load_error
 
 #: Raised when conversion changes: what was converted before is not used any more.
 _VERSION = 1
 
 
-def converted(model: Path | HubFile, revision: str | None) -> Path:
+def converted(file: Path) -> Path:
     """Return the folder of the checkpoint that a GGUF file was converted to.
 
     Raises:
-        TeacherError: The file cannot be had, or is none that transformers can read.
+        MissingExtraError: A package is missing.
+        Exception: The file is none that transformers can read; which error is not documented.
     """
-    require_extra("a GGUF file", "local", "gguf")
-    file = model if isinstance(model, Path) else _download(model, revision)
+    require_extra("a GGUF file", "local", "torch", "transformers", "gguf")
     folder = cache_folder("gguf") / f"{file_hash(file)}-{_VERSION}"
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as temporary:
             new = Path(temporary) / "new"
-            try:
-                # Bars of another library would break into the run's own.
-                with redirect_stderr(io.StringIO()):
-                    _convert(file, new)
-            except Exception as error:  # noqa: BLE001 (the errors of a damaged file are not documented)
-                raise load_error(error, file) from None
+            # Bars of another library would break into the run's own.
+            with redirect_stderr(io.StringIO()):
+                _convert(file, new)
             # Another process may have converted it meanwhile.
             with suppress(OSError):
                 new.rename(folder)
     return folder
 
 
-def _download(model: HubFile, revision: str | None) -> Path:
-    from huggingface_hub import hf_hub_download
-
-    try:
-        return Path(hf_hub_download(model.repository, model.file, revision=revision))
-    except Exception as error:  # noqa: BLE001 (as above)
-        raise load_error(error, str(model)) from None
-
-
 def _convert(file: Path, folder: Path) -> None:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
     # Beside nothing else: a tokenizer or a configuration in the same folder is another model's.
     with tempfile.TemporaryDirectory() as alone:
         link = Path(alone) / file.name
@@ -72,7 +59,7 @@ def _convert(file: Path, folder: Path) -> None:
         options: dict[str, Any] = {"gguf_file": file.name, "trust_remote_code": False}
         tokenizer = AutoTokenizer.from_pretrained(alone, **options)
         packed = AutoModelForCausalLM.from_pretrained(
-            alone, dtype=torch.bfloat16, quantization_config=_unpacked(), **options
+            alone, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True), **options
         )
     config = AutoConfig.for_model(**_plain(packed.config.to_dict()))
     network = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
@@ -80,12 +67,6 @@ def _convert(file: Path, folder: Path) -> None:
     network.generation_config = packed.generation_config
     network.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
-
-
-def _unpacked() -> Any:
-    from transformers import GgufConfig
-
-    return GgufConfig(dequantize=True)
 
 
 def _plain(config: dict[str, Any]) -> dict[str, Any]:
