@@ -23,10 +23,11 @@ from synthkd.artifacts.settings import Weight
 from synthkd.critics.base import Critic, Labels, Scores, require_both_verdicts
 from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.logistic import choose_regularisation, row_sums, sigmoid
-from synthkd.critics.ngrams import BITS, Floats, HashedNgrams, hashed_ngrams
+from synthkd.critics.ngrams import BITS, HashedNgrams, hashed_ngrams
 from synthkd.critics.teacher_numbers import SCALES, WIDTH, Scales, number_columns, teacher_numbers
 from synthkd.errors import CriticError, require_extra
 from synthkd.kinds.base import Kind
+from synthkd.text.hashed_ngrams import Floats
 
 VERSION = 3
 #: Rows scored at a time: their features fit the processor's cache.

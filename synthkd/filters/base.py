@@ -7,11 +7,11 @@ A rule is stateless, so batch boundaries carry no meaning; a rule that must see 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import RecipeError
-from synthkd.kinds.base import Kind
+from synthkd.kinds.base import Kind, Row
 from synthkd.plugins import Plugin
 from synthkd.row_functions import RowFunction
 
@@ -35,6 +35,15 @@ class Filter(Plugin, ABC):
         A package, a model or a column may be missing.
 
         Called before anything is bought. Default: the rule can.
+        """
+        return
+
+    def use_prompt(self, instruction: str, examples: Sequence[Row]) -> None:
+        """Take in what the teacher is told. Called before `check_kind`, if there is a template.
+
+        Args:
+            instruction: What the template says itself, a line for each part between variables.
+            examples: The few-shot rows of which the prompt draws.
         """
         return
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 #: So many times likelier than the given class must another be. Chosen on parts of BANKING77's
 #: training rows, with a fifth of the labels drawn anew.
 ODDS = 10.0
+#: Classes that a report names.
+_SHOWN = 5
 
 
 @contextmanager
@@ -272,6 +274,7 @@ class LabelNoiseRule(LastFilter):
         )
         self.seed, self.max_rows = self.options.seed, self.options.max_rows
         self._rows: list[tuple[str, str, str]] = []
+        self._small: dict[str, int] = {}
 
     def columns(self, kind: Kind) -> list[str]:
         if not {"text", "label"} <= set(kind.columns):
@@ -300,6 +303,7 @@ class LabelNoiseRule(LastFilter):
             [rows[i][1] for i in order], labels, ([r.text for r in real], [r.label for r in real]),
             folds=self.folds, by=self.by, seed=self.seed,
         )  # fmt: skip
+        self._small = found.small
         return [
             (
                 order[i],
@@ -308,3 +312,18 @@ class LabelNoiseRule(LastFilter):
             for i in found.wrong
             if found.probability[i] >= self.at_least
         ]
+
+    def findings(self) -> dict[str, Any]:
+        """Tell which classes were not judged, and what judges them."""
+        if not self._small:
+            return {}
+        rows, shown = sum(self._small.values()), sorted(self._small)[:_SHOWN]
+        more = f" and {len(self._small) - _SHOWN:,} more" if len(self._small) > _SHOWN else ""
+        return {
+            "classes_not_judged": len(self._small),
+            "rows_not_judged": rows,
+            "sentence": f"{rows:,} rows were not checked for a wrong label, as their classes have"
+            f" fewer than {self.folds} different texts and real rows"
+            f" ({', '.join(shown)}{more}); the rule `label_agrees` checks them with two real rows"
+            " of a class, `off_topic` with one",
+        }

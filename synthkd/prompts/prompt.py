@@ -128,6 +128,15 @@ class Prompt:
         return hashes
 
     @property
+    def instruction(self) -> str:
+        """What the template and its system message say themselves, without the values of variables.
+
+        Each part between two variables is a line; files that the template includes are left out.
+        """
+        parts = [node.data for tree in self._trees for node in tree.find_all(nodes.TemplateData)]
+        return "\n".join(part.strip() for part in parts if part.strip())
+
+    @property
     def needs_files(self) -> bool:
         """True if the template includes, extends or imports another file."""
         references = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)

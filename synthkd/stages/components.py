@@ -152,6 +152,8 @@ def _resolve_rules(recipe: Recipe, kind: Kind, prompt: Prompt | None) -> list[Fi
     for name, options in named:
         rule: Filter = plugins.make("rules", name, options, recipe.folder)
         _check_column(name, rule.column, kind)
+        if prompt is not None:
+            rule.use_prompt(prompt.instruction, prompt.examples)
         rule.check_kind(kind)
         rules.append(rule)
     # A base model continues a text; a model that answers in a chat may refuse.

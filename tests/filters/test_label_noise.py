@@ -6,14 +6,17 @@ import os
 import random
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from support.files import ROOT
 
 pytest.importorskip("cleanlab", reason="needs the extra text")
 
 from everyday import messages
+from synthkd.corpora.schema import candidate_schema
 from synthkd.errors import InputError, RecipeError
 from synthkd.filters.label_noise import LabelNoiseRule, find_label_noise
+from synthkd.kinds.labelled_text.kind import LabelledTextKind
 from synthkd.rows import read_rows
 
 BANKING = Path(os.environ.get("SYNTHKD_DATA", ROOT.parent / "shared" / "data")) / "banking77"
@@ -115,6 +118,17 @@ def test_texts_without_labels_are_refused() -> None:
 def test_a_way_that_is_none_is_refused() -> None:
     with pytest.raises(RecipeError, match=r"by: one of .* is needed, not 'x'"):
         LabelNoiseRule(by="x")  # type: ignore[arg-type]
+
+
+def test_the_report_tells_which_classes_were_not_judged_and_what_judges_them() -> None:
+    rule, kind = LabelNoiseRule(), LabelledTextKind()
+    texts = ["Odd one", "Another", "Money back please"]
+    rows = [{"id": str(i), "text": text, "label": "rare"} for i, text in enumerate(texts)]
+    rule.take(pa.RecordBatch.from_pylist(rows, schema=candidate_schema(kind)), kind)
+    assert list(rule.settle(kind)) == []
+    found = rule.findings()
+    assert (found["classes_not_judged"], found["rows_not_judged"]) == (1, 3)
+    assert "`label_agrees` checks them" in found["sentence"]
 
 
 @pytest.mark.slow

@@ -41,6 +41,12 @@ def test_the_few_shot_prompt_ends_where_the_tail_begins() -> None:
     assert len(message["content"].splitlines()) == 5
 
 
+def test_the_instruction_is_what_a_template_says_without_its_variables(tmp_path: Path) -> None:
+    name = write(tmp_path, "---\nsystem: Be {{ how }} now.\n---\nWrite about {{ x }} at length.\n")
+    instruction = load_prompt(name, tmp_path).instruction.splitlines()
+    assert instruction == ["Write about", "at length.", "Be", "now."]
+
+
 def test_an_example_about_the_input_itself_is_never_shown() -> None:
     prompt = replace(load_prompt("triple/everyday"), examples=POOL, shots=5)
     for number in range(30):

@@ -233,6 +233,7 @@ def test_an_option_that_does_not_fit_is_refused_before_anything_is_bought(
         ("order", "rule 'order': rows of the kind 'triple' say of nothing that it is more"),
         ("contaminated", "rule 'contaminated': name the evaluation set"),
         ("label_noise", "rule 'label_noise': rows of the kind 'triple' have no text and label"),
+        ("off_topic", "rule 'off_topic': rows of the kind 'triple' have no text and label"),
         ({"near_duplicate": {"within": "label"}}, "rule 'near_duplicate': rows of the kind 'triple'"
             " have no column 'label'"),
     ],

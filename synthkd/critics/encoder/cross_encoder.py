@@ -10,10 +10,10 @@ import torch
 
 from synthkd.critics.base import Scores
 from synthkd.critics.logistic import row_sums
-from synthkd.critics.ngrams import Floats
 from synthkd.encoders.batches import Ints, TokenizedTexts
 from synthkd.encoders.forward import mean_pool
 from synthkd.errors import CriticError
+from synthkd.text.hashed_ngrams import Floats
 
 _DROPOUT = 0.1
 _EPSILON = 1e-5

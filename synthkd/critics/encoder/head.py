@@ -9,7 +9,7 @@ import numpy as np
 
 from synthkd.critics.base import Labels, Scores
 from synthkd.critics.logistic import choose_regularisation, logistic_regression, row_sums
-from synthkd.critics.ngrams import Floats
+from synthkd.text.hashed_ngrams import Floats
 
 #: On easy rows all rank alike: then the first, which gives the most confident scores, is chosen.
 _CHOICES = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4)

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from synthkd.critics.ngrams import Floats, HashedColumn, Hashes, Ints, joined_hashes, mixed_bits
 from synthkd.critics.teacher_numbers import NUMERIC, column_values, teacher_numbers
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
 from synthkd.labels.candidates import SIBLINGS
+from synthkd.text.hashed_ngrams import Floats, HashedColumn, Hashes, Ints, joined_hashes, mixed_bits
 
 #: Buckets of the table of rarities, as a power of two.
 BITS = 16

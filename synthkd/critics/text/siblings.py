@@ -13,12 +13,12 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from synthkd.critics.ngrams import Floats, Ints
 from synthkd.critics.teacher_numbers import column_values
 from synthkd.critics.text.features import ColumnWords, bucket, rarities
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
 from synthkd.labels.candidates import SIBLINGS
+from synthkd.text.hashed_ngrams import Floats, Ints
 
 
 def with_siblings(rows: pa.Table, kind: Kind, vectors: Floats | None = None) -> pa.Table:

@@ -53,7 +53,12 @@ class LabelledTextKind(Kind):
     group_column = "text"
     class_column = "label"
     rule_column = "text"
-    default_rules: tuple[str, ...] = ("empty", "unfinished", "label_known")  # type: ignore[misc]
+    default_rules: tuple[str, ...] = (  # type: ignore[misc]
+        "empty",
+        "unfinished",
+        "label_known",
+        "chatter",
+    )
     keeps = "winner"
     longest_answer = 4000
     details: Mapping[str, str]  # type: ignore[misc]
@@ -119,7 +124,10 @@ class LabelledTextKind(Kind):
         self.details = {**dict.fromkeys(self.axes, "string"), CONTRAST: "string"}
         self.optional_columns = tuple(self.details)
         if self.evaluation:
-            self.default_rules = (*type(self).default_rules, "contaminated")
+            self.default_rules = (*self.default_rules, "contaminated")
+        # With one row of each class none can be left out, and nothing is known of distances.
+        if len({normal_text(row.text) for row in self.real}) > len(self._pools):
+            self.default_rules = (*self.default_rules, "off_topic", "label_agrees")
         self._refuse([(row.text, row.place) for row in self.real])
 
     @classmethod

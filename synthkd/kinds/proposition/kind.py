@@ -68,6 +68,7 @@ class PropositionKind(Kind):
         "self_contained",
         "one_claim",
         "not_copy",
+        "unfinished",
         "grounded",
     )
     several = True

@@ -18,7 +18,7 @@ HAD = "had.parquet"
 #: File of the validation and test texts, which answers must not copy.
 HELD = "held.parquet"
 #: Default rules.
-RULES = ("empty", "label_known", "near_duplicate", "label_noise")
+RULES = ("empty", "unfinished", "label_known", "near_duplicate", "label_noise")
 #: Similarity from which rows are equal, if the recipe's rules do not search near-duplicates.
 _SAME = 0.99
 
