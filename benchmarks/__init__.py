@@ -7,6 +7,6 @@ the bounds that its figures must keep. The figures that were measured are in `re
 #: The folders of this package that declare a benchmark.
 NAMES = (
     "cluster", "critics", "everyday", "facts", "filter", "generate", "kills", "labelled_text",
-    "local_speed", "near_duplicates", "peers", "pgkd", "propositions", "spans", "steps", "students",
-    "verbphysics", "vllm", "votes",
+    "local_speed", "near_duplicates", "peers", "pgkd", "propositions", "real_teacher", "spans",
+    "steps", "students", "verbphysics", "vllm", "votes",
 )  # fmt: skip

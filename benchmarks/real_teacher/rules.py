@@ -38,7 +38,13 @@ SETS = {
     "plain": ("unfinished", "refusal"),
     "default": ("unfinished", "chatter", "refusal", "off_topic", "label_agrees"),
     "small_teacher": ("unfinished", "chatter", "refusal", "off_topic_40", "label_agrees_40"),
-}
+    "default_encoder": (
+        "unfinished", "chatter", "refusal", "off_topic_encoder", "label_agrees_encoder",
+    ),
+    "small_teacher_encoder": (
+        "unfinished", "chatter", "refusal", "off_topic_encoder_40", "label_agrees_encoder_40",
+    ),
+}  # fmt: skip
 _DRAWS = 10_000
 
 
@@ -51,12 +57,10 @@ def figures(options: Options) -> Figures:
     found |= _on("held", banking, rejected, ~banking.tuning)
     found |= _on("tuning", banking, rejected, banking.tuning)
     found |= _on("held_list", banking, rejected, ~banking.tuning & banking.listed)
-    found |= _on("all", banking, rejected, np.ones(len(banking.usable), bool))
     found["real_text_precision_gain"] = found["held_small_teacher_gain"]
     crossner = read_sheet(options.data_folder, "crossner")
     others = _rejected(crossner, options.encoder)
     found |= _on("crossner", crossner, others, np.ones(len(crossner.usable), bool))
-    found |= _on("crossner_list", crossner, others, crossner.listed)
     if options.show:
         _show(banking, rejected, options.show)
     return found
@@ -69,7 +73,8 @@ def _rejected(sheet: Sheet, encoder: str | None) -> dict[str, Flags]:
         for name in ("off_topic", "label_agrees"):
             for share in (0.05, 0.4):
                 options = {"real_rows_lost": share, "encoder": encoder}
-                rules[f"{name}_encoder_{share * 100:.0f}"] = (name, options)
+                suffix = "" if share == 0.05 else f"_{share * 100:.0f}"
+                rules[f"{name}_encoder{suffix}"] = (name, options)
     prompt = load_prompt("labelled_text/chat")
     rejected = {}
     for figure, (name, options) in rules.items():
@@ -105,6 +110,8 @@ def _on(part: str, sheet: Sheet, rejected: Mapping[str, Flags], rows: Flags) -> 
     print(f"\n{part}: {rows.sum()} texts, {usable.sum()} usable\n{table(lines)}")
     lines = [("set", "accepted", "usable, of accepted", "kept, of usable", "gain")]
     for name, rules in SETS.items():
+        if not {*rules} <= {*rejected}:
+            continue
         kept = rows & ~np.any([rejected[rule] for rule in rules], axis=0)
         mine = {
             "accepted": int(kept.sum()),

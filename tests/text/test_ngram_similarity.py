@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from synthkd.text.ngram_similarity import NgramIndex
 
-WORDS = st.lists(
-    st.sampled_from(["card", "pin", "top", "up", "my", "lost", "é", "卡"]), max_size=6
-).map(" ".join)
+WORD = st.sampled_from(["card", "pin", "top", "up", "my", "lost", "é", "卡"])
+TEXTS = st.lists(st.lists(WORD, max_size=6).map(" ".join), max_size=4)
+KNOWN = st.lists(st.lists(WORD, min_size=1, max_size=6).map(" ".join), min_size=1, max_size=4)
 
 
 def grams(text: str) -> list[Counter[bytes]]:
