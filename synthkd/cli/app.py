@@ -127,19 +127,30 @@ def init_command(
         typer.Option(
             "--kind",
             help="The example of a kind: triple, comparative, labelled_text, proposition,"
-            " rationale or record.",
+            " rationale or record; with --model event, fact or span too.",
             show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            help="A model of your own: a checkpoint folder, a GGUF file, a hub name, or the name of"
+            " a served model. Base and small models get a list to continue, others an instruction.",
+            show_default="the embedded teacher",
         ),
     ] = None,
 ) -> None:
     """Make a folder with an example recipe that runs at once, on the embedded teacher.
+
+    With --model, a recipe of the kind for that model.
 
     Output: the path of the recipe, and the command that runs it.
     """
     from synthkd.commands.init import write_starter
     from synthkd.recipe import Recipe
 
-    recipe = write_starter(folder, example, kind)
+    recipe = write_starter(folder, example, kind, model)
     verb = "run" if Recipe.load(recipe).loop is None else "distill"
     typer.echo(f"wrote {recipe}\nnext: synthkd {verb} {recipe}")
 

@@ -135,7 +135,7 @@ class SpanKind(Kind):
         return locate_spans(answer, sentence, self.schema, "keep", self.options.whole_words)
 
     def context(self, row: Row, examples: Sequence[Row], rng: random.Random) -> dict[str, Any]:
-        """Add ``types`` (name and description) and, to each example, its ``answer`` and ``lines``."""
+        """Add ``types`` (name, description) and, to each example, ``answer`` and ``lines``."""
         shown = []
         for number, example in enumerate(examples, 1):
             spans = self._of_example(example, f"few-shot row {number}")
