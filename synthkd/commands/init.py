@@ -140,10 +140,8 @@ def continues_lists(traits: ModelTraits) -> tuple[bool, str]:
         return True, "it has no chat template, as base models"
     size = traits.parameters
     if size is not None and size < SMALL:
-        return True, f"it has {size / 1e6:,.0f} million parameters, which is few for instructions"
-    known = (
-        "it has a chat template" if traits.has_chat_template else "nothing says it is small"
-    )
+        return True, f"it has {size / 1e6:,.0f} million parameters, few for instructions"
+    known = "it has a chat template" if traits.has_chat_template else "nothing says it is small"
     return False, known if size is None else f"{known}, and {size / 1e9:,.1f} billion parameters"
 
 

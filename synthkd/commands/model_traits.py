@@ -53,24 +53,33 @@ def model_traits(model: str) -> ModelTraits:
         InputError: A path at which there is nothing, or no checkpoint.
     """
     is_gguf = model.lower().endswith(".gguf")
-    path: Path | None = Path(model).expanduser()
-    assert path is not None
-    if path.is_dir():
-        if not (path / "config.json").is_file():
-            raise InputError(f"{model}: no config.json in this folder; a checkpoint has one")
-    elif path.is_file():
-        if not is_gguf:
-            raise InputError(f"{model}: not a GGUF file; give one, or the folder of a checkpoint")
-    elif model.startswith((".", "/", "~")) or (is_gguf and ":" not in model):
-        raise InputError(f"{model}: no such folder or file of a model")
-    else:
-        path = None if is_gguf else _cached(model)
+    path = _local_path(model, is_gguf) or (None if is_gguf else _cached(model))
     is_local = path is not None or bool(_HUB.fullmatch(model))
     folder = path if path is not None and path.is_dir() else None
     name = model.rstrip("/").replace(":", "/").rpartition("/")[2]
     size = (_parameters(folder) if folder else None) or size_in_name(name)
     chat = _has_chat_template(folder) if folder else _chat_in_name(name)
     return ModelTraits(model, path, is_local, is_gguf, size, chat)
+
+
+def _local_path(model: str, is_gguf: bool) -> Path | None:
+    """Return the folder or GGUF file of this name; None for a name of another place."""
+    try:
+        path = Path(model).expanduser()
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, ValueError, RuntimeError):
+        raise InputError(f"{model[:100]!r}: neither a path nor the name of a model") from None
+    if is_folder:
+        if not (path / "config.json").is_file():
+            raise InputError(f"{model}: no config.json in this folder; a checkpoint has one")
+    elif is_file:
+        if not is_gguf:
+            raise InputError(f"{model}: not a GGUF file; give one, or the folder of a checkpoint")
+    elif not model.strip() or model.startswith((".", "/", "~")) or (is_gguf and ":" not in model):
+        raise InputError(f"{model or '--model'}: no such folder or file of a model")
+    else:
+        return None
+    return path
 
 
 def size_in_name(name: str) -> float | None:
