@@ -41,6 +41,9 @@ SETS = {
     "default_encoder": (
         "unfinished", "chatter", "refusal", "off_topic_encoder", "label_agrees_encoder",
     ),
+    "middle_encoder": (
+        "unfinished", "chatter", "refusal", "off_topic_encoder_20", "label_agrees_encoder_20",
+    ),
     "small_teacher_encoder": (
         "unfinished", "chatter", "refusal", "off_topic_encoder_40", "label_agrees_encoder_40",
     ),
@@ -53,25 +56,25 @@ def figures(options: Options) -> Figures:
     found: Figures = {}
     banking = read_sheet(options.data_folder, "banking77")
     found |= _agreement(banking)
-    rejected = _rejected(banking, options.encoder)
+    rejected = rejected_rows(banking, options.encoder)
     found |= _on("held", banking, rejected, ~banking.tuning)
     found |= _on("tuning", banking, rejected, banking.tuning)
     found |= _on("held_list", banking, rejected, ~banking.tuning & banking.listed)
     found["real_text_precision_gain"] = found["held_small_teacher_gain"]
     crossner = read_sheet(options.data_folder, "crossner")
-    others = _rejected(crossner, options.encoder)
+    others = rejected_rows(crossner, options.encoder)
     found |= _on("crossner", crossner, others, np.ones(len(crossner.usable), bool))
     if options.show:
         _show(banking, rejected, options.show)
     return found
 
 
-def _rejected(sheet: Sheet, encoder: str | None) -> dict[str, Flags]:
+def rejected_rows(sheet: Sheet, encoder: str | None) -> dict[str, Flags]:
     """Return which rows each rule rejects."""
     rules = dict(RULES)
     if encoder:
         for name in ("off_topic", "label_agrees"):
-            for share in (0.05, 0.4):
+            for share in (0.05, 0.2, 0.4):
                 options = {"real_rows_lost": share, "encoder": encoder}
                 suffix = "" if share == 0.05 else f"_{share * 100:.0f}"
                 rules[f"{name}_encoder{suffix}"] = (name, options)
