@@ -101,6 +101,7 @@ SHORT = {
     "synthkd.cli.__main__": "`python -m synthkd.cli`",
     "synthkd._version": "read by the build",
     "synthkd.resources": "imported by rooms that share nothing else",
+    "synthkd.storage.cache": "imported by rooms that share nothing else",
     "synthkd.lazy_names": "shared by the faces of all packages",
 }
 

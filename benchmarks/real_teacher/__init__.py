@@ -9,6 +9,7 @@ were chosen on one half of BANKING77's classes. Reading CrossNER was done after 
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from pathlib import Path
 
 from benchmarks.base import Benchmark, at_least
 from benchmarks.encoders import add_encoder_option
@@ -16,6 +17,9 @@ from benchmarks.encoders import add_encoder_option
 
 def _add_options(parser: ArgumentParser) -> None:
     add_encoder_option(parser)
+    parser.add_argument(
+        "--model", type=Path, metavar="FILE.gguf", help="the model, for `likelihood`"
+    )
     parser.add_argument(
         "--show",
         type=int,
@@ -31,10 +35,12 @@ BENCHMARK = Benchmark(
     parts={
         "rules": "benchmarks.real_teacher.rules:figures",
         "texts": "benchmarks.real_teacher.texts:figures",
+        "likelihood": "benchmarks.real_teacher.likelihood:figures",
     },
     wanted={
         "real_text_precision_gain_low": at_least(0.2),
         "real_rows_gain_low": at_least(0.0),
     },
+    named_only=("likelihood",),
     add_options=_add_options,
 )

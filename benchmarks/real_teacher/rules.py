@@ -57,13 +57,13 @@ def figures(options: Options) -> Figures:
     banking = read_sheet(options.data_folder, "banking77")
     found |= _agreement(banking)
     rejected = rejected_rows(banking, options.encoder)
-    found |= _on("held", banking, rejected, ~banking.tuning)
-    found |= _on("tuning", banking, rejected, banking.tuning)
-    found |= _on("held_list", banking, rejected, ~banking.tuning & banking.listed)
+    found |= on_part("held", banking, rejected, ~banking.tuning)
+    found |= on_part("tuning", banking, rejected, banking.tuning)
+    found |= on_part("held_list", banking, rejected, ~banking.tuning & banking.listed)
     found["real_text_precision_gain"] = found["held_small_teacher_gain"]
     crossner = read_sheet(options.data_folder, "crossner")
     others = rejected_rows(crossner, options.encoder)
-    found |= _on("crossner", crossner, others, np.ones(len(crossner.usable), bool))
+    found |= on_part("crossner", crossner, others, np.ones(len(crossner.usable), bool))
     if options.show:
         _show(banking, rejected, options.show)
     return found
@@ -93,8 +93,14 @@ def rejected_rows(sheet: Sheet, encoder: str | None) -> dict[str, Flags]:
     return {**rejected, "label_noise": wrong}
 
 
-def _on(part: str, sheet: Sheet, rejected: Mapping[str, Flags], rows: Flags) -> Figures:
-    """Return the figures of a part of the rows."""
+def on_part(
+    part: str,
+    sheet: Sheet,
+    rejected: Mapping[str, Flags],
+    rows: Flags,
+    sets: Mapping[str, Sequence[str]] = SETS,
+) -> Figures:
+    """Return the figures of rules and of sets of rules on a part of the rows."""
     usable, bad = sheet.usable & rows, ~sheet.usable & rows
     found: Figures = {f"{part}_rows": int(rows.sum())}
     found[f"{part}_raw"] = _share(usable.sum(), rows.sum())
@@ -112,7 +118,7 @@ def _on(part: str, sheet: Sheet, rejected: Mapping[str, Flags], rows: Flags) -> 
         lines.append((name, *map(_shown, mine.values())))
     print(f"\n{part}: {rows.sum()} texts, {usable.sum()} usable\n{table(lines)}")
     lines = [("set", "accepted", "usable, of accepted", "kept, of usable", "gain")]
-    for name, rules in SETS.items():
+    for name, rules in sets.items():
         if not {*rules} <= {*rejected}:
             continue
         kept = rows & ~np.any([rejected[rule] for rule in rules], axis=0)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from synthkd.filters.label_agrees import LabelAgrees
     from synthkd.filters.label_noise import LabelNoise, find_label_noise
     from synthkd.filters.language import Language
+    from synthkd.filters.likelihood_ratio import LikelihoodRatio
     from synthkd.filters.off_topic import OffTopic
     from synthkd.filters.real_rows import RealRowsRule
     from synthkd.filters.repetition import Repetition
@@ -37,6 +38,7 @@ _HOMES = {
     "Chatter": "synthkd.filters.chatter",
     "LabelAgrees": "synthkd.filters.label_agrees",
     "Language": "synthkd.filters.language",
+    "LikelihoodRatio": "synthkd.filters.likelihood_ratio",
     "OffTopic": "synthkd.filters.off_topic",
     "RealRowsRule": "synthkd.filters.real_rows",
     "Repetition": "synthkd.filters.repetition",
@@ -62,9 +64,10 @@ _HOMES = {
 
 __all__ = [
     "AliasRule", "Characters", "Chatter", "Echo", "Empty", "Filter", "GlobalFilter", "InText",
-    "LabelAgrees", "LabelNoise", "Language", "LastFilter", "OffTopic", "RealRowsRule", "Reasons",
-    "Repetition", "Rouge", "RowRule", "SelfLoop", "SourceRule", "StartsWith", "Tally", "TextRule",
-    "TooLong", "TooShort", "Unfinished", "VoteWeight", "find_label_noise", "tally",
+    "LabelAgrees", "LabelNoise", "Language", "LastFilter", "LikelihoodRatio", "OffTopic",
+    "RealRowsRule", "Reasons", "Repetition", "Rouge", "RowRule", "SelfLoop", "SourceRule",
+    "StartsWith", "Tally", "TextRule", "TooLong", "TooShort", "Unfinished", "VoteWeight",
+    "find_label_noise", "tally",
 ]  # fmt: skip
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES, __all__)

@@ -9,14 +9,14 @@ import numpy as np
 from pydantic import Field
 
 from synthkd.filters.base import Reasons
-from synthkd.filters.real_rows import Numbers, RealRowsRule
+from synthkd.filters.real_rows import Numbers, SimilarityRule
 
 #: Penalty of the ridge classifier, for similarities from 0 to 1. Chosen on half of BANKING77's
 #: classes, five training rows of each: from 0.3 to 3 the accuracy differs by a hundredth.
 _RIDGE = 1.0
 
 
-class LabelAgrees(RealRowsRule):
+class LabelAgrees(SimilarityRule):
     """Reject texts whose label is not among the first k of a classifier of the real rows.
 
     Each real row is classified by a model without it and its near-duplicates, and k is the
@@ -25,14 +25,14 @@ class LabelAgrees(RealRowsRule):
 
     name: ClassVar[str] = "label_agrees"
 
-    class Options(RealRowsRule.Options):
+    class Options(SimilarityRule.Options):
         k: int | None = Field(
             None, ge=1, description="Likely labels. Default: by `real_rows_lost`."
         )
 
     options: Options
 
-    def fit(self) -> None:
+    def set_threshold(self) -> None:
         real, count = self.real, len(self.real.of)
         wanted = np.eye(len(real.labels))[real.of]
         inverse = np.linalg.inv(real.among + _RIDGE * np.eye(count))

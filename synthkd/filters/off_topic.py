@@ -8,13 +8,13 @@ from typing import ClassVar
 import numpy as np
 
 from synthkd.filters.base import Reasons
-from synthkd.filters.real_rows import Numbers, RealRowsRule
+from synthkd.filters.real_rows import Numbers, SimilarityRule
 
 #: So many of the most similar rows are averaged: of all classes, and of the own class.
 _OF_ALL, _OF_CLASS = 3, 2
 
 
-class OffTopic(RealRowsRule):
+class OffTopic(SimilarityRule):
     """Reject texts that are too far from the real rows of all classes, or from those of their own.
 
     Both distances are held against those of the real rows, each of which is left out in turn;
@@ -23,7 +23,7 @@ class OffTopic(RealRowsRule):
 
     name: ClassVar[str] = "off_topic"
 
-    def fit(self) -> None:
+    def set_threshold(self) -> None:
         among = self.real.among.copy()
         among[self.real.groups[:, None] == self.real.groups[None, :]] = -np.inf
         self._of_rows = self._scores(among, self.real.of)

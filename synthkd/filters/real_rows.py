@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -99,11 +99,6 @@ class RealRowsRule(Filter):
             description="Share of the real rows that the rule would reject, each held against the"
             " other rows. It sets the threshold.",
         )
-        encoder: str | None = Field(
-            None,
-            description="Frozen encoder, a folder or a model of the hub, whose vectors are compared"
-            " (extra `transformers`). Default: words and character n-grams.",
-        )
         max_real_rows: int = Field(
             2000, ge=2, description="Real rows at most, drawn evenly from the classes."
         )
@@ -156,8 +151,7 @@ class RealRowsRule(Filter):
     def reject(self, batch: pa.RecordBatch, kind: Kind) -> Reasons:
         if self._of is not kind:
             self.check_kind(kind)
-            self.real = RealRows.read(self.rows(kind), self.options.encoder)
-            self.fit()
+            self.fit(self.rows(kind))
             self._of = kind
         texts = [str(text or "") for text in batch.column("text").to_pylist()]
         labels = [str(label or "") for label in batch.column("label").to_pylist()]
@@ -168,9 +162,32 @@ class RealRowsRule(Filter):
         return int(self.options.real_rows_lost * count + 1e-9)
 
     @abstractmethod
-    def fit(self) -> None:
-        """Set the threshold by `real`."""
+    def fit(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Set the threshold by real rows of text and label."""
 
     @abstractmethod
     def judge(self, texts: Sequence[str], labels: Sequence[str]) -> Reasons:
         """Return for each text None, or the reason of its rejection."""
+
+
+class SimilarityRule(RealRowsRule):
+    """A rule that measures texts by how similar they are to the real rows."""
+
+    path_options: ClassVar[frozenset[str]] = frozenset({"encoder"})
+
+    class Options(RealRowsRule.Options):
+        encoder: str | None = Field(
+            None,
+            description="Frozen encoder, a folder or a model of the hub, whose vectors are compared"
+            " (extra `transformers`). Default: words and character n-grams.",
+        )
+
+    options: Options
+
+    def fit(self, rows: Sequence[tuple[str, str]]) -> None:
+        self.real = RealRows.read(rows, self.options.encoder)
+        self.set_threshold()
+
+    @abstractmethod
+    def set_threshold(self) -> None:
+        """Set the threshold by `real`."""

@@ -150,7 +150,8 @@ def _resolve_rules(recipe: Recipe, kind: Kind, prompt: Prompt | None) -> list[Fi
     )
     rules: list[Filter] = []
     for name, options in named:
-        rule: Filter = plugins.make("rules", name, options, recipe.folder)
+        located = plugins.find("rules", name, recipe.folder).located(options, recipe.resolve)
+        rule: Filter = plugins.make("rules", name, located, recipe.folder)
         _check_column(name, rule.column, kind)
         if prompt is not None:
             rule.use_prompt(prompt.instruction, prompt.examples)
