@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.files import ROOT
 
-from synthkd import Recipe
+from synthkd import Recipe, load_corpus, run
 from synthkd.errors import InputError, KindError, RecipeError
 from synthkd.kinds.base import Malformed
 from synthkd.kinds.labelled_text.kind import LabelledTextKind
@@ -23,6 +23,13 @@ TWO = {
     "refund": "The customer wants the money back.",
     "exchange": "The customer wants another size.",
 }
+
+FOUR = (
+    ("I want my money back for the red shoes.", "refund"),
+    ("Give me my money back, please.", "refund"),
+    ("Please exchange the shoes for a larger size.", "exchange"),
+    ("I want to exchange this for another size.", "exchange"),
+)
 
 
 def kind(**options: Any) -> LabelledTextKind:
@@ -309,6 +316,39 @@ def test_a_recipe_that_names_an_evaluation_set_checks_every_text_against_it(tmp_
 def test_a_rule_against_contamination_needs_an_evaluation_set(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"contaminated.*evaluation"):
         plan_run(recipe(tmp_path, rules=["contaminated"]))
+
+
+@pytest.mark.parametrize("rule", ["off_topic", "label_agrees"])
+def test_a_rule_by_real_rows_is_refused_without_any_before_anything_is_sent(
+    tmp_path: Path, rule: str
+) -> None:
+    with pytest.raises(RecipeError, match=f"rule '{rule}': no real rows to compare with"):
+        plan_run(recipe(tmp_path, rules=[rule]))
+    shown = {"path": file(tmp_path, "shots.csv", *FOUR), "by": "label"}
+    prompt = {"template": "labelled_text/chat", "examples": shown}
+    plan_run(recipe(tmp_path, rules=[rule], prompt=prompt))
+
+
+def test_default_rules_leave_the_messages_of_a_model_that_chats(tmp_path: Path) -> None:
+    said = {
+        "Give me my money back for the red shoes.": None,
+        "I'd be happy to help you with your money.": "chatter",
+        "Please exchange this for another larger size.": "label_agrees",
+        "I want my money back, since the": "unfinished",
+    }
+    made = recipe(
+        tmp_path,
+        options={"real": file(tmp_path, "real.csv", *FOUR), "axes": []},
+        inputs={"path": "asked.csv", "id": "key"},
+        teacher={"backend": "recorded", "path": "said.jsonl", "sampling": {"n": len(said)}},
+    )
+    (tmp_path / "asked.csv").write_text("key,label\na,refund\n")
+    rows = [{"input_id": "a", "sample_index": i, "text": text} for i, text in enumerate(said)]
+    (tmp_path / "said.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run(made, quiet=True)
+    corpus = load_corpus(tmp_path / "corpus")
+    found = [*corpus.accepted.to_pylist(), *corpus.rejected.to_pylist()]
+    assert {row["text"]: row["rejected_by"] for row in found} == said
 
 
 def test_the_shipped_taxonomy_is_valid() -> None:
