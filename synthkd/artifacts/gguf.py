@@ -14,7 +14,7 @@ from contextlib import redirect_stderr, suppress
 from pathlib import Path
 from typing import Any
 
-from synthkd.errors import require_extra
+from synthkd.errors import StorageError, require_extra
 from synthkd.keys import file_hash
 from synthkd.storage.cache import cache_folder
 
@@ -27,12 +27,19 @@ def converted(file: Path) -> Path:
 
     Raises:
         MissingExtraError: A package is missing.
+        StorageError: The cache cannot be written.
         Exception: The file is none that transformers can read; which error is not documented.
     """
     require_extra("a GGUF file", "local", "torch", "transformers", "gguf")
     folder = cache_folder("gguf") / f"{file_hash(file)}-{_VERSION}"
     if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"{folder.parent}: cannot be written ({error.strerror}); name another folder for"
+                " converted models in SYNTHKD_CACHE"
+            ) from None
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as temporary:
             new = Path(temporary) / "new"
             # Bars of another library would break into the run's own.

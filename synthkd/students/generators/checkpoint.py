@@ -8,7 +8,7 @@ from typing import Any
 from synthkd.artifacts.checkpoint import unsafe_checkpoint
 from synthkd.artifacts.gguf import converted
 from synthkd.encoders.device import pick_device, quiet_transformers
-from synthkd.errors import MissingExtraError, StudentError, require_extra
+from synthkd.errors import StudentError, SynthKDError, require_extra
 from synthkd.recipe.published_values import public_name
 from synthkd.students.generators.options import LoraOptions
 
@@ -76,7 +76,7 @@ def load_checkpoint(
                 name, trust_remote_code=False, use_safetensors=True, dtype=getattr(torch, dtype),
                 output_loading_info=True,
             )  # fmt: skip
-    except (StudentError, MissingExtraError):
+    except SynthKDError:
         raise
     except Exception as error:  # noqa: BLE001 (a broken checkpoint raises undeclared errors)
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -116,5 +116,5 @@ def load_error(error: Exception, model: Model) -> TeacherError:
     lines = str(error).strip().splitlines()
     return TeacherError(
         f"cannot load {model}: {lines[0] if lines else type(error).__name__}; give a folder that"
-        " holds a checkpoint, or a hub name"
+        " holds a checkpoint, a whole GGUF file, or a hub name"
     )

@@ -11,7 +11,7 @@ from transformers.utils import logging as transformers_logging
 
 from synthkd.artifacts.checkpoint import unsafe_checkpoint
 from synthkd.artifacts.gguf import converted
-from synthkd.errors import TeacherError, UserError
+from synthkd.errors import SynthKDError, TeacherError
 from synthkd.teachers.transformers.causal import CausalSampler
 from synthkd.teachers.transformers.checkpoint import HubFile, Model, asked_dtype, load_error
 from synthkd.teachers.transformers.number_type import number_type
@@ -62,7 +62,7 @@ def _converted(model: Path | HubFile, revision: str | None) -> Path:
 
             model = Path(hf_hub_download(model.repository, model.file, revision=revision))
         return converted(model)
-    except UserError:
+    except SynthKDError:
         raise
     except Exception as error:  # noqa: BLE001 (the errors of a damaged file are not documented)
         raise load_error(error, model) from None

@@ -9,7 +9,7 @@ import pytest
 from support.gguf_file import write_gguf
 from support.transformers_teacher import ask, texts
 
-from synthkd.errors import RecipeError, TeacherError
+from synthkd.errors import RecipeError, StorageError, TeacherError
 from synthkd.recipe import TeacherPart
 from synthkd.teachers.transformers import TransformersTeacher
 from synthkd.teachers.transformers.checkpoint import HubFile, resolve_model
@@ -96,3 +96,12 @@ def test_a_missing_file_is_refused(name: str, tmp_path: Path) -> None:
 def test_vllm_refuses_a_gguf_file(model: Path) -> None:
     with pytest.raises(RecipeError, match="GGUF file, which the backend vllm does not read"):
         VllmTeacher(TeacherPart(backend="vllm", model=str(model)))
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SYNTHKD_CACHE", str(tmp_path / "file"))
+    with pytest.raises(StorageError, match="SYNTHKD_CACHE"):
+        ask(["the"], part={"model": str(model)}, **SETTINGS)
