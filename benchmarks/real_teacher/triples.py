@@ -59,6 +59,12 @@ def figures(options: Options) -> Figures:
     texts = [kind.verbalize(row) for row in sheet.rows.to_pylist()]
     everything = np.ones(len(texts), dtype=bool)
     named |= _kept_figures("raw", sheet, texts, everything)
+    known = {
+        tuple(row.values()) for row in conceptnet(kind, options)[0].select(COLUMNS).to_pylist()
+    }
+    asserted = np.array(
+        [tuple(row.values()) in known for row in sheet.rows.select(COLUMNS).to_pylist()]
+    )
     lines: list[tuple[Any, ...]] = [
         (
             "critic",
@@ -77,7 +83,9 @@ def figures(options: Options) -> Figures:
         named |= _ranking(name, sheet, members)
         for target in TARGETS:
             part = f"{name}_{round(100 * target)}"
-            named |= _kept_figures(part, sheet, texts, kept_rows(sheet, members, target))
+            kept = kept_rows(sheet, members, target)
+            named |= _kept_figures(part, sheet, texts, kept)
+            named |= _novelty(part, sheet, kept, asserted)
             lines.append((name, f"{target:g}", *_cells(named, part)))
     print(table(lines), flush=True)
     for end in ("", "_low", "_high"):
@@ -213,6 +221,23 @@ def _kept_figures(part: str, sheet: LabelSheet, texts: list[str], kept: Bools) -
         f"{name}_precision_high": high,
     }
     return named | _diversity(name, texts, kept)
+
+
+def _novelty(part: str, sheet: LabelSheet, kept: Bools, asserted: Bools) -> Figures:
+    """Return the share of kept rows that CN-100K asserts, and the precision of the others."""
+    assert sheet.weights is not None
+    new = kept & ~asserted
+    if not new.any():
+        return {}
+    return {
+        f"real_triples_{part}_known": float(
+            sheet.weights[kept & asserted].sum() / sheet.weights[kept].sum()
+        ),
+        f"real_triples_{part}_new_labelled": int(new.sum()),
+        f"real_triples_{part}_new_precision": float(
+            np.average(sheet.labels[new], weights=sheet.weights[new])
+        ),
+    }
 
 
 def _diversity(name: str, texts: list[str], kept: Bools) -> Figures:
