@@ -88,7 +88,7 @@ async def _ask(url: str, wanted: list[Request]) -> float:
 
     The server ignores n, so that each sample is asked for on its own.
     """
-    part: dict[str, Any] = {"base_url": url, "model": "local", "concurrency": 4, "timeout": 600}
+    part: dict[str, Any] = {"base_url": url, "model": "local", "concurrency": 1, "timeout": 600}
     teacher = OpenAITeacher(TeacherPart(backend="openai", **part))
 
     async def source() -> AsyncIterator[Request]:
