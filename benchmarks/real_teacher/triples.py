@@ -4,7 +4,8 @@ Rows and verdicts are those of `critics/everyday-smollm2/labels.csv`. Three crit
 base of CN-100K that saw no row of the sheet; the linear critic, trained on the sheet; and a
 logistic regression on the logits of both and of a knowledge base that learnt from the sheet's
 verdicts too. Scores are cross-fitted in five folds by head. The combination and the threshold that
-are applied to a fold come from the other folds, so no kept row's verdict had a part in its keeping.
+are applied to a fold come from the other folds, so no row's verdict had a direct part in its
+keeping; the members that scored those folds were trained with it, which is not removed.
 """
 
 from __future__ import annotations
