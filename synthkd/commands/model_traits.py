@@ -1,4 +1,4 @@
-"""What is known of a model before it is loaded: its place, its size, and its chat template."""
+"""Facts about a model before it is loaded: its place, its size, and its chat template."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LARGEST = 100 << 20
 
 @dataclass(frozen=True)
 class ModelTraits:
-    """What names and files say of a model.
+    """Facts that names and files tell about a model.
 
     Attributes:
         model: The model as it was named.

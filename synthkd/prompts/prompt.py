@@ -129,7 +129,7 @@ class Prompt:
 
     @property
     def instruction(self) -> str:
-        """What the template and its system message say themselves, without the values of variables.
+        """The words of the template and its system message, without the values of variables.
 
         Each part between two variables is a line; files that the template includes are left out.
         """
