@@ -63,13 +63,15 @@ def _convert(file: Path, folder: Path) -> None:
         except OSError:
             # Windows allows links to few users.
             shutil.copyfile(file, link)
-        options: dict[str, Any] = {"gguf_file": file.name, "trust_remote_code": False}
-        tokenizer = AutoTokenizer.from_pretrained(alone, **options)
-        packed = AutoModelForCausalLM.from_pretrained(
-            alone, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True), **options
+        tokenizer = AutoTokenizer.from_pretrained(
+            alone, gguf_file=file.name, trust_remote_code=False
         )
+        packed = AutoModelForCausalLM.from_pretrained(
+            alone, gguf_file=file.name, trust_remote_code=False, use_safetensors=True,
+            dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True),
+        )  # fmt: skip
     config = AutoConfig.for_model(**_plain(packed.config.to_dict()))
-    network = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    network = type(packed)(config).to(torch.bfloat16)
     network.load_state_dict(packed.state_dict())
     network.generation_config = packed.generation_config
     network.save_pretrained(folder, safe_serialization=True)
