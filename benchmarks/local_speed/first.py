@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import pickle
 import resource
 import statistics
 import subprocess
@@ -20,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.base import ROOT, Figures, Options
-from benchmarks.local_speed.prompts import requests, teacher_options
-from synthkd.recipe import TeacherPart
+from benchmarks.local_speed.prompts import read_job, write_job
 from synthkd.requests import Request
 
 
@@ -29,8 +27,7 @@ def figures(options: Options) -> Figures:
     """Load the file with an empty cache, then with a filled one; medians of the latter."""
     with tempfile.TemporaryDirectory(prefix="synthkd-bench-") as temporary:
         folder = Path(temporary)
-        job = folder / "job.pickle"
-        job.write_bytes(pickle.dumps((requests(options, folder), teacher_options(options))))
+        job = write_job(options, folder)
         environment = os.environ | {"SYNTHKD_CACHE": str(folder / "cache")}
         results: list[dict[str, Any]] = []
         for _ in range(2 if options.quick else 1 + options.rounds):
@@ -52,11 +49,10 @@ def figures(options: Options) -> Figures:
 def main(job: Path) -> None:
     """Load the model and wait for the first answer; print the seconds of both as JSON."""
     begin = time.perf_counter()
-    # Written by `figures`, in a folder of its own.
-    wanted, chosen = pickle.loads(job.read_bytes())
+    wanted, part = read_job(job)
     from synthkd.teachers.transformers import TransformersTeacher
 
-    teacher = TransformersTeacher(TeacherPart(**chosen))
+    teacher = TransformersTeacher(part)
     teacher._load()
     loaded = time.perf_counter()
     asyncio.run(_first(teacher, wanted))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pickle
 import socket
 import statistics
 import subprocess
@@ -18,7 +17,7 @@ from typing import Any
 
 from benchmarks.base import Figures, Options
 from benchmarks.local_speed import tokens
-from benchmarks.local_speed.prompts import model_file, requests, teacher_options
+from benchmarks.local_speed.prompts import model_file, read_job, write_job
 from synthkd.recipe import TeacherPart
 from synthkd.requests import Completion, Request
 from synthkd.teachers.openai import OpenAITeacher
@@ -34,9 +33,8 @@ def figures(options: Options) -> Figures:
     ours, theirs = [], []
     with tempfile.TemporaryDirectory(prefix="synthkd-bench-") as temporary:
         folder = Path(temporary)
-        job = folder / "job.pickle"
-        wanted = requests(options, folder)
-        job.write_bytes(pickle.dumps((wanted, teacher_options(options))))
+        job = write_job(options, folder)
+        wanted, _ = read_job(job)
         for _ in range(1 if options.quick else options.rounds):
             ours.append(tokens.run("synthkd", job)["rate"])
             with _server(options) as url:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pyarrow.parquet as pq
 
 from benchmarks.base import Options
 from synthkd import Recipe
-from synthkd.requests import Request
+from synthkd.recipe import TeacherPart
+from synthkd.requests import Request, Sampling
 from synthkd.stages.plan import plan_run
 
 #: Tokens of an answer at most.
@@ -71,6 +73,31 @@ def requests(options: Options, folder: Path) -> list[Request]:
     }  # fmt: skip
     plan = plan_run(Recipe.from_dict(recipe, folder), identity="local-speed")
     return [one.request for batch in plan.batches() for one in batch]
+
+
+def write_job(options: Options, folder: Path) -> Path:
+    """Write the requests and the teacher for the processes that are timed."""
+    path = folder / "job.json"
+    job = {
+        "requests": list(map(asdict, requests(options, folder))),
+        "teacher": teacher_options(options),
+    }
+    path.write_text(json.dumps(job))
+    return path
+
+
+def read_job(path: Path) -> tuple[list[Request], TeacherPart]:
+    """Read what `write_job` wrote."""
+    job = json.loads(path.read_text())
+    wanted = [
+        Request(
+            one["identity"], tuple(one["messages"]),
+            Sampling(**{**one["sampling"], "stop": tuple(one["sampling"]["stop"])}),
+            tuple(one["sample_indexes"]), one["input_id"],
+        )
+        for one in job["requests"]
+    ]  # fmt: skip
+    return wanted, TeacherPart(**job["teacher"])
 
 
 def _write(path: Path, rows: list[dict[str, str]]) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import pickle
 import resource
 import statistics
 import subprocess
@@ -23,8 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.base import ROOT, Figures, Options
-from benchmarks.local_speed.prompts import MAX_TOKENS, requests, teacher_options
-from synthkd.recipe import TeacherPart
+from benchmarks.local_speed.prompts import MAX_TOKENS, read_job, write_job
 from synthkd.requests import Completion, Request
 
 _SIDES = ("synthkd", "generate")
@@ -34,8 +32,7 @@ def figures(options: Options) -> Figures:
     """Time both sides in interleaved rounds; medians of ratios."""
     with tempfile.TemporaryDirectory(prefix="synthkd-bench-") as temporary:
         folder = Path(temporary)
-        job = folder / "job.pickle"
-        job.write_bytes(pickle.dumps((requests(options, folder), teacher_options(options))))
+        job = write_job(options, folder)
         results: dict[str, list[dict[str, Any]]] = {side: [] for side in _SIDES}
         for number in range(1 if options.quick else options.rounds):
             for side in _SIDES[:: -1 if number % 2 else 1]:
@@ -69,11 +66,10 @@ def run(side: str, job: Path) -> dict[str, Any]:
 
 def main(side: str, job: Path) -> None:
     """Generate, then print tokens, seconds, processor time and memory as JSON."""
-    # Written by `figures`, in a folder of its own.
-    wanted, chosen = pickle.loads(job.read_bytes())
+    wanted, part = read_job(job)
     from synthkd.teachers.transformers import TransformersTeacher
 
-    teacher = TransformersTeacher(TeacherPart(**chosen))
+    teacher = TransformersTeacher(part)
     sampler = teacher._load()
     begin, before = time.perf_counter(), time.process_time()
     count = _synthkd(teacher, wanted) if side == "synthkd" else _generate(sampler, wanted)

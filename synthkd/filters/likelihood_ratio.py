@@ -89,12 +89,12 @@ class LikelihoodRatio(RealRowsRule):
             (normal_text(text), label): ratio
             for (text, label), ratio in zip(held, ratios.tolist(), strict=True)
         }
-        self.threshold = self.threshold_at(self.options.real_rows_lost)
+        self.threshold = self.threshold_at()
 
-    def threshold_at(self, share: float) -> float:
-        """Return the threshold that loses a share of the real rows."""
+    def threshold_at(self, share: float | None = None) -> float:
+        """Return the threshold that loses a share of the real rows; see `allowed`."""
         ordered = sorted(self._known.values())
-        return ordered[int(share * len(ordered) + 1e-9)] if ordered else -np.inf
+        return ordered[self.allowed(len(ordered), share)] if ordered else -np.inf
 
     def judge(self, texts: Sequence[str], labels: Sequence[str]) -> Reasons:
         places = [place for place, label in enumerate(labels) if label in self._real]

@@ -157,9 +157,9 @@ class RealRowsRule(Filter):
         labels = [str(label or "") for label in batch.column("label").to_pylist()]
         return self.judge(texts, labels)
 
-    def allowed(self, count: int) -> int:
-        """Return how many of some real rows may be lost."""
-        return int(self.options.real_rows_lost * count + 1e-9)
+    def allowed(self, count: int, share: float | None = None) -> int:
+        """Return how many of some real rows may be lost, by default `real_rows_lost` of them."""
+        return int((self.options.real_rows_lost if share is None else share) * count + 1e-9)
 
     @abstractmethod
     def fit(self, rows: Sequence[tuple[str, str]]) -> None:

@@ -61,6 +61,7 @@ def load_checkpoint(
         with quiet_transformers():
             if folder.is_file():
                 name = str(converted(folder))
+                _refuse_unreadable(Path(name), own)
             config = AutoConfig.from_pretrained(name, trust_remote_code=False)
             seq2seq = (
                 type(config) in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING and config.is_encoder_decoder

@@ -37,8 +37,6 @@ class CausalSampler(Sampler):
     def __init__(self, model: Any, tokenizer: Any, name: str, batch_size: int) -> None:
         super().__init__(model, tokenizer, name, batch_size)
         self._rows: list[SampleRow] = []
-        #: Samples that have not ended, by request.
-        self._open: dict[int, int] = {}
         self._cache = RowCache()
         #: The last token of each row, which the next step reads.
         self._tokens = torch.empty(0, dtype=torch.long, device=self.device)
@@ -54,7 +52,7 @@ class CausalSampler(Sampler):
         ended: list[SampleRow] = []
         turn_end = time.perf_counter() + _TURN
         while True:
-            free = self.batch_size - len(self._open)
+            free = self.batch_size - len({id(row.request) for row in self._rows})
             if self.waiting and (free >= self.batch_size * _REFILL or not self._rows):
                 ended += self._admit(free)
             elif self._rows:
@@ -80,10 +78,7 @@ class CausalSampler(Sampler):
             self._cache.append(prefilled, head, lengths, [owners[place] for place in kept])
             kept_tokens = tokens[torch.tensor(kept, device=self.device)]
             self._tokens = torch.cat([self._tokens, kept_tokens])
-            for place in kept:
-                self._rows.append(rows[place])
-                key = id(rows[place].request)
-                self._open[key] = self._open.get(key, 0) + 1
+            self._rows += [rows[place] for place in kept]
         return [rows[place] for place in ended]
 
     def _step(self) -> list[SampleRow]:
@@ -99,11 +94,6 @@ class CausalSampler(Sampler):
         order = self._cache.remove(ended)
         self._rows = [self._rows[place] for place in order]
         self._tokens = self._tokens[torch.tensor(order, dtype=torch.long, device=self.device)]
-        for row in gone:
-            key = id(row.request)
-            self._open[key] -= 1
-            if not self._open[key]:
-                del self._open[key]
         return gone
 
     def _shared_head(self, prompts: list[list[int]]) -> int:
