@@ -8,5 +8,5 @@ the bounds that its figures must keep. The figures that were measured are in `re
 NAMES = (
     "cluster", "critics", "everyday", "facts", "filter", "generate", "kills", "labelled_text",
     "local_speed", "near_duplicates", "peers", "pgkd", "propositions", "real_teacher", "spans",
-    "steps", "students", "verbphysics", "vllm", "votes",
+    "steps", "students", "usability", "verbphysics", "vllm", "votes",
 )  # fmt: skip
