@@ -5,8 +5,8 @@
     kind        a shape of knowledge                      `synthkd.kinds.base.Kind`
     rule        rejects rows, each with a reason          `synthkd.filters.base.Filter`
     vote        says what a completion's vote weighs      `synthkd.filters.vote_weights.VoteWeight`
-    critic      gives rows a probability of being valid   `synthkd.critics.base.Critic`
-    student     learns from a corpus                      `synthkd.students.base.Student`
+    critic      gives rows a probability of being valid   `synthkd.critics.base.CriticModel`
+    student     learns from a corpus                      `synthkd.students.base.StudentModel`
     loop task   rows, students and prompts of a loop      `synthkd.loops.task.LoopTask`
 
 A plug-in is a class with a ``name`` and a nested ``Options`` model. Four doors lead to the same
@@ -155,8 +155,8 @@ GROUPS: dict[str, Group] = {
     "kinds": Group("kind", KindError, "synthkd.kinds.base:Kind"),
     "rules": Group("rule", RecipeError, "synthkd.filters.base:Filter"),
     "votes": Group("vote", RecipeError, "synthkd.filters.vote_weights:VoteWeight"),
-    "critics": Group("critic", CriticError, "synthkd.critics.base:Critic"),
-    "students": Group("student", StudentError, "synthkd.students.base:Student"),
+    "critics": Group("critic", CriticError, "synthkd.critics.base:CriticModel"),
+    "students": Group("student", StudentError, "synthkd.students.base:StudentModel"),
     "loop_tasks": Group("loop task", RecipeError, "synthkd.loops.task:LoopTask"),
 }
 

@@ -171,9 +171,9 @@ def test_a_rule_of_a_file_is_named_in_a_recipe(make_recipe: Make, rules_file: Pa
 CRITIC = """
 import json
 import numpy as np
-from synthkd.critics import Critic
+from synthkd.critics import CriticModel
 
-class LengthCritic(Critic):
+class LengthCritic(CriticModel):
     name = "length"
     def fit(self, rows, labels, groups=(), weights=None):
         self.mean = float(self.lengths(rows)[labels].mean())

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from synthkd.critics.base import Critic
+from synthkd.critics.base import CriticModel
 from synthkd.errors import KindError, PluginError
 from synthkd.kinds.base import Kind
 from synthkd.loops.task import LoopTask, ValidationResult
@@ -88,7 +88,7 @@ def test_a_kind_whose_attributes_do_not_fit_is_refused(
     assert problem in str(error.value)
 
 
-class Scorer(Critic):
+class Scorer(CriticModel):
     name = "scorer"
     value: Any = None
 

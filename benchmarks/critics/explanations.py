@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from benchmarks.base import Figures, Options
 from benchmarks.nested import flat
 from benchmarks.text_table import table
-from synthkd.critics.base import Critic
+from synthkd.critics.base import CriticModel
 from synthkd.critics.calibration import Curve
 from synthkd.critics.cross_fitting import crossfit
 from synthkd.critics.stack import StackCritic
@@ -98,7 +98,7 @@ def cross_fitted(rows: pa.Table, kind: Kind, encoder: str | None) -> dict[str, A
     """Score every row with each critic, trained on the rows of other items."""
     accepted, items = np.array(rows["accepted"].to_pylist(), bool), rows["item_id"].to_pylist()
 
-    def by(make: Callable[[], Critic], table: pa.Table) -> Any:
+    def by(make: Callable[[], CriticModel], table: pa.Table) -> Any:
         return crossfit(make, table, accepted, items, FOLDS, SEED)
 
     siblings = with_siblings(rows, kind)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from synthkd.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from synthkd.critics.base import Critic, Missing
+    from synthkd.critics.base import CriticModel, Missing
     from synthkd.critics.calibration import (
         Curve,
         Threshold,
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 #: Public name -> its module, imported on first use: numerical libraries are slow to import.
 _HOMES = {
-    "Critic": "base",
+    "CriticModel": "base",
     "Curve": "calibration",
     "EncoderCritic": "encoder.critic",
     "JudgeClient": "judge.client",
@@ -96,7 +96,7 @@ _HOMES = {
 }
 
 __all__ = [
-    "Critic",
+    "CriticModel",
     "Curve",
     "EncoderCritic",
     "JudgeClient",

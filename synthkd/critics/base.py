@@ -32,7 +32,7 @@ class Missing(NamedTuple):
     reason: str
 
 
-def _check_scores(critic: Critic, value: Any, batch: pa.RecordBatch | pa.Table) -> str:
+def _check_scores(critic: CriticModel, value: Any, batch: pa.RecordBatch | pa.Table) -> str:
     try:
         scores = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
@@ -44,7 +44,7 @@ def _check_scores(critic: Critic, value: Any, batch: pa.RecordBatch | pa.Table) 
     return ""
 
 
-class Critic(Plugin, ABC):
+class CriticModel(Plugin, ABC):
     """Base class of critics.
 
     A critic reads the kind's columns and, if present, ``logprob``, ``tokens`` and ``recurrence``.

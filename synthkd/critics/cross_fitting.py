@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from synthkd.critics.base import Critic, Labels, Scores
+from synthkd.critics.base import CriticModel, Labels, Scores
 from synthkd.errors import CriticError
 from synthkd.keys import fraction
 
@@ -40,7 +40,7 @@ def group_folds(
 
 
 def crossfit(
-    make_critic: Callable[[], Critic],
+    make_critic: Callable[[], CriticModel],
     rows: pa.Table,
     labels: Labels,
     groups: Sequence[str],

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from synthkd import plugins
-from synthkd.critics.base import Critic, Missing, Scores
+from synthkd.critics.base import CriticModel, Missing, Scores
 from synthkd.critics.logistic import sigmoid
 from synthkd.errors import CriticError
 from synthkd.kinds.base import Kind
@@ -22,7 +22,7 @@ _MAX_LOGIT = 12.0
 class Ensemble:
     """Copies of one critic that score by the mean of their logits."""
 
-    def __init__(self, critics: Sequence[Critic]) -> None:
+    def __init__(self, critics: Sequence[CriticModel]) -> None:
         self.critics = list(critics)
         self.name = self.critics[0].name
 
@@ -70,13 +70,13 @@ class Ensemble:
         options: Mapping[str, Any] | None = None,
     ) -> Ensemble:
         """Load ``count`` critics that `save` wrote, with these options of their `load`."""
-        critic: type[Critic] = plugins.find("critics", name)
+        critic: type[CriticModel] = plugins.find("critics", name)
         return cls(
             [critic.load(inside, kind, **(options or {})) for inside in _folders(folder, count)]
         )
 
 
-def critic_logits(critic: Critic, rows: pa.Table | pa.RecordBatch) -> Scores:
+def critic_logits(critic: CriticModel, rows: pa.Table | pa.RecordBatch) -> Scores:
     """Return the log-odds of a critic's scores (n,).
 
     NaN for a row without a score, if the critic `asks`.

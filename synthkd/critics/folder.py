@@ -15,7 +15,7 @@ from synthkd import plugins
 from synthkd.artifacts.arrays import read_table
 from synthkd.artifacts.folder import CRITIC_ARTIFACT, check_hashes, write_hashes
 from synthkd.artifacts.settings import Count, Name, PluginName, Settings, read_object, read_settings
-from synthkd.critics.base import Critic
+from synthkd.critics.base import CriticModel
 from synthkd.critics.card import critic_card
 from synthkd.critics.files import CONFIG
 from synthkd.critics.labels import NUMBERS, SOURCE, verdict_column
@@ -110,7 +110,7 @@ def load_critic(
     check_hashes(folder, CRITIC_ARTIFACT)
     if facts.kind != kind.name:
         raise CriticError(f"{folder}: trained for the kind {facts.kind!r}, not {kind.name!r}")
-    critic_class: type[Critic] = plugins.find("critics", facts.critic)
+    critic_class: type[CriticModel] = plugins.find("critics", facts.critic)
     own = options_of_load(critic_class, options or {})
     if critic_class.load_options & {"folder", OF_MEMBERS}:
         own.setdefault("folder", str(base))

@@ -20,7 +20,7 @@ import pyarrow as pa
 from synthkd.artifacts.arrays import Array, Arrays, check_arrays
 from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import Weight
-from synthkd.critics.base import Critic, Labels, Scores, require_both_verdicts
+from synthkd.critics.base import CriticModel, Labels, Scores, require_both_verdicts
 from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.logistic import choose_regularisation, row_sums, sigmoid
 from synthkd.critics.ngrams import BITS, HashedNgrams, hashed_ngrams
@@ -49,7 +49,7 @@ class _Settings(CriticSettings):
     bias: Weight
 
 
-class LinearCritic(Critic):
+class LinearCritic(CriticModel):
     """Logistic regression on hashed n-grams of the columns and on the teacher's numbers."""
 
     name: ClassVar[str] = "linear"

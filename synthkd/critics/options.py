@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from synthkd import plugins
-from synthkd.critics.base import Critic
+from synthkd.critics.base import CriticModel
 from synthkd.errors import CriticError, nearest
 from synthkd.kinds.base import Kind
 from synthkd.recipe.published_values import public_name
@@ -18,13 +18,13 @@ _LOCAL = {"teacher", "journal", "limits", "folder", "device"}
 OF_MEMBERS = "*"
 
 
-def make_critic(name: str, kind: Kind, options: Mapping[str, Any], word: str = "") -> Critic:
+def make_critic(name: str, kind: Kind, options: Mapping[str, Any], word: str = "") -> CriticModel:
     """Make a critic to be trained.
 
     Raises `CriticError` for options that it does not take; ``word`` says what it is.
     """
     word = word or f"critic {name!r}"
-    critic: type[Critic] = plugins.find("critics", name)
+    critic: type[CriticModel] = plugins.find("critics", name)
     critic.checked(options, word)
     return critic(kind, **options)
 
@@ -48,7 +48,7 @@ def published_options(options: Any) -> Any:
 
 
 def options_of_load(
-    critic: type[Critic], given: Mapping[str, Any], member: str | None = None
+    critic: type[CriticModel], given: Mapping[str, Any], member: str | None = None
 ) -> dict[str, Any]:
     """Select the options that a critic's `load` takes.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from synthkd.critics.base import Critic, Labels, Scores
+from synthkd.critics.base import CriticModel, Labels, Scores
 from synthkd.progress import Progress
 
 
@@ -23,7 +23,7 @@ _CURRENT: ContextVar[_Work | None] = ContextVar("training", default=None)
 
 
 def fit_with_progress(
-    critic: Critic,
+    critic: CriticModel,
     rows: pa.Table,
     labels: Labels,
     groups: Sequence[str],

@@ -19,7 +19,7 @@ from synthkd import plugins
 from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import PluginName, Settings, Weight, read_settings
-from synthkd.critics.base import Critic, Labels, Missing, Scores
+from synthkd.critics.base import CriticModel, Labels, Missing, Scores
 from synthkd.critics.ensemble import Ensemble, critic_logits
 from synthkd.critics.files import (
     ARRAYS,
@@ -57,7 +57,7 @@ class _Settings(CriticSettings):
     bias: Weight
 
 
-class StackCritic(Critic):
+class StackCritic(CriticModel):
     """A logistic regression on the logits of other critics."""
 
     name: ClassVar[str] = "stack"
@@ -136,7 +136,7 @@ class StackCritic(Critic):
         """Learn the combination from out-of-fold scores, and train the members."""
         groups = list(groups) or [str(i) for i in range(rows.num_rows)]
         unseen = np.full((rows.num_rows, len(self.specs)), np.nan)
-        trained: list[list[Critic]] = [[] for _ in self.specs]
+        trained: list[list[CriticModel]] = [[] for _ in self.specs]
         for train, test in self.divisions(groups, labels):
             for place, ensemble in enumerate(trained):
                 ensemble.append(self._fitted(place, rows, labels, groups, weights, train))
@@ -165,7 +165,7 @@ class StackCritic(Critic):
         groups: Sequence[str],
         weights: Scores | None,
         train: Any,
-    ) -> Critic:
+    ) -> CriticModel:
         """Train a new member on some of the rows."""
         name, options = self.specs[place]
         member = _made(name, self.kind, options)
@@ -268,7 +268,7 @@ class StackCritic(Critic):
         """Return the first member that lacks its language model."""
         settings = read_settings(folder / CONFIG, _Settings, CRITIC_ARTIFACT)
         for place, member in enumerate(settings.members):
-            made: type[Critic] = plugins.find("critics", member.name)
+            made: type[CriticModel] = plugins.find("critics", member.name)
             inside = f"{place}-{member.name}"
             problem = made.unnamed(
                 folder / f"member-{inside}", options_of_load(made, options, inside)
@@ -341,5 +341,5 @@ def _spec(entry: Spec) -> tuple[str, dict[str, Any]]:
     raise CriticError(f"critic 'stack': {entry!r} is neither a critic's name nor {{name: options}}")
 
 
-def _made(name: str, kind: Kind, options: Mapping[str, Any]) -> Critic:
+def _made(name: str, kind: Kind, options: Mapping[str, Any]) -> CriticModel:
     return make_critic(name, kind, options, f"critic 'stack': member {name!r}")

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from synthkd.artifacts.folder import CRITIC_ARTIFACT
-from synthkd.critics.base import Critic, Scores
+from synthkd.critics.base import CriticModel, Scores
 from synthkd.critics.calibration import Curve, Threshold, Unreachable
 from synthkd.critics.columns import cast_columns
 from synthkd.critics.labels import LabelSheet, verdict_column
@@ -34,7 +34,7 @@ class TrainedCritic:
         seen: Hashes of the groups of the training rows.
     """
 
-    critic: Critic
+    critic: CriticModel
     held_out: pa.Table
     training: dict[str, Any]
     seen: frozenset[int] = frozenset()
@@ -86,7 +86,7 @@ class TrainedCritic:
     def score(self, rows: pa.Table | pa.RecordBatch) -> Scores:
         """Return each row's probability of being valid.
 
-        NaN for a row without a score (`Critic.missing`).
+        NaN for a row without a score (`CriticModel.missing`).
         """
         return checked_scores(self.critic, cast_columns(rows, self.critic.kind))
 
@@ -106,7 +106,7 @@ class TrainedCritic:
         }
 
 
-def checked_scores(critic: Critic, rows: pa.Table | pa.RecordBatch) -> Scores:
+def checked_scores(critic: CriticModel, rows: pa.Table | pa.RecordBatch) -> Scores:
     """Score rows; refuse scores outside [0, 1]."""
     scores = critic.score(rows)
     present = scores[~np.isnan(scores)] if critic.asks else scores
@@ -118,7 +118,7 @@ def checked_scores(critic: Critic, rows: pa.Table | pa.RecordBatch) -> Scores:
     return scores
 
 
-def held_out_rows(critic: Critic, sheet: LabelSheet) -> pa.Table:
+def held_out_rows(critic: CriticModel, sheet: LabelSheet) -> pa.Table:
     """Return a sheet's held-out part with scores, verdicts, group hashes and weights."""
     rows, labels, groups = sheet.part(held_out=True)
     rows = rows.append_column("score", pa.array(critic.score(rows), pa.float64()))

@@ -18,7 +18,7 @@ from synthkd.reporting.tables import html_table
 from synthkd.storage import read_json
 
 if TYPE_CHECKING:
-    from synthkd.students.base import Student
+    from synthkd.students.base import StudentModel
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class DistillResult:
         return rounds_curve(self.rounds, self.metrics, self.lower_is_better, self.best)
 
     @property
-    def student(self) -> Student:
+    def student(self) -> StudentModel:
         """The best student."""
         from synthkd.students.folders import load_student
 

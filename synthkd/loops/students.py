@@ -8,7 +8,7 @@ from typing import Any, Literal
 from synthkd import plugins
 from synthkd.errors import RecipeError, StudentError
 from synthkd.recipe import Recipe, StudentPart
-from synthkd.students.base import Student
+from synthkd.students.base import StudentModel
 from synthkd.students.train import make_student
 
 
@@ -29,7 +29,7 @@ def student_factory(
     Raises:
         RecipeError: If the student learns something else, or does not have an option.
     """
-    student_class: type[Student] = plugins.find("students", part.name, recipe.folder)
+    student_class: type[StudentModel] = plugins.find("students", part.name, recipe.folder)
     if student_class.learns != learns:
         raise RecipeError(
             f"student.name: {part.name!r} learns {student_class.learns}; a loop for the kind"

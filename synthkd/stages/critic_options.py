@@ -11,7 +11,7 @@ from synthkd.recipe import Recipe
 from synthkd.resources import resource
 
 if TYPE_CHECKING:
-    from synthkd.critics.base import Critic
+    from synthkd.critics.base import CriticModel
 
 
 def critic_folder(recipe: Recipe) -> Path:
@@ -31,7 +31,7 @@ def critic_options(recipe: Recipe) -> dict[str, Any]:
 
     part = recipe.critic
     assert part is not None
-    critic: type[Critic] = (
+    critic: type[CriticModel] = (
         plugins.find("critics", part.name, recipe.folder)
         if part.path is None
         else plugins.find("critics", read_facts(critic_folder(recipe)).critic)

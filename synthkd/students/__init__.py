@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         Classifier,
         LabelledTexts,
         SpanStudent,
-        Student,
+        StudentModel,
         TextStudent,
     )
     from synthkd.students.classifiers.encoder import EncoderStudent
@@ -58,7 +58,7 @@ _HOMES = {
     "RowsByType": "taggers.retrieval",
     "SpanEvaluation": "metrics",
     "SpanStudent": "base",
-    "Student": "base",
+    "StudentModel": "base",
     "TaggedTexts": "spans",
     "TaggerStudent": "taggers.student",
     "TextStudent": "base",
@@ -95,7 +95,7 @@ __all__ = [
     "RowsByType",
     "SpanEvaluation",
     "SpanStudent",
-    "Student",
+    "StudentModel",
     "TaggedTexts",
     "TaggerStudent",
     "TextStudent",

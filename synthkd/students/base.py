@@ -1,4 +1,4 @@
-"""The contract of students: `Student`, and the sorts `Classifier`, `TextStudent`, `SpanStudent`."""
+"""The contract of students, `StudentModel`, and its sorts by what they learn."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def validated_seed(seed: Any) -> int:
     return int(seed)
 
 
-class Student(Plugin, ABC):
+class StudentModel(Plugin, ABC):
     """A small model that is trained on a corpus.
 
     Options are keyword arguments of the constructor, which refuses a wrong one before anything is
@@ -236,7 +236,7 @@ def _check_probabilities(student: Classifier, value: Any, texts: Sequence[str] |
     return ""
 
 
-class Classifier(Student):
+class Classifier(StudentModel):
     """A student that maps texts to one of C classes."""
 
     learns = "labels"
@@ -325,7 +325,7 @@ class Classifier(Student):
         return label_indices(labels, self.classes)
 
 
-class TextStudent(Student):
+class TextStudent(StudentModel):
     """A student that learns to write the rows of a kind."""
 
     learns = "text"
@@ -379,7 +379,7 @@ def _check_spans(student: SpanStudent, value: Any, texts: Sequence[str] | str) -
     return ""
 
 
-class SpanStudent(Student):
+class SpanStudent(StudentModel):
     """A student that marks spans of texts, each of one of T types."""
 
     learns = "spans"

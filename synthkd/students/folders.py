@@ -14,7 +14,7 @@ from synthkd.artifacts.folder import STUDENT_ARTIFACT, check_hashes, write_hashe
 from synthkd.artifacts.settings import PluginName, Settings, checked_settings, read_object
 from synthkd.errors import StudentError
 from synthkd.storage import STUDENT_FOLDER, replaced_folder, write_json
-from synthkd.students.base import Classifier, SpanStudent, Student, TextStudent
+from synthkd.students.base import Classifier, SpanStudent, StudentModel, TextStudent
 from synthkd.students.training_hashes import read_training_hashes, write_training_hashes
 
 CARD = "student.json"
@@ -36,7 +36,7 @@ class _Card(Settings):
 
 
 def save_student(
-    student: Student, folder: Path | str, manifest: Mapping[str, Any] | None = None
+    student: StudentModel, folder: Path | str, manifest: Mapping[str, Any] | None = None
 ) -> Path:
     """Write a student, over an earlier one.
 
@@ -66,7 +66,7 @@ def save_student(
     return folder
 
 
-def load_student(folder: Path | str, encoder: str | Path | None = None) -> Student:
+def load_student(folder: Path | str, encoder: str | Path | None = None) -> StudentModel:
     """Load the student of a folder.
 
     Args:
@@ -80,7 +80,7 @@ def load_student(folder: Path | str, encoder: str | Path | None = None) -> Stude
     folder = Path(folder)
     card = read_card(folder)
     check_hashes(folder, STUDENT_ARTIFACT)
-    student_class: type[Student] = plugins.find("students", card["student"])
+    student_class: type[StudentModel] = plugins.find("students", card["student"])
     options: dict[str, Any] = {} if encoder is None else {"encoder": str(encoder)}
     for name in options:
         if name not in student_class.load_options:
@@ -89,7 +89,7 @@ def load_student(folder: Path | str, encoder: str | Path | None = None) -> Stude
                 f" `{name}` out"
             )
     with STUDENT_ARTIFACT.fitting(folder):
-        student: Student = student_class.load(folder, **options)
+        student: StudentModel = student_class.load(folder, **options)
     fits: bool = isinstance(student, SORTS[card["learns"]])
     if not fits:
         raise StudentError(

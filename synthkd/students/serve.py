@@ -14,7 +14,7 @@ from synthkd.keys import content_hash
 from synthkd.reporting.safe_text import to_cell
 from synthkd.rows import is_empty, text_cell
 from synthkd.storage import check_file, check_place, has_fields, replaced_file
-from synthkd.students.base import Classifier, Floats, SpanStudent, Student
+from synthkd.students.base import Classifier, Floats, SpanStudent, StudentModel
 from synthkd.students.folders import CARD, load_student, read_card
 from synthkd.students.rows import LINE, located_rows, row_text
 from synthkd.students.span_rows import text_column
@@ -42,7 +42,7 @@ class LabelModel(Protocol):
 
 
 def learnt_by(folder: Path) -> str:
-    """Return what the student of a folder learnt (`Student.learns`); labels for an exported one."""
+    """Return what a folder's student learnt (`StudentModel.learns`); labels of an exported one."""
     return str(read_card(folder)["learns"]) if (folder / CARD).is_file() else "labels"
 
 
@@ -115,7 +115,7 @@ def predict_file(
 
 
 def tag_file(
-    student: Student, rows: Path, out: Path, text: str = "text", formulas: bool = False
+    student: StudentModel, rows: Path, out: Path, text: str = "text", formulas: bool = False
 ) -> int:
     """Write key, sentence, type, span, start, end and confidence of each span of each row.
 

@@ -23,7 +23,7 @@ from synthkd.students.base import (
     Classifier,
     LabelledTexts,
     SpanStudent,
-    Student,
+    StudentModel,
     TextStudent,
     check_known_labels,
 )
@@ -88,13 +88,13 @@ class TrainedStudent:
         repeated: Test or validation rows that are training rows too, by name of the part.
     """
 
-    student: Student
+    student: StudentModel
     manifest: dict[str, Any]
     evaluation: ClassifierEvaluation | SpanEvaluation | None = None
     repeated: dict[str, int] = field(default_factory=dict)
 
 
-def make_student(name: str, options: Mapping[str, Any], seed: int = 0) -> Student:
+def make_student(name: str, options: Mapping[str, Any], seed: int = 0) -> StudentModel:
     """Make an untrained student.
 
     Args:
@@ -105,7 +105,7 @@ def make_student(name: str, options: Mapping[str, Any], seed: int = 0) -> Studen
     Raises:
         StudentError: There is no such student, or an option is unknown or does not fit.
     """
-    student_class: type[Student] = plugins.find("students", name)
+    student_class: type[StudentModel] = plugins.find("students", name)
     student_class.check_options(options, f"student {name!r}")
     try:
         return student_class(**{"seed": seed, **options})
@@ -245,7 +245,7 @@ def _train_tagger(student: SpanStudent, request: TrainingRequest) -> TrainedStud
     return TrainedStudent(student, manifest, evaluation, repeated)
 
 
-def _train_generator(student: Student, request: TrainingRequest) -> TrainedStudent:
+def _train_generator(student: StudentModel, request: TrainingRequest) -> TrainedStudent:
     """Train on a corpus, whose manifest names the kind, or on rows of a named kind."""
     if not isinstance(student, TextStudent):
         raise StudentError(

@@ -12,7 +12,7 @@ from support.files import write_csv
 from support.judge_critic import sure
 from support.tiny_encoder import write_bert
 
-from synthkd.critics.base import Critic
+from synthkd.critics.base import CriticModel
 from synthkd.critics.judge.critic import JudgeCritic
 from synthkd.critics.judge.prompt import JudgePrompt
 from synthkd.critics.labels import read_labels
@@ -79,7 +79,7 @@ def as_in_a_sheet(folder: Path, kind: Kind, rows: list[dict[str, Any]]) -> pa.Ta
     return table.take(np.argsort(place))
 
 
-def trained(critic: Critic, rows: list[dict[str, Any]]) -> tuple[Any, Any]:
+def trained(critic: CriticModel, rows: list[dict[str, Any]]) -> tuple[Any, Any]:
     table = pa.Table.from_pylist(rows)
     critic.fit(table, LABELS, GROUPS)
     return table, critic.score(table)

@@ -14,7 +14,7 @@ import pytest
 
 from synthkd import plugins
 from synthkd.artifacts.folder import write_hashes
-from synthkd.critics.base import Critic, Labels, Scores
+from synthkd.critics.base import CriticModel, Labels, Scores
 from synthkd.critics.files import ARRAYS, CONFIG, CriticSettings, read_files, write_files
 from synthkd.critics.stack import StackCritic
 from synthkd.errors import CriticError
@@ -32,7 +32,7 @@ class ColumnSettings(CriticSettings):
     offset: float
 
 
-class Column(Critic):
+class Column(CriticModel):
     """Scores a row by a number that it bears; remembers which groups it was trained on."""
 
     name: ClassVar[str] = "column"

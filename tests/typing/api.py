@@ -16,11 +16,11 @@ import pyarrow as pa
 from pydantic import Field
 
 import synthkd
-from synthkd.critics import Critic
+from synthkd.critics import CriticModel
 from synthkd.filters import TextRule, VoteWeight
 from synthkd.kinds import Kind, Malformed
 from synthkd.loops import LoopTask, ValidationResult
-from synthkd.students import Classifier, LabelledTexts, Student
+from synthkd.students import Classifier, LabelledTexts, StudentModel
 from synthkd.teachers import Answer, Completion, Request, Teacher
 
 # --- a run, and its parts
@@ -56,7 +56,7 @@ distilled = synthkd.distill("loop.yaml", quiet=True)
 assert_type(distilled, synthkd.DistillResult)
 assert_type(distilled.best, int)
 assert_type(distilled.figures, list[dict[str, float | None]])
-assert_type(distilled.student, Student)
+assert_type(distilled.student, StudentModel)
 assert_type(distilled.corpus, synthkd.Corpus)
 
 with synthkd.Journal("journal.sqlite", must_exist=True) as journal:
@@ -182,7 +182,7 @@ def no_kind(text: str) -> list[dict[str, Any]]:
 
 
 @synthkd.critic(name="length")
-class LengthCritic(Critic):
+class LengthCritic(CriticModel):
     """Score short rows high."""
 
     name = "length"

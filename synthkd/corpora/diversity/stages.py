@@ -29,7 +29,7 @@ CLASSES = 10_000
 #: Outcomes of other stages than rules. Filters of whole corpora count with votes and duplicates,
 #: since they are no cost of the critic.
 _MALFORMED, _CRITIC = "malformed", "critic"
-#: Outcomes of rows that a critic has no score of (`Critic.missing`).
+#: Outcomes of rows that a critic has no score of (`CriticModel.missing`).
 _UNSCORED = frozenset({"unreadable", "withheld", "unscored"})
 _TOGETHER = frozenset({"votes", "order", "duplicate", "near_duplicate", "label_noise", "alias"})
 

@@ -14,7 +14,7 @@ from pydantic import Field
 from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import Name
-from synthkd.critics.base import Critic, Labels, Scores, require_both_verdicts
+from synthkd.critics.base import CriticModel, Labels, Scores, require_both_verdicts
 from synthkd.critics.encoder import texts
 from synthkd.critics.encoder.head import LogisticHead, comparison_features
 from synthkd.critics.encoder.training import (
@@ -60,7 +60,7 @@ class _Settings(CriticSettings):
     encoder: EncoderReference | None = None
 
 
-class EncoderCritic(Critic):
+class EncoderCritic(CriticModel):
     """A transformers encoder with safetensors.
 
     A column ``source`` in the training rows is read beside the candidate.

@@ -19,7 +19,7 @@ from pydantic import Field
 from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import Weight
-from synthkd.critics.base import Critic, Labels, Scores, require_both_verdicts
+from synthkd.critics.base import CriticModel, Labels, Scores, require_both_verdicts
 from synthkd.critics.cross_fitting import group_folds
 from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.graphs.features import (
@@ -78,7 +78,7 @@ class _Regression:
     strength: float
 
 
-class GraphJudgeCritic(Critic):
+class GraphJudgeCritic(CriticModel):
     """Does its source state a triple?
 
     For kinds with head, relation and tail, and the text they were read from. Negatives made of the

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import CRITIC_ARTIFACT
-from synthkd.critics.base import Critic, Labels, Missing, Scores
+from synthkd.critics.base import CriticModel, Labels, Missing, Scores
 from synthkd.critics.calibration.probability import Calibrator, calibrator_from, fit_calibrator
 from synthkd.critics.files import ARRAYS, CONFIG, read_files, write_files
 from synthkd.critics.judge.client import JudgeClient, JudgeQuestion, Replies
@@ -75,7 +75,7 @@ class Verdict:
     reason: str = ""
 
 
-class JudgeCritic(Critic):
+class JudgeCritic(CriticModel):
     """A language model's verdicts on candidates, calibrated on labels.
 
     `score` requests only replies that the journal lacks: scoring a row again costs nothing. A row

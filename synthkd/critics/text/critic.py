@@ -13,7 +13,7 @@ from pydantic import Field
 from synthkd.artifacts.arrays import Array, check_arrays
 from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import Columns, Name, Weight
-from synthkd.critics.base import Critic, Labels, Scores, require_both_verdicts
+from synthkd.critics.base import CriticModel, Labels, Scores, require_both_verdicts
 from synthkd.critics.files import ARRAYS, CriticSettings, check_columns, read_files, write_files
 from synthkd.critics.logistic import choose_regularisation, logistic_regression, row_sums, sigmoid
 from synthkd.critics.teacher_numbers import NUMERIC, number_columns
@@ -48,7 +48,7 @@ class _Settings(CriticSettings):
     siblings: Columns
 
 
-class TextCritic(Critic):
+class TextCritic(CriticModel):
     """Logistic regression on features of texts.
 
     A column of few values, such as a label, is a category with weights of its own. Columns of

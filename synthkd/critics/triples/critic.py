@@ -17,7 +17,7 @@ from pydantic import Field
 
 from synthkd.artifacts.folder import CRITIC_ARTIFACT
 from synthkd.artifacts.settings import Count, Name, Weight
-from synthkd.critics.base import Critic, Labels, Scores
+from synthkd.critics.base import CriticModel, Labels, Scores
 from synthkd.critics.files import ARRAYS, CriticSettings, read_files, write_files
 from synthkd.critics.logistic import sigmoid
 from synthkd.critics.triples.array_checks import check_reference_arrays
@@ -96,7 +96,7 @@ class _Settings(CriticSettings):
     note: Name
 
 
-class KnowledgeBaseCritic(Critic):
+class KnowledgeBaseCritic(CriticModel):
     """Boosted trees on features of a reference of true triples."""
 
     name: ClassVar[str] = "knowledge-base"

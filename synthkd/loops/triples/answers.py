@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synthkd.corpora.schema import candidate_schema
-from synthkd.critics.base import Critic, Labels
+from synthkd.critics.base import CriticModel, Labels
 from synthkd.critics.labels import verdict_column
 from synthkd.critics.trained_critic import TrainedCritic
 from synthkd.critics.triples.negatives import SLOTS, TrueTriples, corrupt
@@ -51,7 +51,7 @@ def score_answers(
     decision: Decision,
     questions: Sequence[TripleQuestion],
     texts: Sequence[Sequence[str]],
-    examiner: Critic | None = None,
+    examiner: CriticModel | None = None,
 ) -> list[StudentAnswer]:
     """Parse and filter answers as those of the teacher, and score them.
 
@@ -82,7 +82,7 @@ def score_answers(
 
 
 def _outcomes(
-    plan: RunPlan, decision: Decision, rows: Sequence[Row], examiner: Critic | None
+    plan: RunPlan, decision: Decision, rows: Sequence[Row], examiner: CriticModel | None
 ) -> list[tuple[float, str | None, str]]:
     """Return score, rejecting rule or critic, and id of each row."""
     if not rows:
@@ -216,7 +216,7 @@ def _verdicts(trained: TrainedCritic) -> Labels:
     return np.asarray(column.to_pylist(), dtype=bool)
 
 
-def train_examiner(trained: TrainedCritic, seed: int) -> Critic:
+def train_examiner(trained: TrainedCritic, seed: int) -> CriticModel:
     """Train an examiner from a critic's held-out rows; equal rows and seed give an equal one."""
     kind, held_out, labels = trained.critic.kind, trained.held_out, _verdicts(trained)
     from synthkd.critics.linear import LinearCritic

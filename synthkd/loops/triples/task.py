@@ -48,7 +48,7 @@ from synthkd.students.folders import save_student
 
 if TYPE_CHECKING:
     from synthkd.corpora.read import Corpus
-    from synthkd.critics.base import Critic
+    from synthkd.critics.base import CriticModel
     from synthkd.recipe import Recipe
     from synthkd.students.generators.student import GeneratorStudent
 
@@ -102,7 +102,7 @@ class TripleTask(LoopTask["GeneratorStudent"]):
             )
 
     @cached_property
-    def examiner(self) -> Critic | None:
+    def examiner(self) -> CriticModel | None:
         """Scores the student's answers; trained when first used. None if it cannot be trained."""
         trained = self.decision.trained
         return train_examiner(trained, self.recipe.seed) if can_examine(trained) else None

@@ -17,7 +17,7 @@ import numpy as np
 
 from synthkd.errors import StudentError
 from synthkd.kinds.base import Kind, Malformed, Row, readable
-from synthkd.students.base import Floats, Student, TextStudent
+from synthkd.students.base import Floats, StudentModel, TextStudent
 from synthkd.students.generators.examples import Example, ExampleBuilder
 from synthkd.students.generators.options import GeneratorOptions
 
@@ -51,7 +51,7 @@ class GeneratorStudent(TextStudent):
 
     def __init__(self, base: str | Path | Mapping[str, Any] | None = None, **options: Any) -> None:
         # The seed is one of the options, which the folder records.
-        Student.__init__(self, **({} if base is None else {"base": base}), **options)
+        StudentModel.__init__(self, **({} if base is None else {"base": base}), **options)
         self.seed = self.options.seed
         self.model: Any = None
         self.tokenizer: Any = None
