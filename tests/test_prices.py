@@ -13,7 +13,7 @@ from synthkd.commands.dry_run import dry_run
 from synthkd.prices import max_dollars, max_tokens_of, price_of, price_table
 from synthkd.recipe import PricePart, TeacherPart
 from synthkd.requests import Request, Sampling
-from synthkd.teachers.openai.usage import token_cost
+from synthkd.teachers.remote.usage import token_cost
 from synthkd.testing import FakeServer
 
 OPENAI = "https://api.openai.com/v1"

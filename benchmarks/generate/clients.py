@@ -1,4 +1,4 @@
-"""HTTP clients behind the contract of `synthkd.teachers.openai.http`, measured in turn.
+"""HTTP clients behind the contract of `synthkd.teachers.remote.http`, measured in turn.
 
     python -m benchmarks.generate.clients NAME post URL COUNT IN_FLIGHT
     python -m benchmarks.generate.clients NAME generate RECIPE
@@ -20,10 +20,10 @@ from typing import Any
 from synthkd.recipe import TeacherPart
 from synthkd.secrets import Url
 from synthkd.teachers.event_loop import rare_collections, run_async
-from synthkd.teachers.openai import transport
-from synthkd.teachers.openai.endpoint import Endpoint, resolve_endpoint
-from synthkd.teachers.openai.http import HttpClient, HttpResponse, open_client
-from synthkd.teachers.openai.http.aiohttp_client import AiohttpClient
+from synthkd.teachers.remote import transport
+from synthkd.teachers.remote.endpoint import Endpoint, resolve_endpoint
+from synthkd.teachers.remote.http import HttpClient, HttpResponse, open_client
+from synthkd.teachers.remote.http.aiohttp_client import AiohttpClient
 
 NAMES = ("plain", "aiohttp", "pyreqwest")
 

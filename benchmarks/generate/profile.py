@@ -15,9 +15,10 @@ from benchmarks.sampling import sample_parts, shares
 
 #: Parts of a row's time, and what their frames have.
 PARTS = (
-    ("http", ("synthkd/teachers/openai/http/", "synthkd/teachers/openai/transport", "aiohttp/",
-              "synthkd/teachers/openai/connections", "yarl/", "multidict/", "aiohappyeyeballs/")),
-    ("bodies_and_answers", ("synthkd/teachers/openai/", "synthkd/fastjson")),
+    ("http", ("synthkd/teachers/remote/http/", "synthkd/teachers/remote/transport", "aiohttp/",
+              "yarl/", "multidict/", "aiohappyeyeballs/")),
+    ("bodies_and_answers", ("synthkd/teachers/openai/", "synthkd/teachers/remote/",
+                            "synthkd/fastjson")),
     ("dispatch", ("synthkd/teachers/",)),
     ("journal", ("synthkd/journal/",)),
     ("inputs_and_prompts", ("synthkd/stages/", "synthkd/prompts/", "synthkd/rows/", "synthkd/keys",

@@ -276,7 +276,7 @@ _BASE = (
 )
 _RUN = (*_BASE, "synthkd.pipeline", "synthkd.stages.filter", "synthkd.corpora.write",
 "synthkd.corpora.diversity",
-        "synthkd.teachers.openai.transport", "synthkd.teachers.recorded",
+        "synthkd.teachers.remote.transport", "synthkd.teachers.recorded",
         "synthkd.filters.near_duplicates", "synthkd.stages.manifest",
         "synthkd.kinds.triple", "synthkd.kinds.record", "synthkd.steps.run")  # fmt: skip
 _CRITIC = (*_BASE, "synthkd.critics.train", "synthkd.critics.score", "synthkd.critics.linear",

@@ -38,7 +38,7 @@ _ROOMY, _TIGHT = (100_000, 1_000), (1_200, 150)
 _MODULES = (
     "pydantic", "typer.rich_utils", "synthkd.recipe", "synthkd.journal", "pyarrow.parquet",
     "synthkd.pipeline", "synthkd.stages.target.run", "synthkd.corpora.write",
-    "synthkd.teachers.openai.transport", "synthkd.stages.manifest", "synthkd.kinds.triple",
+    "synthkd.teachers.remote.transport", "synthkd.stages.manifest", "synthkd.kinds.triple",
     "synthkd.corpora.diversity",
 )  # fmt: skip
 

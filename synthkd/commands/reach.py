@@ -16,7 +16,7 @@ from synthkd.reporting.safe_text import clean
 from synthkd.secrets import Headers, mask_tokens, variable_names
 from synthkd.steps import step_names, step_recipe
 from synthkd.teachers.base import Teacher, built_in_backend
-from synthkd.teachers.openai.endpoint import endpoint_urls, public_url
+from synthkd.teachers.remote.endpoint import public_url
 from synthkd.teachers.transformers.checkpoint import EMBEDDED
 
 #: Fields and options whose text is a path, or a hub name where no such folder is.
@@ -92,15 +92,15 @@ def _teacher(part: TeacherPart, reach: Reach, recipe: Recipe, whose: str = "") -
         reach.hosts.append(f"those of the backend {part.backend}, whose code was not asked{whose}")
     if not backend.is_remote:
         return
-    urls = endpoint_urls(part)
-    if part.base_url is None and os.environ.get("OPENAI_BASE_URL"):
-        reach.variables.append("OPENAI_BASE_URL read for the address")
+    urls, url_variable, key_variable = backend.urls_of(part)
+    if part.base_url is None and os.environ.get(url_variable):
+        reach.variables.append(f"{url_variable} read for the address")
     hosts = [url.parts().host for url in urls]
     reach.hosts += [f"{public_url(url)}{whose}" for url in urls]
     to = " and ".join(dict.fromkeys(hosts))
-    if part.api_key_env:
-        unset = "" if os.environ.get(part.api_key_env) else ", not set"
-        reach.variables.append(f"{part.api_key_env} sent to {to} as the key{unset}")
+    if key_variable:
+        unset = "" if os.environ.get(key_variable) else ", not set"
+        reach.variables.append(f"{key_variable} sent to {to} as the key{unset}")
     headers = part.headers if isinstance(part.headers, Headers) else Headers(part.headers)
     reach.variables += [f"{name} sent to {to} in a header" for name in headers.variables()]
     reach.variables += [

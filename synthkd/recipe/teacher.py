@@ -155,9 +155,10 @@ class TeacherPart(RecipePart):
     ca_file: str | None = Field(
         None, description="File of the authorities that TLS certificates may come from."
     )
-    api_key_env: str = Field(
-        "OPENAI_API_KEY",
-        description="Environment variable that holds the key. Keys are never written in a recipe.",
+    api_key_env: str | None = Field(
+        None,
+        description="Environment variable that holds the key. Default: the backend's, such as"
+        " `OPENAI_API_KEY`. Keys are never written in a recipe.",
     )
     chat: bool | None = Field(
         None,
@@ -233,7 +234,7 @@ class TeacherPart(RecipePart):
 
     @field_validator("api_key_env")
     @classmethod
-    def _is_a_name(cls, name: str) -> str:
+    def _is_a_name(cls, name: str | None) -> str | None:
         if name and (
             not re.fullmatch(r"[A-Za-z_]\w*", name) or has_token(name) or looks_random(name)
         ):

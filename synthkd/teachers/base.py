@@ -136,12 +136,14 @@ class Teacher(Plugin, ABC):
     needs_template: ClassVar[bool] = True
     #: Whether anybody is asked; False if answers are made of the requests alone.
     asks: ClassVar[bool] = True
+    #: Whether completions may have log-probabilities if a request asks for them.
+    gives_logprobs: ClassVar[bool] = True
     #: Whether completions may have log-probabilities although the request does not ask for them.
     has_own_logprobs: ClassVar[bool] = False
     #: Whether a further sample of a request may say something new; False if answers are rows of a
     #: file, so that a target asks for no more samples of an input than `sampling.n`.
     draws_anew: ClassVar[bool] = True
-    #: Whether requests become batches of the OpenAI Batch API, which outlive the run and which
+    #: Whether requests become batches of a provider's Batch API, which outlive the run and which
     #: `synthkd batches` lists.
     keeps_batches: ClassVar[bool] = False
 
@@ -149,6 +151,8 @@ class Teacher(Plugin, ABC):
     price: PricePart | None = PricePart()
     #: Addresses that requests are sent to.
     base_urls: Sequence[Url] = ()
+    #: Environment variable of the key that is sent; "" if none is.
+    key_variable: str = ""
     #: Set before `stream` if the run has a budget; backends whose requests are billed report here.
     account: Account | None = None
 
@@ -223,6 +227,16 @@ class Teacher(Plugin, ABC):
     def of_function(cls, function: Callable[..., Any], name: str) -> type[Teacher]:
         """Refuse a plain function: a backend needs an identity."""
         raise TypeError("a class derived from synthkd.teachers.Teacher is needed, not a function")
+
+    @classmethod
+    def urls_of(cls, part: TeacherPart) -> tuple[list[Url], str, str]:
+        """Return the addresses that requests would be sent to, and names of variables.
+
+        Returns:
+            The addresses; the environment variable that names the address, if no recipe does; that
+            of the key that would be sent, "" if none.
+        """
+        return [], "", ""
 
     @classmethod
     def hub_models(cls, part: TeacherPart) -> list[str]:

@@ -22,10 +22,10 @@ from synthkd.errors import TeacherError
 from synthkd.recipe import TeacherPart
 from synthkd.secrets import Url
 from synthkd.teachers.dispatch import TransientError
-from synthkd.teachers.openai.endpoint import resolve_endpoint
-from synthkd.teachers.openai.http import HttpClient, HttpResponse, reuse
-from synthkd.teachers.openai.http.aiohttp_client import AiohttpClient
-from synthkd.teachers.openai.http.plain_client import PlainClient
+from synthkd.teachers.remote.endpoint import resolve_endpoint
+from synthkd.teachers.remote.http import HttpClient, HttpResponse, reuse
+from synthkd.teachers.remote.http.aiohttp_client import AiohttpClient
+from synthkd.teachers.remote.http.plain_client import PlainClient
 
 PATH = "/chat/completions"
 

@@ -9,7 +9,7 @@ from support.ask_teacher import (
 )
 from synthkd.recipe import PricePart
 from synthkd.requests import Answer
-from synthkd.teachers.openai.responses import parse_answers
+from synthkd.teachers.remote.responses import parse_answers
 
 PRICE = PricePart(input=1.0, output=2.0)
 

@@ -29,8 +29,8 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("labels", "which rows to label, the label sheet, sessions, agreement, other tools' files"),
     (
         "teachers",
-        "the contract of a backend, `openai/`, `batch/`, `vllm/`, `transformers/`, `pool/`,"
-        " recorded; `dispatch/`; purchase: the one way to buy completions",
+        "the contract of a backend, `remote/`, `openai/`, `batch/`, `vllm/`, `transformers/`,"
+        " `pool/`, recorded; `dispatch/`; purchase: the one way to buy completions",
     ),
     ("kinds", "the contract of a kind, and one file or folder for each"),
     ("encoders", "transformers encoders: load, batch, embed"),

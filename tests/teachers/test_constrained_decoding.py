@@ -17,8 +17,8 @@ from synthkd.errors import RecipeError, TeacherError
 from synthkd.recipe import TeacherPart
 from synthkd.requests import Completion, Request, Sampling
 from synthkd.stages.plan import plan_run
-from synthkd.teachers.openai.parameter_support import ParameterSupport
 from synthkd.teachers.openai.request_body import build_body
+from synthkd.teachers.remote.parameter_support import ParameterSupport
 from synthkd.testing import FakeServer
 
 pytest.importorskip("torch")

@@ -95,9 +95,12 @@ class JudgeClient:
             "limits": dict(limits or {}),
         }
         self.recipe = Recipe.from_dict(raw, folder, source="judge")
-        self.teacher: Teacher = plugins.find("backends", self.recipe.teacher.backend).from_recipe(
-            self.recipe
-        )
+        backend = plugins.find("backends", self.recipe.teacher.backend)
+        if not backend.gives_logprobs and "logprobs" not in given:
+            # Verdicts are read from the texts.
+            part = {**part, "sampling": {**part["sampling"], "logprobs": False}}
+            self.recipe = Recipe.from_dict({**raw, "teacher": part}, folder, source="judge")
+        self.teacher: Teacher = backend.from_recipe(self.recipe)
         self.journal, self.announce = journal, announce
         self.sampling = self._sampling(
             chat if self.recipe.teacher.chat is None else self.recipe.teacher.chat
@@ -205,7 +208,7 @@ def destination(part: TeacherPart, teacher: Teacher) -> str:
     if not urls:
         return f"the backend {part.backend!r} on this machine"
     hosts = sorted({urlsplit(str(url)).netloc.rsplit("@", 1)[-1] or str(url) for url in urls})
-    named = {part.api_key_env, *part.headers.variables()}
+    named = {teacher.key_variable, *part.headers.variables()}
     for url in (*urls, part.proxy):
         named |= set(url.variables()) if isinstance(url, Url) else set()
     variables = sorted(name for name in named if name in os.environ)

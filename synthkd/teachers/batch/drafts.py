@@ -15,8 +15,8 @@ from synthkd.fastjson import dumps
 from synthkd.journal.batches import BatchRow
 from synthkd.requests import Request
 from synthkd.teachers.batch.options import batch_options
-from synthkd.teachers.openai.parameter_support import ParameterSupport
 from synthkd.teachers.openai.request_body import CHAT_PATH, COMPLETIONS_PATH, build_body, is_chat
+from synthkd.teachers.remote.parameter_support import ParameterSupport
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart

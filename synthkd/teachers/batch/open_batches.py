@@ -11,7 +11,7 @@ from synthkd.teachers.batch.provider import Provider, final_error
 from synthkd.teachers.batch.results import FINAL_STATUSES
 from synthkd.teachers.batch.teacher import BatchTeacher
 from synthkd.teachers.dispatch import TransientError
-from synthkd.teachers.openai.endpoint import resolve_endpoint
+from synthkd.teachers.remote.endpoint import resolve_endpoint
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart

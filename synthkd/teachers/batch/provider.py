@@ -19,12 +19,12 @@ from synthkd.teachers.batch.options import batch_options
 from synthkd.teachers.batch.status import ProviderBatch, object_id, parse_batch
 from synthkd.teachers.dispatch import TransientError
 from synthkd.teachers.openai.client import openai_client
-from synthkd.teachers.openai.error_responses import error_of_body, status_error
-from synthkd.teachers.openai.parameter_support import ParameterSupport
+from synthkd.teachers.remote.error_responses import error_of_body, status_error
+from synthkd.teachers.remote.parameter_support import ParameterSupport
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
-    from synthkd.teachers.openai.endpoint import Endpoint
+    from synthkd.teachers.remote.endpoint import Endpoint
 
 #: The key of a batch's metadata that holds our token.
 METADATA_KEY = "synthkd"
@@ -61,13 +61,13 @@ class Provider:
     def embedded_error(self, error: Any) -> TeacherError:
         """Return the exception for an error inside a row's body; its attempt may be billed."""
         body = {"error": error}
-        exception = error_of_body(self.endpoint, self.part, body, dumps(body))
+        exception = error_of_body(self.endpoint, body, dumps(body))
         exception.billed = None
         return exception
 
     def status_error(self, status: int, body: bytes, headers: Any = None) -> TeacherError:
         """Return the exception for a status that is not an answer's."""
-        return status_error(self.endpoint, self.part, status, headers or {}, body)
+        return status_error(self.endpoint, status, headers or {}, body)
 
     async def upload(self, name: str, file: IO[bytes]) -> str:
         """Upload a file and return its id. Retried on errors: an unused file costs nothing."""

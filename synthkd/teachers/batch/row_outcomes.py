@@ -10,9 +10,9 @@ from synthkd.errors import RequestError, TeacherError
 from synthkd.fastjson import dumps
 from synthkd.requests import Answer, Request
 from synthkd.teachers.dispatch import TransientError, failures_for
-from synthkd.teachers.openai.embedded_errors import body_error
-from synthkd.teachers.openai.error_responses import ANSWER_STATUSES
-from synthkd.teachers.openai.responses import parse_answers, redact_answers, redactable_forms
+from synthkd.teachers.remote.embedded_errors import body_error
+from synthkd.teachers.remote.error_responses import ANSWER_STATUSES
+from synthkd.teachers.remote.responses import parse_answers, redact_answers, redactable_forms
 
 if TYPE_CHECKING:
     from synthkd.recipe import PricePart

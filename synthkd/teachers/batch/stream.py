@@ -40,8 +40,8 @@ from synthkd.teachers.batch.row_outcomes import RowOutcome, row_outcome
 from synthkd.teachers.batch.status import ProviderBatch
 from synthkd.teachers.batch.submission import Submission
 from synthkd.teachers.dispatch import TransientError, failures_for
-from synthkd.teachers.openai.error_responses import is_out_of_credit
-from synthkd.teachers.openai.request_body import split_at_gaps
+from synthkd.teachers.remote.error_responses import is_out_of_credit
+from synthkd.teachers.remote.wire_format import split_at_gaps
 
 if TYPE_CHECKING:
     from synthkd.recipe import PricePart, TeacherPart

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from synthkd.errors import RecipeError, TeacherError
 from synthkd.journal.batches import BatchStore
 from synthkd.journal.store import Journal
-from synthkd.prices import price_of
 from synthkd.recipe import PricePart
 from synthkd.requests import Answer, Request
-from synthkd.teachers.base import Teacher
-from synthkd.teachers.batch.options import BatchOptions, batch_options
+from synthkd.teachers.batch.options import BatchOptions
 from synthkd.teachers.dispatch import TransientError
-from synthkd.teachers.openai.endpoint import endpoint_urls, public_url, resolve_endpoint
-from synthkd.teachers.openai.request_body import top_logprobs
+from synthkd.teachers.openai.request_body import OpenAIFormat, top_logprobs
+from synthkd.teachers.remote.endpoint import OPENAI_API, resolve_endpoint
+from synthkd.teachers.remote.teacher import ServedModel
 
 if TYPE_CHECKING:
     from synthkd.recipe import Recipe, TeacherPart
     from synthkd.teachers.batch.provider import Provider
     from synthkd.teachers.batch.stream import BatchStream
+    from synthkd.teachers.remote.wire_format import WireFormat
 
 
-class BatchTeacher(Teacher):
+class BatchTeacher(ServedModel):
     """Answers from a provider's Batch API.
 
     `attach` comes before `stream`: without a journal, a killed run would pay twice. If the stream
@@ -35,39 +35,29 @@ class BatchTeacher(Teacher):
     name = "openai-batch"
     Options = BatchOptions
     options: BatchOptions
-    is_remote = True
+    api = OPENAI_API
     keeps_batches = True
 
     def __init__(self, part: TeacherPart, patience: float = 300.0) -> None:
-        if not part.model:
-            raise RecipeError("teacher.model: name the model that the provider serves")
-        urls = endpoint_urls(part)
-        if len(urls) > 1:
+        super().__init__(part)
+        if len(self.base_urls) > 1:
             raise RecipeError(
-                "teacher.base_url: the backend openai-batch takes one address; name one"
+                f"teacher.base_url: the backend {self.name} takes one address; name one"
             )
-        self.part, self.patience, self.base_urls = part, patience, urls
-        self.options = batch_options(part)
-        self.price = discounted(price_of(part, public_url(urls[0])), self.options.discount)
+        self.patience = patience
         self._attached: tuple[BatchStore, str] | None = None
         self._provider: Provider | None = None
         self._stream: BatchStream | None = None
 
     @classmethod
-    def from_recipe(cls, recipe: Recipe) -> BatchTeacher:
+    def from_recipe(cls, recipe: Recipe) -> Self:
         return cls(recipe.teacher, recipe.limits.patience)
 
-    def __repr__(self) -> str:
-        return f"BatchTeacher({self.part.model!r}, {public_url(self.base_urls[0])!r})"
+    def price_of(self, part: TeacherPart) -> PricePart | None:
+        return discounted(super().price_of(part), self.options.discount)
 
-    @property
-    def identity(self) -> str:
-        """That of the backend `openai`, so that each finds the completions of the other."""
-        return self.part.identity or f"openai:{public_url(self.base_urls[0])}:{self.part.model}"
-
-    @classmethod
-    def served_identity(cls, model: str | None) -> str:
-        return f"openai:{model}"
+    def wire_format(self) -> WireFormat:
+        return OpenAIFormat(self.part)
 
     def top_logprobs(self, chat: bool) -> dict[str, int]:
         return top_logprobs(chat)
@@ -86,7 +76,7 @@ class BatchTeacher(Teacher):
             )
         # A run that asks in rounds streams more than once.
         self._provider = self._provider or Provider(
-            self.part, resolve_endpoint(self.base_urls[0], self.part)
+            self.part, resolve_endpoint(self.base_urls[0], self.part, self.api)
         )
         setup = BatchSetup(self.part, self.identity, self.price, self.patience, self.account)
         self._stream = BatchStream(setup, self._provider, *self._attached)

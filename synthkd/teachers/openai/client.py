@@ -16,12 +16,12 @@ import httpx2
 import openai
 
 from synthkd.teachers.dispatch import TransientError
-from synthkd.teachers.openai.endpoint import proxy_url, tls_context
-from synthkd.teachers.openai.http.bounded_body import ACCEPTED_ENCODINGS, MAX_ERROR_BYTES, decoder
+from synthkd.teachers.remote.endpoint import proxy_url, tls_context
+from synthkd.teachers.remote.http.bounded_body import ACCEPTED_ENCODINGS, MAX_ERROR_BYTES, decoder
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
-    from synthkd.teachers.openai.endpoint import Endpoint
+    from synthkd.teachers.remote.endpoint import Endpoint
 
 #: Seconds to wait for the list of models, which only improves an error's message.
 _MODELS_TIMEOUT = 5.0

@@ -1,14 +1,14 @@
-"""The body of a request, and how many samples one HTTP request can cover."""
+"""The body of a request in the OpenAI protocol."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from synthkd.fastjson import dumps
 from synthkd.requests import Request, Sampling
 from synthkd.teachers.base import MAX_TOP_LOGPROBS
-from synthkd.teachers.openai.parameter_support import ParameterSupport
+from synthkd.teachers.remote.parameter_support import ParameterSupport
+from synthkd.teachers.remote.wire_format import WireFormat
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
@@ -118,19 +118,25 @@ def top_logprobs(chat: bool) -> dict[str, int]:
     return {"top_logprobs": MAX_TOP_LOGPROBS} if chat else {"logprobs": _MAX_PLAIN_LOGPROBS}
 
 
-def leading_run(indexes: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the sample indexes before the first gap.
+class OpenAIFormat(WireFormat):
+    """Chats and plain completions of the OpenAI protocol."""
 
-    Servers seed choice i with the seed plus i; over a gap, one request would buy cached samples
-    again.
-    """
-    return tuple(index for place, index in enumerate(indexes) if index == indexes[0] + place)
+    def __init__(self, part: TeacherPart) -> None:
+        super().__init__(part)
+        self._bodies = BodyEncoder(part)
+
+    def body(self, request: Request, support: ParameterSupport) -> tuple[str, dict[str, Any]]:
+        chat = is_chat(request, self.part)
+        return _path(chat), build_body(request, self.part, chat, support)
+
+    def encode(self, request: Request, support: ParameterSupport) -> tuple[str, bytes]:
+        chat = is_chat(request, self.part)
+        return _path(chat), self._bodies.encode(request, chat, support)
+
+    def adapt(self, request: Request, parameter: str, support: ParameterSupport) -> bool:
+        limit_field = token_limit_field(request, self.part, support)
+        return support.switch_token_limit(parameter, limit_field)
 
 
-def split_at_gaps(request: Request) -> Iterator[Request]:
-    """Split a request with a seed so that the sample indexes of each part have no gap."""
-    left = request.sample_indexes
-    while left:
-        part = left if request.sampling.seed is None else leading_run(left)
-        yield request.with_samples(part)
-        left = tuple(index for index in left if index not in part)
+def _path(chat: bool) -> str:
+    return CHAT_PATH if chat else COMPLETIONS_PATH

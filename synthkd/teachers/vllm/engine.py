@@ -18,8 +18,9 @@ from synthkd.errors import RequestError, TeacherError
 from synthkd.recipe import PricePart
 from synthkd.requests import Answer, Completion, Failure, Message, Request, Sampling
 from synthkd.teachers.dispatch import DispatchPolicy, TransientError, dispatch
-from synthkd.teachers.openai.request_body import is_chat, split_at_gaps
-from synthkd.teachers.openai.usage import token_cost
+from synthkd.teachers.openai.request_body import is_chat
+from synthkd.teachers.remote.usage import token_cost
+from synthkd.teachers.remote.wire_format import split_at_gaps
 from synthkd.teachers.vllm.api import VllmApi, checked_args, sample_seed, sampling_params
 from synthkd.teachers.vllm.arguments import engine_args
 from synthkd.teachers.vllm.process_guard import ProcessGuard

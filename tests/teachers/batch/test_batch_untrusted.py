@@ -39,7 +39,7 @@ from synthkd.teachers.batch.provider import Provider
 from synthkd.teachers.batch.results import max_result_bytes, result_lines
 from synthkd.teachers.batch.row_outcomes import row_outcome
 from synthkd.teachers.dispatch import TransientError
-from synthkd.teachers.openai.endpoint import resolve_endpoint
+from synthkd.teachers.remote.endpoint import resolve_endpoint
 from synthkd.testing.batches import FakeBatches
 
 

@@ -14,7 +14,7 @@ from support.vllm import completed, request
 from support.vllm_engine import Engine, client
 
 from synthkd.requests import Completion, Request, Sampling
-from synthkd.teachers.openai.responses import parse_answers
+from synthkd.teachers.remote.responses import parse_answers
 
 LIKELIEST = {"top_logprobs": 5}
 
