@@ -161,6 +161,13 @@ class LoopPart(RecipePart):
         " cross-validation over all"
         " rows so far, gives another label this probability. Default: none are.",
     )
+    teacher_weight: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Weight of a row of the teacher in training, where a real row has 1. Small for a"
+        " small teacher: its rows are many, and often a little wrong.",
+    )
     metric: str | None = Field(
         None,
         description="Figure on the validation rows by which rounds are compared, one that the task"

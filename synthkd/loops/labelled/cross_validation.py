@@ -94,7 +94,7 @@ class CrossValidation:
         if self._last is None or self._last[0] != key:
             probabilities = out_of_fold_probabilities(
                 self._make,
-                labelled_texts(rows),
+                labelled_texts(rows, self._loop.teacher_weight),
                 self._loop.mine.folds,
                 self._seed,
                 self._splits.validation.texts_and_labels,
@@ -103,9 +103,13 @@ class CrossValidation:
         return self._last[1]
 
 
-def labelled_texts(rows: Sequence[Row]) -> LabelledTexts:
-    """Return rows as a student takes them."""
-    return LabelledTexts(tuple(row["text"] for row in rows), tuple(row["label"] for row in rows))
+def labelled_texts(rows: Sequence[Row], teacher_weight: float = 1.0) -> LabelledTexts:
+    """Return rows as a student takes them, those of the teacher (with an id) with a weight."""
+    texts, labels = tuple(row["text"] for row in rows), tuple(row["label"] for row in rows)
+    if teacher_weight == 1.0:
+        return LabelledTexts(texts, labels)
+    weights = np.array([teacher_weight if "id" in row else 1.0 for row in rows])
+    return LabelledTexts(texts, labels, weights)
 
 
 def find_contradictions(

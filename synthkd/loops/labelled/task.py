@@ -141,7 +141,7 @@ class LabelledTextTask(LoopTask[Classifier]):
         consistent = self.cross_validation.consistent_rows(rows)
         ids = {row.get("id") for row in consistent}
         excluded = sorted(row["id"] for row in rows if row.get("id") not in ids)
-        texts = labelled_texts(consistent)
+        texts = labelled_texts(consistent, self.loop.teacher_weight)
         student: Classifier = self.make_student()
         student.fit(texts, self.splits.validation.texts_and_labels)
         facts = {

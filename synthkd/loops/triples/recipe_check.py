@@ -20,6 +20,7 @@ _MEANINGLESS = {
     "mine": "the teacher is shown no examples of the student's answers",
     "texts": "a prompt asks one question",
     "recheck": "the critic has judged the rows",
+    "teacher_weight": "rows of `start` and of the teacher weigh alike",
     "near": "heads are kept apart whole, not by likeness",
     "allocation": "relations are allocated by yield and need",
 }
