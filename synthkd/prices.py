@@ -23,15 +23,16 @@ if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
     from synthkd.requests import Answer, Request
 
-#: A model's dated snapshot, such as gpt-4o-2024-08-06, has the price of its name.
-_SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+#: A model's dated snapshot, such as gpt-4o-2024-08-06 or claude-haiku-4-5-20251001, has the price
+#: of its name.
+_SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$|-20\d{6}$")
 #: Tokens that a chat template may add to each message, and to the whole prompt.
 _PER_MESSAGE, _PER_CHAT = 16, 64
 
 
 @cache
 def price_table() -> dict[str, Any]:
-    """Return the shipped table: date, hosts, and prices by model."""
+    """Return the shipped table: for each provider date, source, hosts, and prices by model."""
     table: dict[str, Any] = yaml.safe_load(
         files("synthkd").joinpath("prices.yaml").read_text("utf-8")
     )
@@ -42,11 +43,13 @@ def price_of(part: TeacherPart, base: str) -> PricePart | None:
     """Return the price of a recipe's model at an address; None if unknown."""
     if part.price is not None:
         return part.price
-    if part.model is None or urlsplit(base).hostname not in price_table()["hosts"]:
-        # Other hosts have other prices for the same name.
-        return None
-    price = price_table()["models"].get(_SNAPSHOT.sub("", part.model))
-    return PricePart(**price) if price else None
+    # Other hosts have other prices for the same name.
+    host = urlsplit(base).hostname
+    model = _SNAPSHOT.sub("", (part.model or "").removeprefix("models/"))
+    for table in price_table().values():
+        if host in table["hosts"] and model in table["models"]:
+            return PricePart(**table["models"][model])
+    return None
 
 
 def max_tokens_of(request: Request) -> tuple[int, int]:
@@ -123,4 +126,5 @@ def _sizes(request: Request) -> tuple[int, int]:
 
 def max_dollars(price: PricePart, read: int, written: int) -> float:
     """Return the most that so many tokens cost, in dollars, without a provider's cache discount."""
-    return (read * price.input + written * price.output) / 1e6
+    dearest = max(price.input, price.cache_write or 0.0)
+    return (read * dearest + written * price.output) / 1e6

@@ -23,9 +23,11 @@ CONCURRENCY = 8
 HEADS = 300
 
 
-def write_recipe(folder: Path, url: str) -> Path:
-    teacher = {"concurrency": CONCURRENCY, "identity": "fake", "sampling": {"n": 2}}
-    return write_triples_recipe(folder, url, HEADS, teacher=teacher, name="kill")
+def write_recipe(folder: Path, url: str, backend: str = "openai", heads: int = HEADS) -> Path:
+    teacher = {
+        "backend": backend, "concurrency": CONCURRENCY, "identity": "fake", "sampling": {"n": 2},
+    }  # fmt: skip
+    return write_triples_recipe(folder, url, heads, teacher=teacher, name="kill")
 
 
 def start(recipe: Path) -> subprocess.Popen[bytes]:
@@ -40,16 +42,24 @@ def committed(folder: Path) -> dict[tuple[str, int], str]:
         return {(row["request_id"], row["sample_index"]): row["text"] for row in journal.rows()}
 
 
-def test_kills_lose_nothing_and_buy_nothing_twice_but_what_was_in_flight(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("protocol", "samples", "heads"),
+    [("openai", 2, 300), ("gemini", 2, 300), ("anthropic", 1, 150)],
+)
+def test_kills_lose_nothing_and_buy_nothing_twice_but_what_was_in_flight(
+    tmp_path: Path, protocol: str, samples: int, heads: int
+) -> None:
+    """The Messages API gives one text for a request: ``samples`` of each request."""
+    requests = 2 * heads // samples
     rng = random.Random(1)
     before: dict[tuple[str, int], str] = {}
     kills = lost_in_flight = 0
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    with FakeServer(latency=0.25) as server:
-        recipe = write_recipe(tmp_path / "a", server.url)
+    with FakeServer(latency=0.25, protocol=protocol) as server:
+        recipe = write_recipe(tmp_path / "a", server.url, protocol, heads)
         while kills < KILLS:
-            sent, have = server.requests, len(before) // 2
+            sent, have = server.requests, len(before) // samples
             process = start(recipe)
             # Wait until it asks, so that kills fall into the work and not into the start of Python.
             deadline = time.monotonic() + 30
@@ -64,7 +74,7 @@ def test_kills_lose_nothing_and_buy_nothing_twice_but_what_was_in_flight(tmp_pat
             kills += 1
             now = committed(tmp_path / "a")
             assert before.items() <= now.items(), "a committed completion was lost or altered"
-            in_flight = (server.requests - sent) - (len(now) // 2 - have)
+            in_flight = (server.requests - sent) - (len(now) // samples - have)
             # Sent and not committed: in flight, or answered and not yet taken; both are bounded
             # together.
             assert 0 <= in_flight <= 2 * CONCURRENCY
@@ -73,8 +83,10 @@ def test_kills_lose_nothing_and_buy_nothing_twice_but_what_was_in_flight(tmp_pat
         process = start(recipe)
         _, error = process.communicate(timeout=120)
         assert process.returncode == 0, error.decode()
-        assert server.requests <= HEADS + lost_in_flight
-        undisturbed = run(Recipe.load(write_recipe(tmp_path / "b", server.url)), quiet=True)
+        assert server.requests <= requests + lost_in_flight
+        undisturbed = run(
+            Recipe.load(write_recipe(tmp_path / "b", server.url, protocol, heads)), quiet=True
+        )
     disturbed = Recipe.load(recipe)
     from synthkd import load_corpus
 

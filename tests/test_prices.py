@@ -60,17 +60,25 @@ def test_free_is_a_price_too() -> None:
     assert price_of(part("mine", price={}), OPENAI) == PricePart(input=0.0, output=0.0)
 
 
-def test_the_table_is_dated_and_each_entry_is_a_price() -> None:
-    assert isinstance(price_table()["date"], datetime.date)
-    assert price_table()["date"] <= datetime.datetime.now(datetime.UTC).date()
-    for name, entry in price_table()["models"].items():
+@pytest.mark.parametrize("provider", price_table())
+def test_each_table_is_dated_has_a_source_and_its_entries_are_prices(provider: str) -> None:
+    table = price_table()[provider]
+    assert isinstance(table["date"], datetime.date)
+    assert table["date"] <= datetime.datetime.now(datetime.UTC).date()
+    assert table["source"].startswith("https://")
+    for name, entry in table["models"].items():
         price = PricePart(**entry)
         assert 0 < price.input <= price.output, name
         assert price.cached is None or price.cached < price.input, name
 
 
-def test_no_entry_of_the_table_looks_like_a_snapshot_which_would_never_be_found() -> None:
-    assert all(price_of(part(name), OPENAI) for name in price_table()["models"])
+@pytest.mark.parametrize("provider", price_table())
+def test_no_entry_of_a_table_looks_like_a_snapshot_which_would_never_be_found(
+    provider: str,
+) -> None:
+    table = price_table()[provider]
+    base = f"https://{table['hosts'][0]}/v1"
+    assert all(price_of(part(name), base) for name in table["models"])
 
 
 def test_tokens_of_the_providers_cache_cost_their_own_price() -> None:

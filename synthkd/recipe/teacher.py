@@ -111,6 +111,12 @@ class PricePart(RecipePart):
         ge=0,
         description="Prompt tokens that the provider had in its cache. Default: as `input`.",
     )
+    cache_write: float | None = Field(
+        None,
+        ge=0,
+        description="Prompt tokens that the provider has put into its cache. Default: as `input`;"
+        " for `anthropic`, its surcharge.",
+    )
 
 
 class TeacherPart(RecipePart):
@@ -118,8 +124,8 @@ class TeacherPart(RecipePart):
 
     backend: str = Field(
         "transformers",
-        description="`openai`, `openai-batch`, `vllm`, `transformers`, `recorded`, `pool`, or one"
-        " from a plugin.",
+        description="`openai`, `anthropic`, `gemini`, a Batch API (`openai-batch` …), `vllm`,"
+        " `transformers`, `recorded`, `pool`, or one from a plugin.",
     )
     model: str | None = Field(
         None,

@@ -2,6 +2,8 @@
 
 `openai`         any server of the OpenAI protocol           `openai.OpenAITeacher`
 `openai-batch`   a provider's Batch API                      `batch.BatchTeacher`
+`anthropic`      Anthropic's Messages API                    `anthropic.AnthropicTeacher`
+`gemini`         `generateContent` of the Gemini API         `gemini.GeminiTeacher`
 `vllm`           vLLM, in this process or served             `vllm.VllmTeacher`
 `transformers`   a local checkpoint                          `transformers.TransformersTeacher`
 `recorded`       a file of completions                       `recorded.RecordedTeacher`

@@ -7,7 +7,7 @@ of structured outputs (strict mode).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 #: Keyword -> what servers do with it.
@@ -40,6 +40,24 @@ def lint_schema(schema: dict[str, Any]) -> list[str]:
     if not isinstance(schema, dict) or schema.get("type") != "object":
         problems.insert(0, "$: the root is not an object, which OpenAI refuses")
     return problems
+
+
+def without_keywords(schema: Any, dropped: Collection[str]) -> Any:
+    """Return a schema without keywords that a provider refuses; names of properties stay.
+
+    What they ask for is checked when the answer is read.
+    """
+    if isinstance(schema, list):
+        return [without_keywords(value, dropped) for value in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {name: value for name, value in schema.items() if name not in dropped}
+    for name, value in kept.items():
+        if name in ("properties", "$defs", "definitions") and isinstance(value, dict):
+            kept[name] = {key: without_keywords(one, dropped) for key, one in value.items()}
+        elif name not in ("enum", "const", "default", "examples", "required"):
+            kept[name] = without_keywords(value, dropped)
+    return kept
 
 
 def _look(node: Any, place: str, root: Any, above: tuple[str, ...]) -> Iterator[str]:

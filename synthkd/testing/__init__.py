@@ -1,4 +1,6 @@
-"""A local server of the OpenAI protocol with planted faults, for tests of recipes without a key.
+"""A local server with planted faults, for tests of recipes without a key.
+
+It speaks the OpenAI protocol, Anthropic's Messages API or Gemini's `generateContent`.
 
     with FakeServer() as server:
         recipe = Recipe.load("recipe.yaml", [f"teacher.base_url={server.url}"])
@@ -11,7 +13,7 @@ requests.
 """
 
 from synthkd.testing.faults import FAULTS
-from synthkd.testing.server import FakeServer
+from synthkd.testing.server import PROTOCOLS, FakeServer
 from synthkd.testing.texts import FinishedAnswer, ScoredAnswer, two_words
 
-__all__ = ["FAULTS", "FakeServer", "FinishedAnswer", "ScoredAnswer", "two_words"]
+__all__ = ["FAULTS", "PROTOCOLS", "FakeServer", "FinishedAnswer", "ScoredAnswer", "two_words"]

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from synthkd.testing.faults import FAULTS
-from synthkd.testing.server import FakeServer
+from synthkd.testing.server import PROTOCOLS, FakeServer
 from synthkd.testing.texts import two_words
 
 
@@ -35,8 +35,10 @@ def fault_share(text: str) -> tuple[str, float]:
 def serve_until_ended() -> None:
     """Parse the command line and serve."""
     parser = argparse.ArgumentParser(
-        prog="python -m synthkd.testing", description="A fake OpenAI-compatible server on loopback."
+        prog="python -m synthkd.testing",
+        description="A fake server of a provider's protocol on loopback.",
     )
+    parser.add_argument("--protocol", choices=sorted(PROTOCOLS), default="openai")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--log", type=Path, help="file that gets a JSON line for each request")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
@@ -60,6 +62,7 @@ def serve_until_ended() -> None:
     server = FakeServer(
         answer=structured_answer if args.structured else two_words,
         latency=args.latency, log=args.log, port=args.port, rates=dict(args.rate), keep=False,
+        protocol=args.protocol,
     )  # fmt: skip
     try:
         with server:

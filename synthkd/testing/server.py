@@ -7,24 +7,36 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from aiohttp import web
 
+from synthkd.testing.anthropic import AnthropicDialect
 from synthkd.testing.batches import FakeBatches
-from synthkd.testing.faults import Faults, fault_reply
+from synthkd.testing.dialect import BadRequestError, Dialect, OpenAIDialect
+from synthkd.testing.faults import Faults
+from synthkd.testing.gemini import GeminiDialect
 from synthkd.testing.http import IncomingRequest, serving
 from synthkd.testing.texts import AnswerFunction, completion_body, prompt_text, two_words
+
+#: Headers of the rows of a batch, which have none of their own.
+_ROW_HEADERS = {"anthropic-version": "2023-06-01"}
+#: Protocols of the test server.
+PROTOCOLS: dict[str, Callable[[], Dialect]] = {
+    "openai": OpenAIDialect, "anthropic": AnthropicDialect, "gemini": GeminiDialect,
+}  # fmt: skip
 
 
 @dataclass
 class FakeServer:
-    """Serve the OpenAI protocol on loopback, with answers and faults of a test's choice.
+    """Serve a provider's protocol on loopback, with answers and faults of a test's choice.
 
-    The paths are /v1/chat/completions, /v1/completions, /v1/models, /v1/files and /v1/batches. A
+    The paths of `openai` are /v1/chat/completions, /v1/completions, /v1/models, /v1/files and
+    /v1/batches; of `anthropic` /v1/messages and /v1/messages/batches; of `gemini`
+    /v1beta/models/MODEL:generateContent, …:batchGenerateContent and /v1beta/batches. A
     context manager; ``url`` is the address for `teacher.base_url`:
 
         def answer(prompt, index, seed):
@@ -49,7 +61,8 @@ class FakeServer:
         key: The only key that is accepted. Default: any.
         echo_key: Errors repeat the key, as on some servers.
         keep: Keep bodies and headers; without, only count requests, for long runs.
-        batches: The Batch API.
+        batches: The Batch API of `openai`.
+        protocol: `openai`, `anthropic`, `gemini`, or a `Dialect`.
 
     Attributes:
         sent: Requests by (prompt, seed, n).
@@ -71,6 +84,7 @@ class FakeServer:
     echo_key: bool = False
     keep: bool = True
     batches: FakeBatches = field(default_factory=FakeBatches)
+    protocol: str | Dialect = "openai"
     sent: Counter[tuple[str, int | None, int]] = field(default_factory=Counter)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list, repr=False)
@@ -80,6 +94,7 @@ class FakeServer:
     most_in_flight: int = 0
 
     def __post_init__(self) -> None:
+        self.dialect = _dialect(self.protocol)
         self._faults = Faults(self.script, self.rates)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -89,8 +104,8 @@ class FakeServer:
 
     @property
     def url(self) -> str:
-        """The address, including /v1."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        """The address, including /v1 (`gemini`: /v1beta)."""
+        return f"http://127.0.0.1:{self.port}{self.dialect.root}"
 
     def __enter__(self) -> FakeServer:
         self._thread.start()
@@ -125,52 +140,52 @@ class FakeServer:
             await self._stop.wait()
 
     async def _handle(self, request: IncomingRequest) -> web.StreamResponse:
-        path = request.path.partition("?")[0]
-        sent = request.headers.get("authorization", "") or request.headers.get("api-key", "")
-        if self.key and sent.removeprefix("Bearer ") != self.key:
-            return request.reply(401, {"error": {"message": f"wrong key {sent}"}})
+        path, dialect = request.path.partition("?")[0], self.dialect
+        sent = dialect.key(request.headers)
+        if self.key and sent != self.key:
+            return request.reply(*dialect.wrong_key(sent))
         if path.endswith("/models"):
-            return request.reply(
-                200, {"object": "list", "data": [{"id": "fake", "object": "model"}]}
-            )
-        if path.endswith("/completions"):
-            return await self._complete(
-                request, path.endswith("/chat/completions"), sent if self.echo_key else ""
-            )
+            return request.reply(200, dialect.models())
+        if request.method == "POST" and dialect.is_request(path):
+            return await self._complete(request, path, sent if self.echo_key else "")
         reply = self.batches.handle(
             request.method, request.path, request.headers, request.body, self._row
         )
-        return request.reply(*(reply or (404, {"error": {"message": f"nothing at {path}"}})))
+        return request.reply(*(reply or (404, dialect.error(404, f"nothing at {path}"))))
 
-    async def _complete(
-        self, request: IncomingRequest, chat: bool, echo: str
-    ) -> web.StreamResponse:
+    async def _complete(self, request: IncomingRequest, path: str, echo: str) -> web.StreamResponse:
         try:
             body = json.loads(request.body)
-            prompt = prompt_text(chat, body)
-        except (ValueError, KeyError, TypeError) as error:
-            return request.reply(400, {"error": {"message": f"not a request: {error!r}"}})
+            chat, read = self.dialect.read(path, request.headers, body)
+        except (BadRequestError, ValueError) as error:
+            return request.reply(400, self.dialect.error(400, str(error)))
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        fault = self._faults.next()
-        reply = completion_body(chat, prompt, body, fault, self.answer)
-        self._note(prompt, body, request.headers, reply["usage"]["total_tokens"])
+        fault, prompt = self._faults.next(), prompt_text(chat, read)
+        reply = completion_body(chat, prompt, read, fault, self.answer)
+        self._note(prompt, body, read, request.headers, reply["usage"]["total_tokens"])
         if self.latency:
             await asyncio.sleep(self.latency)
         if fault == "hang":
             await self._stop.wait()
         self.in_flight -= 1
-        return await _reply(request, fault, reply, echo)
+        return await self._reply(request, fault, self.dialect.answer(reply, body), echo)
 
     def _row(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Answer a row of a batch like a request."""
-        chat = path.endswith("/chat/completions")
-        return 200, completion_body(chat, prompt_text(chat, body), body, "", self.answer)
+        chat, read = self.dialect.read(path, _ROW_HEADERS, body)
+        reply = completion_body(chat, prompt_text(chat, read), read, "", self.answer)
+        return 200, self.dialect.answer(reply, body)
 
     def _note(
-        self, prompt: str, body: dict[str, Any], headers: dict[str, str], tokens: int
+        self,
+        prompt: str,
+        body: dict[str, Any],
+        read: dict[str, Any],
+        headers: dict[str, str],
+        tokens: int,
     ) -> None:
-        seed, n = body.get("seed"), body.get("n", 1)
+        seed, n = read.get("seed"), read.get("n", 1)
         self.requests += 1
         self.sent[prompt, seed, n] += 1
         self.times.append((time.monotonic(), tokens))
@@ -182,21 +197,28 @@ class FakeServer:
             self._log.write(json.dumps(line) + "\n")
             self._log.flush()
 
+    async def _reply(
+        self, request: IncomingRequest, fault: str, reply: dict[str, Any], echo: str
+    ) -> web.StreamResponse:
+        if fault == "reset":
+            return await request.drop()
+        status, body, headers = self.dialect.fault(fault) or (200, reply, {})
+        if fault == "not-json":
+            body = b"<html>not json"
+        if echo and isinstance(body, dict) and "error" in body:
+            body["error"]["message"] += f" ({echo})"
+        elif echo and isinstance(body, bytes):
+            body += echo.encode()
+        if fault == "drip":
+            return await request.reply_in_pieces(status, body, headers)
+        if fault == "cut":
+            return await request.reply_in_part(status, body, headers)
+        return request.reply(status, body, headers)
 
-async def _reply(
-    request: IncomingRequest, fault: str, reply: dict[str, Any], echo: str
-) -> web.StreamResponse:
-    if fault == "reset":
-        return await request.drop()
-    status, body, headers = fault_reply(fault) or (200, reply, {})
-    if fault == "not-json":
-        body = b"<html>not json"
-    if echo and isinstance(body, dict) and "error" in body:
-        body["error"]["message"] += f" ({echo})"
-    elif echo and isinstance(body, bytes):
-        body += echo.encode()
-    if fault == "drip":
-        return await request.reply_in_pieces(status, body, headers)
-    if fault == "cut":
-        return await request.reply_in_part(status, body, headers)
-    return request.reply(status, body, headers)
+
+def _dialect(protocol: str | Dialect) -> Dialect:
+    if isinstance(protocol, Dialect):
+        return protocol
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"unknown protocol {protocol!r}; known are {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[protocol]()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,34 @@ from support.recipes import Make
 
 from synthkd import Journal, Recipe, generate
 from synthkd.errors import RecipeError
-from synthkd.testing import FakeServer
+from synthkd.testing import PROTOCOLS, FakeServer
 
 HEADS = 120
 #: A dollar a thousand tokens, so that what is spent can be counted in the head.
 PRICE = {"input": 1000.0, "output": 1000.0}
 
 
-def write_recipe(folder: Path, url: str, **limits: Any) -> Path:
+#: Requests for the two samples of an input: the Messages API gives one text for each.
+PER_INPUT = {"openai": 1, "anthropic": 2, "gemini": 1}
+
+
+@pytest.fixture(params=list(PROTOCOLS))
+def protocol(request: pytest.FixtureRequest) -> str:
+    """Return the protocol of the server, which is the name of a backend too."""
+    return str(request.param)
+
+
+@pytest.fixture
+def server(protocol: str) -> Iterator[FakeServer]:
+    with FakeServer(protocol=protocol) as running:
+        yield running
+
+
+def per_input(server: FakeServer) -> int:
+    return PER_INPUT[str(server.protocol)]
+
+
+def write_recipe(folder: Path, server: FakeServer, **limits: Any) -> Path:
     write_csv(
         folder / "inputs.csv", [{"head": f"thing {i}", "relation": "UsedFor"} for i in range(HEADS)]
     )
@@ -35,7 +56,8 @@ def write_recipe(folder: Path, url: str, **limits: Any) -> Path:
         "inputs": {"path": "inputs.csv"},
         "prompt": {"template": "triple/everyday-plain"},
         "teacher": {
-            "backend": "openai", "model": "fake", "base_url": url, "concurrency": 8, "price": PRICE,
+            "backend": server.protocol, "model": "fake", "base_url": server.url, "concurrency": 8,
+            "price": PRICE,
             "sampling": {"n": 2, "max_tokens": 8},
         },
         "corpus": {"path": "corpus"},
@@ -75,12 +97,12 @@ def dollars(tokens: int) -> float:
 def test_a_budget_ends_the_run_before_it_is_passed_and_the_run_says_so(
     tmp_path: Path, server: FakeServer
 ) -> None:
-    ended = synthkd(write_recipe(tmp_path, server.url), "--budget", "0.6")
+    ended = synthkd(write_recipe(tmp_path, server), "--budget", "0.6")
     assert ended.returncode == 0, ended.stderr
     assert "the cap is reached" in ended.stdout
     assert "of $0.6000 spent" in ended.stdout
     assert "raise the cap to continue" in ended.stdout
-    assert 0 < server.requests < HEADS
+    assert 0 < server.requests < HEADS * per_input(server)
     assert dollars(billed(server)) <= 0.6
 
 
@@ -88,10 +110,10 @@ def test_a_budget_ends_the_run_before_it_is_passed_and_the_run_says_so(
 def test_a_cap_on_tokens_ends_the_run_before_it_is_passed(
     tmp_path: Path, server: FakeServer
 ) -> None:
-    ended = synthkd(write_recipe(tmp_path, server.url), "--max-tokens", "700")
+    ended = synthkd(write_recipe(tmp_path, server), "--max-tokens", "700")
     assert ended.returncode == 0, ended.stderr
     assert "of 700 tokens spent" in ended.stdout
-    assert 0 < server.requests < HEADS
+    assert 0 < server.requests < HEADS * per_input(server)
     assert billed(server) <= 700
 
 
@@ -99,15 +121,15 @@ def test_a_cap_on_tokens_ends_the_run_before_it_is_passed(
 def test_limits_in_the_recipe_hold_like_those_on_the_command_line(
     tmp_path: Path, server: FakeServer
 ) -> None:
-    ended = synthkd(write_recipe(tmp_path, server.url, dollars=0.6, tokens=10**6))
+    ended = synthkd(write_recipe(tmp_path, server, dollars=0.6, tokens=10**6))
     assert "of $0.6000 and" in ended.stdout
-    assert 0 < server.requests < HEADS
+    assert 0 < server.requests < HEADS * per_input(server)
     assert dollars(billed(server)) <= 0.6
 
 
 @pytest.mark.slow
 def test_what_the_ledger_says_is_what_the_server_billed(tmp_path: Path, server: FakeServer) -> None:
-    path = write_recipe(tmp_path, server.url)
+    path = write_recipe(tmp_path, server)
     synthkd(path, "--budget", "0.6")
     with Journal(Recipe.load(path).journal_path) as journal:
         spent = journal.spending("budget")
@@ -120,7 +142,7 @@ def test_what_the_ledger_says_is_what_the_server_billed(tmp_path: Path, server: 
 def test_the_budget_holds_over_resumptions_and_a_higher_one_goes_on(
     tmp_path: Path, server: FakeServer
 ) -> None:
-    path = write_recipe(tmp_path, server.url)
+    path = write_recipe(tmp_path, server)
     synthkd(path, "--budget", "0.6")
     sent = server.requests
     again = synthkd(path, "--budget", "0.6")
@@ -128,20 +150,20 @@ def test_the_budget_holds_over_resumptions_and_a_higher_one_goes_on(
     assert server.requests == sent
     more = synthkd(path, "--budget", "0.9")
     assert "the cap is reached" in more.stdout
-    assert sent < server.requests < HEADS
+    assert sent < server.requests < HEADS * per_input(server)
     assert dollars(billed(server)) <= 0.9
     whole = synthkd(path)
     assert "cap" not in whole.stdout
     # Each request was bought once.
-    assert server.requests == HEADS
-    assert set(server.sent.values()) == {1}
+    assert server.requests == HEADS * per_input(server)
+    assert set(server.sent.values()) == {per_input(server)}
 
 
 @pytest.mark.slow
-def test_kills_and_resumptions_never_pass_the_budget(tmp_path: Path) -> None:
+def test_kills_and_resumptions_never_pass_the_budget(tmp_path: Path, protocol: str) -> None:
     rng = random.Random(3)
-    with FakeServer(latency=0.05) as server:
-        path = write_recipe(tmp_path, server.url)
+    with FakeServer(latency=0.05, protocol=protocol) as server:
+        path = write_recipe(tmp_path, server)
         kills = 0
         for _ in range(8):
             sent = server.requests
@@ -168,10 +190,12 @@ def test_kills_and_resumptions_never_pass_the_budget(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("fault", "budget"), [("500", 0.8), ("reset", 3.0)])
-def test_retries_never_pass_the_budget(tmp_path: Path, fault: str, budget: float) -> None:
+def test_retries_never_pass_the_budget(
+    tmp_path: Path, protocol: str, fault: str, budget: float
+) -> None:
     script = tuple(fault if i % 3 == 0 else "" for i in range(45))
-    with FakeServer(script=script) as server:
-        ended = synthkd(write_recipe(tmp_path, server.url), "--budget", str(budget))
+    with FakeServer(script=script, protocol=protocol) as server:
+        ended = synthkd(write_recipe(tmp_path, server), "--budget", str(budget))
         assert ended.returncode == 0, ended.stderr
         assert "the cap is reached" in ended.stdout
         assert max(server.sent.values()) > 1, "nothing was tried again"
@@ -180,17 +204,17 @@ def test_retries_never_pass_the_budget(tmp_path: Path, fault: str, budget: float
 
 @pytest.mark.slow
 def test_workers_share_one_budget(tmp_path: Path, server: FakeServer) -> None:
-    ended = synthkd(write_recipe(tmp_path, server.url), "--budget", "0.8", "--workers", "2")
+    ended = synthkd(write_recipe(tmp_path, server), "--budget", "0.8", "--workers", "2")
     assert ended.returncode == 0, ended.stderr
     assert "the cap is reached" in ended.stdout
-    assert 0 < server.requests < HEADS
+    assert 0 < server.requests < HEADS * per_input(server)
     assert dollars(billed(server)) <= 0.8
-    assert set(server.sent.values()) == {1}
+    assert set(server.sent.values()) == {per_input(server)}
 
 
 @pytest.mark.slow
 def test_a_budget_too_small_for_one_request_sends_none(tmp_path: Path, server: FakeServer) -> None:
-    ended = synthkd(write_recipe(tmp_path, server.url), "--budget", "0.001")
+    ended = synthkd(write_recipe(tmp_path, server), "--budget", "0.001")
     assert "the cap is reached" in ended.stdout
     assert server.requests == 0
 
@@ -198,8 +222,9 @@ def test_a_budget_too_small_for_one_request_sends_none(tmp_path: Path, server: F
 def test_a_budget_without_a_price_is_refused_before_anything_is_sent(
     make_recipe: Make, server: FakeServer
 ) -> None:
+    teacher = {"backend": server.protocol, "model": "fake", "base_url": server.url}
     with pytest.raises(RecipeError, match=r"needs prices.*teacher\.price.*--max-tokens"):
-        generate(make_recipe(server.url, limits={"dollars": 1.0}), quiet=True)
+        generate(make_recipe(teacher=teacher, limits={"dollars": 1.0}), quiet=True)
     assert server.requests == 0
 
 
@@ -221,7 +246,7 @@ def test_a_run_that_was_capped_and_went_on_comes_to_the_same_corpus(
         (tmp_path / name).mkdir()
         for cap in caps:
             limits = {} if cap is None else {"tokens": cap}
-            path = write_recipe(tmp_path / name, server.url, **limits)
+            path = write_recipe(tmp_path / name, server, **limits)
             found = run(Recipe.load(path), quiet=True)
             assert bool(found.generated.stopped) == (cap is not None)
         hashes.append(found.corpus.hash)
@@ -233,12 +258,12 @@ def test_a_run_that_was_capped_and_went_on_comes_to_the_same_corpus(
     "fault", ["reset", "not-json", "no-choices", "content-filter", "first-withheld"]
 )
 def test_what_was_billed_and_brought_nothing_counts_under_the_cap(
-    make_recipe: Make, fault: str
+    make_recipe: Make, protocol: str, fault: str
 ) -> None:
     # Every second request ends without an answer, and has no other attempt.
-    with FakeServer(script=["", fault] * HEADS) as server:
+    with FakeServer(script=["", fault] * HEADS, protocol=protocol) as server:
         teacher = {
-            "backend": "openai", "model": "fake", "base_url": server.url, "concurrency": 4,
+            "backend": protocol, "model": "fake", "base_url": server.url, "concurrency": 4,
             "max_attempts": 1,
             "sampling": {"n": 2, "max_tokens": 8},
         }  # fmt: skip
@@ -250,10 +275,10 @@ def test_what_was_billed_and_brought_nothing_counts_under_the_cap(
 
 @pytest.mark.slow
 def test_what_a_killed_run_without_a_cap_had_in_flight_counts_under_a_later_cap(
-    tmp_path: Path,
+    tmp_path: Path, protocol: str
 ) -> None:
-    with FakeServer(latency=30) as server:
-        path = write_recipe(tmp_path, server.url)
+    with FakeServer(latency=30, protocol=protocol) as server:
+        path = write_recipe(tmp_path, server)
         process = subprocess.Popen(
             command(path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -263,7 +288,7 @@ def test_what_a_killed_run_without_a_cap_had_in_flight_counts_under_a_later_cap(
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert server.in_flight == 8
-    with FakeServer() as later:
+    with FakeServer(protocol=protocol) as later:
         raw = path.read_text().replace(server.url, later.url)
         path.write_text(raw)
         ended = synthkd(path, "--max-tokens", "1500")

@@ -12,8 +12,12 @@ import pytest
 
 from synthkd.recipe import TeacherPart
 from synthkd.requests import Answer, Completion, Failure, Request, Sampling
+from synthkd.teachers.anthropic import AnthropicTeacher
 from synthkd.teachers.dispatch import DispatchPolicy
+from synthkd.teachers.gemini import GeminiTeacher
 from synthkd.teachers.openai import OpenAITeacher
+from synthkd.teachers.remote.teacher import RemoteTeacher
+from synthkd.testing import FakeServer
 
 KEY = "sk-do-not-show-3f9a"
 CHAT = (
@@ -21,7 +25,17 @@ CHAT = (
     {"role": "user", "content": "What is bread for?"},
 )
 PLAIN = ({"role": "prompt", "content": "bread is used for"},)
-_NAMES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+#: Backends that ask a provider over HTTP, by name: the protocols of the test server.
+BACKENDS: dict[str, type[RemoteTeacher]] = {
+    one.name: one for one in (OpenAITeacher, AnthropicTeacher, GeminiTeacher)
+}
+_NAMES = (
+    *(name for one in BACKENDS.values() for name in (one.api.key_variable, one.api.url_variable)),
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+)
 
 
 def forget_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,6 +55,16 @@ def teacher(url: str | list[str] | None, attempts: int = 3, **part: Any) -> Open
     )
 
 
+def teacher_of(server: FakeServer, attempts: int = 3, **part: Any) -> RemoteTeacher:
+    """Return a teacher of the server's protocol that waits next to nothing between attempts."""
+    backend = str(server.protocol)
+    made = TeacherPart.model_validate(
+        {"backend": backend, "model": "fake", "base_url": server.url} | part
+    )
+    policy = DispatchPolicy(made.concurrency, attempts, base_delay=0.001, max_delay=0.01)
+    return BACKENDS[backend](made, policy)
+
+
 def request(
     messages: tuple[dict[str, str], ...] = CHAT, indexes: tuple[int, ...] = (0,), **sampling: Any
 ) -> Request:
@@ -57,7 +81,7 @@ async def each(requests: tuple[Request, ...]) -> AsyncIterator[Request]:
         yield one
 
 
-def ask(who: OpenAITeacher, *requests: Request, seconds: float = 15) -> list[Answer]:
+def ask(who: RemoteTeacher, *requests: Request, seconds: float = 15) -> list[Answer]:
     """Return all answers, by sample index."""
 
     async def collect() -> list[Answer]:

@@ -1,4 +1,4 @@
-"""Tests of the OpenAI backend without a developer's own keys and proxies."""
+"""Tests of backends without a developer's own keys and proxies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from synthkd.teachers.remote.http.plain_client import PlainClient
 
 #: Files whose tests run over both clients of plain http.
 _BOTH = ("test_bounded_body", "test_connections", "test_error_responses", "test_openai",
-         "test_openai_faults", "test_transport")  # fmt: skip
+         "test_faults", "test_transport")  # fmt: skip
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -41,6 +41,8 @@ class RemoteApi:
         url_variable: Environment variable of another address; "" for none.
         key_variable: Environment variable of the key, unless the recipe names one.
         key_headers: Makes the headers of a key, the address' host and the recipe's teacher.
+        version: Path that is added to an address of the environment that lacks it, such as "/v1":
+            some providers' packages take the address without it.
     """
 
     name: str
@@ -48,6 +50,15 @@ class RemoteApi:
     url_variable: str
     key_variable: str
     key_headers: Callable[[str, str, TeacherPart], dict[str, str]]
+    version: str = ""
+
+    def environment_url(self) -> str:
+        """Return the address that the environment names, or the provider's own."""
+        named = os.environ.get(self.url_variable)
+        if not named:
+            return self.url
+        named = named.rstrip("/")
+        return named if named.endswith(self.version) else named + self.version
 
     def key_variable_of(self, part: TeacherPart) -> str:
         """Return the environment variable of a recipe's key; "" if no key is sent."""
@@ -89,7 +100,7 @@ def endpoint_urls(part: TeacherPart, api: RemoteApi = OPENAI_API) -> list[Url]:
     named = part.base_url
     if named is None:
         try:
-            return [Url(os.environ.get(api.url_variable) or api.url, trusted=True)]
+            return [Url(api.environment_url(), trusted=True)]
         except ValueError as error:
             raise RecipeError(f"{api.url_variable}: {error}") from None
     urls = [_url(url) for url in (named if isinstance(named, list) else [named])]

@@ -136,7 +136,10 @@ def status_error(
         )
     if any("context_length" in code for code in codes) or _TOO_LONG.search(detail):
         return RequestError("context_too_long", detail)
-    if any("content_filter" in code or "content_policy" in code for code in codes):
+    if (
+        any("content_filter" in code or "content_policy" in code for code in codes)
+        or "content filtering policy" in detail
+    ):
         return RequestError("content_filter", detail)
     return RequestError(f"http_{status}", detail, refused_parameter(message, param))
 

@@ -13,6 +13,7 @@
     usage.prompt_tokens              an integer from 0 to a bound (`usage`)         unknown
     usage.completion_tokens          an integer from 0 to a bound (`usage`)         unknown
     …details.cached_tokens           an integer up to the tokens read               unknown
+    …details.cache_write_tokens      an integer up to the others                    unknown
     …details.reasoning_tokens        an integer up to the tokens written            unknown
     logprobs                         -1e6 to 0.01, null left out (`logprobs`)       unknown
     top_logprobs                     texts of up to 256 characters with such        left out
@@ -47,7 +48,7 @@ from synthkd.teachers.remote.message_content import (
     choice_reasoning,
     choice_text,
 )
-from synthkd.teachers.remote.usage import read_usage, split_written, token_cost
+from synthkd.teachers.remote.usage import Usage, read_usage, split_written, token_cost
 
 if TYPE_CHECKING:
     from synthkd.recipe import PricePart
@@ -137,7 +138,11 @@ def parse_answers(
                 logprob=scores.logprob,
                 latency=seconds,
                 price=token_cost(
-                    price, read if first or read is None else 0, written, cached if first else 0
+                    price,
+                    read if first or read is None else 0,
+                    written,
+                    cached if first else 0,
+                    usage.cache_written if first else 0,
                 ),
                 model=model,
                 seed=seed,
@@ -149,7 +154,7 @@ def parse_answers(
             )
         )
         first = False
-    return _with_prompt(answers, read, cached, price) if first else answers
+    return _with_prompt(answers, usage, price) if first else answers
 
 
 def _usual_choice(body: Any) -> dict[str, Any] | None:
@@ -196,7 +201,9 @@ def _usual_completion(
         usage.written,
         None,
         seconds,
-        None if price is None else token_cost(price, usage.read, usage.written, usage.cached),
+        None
+        if price is None
+        else token_cost(price, usage.read, usage.written, usage.cached, usage.cache_written),
         _model(body.get("model"), mask),
         None if seed is None else seed + index,
         usage.thought,
@@ -235,15 +242,14 @@ def _parse_partial(
     raise error
 
 
-def _with_prompt(
-    answers: list[Answer], read: int | None, cached: int | None, price: PricePart | None
-) -> list[Answer]:
+def _with_prompt(answers: list[Answer], usage: Usage, price: PricePart | None) -> list[Answer]:
     """Count the prompt for the first failure, if every choice was filtered."""
     first, *others = answers
     if isinstance(first, Failure):
         tokens, cost = None, None
-        if first.tokens is not None and read is not None:
-            tokens, cost = first.tokens + read, token_cost(price, read, first.tokens, cached)
+        if first.tokens is not None and usage.read is not None:
+            tokens = first.tokens + usage.read
+            cost = token_cost(price, usage.read, first.tokens, usage.cached, usage.cache_written)
         first = replace(first, tokens=tokens, price=cost)
     return [first, *others]
 

@@ -192,7 +192,7 @@ class EndpointSender:
     def _read(self, request: Request, body: Any, start: float) -> list[Answer]:
         self.support.has_answered = True
         seconds = time.perf_counter() - start
-        body = self.wire_format.choices(body, len(request.sample_indexes))
+        body = self.wire_format.choices(body, request)
         try:
             answers = parse_answers(
                 request, body, seconds, self.price, self._mask, self.transport.embedded_error

@@ -23,6 +23,7 @@ class Usage(NamedTuple):
     written: int | None = None
     cached: int | None = None
     thought: int | None = None
+    cache_written: int | None = None
 
 
 def read_usage(request: Request, body: dict[str, Any], choices: int) -> Usage:
@@ -31,9 +32,9 @@ def read_usage(request: Request, body: dict[str, Any], choices: int) -> Usage:
     if type(usage) is not dict:
         return Usage()
     read, written = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    cached = thought = None
+    cached = thought = stored = None
     if type(details := usage.get("prompt_tokens_details")) is dict:
-        cached = details.get("cached_tokens")
+        cached, stored = details.get("cached_tokens"), details.get("cache_write_tokens")
     if type(details := usage.get("completion_tokens_details")) is dict:
         thought = details.get("reasoning_tokens")
     # Usual counts are accepted without computing the request's bound.
@@ -49,9 +50,11 @@ def read_usage(request: Request, body: dict[str, Any], choices: int) -> Usage:
         written = None
     if type(cached) is not int or read is None or not 0 <= cached <= read:
         cached = None
+    if type(stored) is not int or read is None or not 0 <= stored <= read - (cached or 0):
+        stored = None
     if thought is not None and (written is None or thought > written):
         thought = None
-    return Usage(read, written, cached, thought)
+    return Usage(read, written, cached, thought, stored)
 
 
 def _max_read(request: Request) -> int:
@@ -106,12 +109,28 @@ def split_written(
 
 
 def token_cost(
-    price: PricePart | None, read: int | None, written: int | None, cached: int | None = None
+    price: PricePart | None,
+    read: int | None,
+    written: int | None,
+    cached: int | None = None,
+    cache_written: int | None = None,
 ) -> float | None:
-    """Return the dollars of tokens; None if the price or a count is unknown."""
+    """Return the dollars of tokens; None if the price or a count is unknown.
+
+    Args:
+        price: Prices, if known.
+        read: Tokens of the prompt, all of them.
+        written: Tokens of the answers.
+        cached: Tokens of the prompt that the provider had in its cache.
+        cache_written: Further tokens of the prompt that it has put there.
+    """
     if price is None or read is None or written is None:
         return None
     reduced = min(cached or 0, read) if price.cached is not None else 0
+    dearer = min(cache_written or 0, read - reduced) if price.cache_write is not None else 0
     return (
-        (read - reduced) * price.input + reduced * (price.cached or 0.0) + written * price.output
+        (read - reduced - dearer) * price.input
+        + reduced * (price.cached or 0.0)
+        + dearer * (price.cache_write or 0.0)
+        + written * price.output
     ) / 1e6

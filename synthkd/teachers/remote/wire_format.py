@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from synthkd.requests import Request
+from synthkd.errors import RecipeError
+from synthkd.fastjson import dumps
+from synthkd.requests import Message, Request
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
@@ -34,16 +36,17 @@ class WireFormat(ABC):
     def body(self, request: Request, support: ParameterSupport) -> tuple[str, dict[str, Any]]:
         """Return the path, such as ``/messages``, and the body that asks for a request."""
 
-    @abstractmethod
     def encode(self, request: Request, support: ParameterSupport) -> tuple[str, bytes]:
         """Return path and body, the body as JSON."""
+        path, body = self.body(request, support)
+        return path, dumps(body)
 
-    def choices(self, body: Any, samples: int) -> Any:
+    def choices(self, body: Any, request: Request) -> Any:
         """Return the body of an answer in the form of OpenAI's chats; any other body unchanged.
 
         Args:
             body: The parsed body, of any form.
-            samples: How many samples were asked for.
+            request: The request with the samples that were asked for.
         """
         return body
 
@@ -56,6 +59,67 @@ class WireFormat(ABC):
             support: Knows the form; changed.
         """
         return False
+
+
+def refuse_parameters(part: TeacherPart, names: Sequence[str], api: str) -> None:
+    """Refuse sampling parameters that an API does not have; none is left out silently.
+
+    Raises:
+        RecipeError: A recipe sets one.
+    """
+    for name in names:
+        if getattr(part.sampling, name) not in (None, False):
+            raise RecipeError(
+                f"teacher.sampling.{name}: {api} has no such parameter; leave it out, or take"
+                " another backend"
+            )
+
+
+def refuse_fields(body: Mapping[str, Any], names: Sequence[str], place: str, remedy: str) -> None:
+    """Refuse further fields of a request that would pass a budget's bound or change the prompt.
+
+    Raises:
+        RecipeError: The fields hold one.
+    """
+    for name in names:
+        if name in body:
+            raise RecipeError(f"teacher.sampling.extra_body{place}.{name}: {remedy}")
+
+
+def split_system(messages: Sequence[Message]) -> tuple[str, list[Message]]:
+    """Return the system messages as one text, and the turns; a plain prompt is a user's turn."""
+    system = [message["content"] for message in messages if message["role"] == "system"]
+    turns = [
+        {"role": "user" if message["role"] == "prompt" else message["role"],
+         "content": message["content"]}
+        for message in messages if message["role"] != "system"
+    ]  # fmt: skip
+    return "\n\n".join(system), turns
+
+
+def json_schema(request: Request) -> dict[str, Any] | None:
+    """Return the JSON schema that a request's `response_format` asks for; None without one."""
+    shape = request.sampling.response_format or {}
+    schema = shape.get("json_schema")
+    found = schema.get("schema") if type(schema) is dict else None
+    return found if type(found) is dict else None
+
+
+def merged(body: dict[str, Any], further: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a body with the recipe's further fields; objects are merged field by field."""
+    made = dict(body)
+    for name, value in further.items():
+        own = made.get(name)
+        both = isinstance(own, dict) and isinstance(value, Mapping)
+        made[name] = merged(own, value) if both and own is not None else value
+    return made
+
+
+def token_count(value: Any) -> int | None:
+    """Return a count of tokens; 0 if it is missing, None if it is none."""
+    if value is None:
+        return 0
+    return value if type(value) is int and 0 <= value < 2**53 else None
 
 
 def leading_run(indexes: tuple[int, ...]) -> tuple[int, ...]:

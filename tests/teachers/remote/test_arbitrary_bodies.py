@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.ask_teacher import (
+    BACKENDS,
     ask,
     completed,
     numbered,
@@ -26,7 +27,7 @@ from support.openai_responses import read
 from synthkd import fastjson
 from synthkd.errors import TeacherError
 from synthkd.journal import Journal
-from synthkd.recipe import PricePart
+from synthkd.recipe import PricePart, TeacherPart
 from synthkd.requests import Answer, Completion, Failure
 from synthkd.teachers.dispatch import TransientError
 from synthkd.teachers.remote import responses
@@ -287,3 +288,67 @@ def test_an_odd_answer_among_others_costs_no_other_one(tmp_path: Path) -> None:
         journal.reserve(asked, "run", [(0.01, 100)] * 12)
         journal.store_answers(ask(teacher(server.url), *asked), "run")
         assert (journal.counts().completions, len(server.seen)) == (10, 12)
+
+
+# Other providers' forms
+
+_ANTHROPIC = _dict(
+    model=_mostly(_TEXTS),
+    stop_reason=_mostly(st.sampled_from(["end_turn", "max_tokens", "refusal"])),
+    content=_mostly(
+        st.lists(_dict(type=_mostly(st.sampled_from(["text", "thinking"])), text=_mostly(_TEXTS)))
+    ),
+    usage=_dict(
+        input_tokens=_mostly(st.integers(0, 10_000)),
+        output_tokens=_mostly(st.integers(0, 3_000)),
+        cache_read_input_tokens=_mostly(st.integers(0, 100)),
+        cache_creation_input_tokens=_mostly(st.integers(0, 100)),
+        output_tokens_details=_dict(thinking_tokens=_mostly(st.integers(0, 100))),
+    ),
+)
+_PARTS = _mostly(st.lists(_dict(text=_mostly(_TEXTS), thought=st.booleans()), max_size=3))
+_SCORES = _dict(token=_mostly(_TEXTS), logProbability=_LOGPROB)
+_CANDIDATE = _dict(
+    index=_mostly(st.integers(-1, 4)),
+    finishReason=_mostly(st.sampled_from(["STOP", "MAX_TOKENS", "SAFETY"])),
+    content=_dict(parts=_PARTS),
+    logprobsResult=_dict(
+        chosenCandidates=_mostly(st.lists(_SCORES, max_size=3)),
+        topCandidates=_mostly(
+            st.lists(_dict(candidates=_mostly(st.lists(_SCORES, max_size=3))), max_size=3)
+        ),
+    ),
+)
+_GEMINI = _dict(
+    modelVersion=_mostly(_TEXTS),
+    candidates=_mostly(st.lists(_CANDIDATE, max_size=4)),
+    promptFeedback=_dict(blockReason=_mostly(_TEXTS)),
+    usageMetadata=_dict(
+        promptTokenCount=_mostly(st.integers(0, 10_000)),
+        candidatesTokenCount=_mostly(st.integers(0, 3_000)),
+        thoughtsTokenCount=_mostly(st.integers(0, 100)),
+        cachedContentTokenCount=_mostly(st.integers(0, 100)),
+    ),
+)
+
+
+@pytest.mark.parametrize(("backend", "bodies"), [("anthropic", _ANTHROPIC), ("gemini", _GEMINI)])
+@settings(deadline=None)
+@given(data=st.data())
+def test_whatever_another_provider_says_is_translated_and_its_answers_are_sound(
+    backend: str, bodies: st.SearchStrategy[Any], data: st.DataObject
+) -> None:
+    part = TeacherPart(backend=backend, model="fake", base_url="http://h/v1")
+    asked = request(indexes=(0, 1), stop=("\n",))
+    body = BACKENDS[backend](part).wire_format().choices(data.draw(bodies), asked)
+    try:
+        answers = parse_answers(asked, body, 0.1, PRICE)
+    except TransientError as error:
+        answers = error.answers
+    except TeacherError:
+        return
+    assert {answer.sample_index for answer in answers} <= {0, 1}
+    for answer in answers:
+        if isinstance(answer, Completion):
+            assert isinstance(answer.text, str)
+            assert answer.price is None or (answer.price >= 0 and math.isfinite(answer.price))
