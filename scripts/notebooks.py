@@ -2,6 +2,8 @@
 """Run the notebooks of examples/ and keep what they print.
 
 python scripts/notebooks.py [NAME ...]     all of them, or those whose file name begins so
+
+Those in examples/real need the model that examples/real/fetch_model.py fetches.
 """
 
 from __future__ import annotations
@@ -38,9 +40,9 @@ def run_notebook(path: Path, folder: Path) -> nbformat.NotebookNode:
 
 
 def main(names: list[str]) -> None:
-    for path in sorted(EXAMPLES.glob("*.ipynb")):
+    for path in [*sorted(EXAMPLES.glob("*.ipynb")), *sorted(EXAMPLES.glob("real/*.ipynb"))]:
         if not names or any(path.name.startswith(name) for name in names):
-            nbformat.write(run_notebook(path, EXAMPLES), path)
+            nbformat.write(run_notebook(path, path.parent), path)
             print(path.name)
 
 

@@ -11,6 +11,8 @@ import pytest
 from support.files import ROOT
 
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+REAL = ROOT / "examples" / "real"
+REAL_NOTEBOOKS = sorted(REAL.glob("*.ipynb"))
 
 
 def runner() -> ModuleType:
@@ -32,7 +34,17 @@ def test_a_notebook_runs_to_its_end(path: Path) -> None:
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+@pytest.mark.minutes
+@pytest.mark.parametrize("path", REAL_NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_with_a_real_model_runs_to_its_end(path: Path) -> None:
+    if not list(REAL.glob("*.gguf")):
+        pytest.skip("no model: examples/real/fetch_model.py fetches it")
+    notebook = runner().run_notebook(path, path.parent)
+
+    assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
+
+
+@pytest.mark.parametrize("path", [*NOTEBOOKS, *REAL_NOTEBOOKS], ids=lambda path: path.name)
 def test_a_notebook_shows_what_it_printed_and_no_place_of_a_machine(path: Path) -> None:
     text = path.read_text("utf-8")
 
