@@ -173,7 +173,8 @@ def recipe(task: Task, place: Cut, options: Options) -> Recipe:
             },
             "loop": {
                 **{name: {"path": f"{name}.parquet"} for name in ("start", "validation", "test")},
-                "rounds": rounds, "patience": rounds, "rows": ASKED[task.source] * len(place.classes),
+                "rounds": rounds, "patience": rounds,
+                "rows": ASKED[task.source] * len(place.classes),
                 "allocate": "own" if arm.pgkd else "uniform", "teacher_weight": arm.weight,
                 **(sees if arm.pgkd else blind),
             },
@@ -203,9 +204,7 @@ def compared(name: str, outcomes: dict[Task, Outcome]) -> Figures:
         for arm in ARMS
         if any(task.arm == arm for task in outcomes)
     }
-    equal = [
-        min(ones[place].rows[-1] for ones in by_arm.values()) for place in range(len(seeds))
-    ]
+    equal = [min(ones[place].rows[-1] for ones in by_arm.values()) for place in range(len(seeds))]
     alone = np.array([ones.accuracy[0] for ones in by_arm["raw"]])
     found: Figures = {
         f"{name}_real_accuracy": round(float(alone.mean()), 4),

@@ -51,9 +51,8 @@ def figures(options: Options) -> Figures:
         chosen = training_rows(folder, model, written, gold)
         named: Figures = {"svamp_train_answers": len(written)}
         for arm, rows in chosen.items():
-            right = [_is_right(row, gold) for row in rows]
             named[f"svamp_{arm}_rows"] = len(rows)
-            named[f"svamp_{arm}_right"] = _share(right)
+            named[f"svamp_{arm}_right"] = _share([_is_right(row, gold) for row in rows])
         right = {"teacher": tested(folder, model, TEMPLATE, gold)}
         for arm, rows in chosen.items():
             out = folder / f"student-{arm}"
@@ -108,7 +107,8 @@ def answers(
     }  # fmt: skip
     if votes:
         recipe["votes"] = {"min_votes": votes}
-    return run(Recipe.from_dict(recipe, folder), quiet=True).corpus.accepted.to_pylist()
+    rows: Rows = run(Recipe.from_dict(recipe, folder), quiet=True).corpus.accepted.to_pylist()
+    return rows
 
 
 def training_rows(

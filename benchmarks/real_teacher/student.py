@@ -71,9 +71,7 @@ def figures(options: Options) -> Figures:
             label = f"examiner, {places} rows"
             lines.append((one, other, label, len(equal), *found[name].values()))
     print(table(lines), flush=True)
-    found["real_student_minus_teacher"] = found[
-        f"student_{_key(STUDENT)}_minus_{_key(TEACHER)}"
-    ]
+    found["real_student_minus_teacher"] = found[f"student_{_key(STUDENT)}_minus_{_key(TEACHER)}"]
     return found
 
 

