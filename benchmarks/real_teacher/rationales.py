@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import tempfile
 from collections import Counter, defaultdict
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ def tested(
     voted = {
         name
         for name, counts in by_id.items()
-        if abs(float(counts.most_common(1)[0][0]) - gold[name]) < 1e-6
+        if _is_right({"answer": counts.most_common(1)[0][0], "input_id": name}, gold)
     }
     return {
         "greedy": np.array([name in right for name in ids], dtype=float),
@@ -168,7 +169,8 @@ def _kind() -> RationaleKind:
 
 
 def _is_right(row: dict[str, Any], gold: dict[str, float]) -> bool:
-    return abs(float(row["answer"]) - gold[row["input_id"]]) < 1e-6
+    # The kind keeps what has no short decimal as a fraction, such as 392/3.
+    return abs(float(Fraction(str(row["answer"]))) - gold[row["input_id"]]) < 1e-6
 
 
 def _share(right: list[bool]) -> dict[str, float]:
