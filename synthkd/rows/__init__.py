@@ -7,6 +7,7 @@ checks         checks and errors that all formats share
 formats        CSV, JSONL, YAML, Parquet
 documents      text files
 read           batches of rows of a file or folder
+memory         rows of DataFrames, tables, data sets and iterables
 sampling       samples of streams of rows
 """
 
@@ -23,12 +24,14 @@ from synthkd.rows.checks import Rows, text_lines
 from synthkd.rows.class_labels import class_labels
 from synthkd.rows.documents import read_text, text_files
 from synthkd.rows.formats import allow_long_cells
+from synthkd.rows.memory import RowSource, is_path, rows_in_file, source_rows, write_rows
 from synthkd.rows.read import BATCH, FORMATS, read_rows, read_tables
 
 __all__ = [
     "BATCH",
     "FORMATS",
     "CellError",
+    "RowSource",
     "Rows",
     "UnreadableCell",
     "allow_long_cells",
@@ -37,10 +40,14 @@ __all__ = [
     "class_labels",
     "describe_cell",
     "is_empty",
+    "is_path",
     "read_rows",
     "read_tables",
     "read_text",
+    "rows_in_file",
+    "source_rows",
     "text_cell",
     "text_files",
     "text_lines",
+    "write_rows",
 ]
