@@ -37,20 +37,49 @@ Example::
 
 from __future__ import annotations
 
+import re
+import traceback
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from synthkd.reporting.safe_text import clean
 
+#: Files whose lines are not the user's own.
+_IS_LIBRARY = re.compile(
+    rf"^{re.escape(str(Path(__file__).parent))}|site-packages|dist-packages|[/\\]lib[/\\]python"
+)
+
 
 class SynthKDError(Exception):
-    """Base of all errors of synthkd."""
+    """Base of all errors of synthkd.
+
+    Its message is one line: what happened, where, and what to do.
+
+    Example:
+        >>> import synthkd
+        >>> try:
+        ...     synthkd.run("recipes.yaml")
+        ... except synthkd.SynthKDError as error:
+        ...     print(error)
+        recipes.yaml: no such recipe
+    """
 
     exit_status = 1
 
     def __str__(self) -> str:
         # Messages may contain texts of servers and files.
         return clean(super().__str__())
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows: the message, and the user's line that led to it."""
+        lines = [f"{type(self).__name__}: {self}"]
+        frames = traceback.extract_tb(self.__traceback__)
+        own = [frame for frame in frames if not _IS_LIBRARY.search(frame.filename)]
+        if own and own[-1].line:
+            where = "" if own[-1].name == "<module>" else f" ({own[-1].name})"
+            lines.append(f"  in line {own[-1].lineno}{where}: {clean(own[-1].line)}")
+        return lines
 
 
 class UserError(SynthKDError):

@@ -43,8 +43,12 @@ class BaseOptions(BaseModel):
     a number, `true` is none), and numbers are finite.
 
     Example:
+        >>> import synthkd
+        >>> from pydantic import Field
         >>> class Options(synthkd.BaseOptions):
         ...     max_words: int = Field(20, ge=1, description="Words of a text at most.")
+        >>> Options(max_words=8).max_words
+        8
     """
 
     model_config = ConfigDict(

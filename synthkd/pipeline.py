@@ -20,8 +20,11 @@ from synthkd.errors import InputError, NothingBoughtError, RecipeError, StorageE
 from synthkd.journal import Journal
 from synthkd.progress import Progress
 from synthkd.recipe import Recipe, RuleChoice
+from synthkd.recipe.recipe import GIVEN_INPUTS
+from synthkd.rows import RowSource
 from synthkd.stages.generate import GenerateReport, generate_completions
 from synthkd.stages.generate_processes import generate_in_processes
+from synthkd.stages.given import AnyRecipe, given_recipe, rows_written
 from synthkd.stages.lock import run_lock
 from synthkd.stages.places import CLUSTER, FILTERED_ROWS, REPORT, ReportShape, check_places
 from synthkd.stages.places import GENERATED as GENERATED
@@ -32,6 +35,7 @@ from synthkd.storage import read_json, write_json
 if TYPE_CHECKING:
     from synthkd.cluster import RayEngine
     from synthkd.corpora.read import Corpus
+    from synthkd.critics.of_rows import Critic
     from synthkd.stages.critic import Decision
     from synthkd.stages.target.run import TargetRun
     from synthkd.steps.run import StepSummary
@@ -50,6 +54,16 @@ class RunResult:
         steps: The result of each step by name, if the recipe has steps; this one is the last.
         steps_left: Steps that were not run, since a cap ended the one before.
         target: The rounds of a target, if the recipe has steps and one.
+
+    Example:
+        >>> import synthkd
+        >>> result = synthkd.run("recipe.yaml", limit=20, quiet=True)
+        >>> result
+        <RunResult everyday: 60 accepted of 199>
+        >>> result.counts["accepted"] + sum(result.counts["rejected"].values())
+        199
+        >>> result.corpus.path.name
+        'everyday'
     """
 
     recipe: Recipe
@@ -63,9 +77,29 @@ class RunResult:
     @property
     def corpus(self) -> Corpus:
         """The corpus that was written."""
-        from synthkd.corpora.read import load_corpus
+        from synthkd.corpora.read import Corpus
 
-        return load_corpus(self.recipe.corpus_path)
+        corpus = Corpus(self.recipe.corpus_path, self._load_critic)
+        _ = corpus.manifest
+        return corpus
+
+    def _load_critic(self) -> Critic:
+        """Load the critic that decided the rows; one that was trained in the run from its folder.
+
+        The corpus of this run alone knows it: a published corpus names no place of a machine.
+        """
+        from synthkd.critics.folder import load_critic
+        from synthkd.critics.of_rows import Critic
+        from synthkd.kinds.factory import kind_of_recipe
+        from synthkd.stages.critic_options import critic_folder, critic_options
+
+        recipe, part = self.recipe, self.recipe.critic
+        assert part is not None
+        if part.path is None:
+            return Critic(load_critic(recipe.work_dir / "critic", kind_of_recipe(recipe)))
+        options = critic_options(recipe)
+        folder = critic_folder(recipe)
+        return Critic(load_critic(folder, kind_of_recipe(recipe), options, recipe.folder))
 
     @property
     def rows(self) -> list[tuple[str, str]]:
@@ -101,20 +135,28 @@ class RunResult:
 
 
 def run(
-    recipe: Recipe | str | Path,
+    recipe: AnyRecipe,
     quiet: bool = False,
     workers: int = 1,
     measure: bool = True,
     rules: Sequence[RuleChoice] | None = None,
     step: str | None = None,
     engine: RayEngine | None = None,
+    *,
+    inputs: RowSource | None = None,
+    teacher: str | Mapping[str, Any] | None = None,
+    critic: Critic | str | Path | Mapping[str, Any] | None = None,
+    precision: float | None = None,
+    budget: float | None = None,
+    limit: int | None = None,
+    target: int | Mapping[str, Any] | None = None,
 ) -> RunResult:
     """Generate, filter and publish; of a recipe with steps, each of them in turn.
 
     A second run of the same recipe sends nothing and writes the same corpus.
 
     Args:
-        recipe: A recipe, or the path of one.
+        recipe: A recipe, its keys as a mapping, or the path of its file.
         quiet: Show no progress.
         workers: Processes that generate and filter.
         measure: Put the diversity into the manifest; `Corpus.diversity` counts it when it is
@@ -123,8 +165,62 @@ def run(
             functions.
         step: Run this step alone, on what the earlier ones left.
         engine: A cluster that generates and filters in place of this machine.
+        inputs: Rows in place of the recipe's: a path, a DataFrame, a table, a data set, a list of
+            dicts or another iterable of them.
+        teacher: Another model for the teacher, or keys of `teacher` that differ from the recipe's.
+        critic: A critic in place of the recipe's: one in memory, its folder, or the keys of
+            `critic` in a recipe.
+        precision: Target precision of the critic.
+        budget: Dollars that the run may cost, over all its resumptions.
+        limit: Inputs that are read: a sample by hash, part of every larger one.
+        target: Accepted rows that are wanted, or the keys of `target` in a recipe.
+
+    Raises:
+        UserError: The recipe, the rows, a rule or the critic is wrong; nothing was sent.
+        TeacherError: The teacher cannot be reached, or refuses all requests.
+        NotReachableError: The critic cannot keep the target precision; nothing is published.
+        Interrupted: Ctrl-C; all paid completions are in the journal, and the same call goes on.
+
+    Example:
+        >>> import synthkd
+        >>> def no_animals(row):
+        ...     return "an animal" if row["relation"] == "IsA" else None
+        >>> result = synthkd.run(
+        ...     "recipe.yaml",
+        ...     inputs=[{"head": "knife", "relation": "IsA"}, {"head": "cup", "relation": "HasA"}],
+        ...     rules=["empty", no_animals],
+        ...     quiet=True,
+        ... )
+        >>> result.counts["asked"], result.counts["rejected"]["no_animals"]
+        (20, 10)
+        >>> print(result)
+        asked ...
     """
-    recipe = _load_recipe(recipe, rules, workers if engine is None else 2)
+    given = given_recipe(
+        recipe,
+        inputs=inputs,
+        teacher=teacher,
+        rules=rules,
+        critic=critic,
+        precision=precision,
+        budget=budget,
+        limit=limit,
+        target=target,
+    )
+    with rows_written(given) as whole:
+        return _run(whole, quiet, workers, measure, step, engine)
+
+
+def _run(
+    recipe: Recipe,
+    quiet: bool,
+    workers: int,
+    measure: bool,
+    step: str | None,
+    engine: RayEngine | None,
+) -> RunResult:
+    """Run a recipe whose rows are in a file."""
+    recipe = _load_recipe(recipe, None, workers if engine is None else 2)
     if engine is not None:
         from synthkd.cluster.supported import check_supported
 
@@ -183,7 +279,7 @@ def _run_one(
     if generated.stopped and not (generated.cached or generated.completed):
         raise NothingBoughtError(f"{recipe.name}: nothing was bought: {generated.stopped}")
     if recipe.target is None:
-        filter(recipe, quiet, plan, decision, workers, measure)
+        _filter(recipe, quiet, plan, decision, workers, measure)
     elif measure:
         # The last round was filtered before it was known to be the last.
         add_to_report(plan, measure)
@@ -198,42 +294,77 @@ def _published(plan: RunPlan, generated: GenerateReport, summary: StepSummary | 
 
 
 def generate(
-    recipe: Recipe | str | Path, quiet: bool = False, workers: int = 1, step: str | None = None
+    recipe: AnyRecipe,
+    quiet: bool = False,
+    workers: int = 1,
+    step: str | None = None,
+    *,
+    inputs: RowSource | None = None,
+    teacher: str | Mapping[str, Any] | None = None,
+    budget: float | None = None,
+    limit: int | None = None,
 ) -> GenerateReport:
     """Ask the teacher for the samples that are not in the journal.
 
     With a target the rows are filtered after each round.
 
     Args:
-        recipe: A recipe, or the path of one.
+        recipe: A recipe, its keys as a mapping, or the path of its file.
         quiet: Show no progress.
         workers: Number of processes.
         step: The step that is asked for, of a recipe with steps.
+        inputs: Rows in place of the recipe's, as in `run`.
+        teacher: Another model for the teacher, or keys of `teacher` that differ from the recipe's.
+        budget: Dollars that the run may cost, over all its resumptions.
+        limit: Inputs that are read: a sample by hash.
+
+    Example:
+        >>> import synthkd
+        >>> report = synthkd.generate("recipe.yaml", quiet=True, limit=5)
+        >>> report.asked, report.completed
+        (50, 50)
+        >>> synthkd.generate("recipe.yaml", quiet=True, limit=5).completed
+        0
     """
-    recipe = _one_step(_load_recipe(recipe, None, workers), step, is_first=True)
-    check_places(recipe)
-    return _generate(plan_run(recipe), quiet, workers)
+    given = given_recipe(recipe, inputs=inputs, teacher=teacher, budget=budget, limit=limit)
+    with rows_written(given) as whole:
+        one = _one_step(_load_recipe(whole, None, workers), step, is_first=True)
+        check_places(one)
+        return _generate(plan_run(one), quiet, workers)
 
 
 def filter(
-    recipe: Recipe | str | Path,
+    recipe: AnyRecipe,
     quiet: bool = False,
     plan: RunPlan | None = None,
     decision: Decision | None = None,
     workers: int = 1,
     measure: bool = True,
     step: str | None = None,
+    *,
+    inputs: RowSource | None = None,
+    rules: Sequence[RuleChoice] | None = None,
+    critic: Critic | str | Path | Mapping[str, Any] | None = None,
+    precision: float | None = None,
+    limit: int | None = None,
 ) -> dict[str, Any]:
     """Parse the completions in the journal and give every candidate an outcome; sends nothing.
 
+    `publish` writes what it leaves as a corpus.
+
     Args:
-        recipe: A recipe, or the path of one.
+        recipe: A recipe, its keys as a mapping, or the path of its file.
         quiet: Show no progress.
         plan: The recipe's plan, if it is made already.
         decision: The recipe's critic with its threshold, if they are known already.
         workers: Number of processes.
         measure: Count the diversity of the rows that each stage leaves.
         step: The step that is filtered, of a recipe with steps.
+        inputs: Rows in place of the recipe's, as in `run`.
+        rules: Rules in place of the recipe's, as in `run`.
+        critic: A critic in place of the recipe's, as in `run`.
+        precision: Target precision of the critic.
+        limit: Inputs that are read: a sample by hash.
 
     Returns:
         Samples and candidates by their outcome.
@@ -241,11 +372,35 @@ def filter(
     Raises:
         InputError: There is no journal, or no completion of this recipe in it.
         NotReachableError: The critic cannot reach the target precision.
+
+    Example:
+        >>> import synthkd
+        >>> report = synthkd.generate("recipe.yaml", quiet=True, limit=20)
+        >>> synthkd.filter("recipe.yaml", quiet=True, limit=20)["accepted"]
+        60
+        >>> synthkd.filter("recipe.yaml", quiet=True, limit=20, precision=0.95)["accepted"]
+        39
     """
+    given = given_recipe(
+        recipe, inputs=inputs, rules=rules, critic=critic, precision=precision, limit=limit
+    )
+    with rows_written(given) as whole:
+        one = _one_step(_load_recipe(whole, None, workers), step)
+        return _filter(one, quiet, plan, decision, workers, measure)
+
+
+def _filter(
+    recipe: Recipe,
+    quiet: bool,
+    plan: RunPlan | None,
+    decision: Decision | None,
+    workers: int,
+    measure: bool,
+) -> dict[str, Any]:
+    """Filter a recipe without steps, or one step, whose rows are in a file."""
     from synthkd.stages.critic import decide
     from synthkd.stages.filtered_run import add_to_report, filter_run
 
-    recipe = _one_step(_load_recipe(recipe, None, workers), step)
     plan = plan or plan_run(recipe)
     _take_over(recipe, quiet)
     # Before a critic is trained.
@@ -269,7 +424,7 @@ def filter(
 
 
 def publish(
-    recipe: Recipe | str | Path,
+    recipe: AnyRecipe,
     plan: RunPlan | None = None,
     step: str | None = None,
     summary: StepSummary | None = None,
@@ -285,13 +440,21 @@ def publish(
     Raises:
         StorageError: Nothing was filtered yet, or by another recipe.
         NotReachableError: The critic could not reach the target precision.
+
+    Example:
+        >>> import synthkd
+        >>> recipe = synthkd.Recipe.load("recipe.yaml", ["inputs.limit=20"])
+        >>> report = synthkd.generate(recipe, quiet=True)
+        >>> counts = synthkd.filter(recipe, quiet=True)
+        >>> synthkd.publish(recipe)["counts"]["accepted"]
+        60
     """
     from synthkd.corpora.schema import candidate_schema
     from synthkd.corpora.write import write_corpus
     from synthkd.stages.critic import decide
     from synthkd.stages.manifest import make_manifest
 
-    whole = _load_recipe(recipe)
+    whole = _with_written_rows(Recipe.of(recipe))
     recipe = _one_step(whole, step)
     if whole.steps is not None and step == list(whole.steps)[-1]:
         from synthkd.steps.run import summary_of
@@ -333,6 +496,13 @@ def publish(
     )
 
 
+def _with_written_rows(recipe: Recipe) -> Recipe:
+    """Return the recipe that reads the file that `rows_written` made of its rows."""
+    if recipe.given_rows is None:
+        return recipe
+    return recipe.with_inputs(recipe.path_text(recipe.work_dir / GIVEN_INPUTS))
+
+
 def check_guarantee(critic: dict[str, Any] | None, place: Path) -> None:
     """Raise `WithdrawnError` if a manifest's record of the critic withdraws the guarantee."""
     if critic and critic.get("guarantee") == "withdrawn" and not critic.get("publish_anyway"):
@@ -340,9 +510,9 @@ def check_guarantee(critic: dict[str, Any] | None, place: Path) -> None:
 
 
 def _load_recipe(
-    recipe: Recipe | str | Path, rules: Sequence[RuleChoice] | None = None, workers: int = 1
+    recipe: AnyRecipe, rules: Sequence[RuleChoice] | None = None, workers: int = 1
 ) -> Recipe:
-    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
+    recipe = Recipe.of(recipe)
     recipe = recipe if rules is None else recipe.with_rules(rules)
     if workers > 1:
         _check_found_by_workers(recipe, workers)

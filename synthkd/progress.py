@@ -1,4 +1,4 @@
-"""Progress of long work: a live line on a terminal, or plain lines in a log."""
+"""Progress of long work: a live line on a terminal, a bar in a notebook, plain lines in a log."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import time
 from types import TracebackType
 from typing import Any
 
-from synthkd.reporting.safe_text import clean, guard_streams, raw_stream
+from synthkd.reporting.safe_text import clean, guard_streams, html_text, raw_stream
 
-#: Seconds between plain lines.
-_INTERVAL = 10.0
+#: Seconds between plain lines, and between changes of a notebook's bar.
+_INTERVAL, _NOTEBOOK_INTERVAL = 10.0, 0.25
 
 
 class Progress:
@@ -38,6 +38,7 @@ class Progress:
         self.cost: float | None = None
         self._start = self._last = time.monotonic()
         self._live: Any = None
+        self._bar: Any = None
         self._streams: tuple[Any, Any] = (None, None)
         self._task: Any = None
 
@@ -45,6 +46,8 @@ class Progress:
         self._start = self._last = time.monotonic()
         if not self.quiet and sys.stderr.isatty():
             self._open_live()
+        elif not self.quiet:
+            self._open_bar()
         return self
 
     def __exit__(
@@ -57,6 +60,9 @@ class Progress:
             sys.stdout, sys.stderr = self._streams
             self._live.stop()
             self._live = None
+        elif self._bar is not None:
+            self._show_bar()
+            self._bar = None
         elif self.done and not self.quiet:
             self._print_line()
 
@@ -83,6 +89,10 @@ class Progress:
         now = time.monotonic()
         if self._live is not None:
             self._update()
+        elif self._bar is not None:
+            if now - self._last >= _NOTEBOOK_INTERVAL:
+                self._last = now
+                self._show_bar()
         elif not self.quiet and now - self._last >= _INTERVAL:
             self._last = now
             self._print_line()
@@ -115,6 +125,25 @@ class Progress:
                 completed=self.before + self.done,
                 extra=self._figures(),
             )
+
+    def _open_bar(self) -> None:
+        """Show a bar in a notebook; elsewhere nothing."""
+        shell = sys.modules.get("IPython")
+        if shell is None or getattr(shell.get_ipython(), "kernel", None) is None:
+            return
+        from IPython import display as notebook
+
+        display: Any = notebook.display
+        self._bar = display({"text/html": self._html()}, raw=True, display_id=True)
+
+    def _show_bar(self) -> None:
+        self._bar.update({"text/html": self._html()}, raw=True)
+
+    def _html(self) -> str:
+        done, whole = self.before + self.done, max(self.whole, 1)
+        bar = f"<progress value='{min(done, whole)}' max='{whole}'></progress>"
+        counted = f"{done:,} of {self.whole:,} rows"
+        return f"{html_text(self.stage)} {bar} {counted}, {html_text(self._figures())}"
 
     def _print_line(self) -> None:
         print(

@@ -45,7 +45,7 @@ class RowFunction(Plugin):
             "Options": options_of_function(function),
             "function": staticmethod(function),
             "__doc__": function.__doc__,
-            "__module__": function.__module__,
+            "__module__": function.__module__ or "__main__",
         }
         return type(name, (cls,), members)
 

@@ -31,10 +31,12 @@ def examples_of(name: str) -> list[doctest.DocTest]:
     if inspect.isclass(value):
         for member, attribute in vars(value).items():
             if not member.startswith("_"):
-                inner = getattr(attribute, "fget", None) or getattr(attribute, "func", attribute)
-                docstrings[f"{name}.{member}"] = inspect.getdoc(inner) or ""
+                inner = getattr(attribute, "fget", None) or getattr(attribute, "func", None)
+                inner = inner or getattr(attribute, "__func__", attribute)
+                if inspect.isfunction(inner):
+                    docstrings[f"{name}.{member}"] = inspect.getdoc(inner) or ""
     tests = [
-        _PARSER.get_doctest(text, {}, place, None, None)
+        _PARSER.get_doctest(text, {"__name__": "__main__"}, place, None, None)
         for place, text in docstrings.items()
         if ">>>" in text
     ]

@@ -268,12 +268,9 @@ def _absolute(address: str) -> str:
 
 def _probed(recipe: Recipe, requests: int, yes: bool) -> bool:
     """Probe a recipe and return True to go on; without a terminal only `--yes` goes on."""
-    from synthkd.commands.probe import probe
-    from synthkd.commands.probe_steps import probe_steps
+    from synthkd.commands.probe_steps import probe
 
-    estimate: object = (
-        probe(recipe, requests) if recipe.steps is None else probe_steps(recipe, requests)
-    )
+    estimate: object = probe(recipe, requests)
     if estimate is None and recipe.steps is None:
         typer.echo("nothing to probe: every request of this recipe has its answers in the journal")
         return True

@@ -122,26 +122,10 @@ def group_column(critic: Path, group: str | None = None) -> str | None:
 
 
 def kind_from_options(name: str, options: Mapping[str, Any]) -> Kind:
-    """Make a kind from options of the command line.
+    """Make a kind from options of the command line; see `kind_with_options`."""
+    from synthkd.kinds.factory import kind_with_options
 
-    `relations` and `several` are keys of the recipe's `kind`, all others are options of the kind.
-    """
-    from synthkd import plugins
-    from synthkd.errors import InputError, RecipeError, nearest
-    from synthkd.kinds.factory import kind_of_part
-
-    names = sorted({*plugins.find("kinds", name).Options.model_fields, "relations", "several"})
-    for key in options:
-        if key not in names:
-            raise InputError(
-                f"--kind-option: kind {name!r}: no option {key!r}{nearest(key, names)}"
-            )
-    own = {key: options[key] for key in ("relations", "several") if key in options}
-    others = {key: value for key, value in options.items() if key not in own}
-    try:
-        return kind_of_part({"name": name, **own, "options": others}, Path())
-    except RecipeError as error:
-        raise InputError(f"--kind-option: {error}") from None
+    return kind_with_options(name, options, "--kind-option")
 
 
 def kind_of_critic(critic: Path, name: str | None, options: list[str] | None) -> Kind:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from synthkd.commands.reach import Reach, reach_of
 from synthkd.errors import InputError, NoRowsError
 from synthkd.journal import Journal
 from synthkd.prices import max_dollars
-from synthkd.recipe import PricePart, Recipe
+from synthkd.recipe import InputsPart, PricePart, Recipe, RuleChoice
 from synthkd.recipe.steps import INPUTS
-from synthkd.reporting.safe_text import clean, clean_lines
+from synthkd.reporting.safe_text import clean, clean_lines, html_text
+from synthkd.rows import RowSource
 from synthkd.stages.adaptive import adaptive_sampling
+from synthkd.stages.given import AnyRecipe, given_recipe, rows_written
 from synthkd.stages.inputs import InputCounts
 from synthkd.stages.plan import plan_run
 from synthkd.stages.target.rounds import TargetRounds
@@ -23,11 +28,14 @@ from synthkd.steps.inputs import write_step_inputs
 from synthkd.steps.recipes import step_sources
 from synthkd.storage import TemporaryFolder
 
+if TYPE_CHECKING:
+    from synthkd.critics.of_rows import Critic
+
 #: Characters of a token, about: only for the estimate below.
 _CHARACTERS = 3.6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DryRun:
     """Prompts and estimates of a run that sends nothing.
 
@@ -58,6 +66,15 @@ class DryRun:
     def __str__(self) -> str:
         return f"{self.reach}\n{self.text}\n{_NOTHING_SENT}"
 
+    def __repr__(self) -> str:
+        return (
+            f"<DryRun: {self.inputs:,} inputs, {self.samples - self.cached:,} samples to ask for,"
+            f" about {self.tokens:,} prompt tokens>"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html_text(str(self))}</pre>"
+
     @property
     def text(self) -> str:
         """The prompts and the estimates."""
@@ -82,7 +99,7 @@ class DryRun:
 _NOTHING_SENT = "nothing was sent; `--probe 20` asks a few and gives an interval for the whole"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StepsDryRun:
     """Prompts and estimates of each step whose inputs are known.
 
@@ -102,6 +119,12 @@ class StepsDryRun:
             for name, one in self.steps.items()
         ]
         return "\n".join([str(self.reach), *parts, _NOTHING_SENT])
+
+    def __repr__(self) -> str:
+        return f"<StepsDryRun: {', '.join(self.steps)}>"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html_text(str(self))}</pre>"
 
     def _unknown(self, name: str) -> str:
         return clean(self.empty.get(name, "its rows come of earlier steps"))
@@ -145,14 +168,14 @@ def _dry_run_of(recipe: Recipe, name: str, shown: int = 3) -> DryRun | None:
     """
     own = step_recipe(recipe, name)
     if own.inputs == recipe.inputs:
-        return dry_run(own, shown)
+        return _dry_run(own, shown)
     if step_sources(recipe, name) == [INPUTS]:
         # Rows of the recipe's own inputs can be made at once, whatever an earlier run left.
         with TemporaryFolder() as folder:
             apart = recipe.with_parts(work=folder)
             write_step_inputs(apart, name)
-            return dry_run(own.with_parts(inputs=step_recipe(apart, name).inputs), shown)
-    return dry_run(own, shown) if own.resolve(str(own.inputs.path)).is_file() else None
+            return _dry_run(own.with_parts(inputs=step_recipe(apart, name).inputs), shown)
+    return _dry_run(own, shown) if own.resolve(str(own.inputs.path)).is_file() else None
 
 
 def _shown(prompt: str) -> str:
@@ -160,8 +183,62 @@ def _shown(prompt: str) -> str:
     return "  " + clean_lines(prompt, "  ")
 
 
-def dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
-    """Render every prompt of a recipe and count what would be sent."""
+def dry_run(
+    recipe: AnyRecipe,
+    shown: int = 3,
+    *,
+    inputs: RowSource | None = None,
+    teacher: str | Mapping[str, Any] | None = None,
+    rules: Sequence[RuleChoice] | None = None,
+    critic: Critic | str | Path | Mapping[str, Any] | None = None,
+    limit: int | None = None,
+    target: int | Mapping[str, Any] | None = None,
+) -> DryRun | StepsDryRun:
+    """Render every prompt of a recipe and count what would be sent; sends and writes nothing.
+
+    Args:
+        recipe: A recipe, its keys as a mapping, or the path of its file.
+        shown: Prompts that are shown whole; one of each step, if the recipe has steps.
+        inputs: Rows in place of the recipe's, as in `run`.
+        teacher: Another model for the teacher, or keys of `teacher` that differ from the recipe's.
+        rules: Rules in place of the recipe's, as in `run`.
+        critic: A critic in place of the recipe's, as in `run`.
+        limit: Inputs that are read: a sample by hash.
+        target: Accepted rows that are wanted, as in `run`.
+
+    Raises:
+        UserError: The recipe, a template or a row is wrong.
+
+    Example:
+        >>> import synthkd
+        >>> plan = synthkd.dry_run("recipe.yaml", limit=20)
+        >>> plan.inputs, plan.samples
+        (20, 200)
+        >>> print(plan.prompts[0])
+        What ...
+    """
+    given = given_recipe(
+        recipe,
+        inputs=inputs,
+        teacher=teacher,
+        rules=rules,
+        critic=critic,
+        limit=limit,
+        target=target,
+    )
+    with rows_written(given, keep=False) as whole:
+        if whole.steps is not None:
+            return dry_run_steps(whole, min(shown, 1))
+        found = _dry_run(whole, shown)
+        if given.given_rows is None:
+            return found
+        # The file of given rows is gone by now, and none of the user's.
+        own = given.with_parts(inputs=InputsPart(path=None, count=1))
+        return replace(found, reach=reach_of(own))
+
+
+def _dry_run(recipe: Recipe, shown: int = 3) -> DryRun:
+    """Render every prompt of a recipe without steps, or of one step, whose rows are in a file."""
     plan = plan_run(recipe)
     rounds = None if recipe.target is None else target_rounds(plan)
     selection = None

@@ -37,7 +37,10 @@ _SHIPPED = re.compile(r"(?:\.\./)+((?:corpora|critics|prompts)/[\w./-]+)")
 
 
 def write_starter(
-    folder: Path, example: str | None = None, kind: str | None = None, model: str | None = None
+    folder: Path | str,
+    example: str | None = None,
+    kind: str | None = None,
+    model: str | None = None,
 ) -> Path:
     """Write the recipe of an example and the files that it names into a new folder.
 
@@ -54,7 +57,14 @@ def write_starter(
 
     Raises:
         InputError: No such example or model, or the folder is not empty.
+
+    Example:
+        >>> import synthkd
+        >>> path = synthkd.write_starter("messages", "messages")
+        >>> synthkd.dry_run(path).inputs
+        192
     """
+    folder = Path(folder)
     if example is not None and (kind is not None or model is not None):
         raise InputError(f"give either --example or {'--kind' if kind else '--model'}")
     if model is not None and model != EMBEDDED:

@@ -21,6 +21,7 @@ from synthkd.journal import Journal
 from synthkd.keys import fraction
 from synthkd.progress import Progress
 from synthkd.recipe import Recipe
+from synthkd.reporting.safe_text import html_text
 from synthkd.stages.adaptive import adaptive_sampling
 from synthkd.stages.critic import decide
 from synthkd.stages.filter import filter_candidates
@@ -48,7 +49,7 @@ class Interval:
         return f"{form.format(self.middle)} ({form.format(self.low)} to {form.format(self.high)})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Probe:
     """An estimate for all open requests, from those that were asked.
 
@@ -65,6 +66,15 @@ class Probe:
     seconds: Interval
     accepted: Interval
     completions: Interval | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"<Probe: {self.sent:,} of {self.requests:,} requests asked, accepted rows"
+            f" {self.accepted.text('{:,.0f}')}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html_text(str(self))}</pre>"
 
     def __str__(self) -> str:
         cost = (
@@ -106,7 +116,7 @@ def _spans(seconds: Interval) -> str:
     return scaled.text(f"{{:,.{0 if scaled.middle >= 20 else 1}f}} {unit}")
 
 
-def probe(recipe: Recipe, requests: int, seed: int = 0) -> Probe | None:
+def probe_requests(recipe: Recipe, requests: int, seed: int = 0) -> Probe | None:
     """Send some of the open requests and project the run; None if no request is open."""
     plan = plan_run(recipe)
     decision = decide(plan.components)

@@ -1,20 +1,32 @@
-"""A probe of a recipe with steps: a sample of its inputs, run through all of them."""
+"""`probe`, and the probe of a recipe with steps: a sample of its inputs run through all of them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from synthkd import pipeline
-from synthkd.commands.probe import RESAMPLES, Interval, figures_of_requests, interval_of
-from synthkd.errors import NoRowsError, NothingBoughtError
+from synthkd.commands.probe import (
+    RESAMPLES,
+    Interval,
+    Probe,
+    figures_of_requests,
+    interval_of,
+    probe_requests,
+)
+from synthkd.errors import InputError, NoRowsError, NothingBoughtError
 from synthkd.journal import Journal
 from synthkd.kinds.event import EventKind
-from synthkd.recipe import Recipe
+from synthkd.recipe import Recipe, RuleChoice
+from synthkd.reporting.safe_text import html_text
 from synthkd.reporting.tables import text_table
+from synthkd.rows import RowSource
+from synthkd.stages.given import AnyRecipe, given_recipe, rows_written
 from synthkd.stages.inputs import InputReader
 from synthkd.stages.places import FILTERED_ROWS
 from synthkd.stages.plan import plan_run
@@ -22,8 +34,70 @@ from synthkd.steps import step_names, step_recipe
 from synthkd.steps.lineage import input_shares
 from synthkd.storage import TemporaryFolder
 
+if TYPE_CHECKING:
+    from synthkd.critics.of_rows import Critic
 
-@dataclass(frozen=True)
+
+def probe(
+    recipe: AnyRecipe,
+    requests: int = 20,
+    seed: int = 0,
+    *,
+    inputs: RowSource | None = None,
+    teacher: str | Mapping[str, Any] | None = None,
+    rules: Sequence[RuleChoice] | None = None,
+    critic: Critic | str | Path | Mapping[str, Any] | None = None,
+    budget: float | None = None,
+    limit: int | None = None,
+    target: int | Mapping[str, Any] | None = None,
+) -> Probe | StepsProbe | None:
+    """Send a few real requests and project cost, time and accepted rows of the whole run.
+
+    The answers stay in the journal and are not asked for again.
+
+    Args:
+        recipe: A recipe, its keys as a mapping, or the path of its file.
+        requests: Requests that are sent; of a recipe with steps, inputs that run through them.
+        seed: Seed of the intervals.
+        inputs: Rows in place of the recipe's, as in `run`.
+        teacher: Another model for the teacher, or keys of `teacher` that differ from the recipe's.
+        rules: Rules in place of the recipe's, as in `run`.
+        critic: A critic in place of the recipe's, as in `run`.
+        budget: Dollars that the run may cost, over all its resumptions.
+        limit: Inputs that are read: a sample by hash.
+        target: Accepted rows that are wanted, as in `run`.
+
+    Returns:
+        The estimate with 95 % intervals; None if no request is open, or the probe would be all.
+
+    Example:
+        >>> import synthkd
+        >>> estimate = synthkd.probe("recipe.yaml", requests=5, limit=50)
+        >>> estimate.requests, estimate.sent
+        (50, 5)
+        >>> print(estimate)
+        estimate for the whole run (95% intervals)
+        ...
+    """
+    given = given_recipe(
+        recipe,
+        inputs=inputs,
+        teacher=teacher,
+        rules=rules,
+        critic=critic,
+        budget=budget,
+        limit=limit,
+        target=target,
+    )
+    if requests < 2:
+        raise InputError(f"probe: {requests} requests give no interval; send 2 or more")
+    with rows_written(given) as whole:
+        if whole.steps is None:
+            return probe_requests(whole, requests, seed)
+        return probe_steps(whole, requests, seed)
+
+
+@dataclass(frozen=True, repr=False)
 class StepsProbe:
     """An estimate for all steps, from a sample of the recipe's inputs run through all of them.
 
@@ -37,6 +111,12 @@ class StepsProbe:
     inputs: int
     probed: int
     steps: dict[str, dict[str, Interval | None]]
+
+    def __repr__(self) -> str:
+        return f"<StepsProbe: {self.probed:,} of {self.inputs:,} inputs, {', '.join(self.steps)}>"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html_text(str(self))}</pre>"
 
     def __str__(self) -> str:
         lines: list[tuple[str, ...]] = [("step", "samples", "tokens", "cost", "accepted rows")]

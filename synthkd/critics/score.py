@@ -141,12 +141,7 @@ def _scored(
     ):
         file = work / f"{number:06}.parquet"
         if not file.exists():
-            _refuse_empty(rows, table, kind, begin)
-            try:
-                read = cast_columns(table, kind, begin)
-            except CriticError as error:
-                raise InputError(f"{rows} {error}") from None
-            scores = trained.score(read)
+            scores = _scores_of(trained, rows, table, kind, begin)
             # Columns of an earlier scoring: Parquet readers refuse two columns of one name.
             table = table.drop_columns(
                 [name for name in ("score", UNSCORED) if name in table.schema.names]
@@ -155,6 +150,33 @@ def _scored(
                 pq.write_table(_with_scores(trained, table, scores), temporary, compression="zstd")
         begin += table.num_rows
         yield file
+
+
+def read_scores(trained: TrainedCritic, rows: Path, kind: Kind, part: int = PART) -> Scores:
+    """Return the score of each row of a file, in its order; NaN for a row without one.
+
+    Raises:
+        InputError: A column or a cell is missing, or there are no rows.
+    """
+    parts, begin = list[Scores](), 0
+    for table in read_tables(rows, list(kind.columns), part, (*NUMBERS, *SIBLINGS, SOURCE)):
+        parts.append(_scores_of(trained, rows, table, kind, begin))
+        begin += table.num_rows
+    if not begin:
+        raise InputError(f"{rows}: no rows")
+    return np.concatenate(parts)
+
+
+def _scores_of(
+    trained: TrainedCritic, rows: Path, table: pa.Table, kind: Kind, begin: int
+) -> Scores:
+    """Return the scores of a part of a file that begins after ``begin`` rows."""
+    _refuse_empty(rows, table, kind, begin)
+    try:
+        read = cast_columns(table, kind, begin)
+    except CriticError as error:
+        raise InputError(f"{rows} {error}") from None
+    return trained.score(read)
 
 
 def _with_scores(trained: TrainedCritic, table: pa.Table, scores: Scores) -> pa.Table:

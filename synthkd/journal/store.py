@@ -36,6 +36,13 @@ class Journal(JournalConnection):
         must_exist: Raise `JournalError` if there is no file, instead of creating one.
         read_only: Neither create nor alter anything; writing raises `JournalError`. For a short
             look: the writes of a process that starts meanwhile may not be seen.
+
+    Example:
+        >>> import synthkd
+        >>> report = synthkd.generate("recipe.yaml", quiet=True, limit=2)
+        >>> with synthkd.Journal("journal.sqlite", read_only=True) as journal:
+        ...     journal.counts().completions
+        20
     """
 
     def __init__(self, path: str | Path, must_exist: bool = False, read_only: bool = False) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from synthkd import plugins
-from synthkd.errors import RecipeError
+from synthkd.errors import KindError, RecipeError, nearest
 from synthkd.kinds.base import Kind
 from synthkd.recipe import Recipe
 
@@ -45,6 +45,32 @@ def kind_of_part(part: Mapping[str, Any], folder: Path) -> Kind:
         folder,
     )
     return _made(plugins.find("kinds", recipe.kind.name), recipe)
+
+
+def kind_with_options(name: str, options: Mapping[str, Any], label: str = "") -> Kind:
+    """Make a kind from its name and options in one mapping.
+
+    `relations` and `several` are keys of the recipe's `kind`, all others are options of the kind.
+
+    Args:
+        name: Name of the kind.
+        options: The options.
+        label: What messages begin with, such as an option of the command line.
+
+    Raises:
+        KindError: No such kind, or an option that does not fit.
+    """
+    label = f"{label}: " if label else ""
+    names = sorted({*plugins.find("kinds", name).Options.model_fields, "relations", "several"})
+    for key in options:
+        if key not in names:
+            raise KindError(f"{label}kind {name!r}: no option {key!r}{nearest(key, names)}")
+    own = {key: options[key] for key in ("relations", "several") if key in options}
+    others = {key: value for key, value in options.items() if key not in own}
+    try:
+        return kind_of_part({"name": name, **own, "options": others}, Path())
+    except RecipeError as error:
+        raise KindError(f"{label}{error}") from None
 
 
 def _made(kind_class: Any, recipe: Recipe) -> Kind:

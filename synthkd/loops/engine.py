@@ -63,6 +63,7 @@ from synthkd.loops.summary import round_line
 from synthkd.loops.task import LoopTask, Row, ValidationResult
 from synthkd.recipe import Recipe
 from synthkd.reporting.safe_text import clean
+from synthkd.stages.given import AnyRecipe, rows_written
 from synthkd.stages.lock import run_lock
 from synthkd.stages.places import check_places
 from synthkd.storage import clear_leftovers, read_json, remove_folder, write_json
@@ -73,25 +74,32 @@ ATTEMPTS = 3
 _FAILED_ROUNDS = 2
 
 
-def distill(recipe: Recipe | str | Path, quiet: bool = False) -> DistillResult:
+def distill(recipe: AnyRecipe, quiet: bool = False) -> DistillResult:
     """Run the loop of a recipe, or continue it.
 
     The best student is copied to `Recipe.student_path`, the corpus of all rows to `corpus.path`,
     and the report to the working folder. A limit that is reached ends the loop without an error.
 
     Args:
-        recipe: A recipe with a `loop`, or its path.
+        recipe: A recipe with a `loop`, its keys as a mapping, or the path of its file.
         quiet: Print no progress.
 
     Raises:
         TrainingError, StudentError, TeacherError: If the loop ended early. If there is a good
             round, its
             student is kept, and the message names it.
+
+    Example:
+        >>> import synthkd
+        >>> path = synthkd.write_starter("loop", "pgkd")
+        >>> recipe = synthkd.Recipe.load(path, ["loop.rounds=1", "loop.rows=24"])
+        >>> print(synthkd.distill(recipe, quiet=True))
+        round ...
     """
-    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
-    loop = Loop(recipe, quiet)
-    with run_lock(recipe.work_dir):
-        return loop.run()
+    with rows_written(Recipe.of(recipe)) as whole:
+        loop = Loop(whole, quiet)
+        with run_lock(whole.work_dir):
+            return loop.run()
 
 
 def loop_task(recipe: Recipe) -> LoopTask[Any]:

@@ -32,6 +32,18 @@ class DistillResult:
         metrics: Names of the figures, in order.
         lower_is_better: Metrics of which a lower value is better.
         seconds: Duration of each round; None if unknown.
+
+    Example:
+        >>> import synthkd
+        >>> path = synthkd.write_starter("loop", "pgkd")
+        >>> recipe = synthkd.Recipe.load(path, ["loop.rounds=1"])
+        >>> result = synthkd.distill(recipe, quiet=True)
+        >>> result
+        <DistillResult pgkd: 1 rounds, the best is ...>
+        >>> [round(figures["accuracy"], 1) for figures in result.figures]
+        [...]
+        >>> result.student.predict(["where is my parcel?"])
+        [...]
     """
 
     recipe: Recipe = field(repr=False)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
@@ -31,6 +31,7 @@ from synthkd.recipe.steps import INPUTS, StepPart
 from synthkd.recipe.student import LoopPart, StudentPart
 from synthkd.recipe.teacher import LimitsPart, TeacherPart
 from synthkd.recipe.validation_errors import explain, override
+from synthkd.rows import RowSource, is_path
 from synthkd.secrets import expand_variables, find_cleartext_secret, mask_tokens
 
 #: A rule as Python gives it: a name, a mapping as in YAML, or a rule class or function.
@@ -38,7 +39,30 @@ RuleChoice = str | dict[str, Any] | Callable[..., Any]
 
 
 class Recipe(RecipePart):
-    """A whole run: inputs, kind, prompt, teacher, rules, critic, corpus, student and loop."""
+    """A whole run: inputs, kind, prompt, teacher, rules, critic, corpus, student and loop.
+
+    In Python the keys are those of YAML: parts are mappings. `inputs` may also be a path, or rows
+    in memory (a list of dicts, a DataFrame, a table), and `rules` may hold functions and classes.
+    Relative paths start at the current folder.
+
+    Raises:
+        RecipeError: A key or value is wrong; all mistakes in one message.
+
+    Example:
+        >>> import synthkd
+        >>> recipe = synthkd.Recipe(
+        ...     name="tools",
+        ...     inputs=[{"head": "a knife", "relation": "UsedFor"}],
+        ...     kind={"name": "triple", "relations": "everyday"},
+        ...     prompt={"template": "triple/everyday"},
+        ...     teacher={"model": "synthkd/everyday", "sampling": {"n": 5, "max_tokens": 12}},
+        ...     corpus={"path": "corpora/tools"},
+        ... )
+        >>> recipe
+        <Recipe tools: triple, synthkd/everyday>
+        >>> synthkd.run(recipe, quiet=True).counts["asked"]
+        5
+    """
 
     name: str = Field(description="Name of the run.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     inputs: InputsPart
@@ -78,6 +102,53 @@ class Recipe(RecipePart):
 
     _folder: Path = Path()
     _follows_steps: bool = PrivateAttr(False)
+    _rows: Any = PrivateAttr(None)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            name: str,
+            inputs: InputsPart | Mapping[str, Any] | RowSource,
+            teacher: TeacherPart | Mapping[str, Any],
+            corpus: CorpusPart | Mapping[str, Any],
+            kind: KindPart | Mapping[str, Any] = ...,
+            prompt: PromptPart | Mapping[str, Any] = ...,
+            limits: LimitsPart | Mapping[str, Any] = ...,
+            rules: Sequence[RuleChoice] | None = None,
+            votes: VotesPart | Mapping[str, Any] | None = None,
+            critic: CriticPart | Mapping[str, Any] | None = None,
+            target: TargetPart | Mapping[str, Any] | None = None,
+            steps: Mapping[str, StepPart | Mapping[str, Any]] | None = None,
+            student: StudentPart | Mapping[str, Any] | None = None,
+            loop: LoopPart | Mapping[str, Any] | None = None,
+            seed: int = 0,
+            journal: str = "journal.sqlite",
+            work: str | None = None,
+        ) -> None: ...
+
+    else:
+
+        def __init__(self, /, **keys: Any) -> None:
+            keys, rows = _without_rows(keys)
+            keys = _with_named_rules(keys)
+            try:
+                super().__init__(**keys)
+            except ValidationError as error:
+                raise RecipeError(explain(error, type(self), "Recipe")) from None
+            self._rows, self._folder = rows, Path.cwd()
+
+        # Validation of a mapping goes past it, as past the constructor of any model.
+        __init__.__pydantic_base_init__ = True
+
+    def __repr__(self) -> str:
+        kinds = ", ".join(step.kind.name for step in self.steps.values()) if self.steps else ""
+        teacher = mask_tokens(self.teacher.model or self.teacher.backend)
+        return f"<Recipe {self.name}: {kinds or self.kind.name}, {teacher}>"
+
+    def __str__(self) -> str:
+        return repr(self)
 
     @model_validator(mode="before")
     @classmethod
@@ -127,6 +198,32 @@ class Recipe(RecipePart):
     def folder(self) -> Path:
         """The folder that relative paths start from."""
         return self._folder
+
+    @property
+    def given_rows(self) -> RowSource | None:
+        """The rows in memory that were given as its inputs; None for a file."""
+        rows: RowSource | None = self._rows
+        return rows
+
+    @classmethod
+    def of(cls, recipe: Recipe | Mapping[str, Any] | str | Path) -> Recipe:
+        """Return a recipe that was given as one, as a mapping, or as the path of a YAML file.
+
+        Raises:
+            RecipeError: The file cannot be read, or a key or value is wrong.
+        """
+        if isinstance(recipe, Recipe):
+            return recipe
+        if isinstance(recipe, Mapping):
+            if odd := next((key for key in recipe if not isinstance(key, str)), None):
+                raise RecipeError(f"recipe: the key {odd!r} is no text")
+            return cls(**recipe)
+        if isinstance(recipe, str | os.PathLike):
+            return cls.load(recipe)
+        raise RecipeError(
+            f"a recipe is a path, a mapping or a Recipe, not a value of the type"
+            f" {type(recipe).__name__}"
+        )
 
     @classmethod
     def load(cls, path: str | Path, overrides: list[str] | None = None) -> Recipe:
@@ -195,28 +292,50 @@ class Recipe(RecipePart):
         Raises:
             RecipeError: An item is none of these.
         """
-        named: list[Any] = []
-        for item in rules:
-            if isinstance(item, str):
-                named.append({"name": item})
-            elif isinstance(item, dict):
-                named.append(one_key_rule(item))
-            elif hasattr(item, "__qualname__"):
-                named.append({"name": plugins.name_in_recipe("rules", item)})
-            else:
-                raise RecipeError(
-                    f"rules: {item!r:.60} is no name, mapping, class or function; give a class"
-                    " itself, and its options as {name: options}"
-                )
+        named = _named_rules(rules)
         try:
             return self.with_parts(rules=[RulePart.model_validate(item) for item in named])
         except ValidationError as error:
             raise RecipeError(explain(error, RulePart, "rules")) from None
 
+    def with_inputs(self, rows: RowSource) -> Recipe:
+        """Return this recipe with other rows; what it says of their id and columns stays.
+
+        Args:
+            rows: A path, a DataFrame, a table, a list of dicts or another iterable of rows.
+        """
+        part, given = _inputs_of(rows)
+        inputs = self.inputs.model_copy(update={"path": None, "count": None, **part})
+        other = self.with_parts(inputs=inputs)
+        other._rows = given
+        return other
+
+    def with_values(self, part: str, **values: Any) -> Recipe:
+        """Return this recipe with values of one part changed, and checked as those of YAML are.
+
+        Args:
+            part: Name of the part, such as `limits`.
+            values: Its keys and their new values.
+
+        Raises:
+            RecipeError: A key or value is wrong.
+        """
+        sort: Any = {
+            "limits": LimitsPart, "inputs": InputsPart, "target": TargetPart, "critic": CriticPart,
+            "teacher": TeacherPart,
+        }[part]  # fmt: skip
+        own = getattr(self, part)
+        before = {} if own is None else {name: getattr(own, name) for name in own.model_fields_set}
+        try:
+            changed = sort.model_validate({**before, **values})
+        except ValidationError as error:
+            raise RecipeError(explain(error, sort, part)) from None
+        return self.with_parts(**{part: changed})
+
     def with_parts(self, *, follows_steps: bool | None = None, **parts: Any) -> Recipe:
         """Return this recipe with other parts; ``follows_steps``: see the property."""
         other = self.model_copy(update=parts)
-        other._folder = self._folder
+        other._folder, other._rows = self._folder, self._rows
         other._follows_steps = self._follows_steps if follows_steps is None else follows_steps
         return other
 
@@ -315,6 +434,68 @@ _STEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 #: Bytes of a file's name and of a whole path at most, on common systems.
 _LONGEST_NAME = 255
 _LONGEST_PATH = 4095
+
+
+def _with_named_rules(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of a recipe, or of a step, with rules and steps as YAML has them."""
+    named = dict(keys)
+    if isinstance(keys.get("rules"), list | tuple):
+        named["rules"] = _named_rules(keys["rules"])
+    if isinstance(keys.get("steps"), Mapping):
+        named["steps"] = {
+            name: _with_named_rules(step) if isinstance(step, Mapping) else step
+            for name, step in keys["steps"].items()
+        }
+    return named
+
+
+def _named_rules(rules: Sequence[Any]) -> list[Any]:
+    """Return rules as YAML has them; a function or class by the name that finds it again."""
+    named: list[Any] = []
+    for item in rules:
+        if isinstance(item, str):
+            named.append({"name": item})
+        elif isinstance(item, RulePart):
+            named.append(item)
+        elif isinstance(item, Mapping):
+            named.append(one_key_rule(dict(item)))
+        elif hasattr(item, "__qualname__"):
+            named.append({"name": plugins.name_in_recipe("rules", item)})
+        else:
+            raise RecipeError(
+                f"rules: {item!r:.60} is no name, mapping, class or function; give a class"
+                " itself, and its options as {name: options}"
+            )
+    return named
+
+
+#: The file of rows that were given in memory, within the folder of the run.
+GIVEN_INPUTS = "inputs.jsonl"
+
+
+def _without_rows(keys: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Return the keys of a recipe with inputs as YAML has them, and the rows that were given."""
+    inputs = keys.get("inputs")
+    if inputs is None or isinstance(inputs, InputsPart) or _is_part(inputs):
+        return keys, None
+    part, rows = _inputs_of(inputs)
+    return {**keys, "inputs": part}, rows
+
+
+def _is_part(inputs: Any) -> bool:
+    """Return True for a mapping with the keys of `inputs`; data sets of splits are mappings too."""
+    return isinstance(inputs, Mapping) and not any(
+        hasattr(value, "num_rows") for value in inputs.values()
+    )
+
+
+def _inputs_of(rows: RowSource) -> tuple[dict[str, Any], Any]:
+    """Return the part for given rows: a path, or that of the file that a run writes of them."""
+    if is_path(rows):
+        return {"path": os.fspath(rows)}, None  # type: ignore[arg-type]
+    # An iterator can be read once, and a recipe is run more often.
+    kept = list(rows) if isinstance(rows, Iterator) else rows
+    return {"path": GIVEN_INPUTS}, kept
 
 
 def _refuse_odd_texts(value: Any, place: str = "") -> None:

@@ -24,7 +24,7 @@ from synthkd.rows.checks import Rows, text_lines
 from synthkd.rows.class_labels import class_labels
 from synthkd.rows.documents import read_text, text_files
 from synthkd.rows.formats import allow_long_cells
-from synthkd.rows.memory import RowSource, is_path, rows_in_file, source_rows, write_rows
+from synthkd.rows.memory import RowSource, is_path, rows_in_file, source_rows, write_given_rows
 from synthkd.rows.read import BATCH, FORMATS, read_rows, read_tables
 
 __all__ = [
@@ -49,5 +49,5 @@ __all__ = [
     "text_cell",
     "text_files",
     "text_lines",
-    "write_rows",
+    "write_given_rows",
 ]

@@ -71,7 +71,7 @@ def source_rows(source: RowSource, label: str = "rows") -> Iterator[dict[str, An
         raise InputError(f"{label}: {_short(source)} holds no rows; {_EXAMPLE}")
 
 
-def write_rows(source: RowSource, path: Path, label: str = "rows") -> int:
+def write_given_rows(source: RowSource, path: Path, label: str = "rows") -> int:
     """Write rows that are in memory as JSON lines, and return their number.
 
     Numbers, truth values, lists and objects stay what they are; dates and the like become text as
@@ -98,7 +98,7 @@ def rows_in_file(source: RowSource, label: str = "rows") -> Iterator[Path]:
         return
     with TemporaryFolder() as folder:
         path = Path(folder) / GIVEN_ROWS
-        write_rows(source, path, label)
+        write_given_rows(source, path, label)
         try:
             yield path
         except SynthKDError as error:

@@ -168,33 +168,46 @@ class _Generation(Purchase):
         #: Set by the first signal: nothing more is sent, and what is in flight is waited for.
         self.stop_event = StopEvent()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopped = asyncio.Event()
+        self._has_stopped = False
+        self._stopped, self._hurried = asyncio.Event(), asyncio.Event()
         # A reservation ahead of the sending is money that other processes cannot have.
         ahead = recipe.teacher.concurrency // (4 if bounds.caps else 1)
         self._group = max(_GROUP, ahead)
 
     def stop(self) -> None:
-        """Send nothing more, and begin the grace period. Called from a signal's handler."""
+        """Send nothing more, and begin the grace period; a second call ends it.
+
+        Called from a signal's handler, or from another thread.
+        """
         # A backend whose answers take hours does not wait for them.
         self.teacher.stop()
+        event = self._hurried if self._has_stopped else self._stopped
+        self._has_stopped = True
         if self._loop is not None:
             # The loop may be gone by now.
             with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._stopped.set)
+                self._loop.call_soon_threadsafe(event.set)
 
     async def generate(self) -> None:
         """Buy all that is missing, in rounds if samples are adaptive."""
         self._loop = asyncio.get_running_loop()
+        if self._has_stopped:
+            # Before there was a loop.
+            self._stopped.set()
         async with self.opened():
             await self._within_grace(self._rounds())
 
     async def _within_grace(self, work: Coroutine[Any, Any, None]) -> None:
         """Do work to its end, or until the grace period after a signal is over."""
         working, stopped = asyncio.create_task(work), asyncio.create_task(self._stopped.wait())
+        hurried = asyncio.create_task(self._hurried.wait())
         try:
             await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
-                await asyncio.wait({working}, timeout=self.plan.recipe.limits.grace)
+                await asyncio.wait(
+                    {working, hurried}, timeout=self.plan.recipe.limits.grace,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )  # fmt: skip
             if not working.done():
                 self.cut = sum(self.in_flight[request_id] for request_id in self.on_wire)
                 working.cancel()
@@ -202,6 +215,7 @@ class _Generation(Purchase):
                 await working
         finally:
             stopped.cancel()
+            hurried.cancel()
             if not working.done():
                 working.cancel()
                 await asyncio.gather(working, return_exceptions=True)

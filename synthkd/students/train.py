@@ -138,11 +138,16 @@ def train_student(request: TrainingRequest) -> TrainedStudent:
             raise
         save_student(student, request.out, _manifest(request, 0.0, {}) | {"broken": str(error)})
         raise TrainingError(f"{error}; the best weights before are in {request.out}") from None
-    save_student(trained.student, request.out, trained.manifest)
+    write_student(trained, request.out)
+    return trained
+
+
+def write_student(trained: TrainedStudent, folder: Path) -> None:
+    """Write a trained student and its card into a folder, over an earlier student."""
     from synthkd.students.card import student_card
 
-    write_text(request.out / README, student_card(trained.manifest, Path(request.out.name)))
-    return trained
+    save_student(trained.student, folder, trained.manifest)
+    write_text(folder / README, student_card(trained.manifest, Path(folder.name)))
 
 
 def _train_classifier(student: Classifier, request: TrainingRequest) -> TrainedStudent:

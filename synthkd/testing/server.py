@@ -72,6 +72,18 @@ class FakeServer:
         requests: Number of requests.
         in_flight: Requests without a reply.
         most_in_flight: Requests without a reply at the peak.
+
+    Example:
+        >>> import synthkd
+        >>> with synthkd.FakeServer(answer=lambda prompt, index, seed: "cutting bread") as server:
+        ...     result = synthkd.run(
+        ...         "recipe.yaml",
+        ...         limit=2,
+        ...         quiet=True,
+        ...         teacher={"backend": "openai", "model": "any", "base_url": server.url},
+        ...     )
+        >>> server.requests
+        2
     """
 
     answer: AnswerFunction = two_words

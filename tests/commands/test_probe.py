@@ -16,7 +16,8 @@ from support.recipes import Make, write_triples_recipe
 
 from synthkd import Journal, generate, run
 from synthkd.commands.dry_run import dry_run
-from synthkd.commands.probe import Interval, probe
+from synthkd.commands.probe import Interval
+from synthkd.commands.probe_steps import probe
 from synthkd.keys import seed_from
 from synthkd.testing import FakeServer
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthkd.errors import InputError
-from synthkd.rows import read_rows, rows_in_file, source_rows, write_rows
+from synthkd.rows import read_rows, rows_in_file, source_rows, write_given_rows
 
 ROWS = [{"head": "a knife", "n": 1, "share": 0.5}, {"head": "a cup", "n": 2, "share": None}]
 
@@ -47,7 +47,7 @@ SOURCES: list[Callable[[list[dict[str, Any]]], Any]] = [
 def test_every_table_is_written_as_the_same_file(
     make: Callable[[Any], Any], tmp_path: Path
 ) -> None:
-    write_rows(make(ROWS), tmp_path / "one.jsonl")
+    write_given_rows(make(ROWS), tmp_path / "one.jsonl")
 
     assert [json.loads(line) for line in (tmp_path / "one.jsonl").open()] == ROWS
 
@@ -67,7 +67,7 @@ def test_gaps_of_pandas_are_empty_cells(tmp_path: Path) -> None:
             "c": ["x", float("nan")],
         }
     )
-    write_rows(frame, tmp_path / "rows.jsonl")
+    write_given_rows(frame, tmp_path / "rows.jsonl")
 
     (rows,) = read_rows(tmp_path / "rows.jsonl")
     assert rows[1] == {"a": None, "b": None, "c": None}
@@ -80,7 +80,7 @@ def test_values_that_json_lacks_become_the_text_of_a_cell(tmp_path: Path) -> Non
         "day": datetime.date(2024, 2, 1), "bytes": b"caf\xc3\xa9", "whole": numpy.int64(3),
         "list": numpy.array([1, 2]), "object": {"a": (1, None)},
     }  # fmt: skip
-    write_rows([row], tmp_path / "rows.jsonl")
+    write_given_rows([row], tmp_path / "rows.jsonl")
 
     (rows,) = read_rows(tmp_path / "rows.jsonl")
     assert rows == [
@@ -157,5 +157,5 @@ def test_what_holds_no_rows_is_refused_with_what_to_give(
     make: Callable[[], Any], says: str, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError) as error:
-        write_rows(make(), tmp_path / "rows.jsonl")
+        write_given_rows(make(), tmp_path / "rows.jsonl")
     assert says in str(error.value)

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from synthkd import Journal, Recipe, generate, run
 from synthkd.cli.app import app
 from synthkd.commands.dry_run import dry_run
-from synthkd.commands.probe import probe
+from synthkd.commands.probe_steps import probe
 from synthkd.errors import RecipeError
 from synthkd.requests import Answer, Failure, Request
 from synthkd.stages.plan import plan_run

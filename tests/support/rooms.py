@@ -6,6 +6,7 @@ from __future__ import annotations
 ROOMS: tuple[tuple[str, str], ...] = (
     ("__main__", "`python -m synthkd`"),
     ("cli", "arguments in, API calls, tables or JSON out"),
+    ("twins", "`arun` and the other asynchronous twins of the verbs"),
     ("commands", "what single verbs do: init, dry run, probe, show, describe, segment, pairs"),
     (
         "loops",

@@ -39,7 +39,6 @@ assert_type(result.corpus, synthkd.Corpus)
 assert_type(result.counts, dict[str, Any])
 assert_type(result.generated.cost, float | None)
 assert_type(synthkd.run(Path("recipe.yaml")), synthkd.RunResult)
-synthkd.run({"name": "tools"})  # type: ignore[arg-type]
 synthkd.run(recipe, threads=2)  # type: ignore[call-arg]
 
 assert_type(synthkd.generate("recipe.yaml").asked, int)

@@ -19,7 +19,7 @@ import synthkd
 from synthkd import Journal, Recipe, run
 from synthkd.cli.app import app
 from synthkd.commands.dry_run import dry_run
-from synthkd.commands.probe import probe
+from synthkd.commands.probe_steps import probe
 from synthkd.errors import RecipeError
 from synthkd.pipeline import RunResult
 from synthkd.stages.plan import plan_run
