@@ -84,7 +84,7 @@ def model_section(path: str, model: type[BaseModel]) -> str:
     lines = [
         f"## `{path}`" if path else "## The recipe itself",
         "",
-        (model.__doc__ or "").strip(),
+        re.split(r"\n\n(?:Raises|Example):\n", inspect.cleandoc(model.__doc__ or ""))[0],
         "",
     ]
     lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
