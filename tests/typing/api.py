@@ -51,6 +51,48 @@ assert_type(corpus.hash, str)
 assert_type(len(corpus), int)
 corpus.accpeted  # type: ignore[attr-defined]  # noqa: B018
 
+rows = [{"head": "a knife", "relation": "UsedFor"}]
+assert_type(synthkd.run({"name": "tools"}, inputs=rows, budget=5, limit=2), synthkd.RunResult)
+assert_type(synthkd.run(recipe, inputs=pa.table({"head": ["x"]}), target=9), synthkd.RunResult)
+synthkd.run(recipe, budget="five")  # type: ignore[arg-type]
+assert_type(synthkd.Recipe(name="a", inputs=rows, teacher={}, corpus={}), synthkd.Recipe)
+synthkd.Recipe(name="a", teacher={}, corpus={})  # type: ignore[call-arg]
+synthkd.dry_run(recipe, inputs=rows, shown=1)
+synthkd.probe(recipe, 20, budget=1.0)
+assert_type(synthkd.write_starter("mine", "messages"), Path)
+
+assert_type(corpus[0], dict[str, Any])
+assert_type(len(corpus[:5]), int)
+assert_type([row["head"] for row in corpus.where("score > 0.5", relation="IsA")], list[Any])
+assert_type(corpus.at(precision=0.9).precision, float)
+corpus.at("high")  # type: ignore[arg-type]
+
+trained = synthkd.Critic.train(rows, "triple", held_out=0.2)
+assert_type(trained, synthkd.Critic)
+assert_type(trained.score(rows), np.ndarray[Any, np.dtype[np.float64]])
+assert_type(synthkd.Critic.load("everyday").save("mine"), Path)
+synthkd.run(recipe, critic=trained, precision=0.9)
+
+pupil = synthkd.Student.train(corpus, "linear")
+assert_type(pupil, synthkd.Student)
+assert_type(pupil.probabilities("a text"), np.ndarray[Any, np.dtype[np.float64]])
+pupil.predict(5)  # type: ignore[arg-type]
+
+
+async def twins() -> None:
+    """Await the asynchronous twins, which have the types of their verbs."""
+    assert_type(await synthkd.arun(recipe, limit=5), synthkd.RunResult)
+    assert_type((await synthkd.agenerate(recipe)).asked, int)
+    assert_type(await synthkd.afilter(recipe), dict[str, Any])
+    await synthkd.adry_run(recipe)
+    await synthkd.aprobe(recipe, 5)
+    assert_type(await synthkd.adistill("loop.yaml"), synthkd.DistillResult)
+    await synthkd.arun(recipe, threads=5)  # type: ignore[call-arg]
+
+
+with synthkd.FakeServer() as server:
+    assert_type(server.url, str)
+
 distilled = synthkd.distill("loop.yaml", quiet=True)
 assert_type(distilled, synthkd.DistillResult)
 assert_type(distilled.best, int)
@@ -104,7 +146,7 @@ class FewVowels(TextRule):
     class Options(TextRule.Options):
         share: float = Field(0.2, gt=0, lt=1, description="Share of vowels that a text needs.")
 
-    options: Options
+    options: Options  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def check(self, row: Mapping[str, Any], kind: Kind) -> str | None:
         return None if self.options.share < len(self.text(row, kind)) else "short"
@@ -158,7 +200,7 @@ class WordKind(Kind):
     class Options(synthkd.BaseOptions):
         longest: int = Field(20, ge=1, description="Letters of a word.")
 
-    options: Options
+    options: Options  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def parse(self, text: str, row: Mapping[str, Any]) -> list[dict[str, Any]] | Malformed:
         word = text.strip()[: self.options.longest]
