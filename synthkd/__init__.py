@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from synthkd.loops.result import DistillResult
     from synthkd.options import BaseOptions
     from synthkd.pipeline import RunResult, filter, generate, publish, run
+    from synthkd.plots import plot_learning_curve, plot_precision_yield, plot_reliability
     from synthkd.recipe import Recipe
     from synthkd.students.of_rows import Student
     from synthkd.testing import FakeServer
@@ -50,6 +51,9 @@ _HOMES = {
     "filter": "synthkd.pipeline",
     "generate": "synthkd.pipeline",
     "load_corpus": "synthkd.corpora.read",
+    "plot_learning_curve": "synthkd.plots",
+    "plot_precision_yield": "synthkd.plots",
+    "plot_reliability": "synthkd.plots",
     "probe": "synthkd.commands.probe_steps",
     "publish": "synthkd.pipeline",
     "run": "synthkd.pipeline",
@@ -89,6 +93,9 @@ __all__ = [
     "kind",
     "load_corpus",
     "loop_task",
+    "plot_learning_curve",
+    "plot_precision_yield",
+    "plot_reliability",
     "probe",
     "publish",
     "rule",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from synthkd.errors import RecipeError, SynthKDError
 from synthkd.recipe import Recipe, RuleChoice
 from synthkd.recipe.recipe import GIVEN_INPUTS
-from synthkd.rows import RowSource, rows_in_file, write_given_rows
+from synthkd.rows import RowSource, rows_in_file, source_rows, write_given_rows
 from synthkd.stages.places import claim_work
 from synthkd.storage import replaced_file
 
@@ -56,6 +56,8 @@ def given_recipe(
     Raises:
         RecipeError: A key or value is wrong.
     """
+    if isinstance(inputs, Mapping):
+        next(source_rows(inputs, "inputs"))  # Refused: one row, or columns.
     if isinstance(recipe, Mapping) and inputs is not None:
         own = recipe.get("inputs")
         if own is None:

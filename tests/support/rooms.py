@@ -7,6 +7,7 @@ ROOMS: tuple[tuple[str, str], ...] = (
     ("__main__", "`python -m synthkd`"),
     ("cli", "arguments in, API calls, tables or JSON out"),
     ("twins", "`arun` and the other asynchronous twins of the verbs"),
+    ("plots", "plots of critics and loops, with matplotlib"),
     ("commands", "what single verbs do: init, dry run, probe, show, describe, segment, pairs"),
     (
         "loops",

@@ -73,6 +73,9 @@ assert_type(trained.score(rows), np.ndarray[Any, np.dtype[np.float64]])
 assert_type(synthkd.Critic.load("everyday").save("mine"), Path)
 synthkd.run(recipe, critic=trained, precision=0.9)
 
+synthkd.plot_precision_yield(trained)
+synthkd.plot_reliability(trained, bins=10)
+
 pupil = synthkd.Student.train(corpus, "linear")
 assert_type(pupil, synthkd.Student)
 assert_type(pupil.probabilities("a text"), np.ndarray[Any, np.dtype[np.float64]])
@@ -96,6 +99,7 @@ with synthkd.FakeServer() as server:
 distilled = synthkd.distill("loop.yaml", quiet=True)
 assert_type(distilled, synthkd.DistillResult)
 assert_type(distilled.best, int)
+synthkd.plot_learning_curve(distilled, "accuracy")
 assert_type(distilled.figures, list[dict[str, float | None]])
 assert_type(distilled.student, StudentModel)
 assert_type(distilled.corpus, synthkd.Corpus)
