@@ -61,7 +61,7 @@ def label(sheet: Path, count: int) -> None:
         ROOT / "examples/everyday.yaml",
         ["critic=null", "corpus.path=../demo/corpora/raw", "work=../demo/runs/raw"],
     )
-    rows = run(recipe).corpus.accepted.to_pylist()
+    rows = run(recipe).corpus.table(provenance=True).to_pylist()
     rows.sort(key=lambda row: fraction(f"label|{row['id']}"))
     chosen = sorted(rows[:count], key=lambda row: row["id"])
     truth = Truth.load()

@@ -30,7 +30,7 @@ from synthkd.stages.places import CLUSTER, FILTERED_ROWS, REPORT, ReportShape, c
 from synthkd.stages.places import GENERATED as GENERATED
 from synthkd.stages.plan import RunPlan, plan_run
 from synthkd.stages.run_report import report_html, report_rows, report_text, step_line
-from synthkd.storage import read_json, write_json
+from synthkd.storage import is_address, read_json, write_json
 
 if TYPE_CHECKING:
     from synthkd.cluster import RayEngine
@@ -486,14 +486,20 @@ def publish(
         report.get("target"),
         None if summary is None else summary.steps,
     )
-    return write_corpus(
+    manifest = write_corpus(
         recipe.corpus_path,
         folder,
-        candidate_schema(plan.kind),
+        candidate_schema(plan.kind, recipe.corpus),
         manifest,
         recipe.corpus.rows_per_file,
         None if summary is None else summary.write,
+        plan.kind.normalize if recipe.corpus.normal_forms else None,
     )
+    if is_address(recipe.corpus.path):
+        from synthkd.corpora.addresses import store_corpus
+
+        store_corpus(recipe.corpus_path, recipe.corpus.path)
+    return manifest
 
 
 def _with_written_rows(recipe: Recipe) -> Recipe:

@@ -97,7 +97,9 @@ def test_generated_is_accepted_and_rejected_to_the_row(make_recipe: Make) -> Non
     rejected = result.corpus.rejected.to_pylist()
     assert len(rejected) == sum(counts["rejected"].values()) + counts["malformed"]
     assert all(row["rejected_by"] and row["reason"] for row in rejected)
-    assert all(row["rejected_by"] is None for row in result.corpus.accepted.to_pylist())
+    assert all(
+        row["rejected_by"] is None for row in result.corpus.table(provenance=True).to_pylist()
+    )
 
 
 @pytest.mark.slow
@@ -114,12 +116,12 @@ def test_the_order_of_inputs_carries_no_meaning(
     make_recipe: Make, server: FakeServer, tmp_path: Path
 ) -> None:
     first = run(make_recipe(server.url), quiet=True).corpus
-    rows, corpus_hash = first.accepted.to_pylist(), first.hash
+    rows, corpus_hash = first.table(provenance=True).to_pylist(), first.hash
     recipe = make_recipe(server.url)
     inputs = [{"head": f"thing {i}", "relation": "UsedFor"} for i in (3, 1, 4, 0, 2)]
     write_csv(tmp_path / "inputs.csv", inputs)
     corpus = run(recipe, quiet=True).corpus
-    assert corpus.accepted.to_pylist() == rows
+    assert corpus.table(provenance=True).to_pylist() == rows
     # The inputs' file is part of the manifest, and its hash stands in the footers; the rows are the
     # same.
     assert corpus_hash != corpus.hash
@@ -229,7 +231,7 @@ def test_two_inputs_with_equal_prompts_share_one_request(
     assert server.requests == 1
     assert result.counts["candidates"] == 6
     # Both inputs' candidates have an outcome; what says the same counts once.
-    assert {row["recurrence"] for row in result.corpus.accepted.to_pylist()} == {1}
+    assert {row["recurrence"] for row in result.corpus.table(provenance=True).to_pylist()} == {1}
 
 
 def label_sheet(path: Path, valid: float, rows: int = 600) -> None:
@@ -261,7 +263,7 @@ def test_a_critic_trained_in_the_run_rejects_what_it_was_taught(
     with FakeServer(answer=lambda p, i, s: f"{'good' if i % 2 else 'bad'} {i}") as server:
         recipe = make_recipe(server.url, critic={"labels": "labels.csv", "precision": 0.96})
         result = run(recipe, quiet=True)
-    words = [row["tail"].split()[0] for row in result.corpus.accepted.to_pylist()]
+    words = [row["tail"].split()[0] for row in result.corpus.table(provenance=True).to_pylist()]
     assert words.count("good") == 5
     by_critic = [r for r in result.corpus.rejected.to_pylist() if r["rejected_by"] == "critic"]
     assert {row["tail"].split()[0] for row in by_critic} == {"bad"}

@@ -22,7 +22,7 @@ import pyarrow.compute
 import pyarrow.parquet as pq
 
 from benchmarks.base import Figures, Options
-from synthkd import Recipe, run
+from synthkd import Recipe, load_corpus, run
 from synthkd.critics.score import score_file
 from synthkd.kinds.relations import load_relations
 from synthkd.kinds.triple import TripleKind
@@ -147,8 +147,9 @@ def difference(folder: Path, url: str, critic: dict[str, Any], shape: str) -> fl
         folder=folder,
     )  # fmt: skip
     run(recipe, quiet=True)
+    corpus = load_corpus(folder / "corpus")
     rows = pa.concat_tables(
-        [pq.read_table(file) for file in sorted((folder / "corpus" / "data").glob("*.parquet"))],
+        [corpus.table(split, provenance=True) for split in ("accepted", "rejected")],
         promote_options="default",
     )
     rows = rows.filter(pa.compute.is_valid(rows.column("score")))

@@ -66,7 +66,7 @@ def filtered_rows(kind: str, folder: Path, quick: bool) -> list[Mapping[str, Any
         corpus = run(Recipe.load(path, changes), quiet=True).corpus
     except SynthKDError as error:
         return str(error)
-    return [*corpus.accepted.to_pylist(), *corpus.rejected.to_pylist()]
+    return [*corpus.table(provenance=True).to_pylist(), *corpus.rejected.to_pylist()]
 
 
 def after_each(

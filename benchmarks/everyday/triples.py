@@ -44,7 +44,7 @@ def triples(folder: Path, quick: bool) -> Figures:
     start = time.perf_counter()
     result = run(recipe(folder, "critic=null", quick))
     seconds = time.perf_counter() - start
-    accepted = result.corpus.accepted.to_pylist()
+    accepted = result.corpus.table(provenance=True).to_pylist()
     raw = truth.measure(accepted)
     repeats = [
         row for row in result.corpus.rejected.to_pylist() if row["rejected_by"] == "duplicate"
@@ -62,9 +62,11 @@ def triples(folder: Path, quick: bool) -> Figures:
     for target in TARGETS:
         name = f"{round(target * 100)}"
         try:
-            kept = run(
-                recipe(folder, f"critic.precision={target}", quick), quiet=True
-            ).corpus.accepted.to_pylist()
+            kept = (
+                run(recipe(folder, f"critic.precision={target}", quick), quiet=True)
+                .corpus.table(provenance=True)
+                .to_pylist()
+            )
         except NotReachableError as error:
             rows.append((f"target {target}", 0, str(error), "", "", ""))
             continue

@@ -154,7 +154,7 @@ def _run(recipe: Recipe) -> Figures:
     texts = {row["document_id"]: row["text"] for row in rows}
     wrong = 0
     for split in ("accepted", "rejected"):
-        for row in result.corpus.table(split).to_pylist():
+        for row in result.corpus.table(split, provenance=True).to_pylist():
             if row["start"] is not None:
                 wrong += texts[row["document_id"]][row["start"] : row["end"]] != row["sentence"]
     coverage = Coverage(PropositionKind.from_recipe(recipe), recipe.work_dir / FILTERED_ROWS)

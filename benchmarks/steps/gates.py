@@ -58,7 +58,7 @@ def _run(folder: Path, name: str, min_votes: int, limit: int | None) -> dict[str
     ]
     changes += [] if limit is None else [f"inputs.limit={limit}"]
     result = run(Recipe.load(ROOT / "examples/places.yaml", changes), quiet=True, measure=False)
-    truth, rows = Truth.load(), result.corpus.accepted.to_pylist()
+    truth, rows = Truth.load(), result.corpus.table(provenance=True).to_pylist()
     return {
         "completions": sum(one.counts["asked"] for one in result.steps.values()),
         "last": result.counts["asked"],

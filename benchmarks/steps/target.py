@@ -108,7 +108,7 @@ def _result(wanted: int, seed: int) -> TargetResult:
         values = done.manifest["target"]["values"]
         used = {value: int(one["completions"]) for value, one in values.items()}
         truth = Truth.load()
-        rows = done.corpus.accepted.to_pylist()
+        rows = done.corpus.table(provenance=True).to_pylist()
         result = TargetResult(
             used,
             _oracle(recipe, used, wanted, folder / "oracle"),

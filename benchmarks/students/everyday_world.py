@@ -88,7 +88,7 @@ class World:
             f"corpus.path={self.folder}/{name}-corpus", "critic=null", *changes,
         ]  # fmt: skip
         corpus = run(Recipe.load(RECIPE, given), quiet=True).corpus
-        return [*corpus.accepted.to_pylist(), *corpus.rejected.to_pylist()]
+        return [*corpus.table(provenance=True).to_pylist(), *corpus.rejected.to_pylist()]
 
     def _inputs(self, name: str, questions: Sequence[Question]) -> str:
         """Return the change of a recipe that asks these questions only."""

@@ -53,7 +53,9 @@ def _measure(options: Options, folder: Path) -> Figures:
         for part, rows in (("train", train), ("held", held_out))
     ]
     wrote = time.perf_counter() - start
-    accepted, rejected = (corpora[0].table(split).to_pylist() for split in ("accepted", "rejected"))
+    accepted, rejected = (
+        corpora[0].table(split, provenance=True).to_pylist() for split in ("accepted", "rejected")
+    )
     questions = [chunk for row in held_out for chunk in KIND.expand(row)]
     gold = [sentences.propositions(chunk["sentences"][0]) for chunk in questions]
     seen = np.array([sentences.seen({"sentence": chunk["sentences"][0]}) for chunk in questions])
@@ -87,7 +89,9 @@ def _measure(options: Options, folder: Path) -> Figures:
                 seconds / options.seeds,
             )
         )
-    held_rows = [corpora[1].table(split).to_pylist() for split in ("accepted", "rejected")]
+    held_rows = [
+        corpora[1].table(split, provenance=True).to_pylist() for split in ("accepted", "rejected")
+    ]
     for name, found_one in of_teacher(*held_rows, questions, gold).items():
         scores[name] = found_one
         lines.append((name, "", "", *_cells(found_one), ""))

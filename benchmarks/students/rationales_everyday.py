@@ -45,7 +45,9 @@ def _measure(options: Options, folder: Path) -> Figures:
         for part, rows in (("train", train), ("held", held_out))
     ]
     wrote = time.perf_counter() - start
-    accepted, rejected = (corpora[0].table(split).to_pylist() for split in ("accepted", "rejected"))
+    accepted, rejected = (
+        corpora[0].table(split, provenance=True).to_pylist() for split in ("accepted", "rejected")
+    )
     sets = Sets(accepted, rejected)
     epochs = 3 if options.quick else TRAINING["epochs"]
     ways = sets.all()
@@ -83,7 +85,9 @@ def _measure(options: Options, folder: Path) -> Figures:
         true = float(np.mean([problems.answer_valid(row) for row in rows]))
         lines.append((name, len(rows), true, format_interval(interval(scores[name])), seconds))
     teacher = of_teacher(
-        corpora[1].table("accepted").to_pylist(), corpora[1].table("rejected").to_pylist(), held_out
+        corpora[1].table(provenance=True).to_pylist(),
+        corpora[1].table("rejected").to_pylist(),
+        held_out,
     )
     for name, answered in teacher.items():
         lines.append((name, "", "", format_interval(interval(answered)), ""))

@@ -70,7 +70,7 @@ def corpus(data: Path, folder: Path) -> tuple[Rows, Rows, dict[str, dict[str, An
         "work": "run",
     }  # fmt: skip
     results = run_recipe(Recipe.from_dict(recipe, folder), quiet=True).corpus
-    return results.accepted.to_pylist(), results.rejected.to_pylist(), items
+    return results.table(provenance=True).to_pylist(), results.rejected.to_pylist(), items
 
 
 class Story:

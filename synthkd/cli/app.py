@@ -19,6 +19,7 @@ from synthkd.cli import (
     journal,
     label,
     pairs,
+    push,
     segment,
     student,
 )
@@ -465,6 +466,7 @@ app.command()(diversity.diversity)
 app.command()(segment.segment)
 app.command()(pairs.pairs)
 app.command()(graphs.graphs)
+app.command("push")(push.push_command)
 app.add_typer(journal.app, name="journal")
 app.add_typer(batches.app, name="batches")
 app.add_typer(critic.app, name="critic")

@@ -90,6 +90,6 @@ def segment(
         work, documents, model, base_url, chunk, samples, agreement, sentences, template, set_ or []
     )
     result = pipeline.run(recipe, quiet, workers)
-    parts.write_rows(result.corpus.dataset(), out)
+    parts.write_rows(result.corpus, out)
     if outcomes is not None or not quiet:
         parts.report(recipe, documents, outcomes, quiet)

@@ -12,6 +12,7 @@ import typer
 from synthkd.reporting.safe_text import json_text
 
 if TYPE_CHECKING:
+    from synthkd.corpora.read import Corpus
     from synthkd.recipe import Recipe
 
 #: Columns of what comes out.
@@ -177,12 +178,12 @@ def _template(name: str | None) -> str | None:
     return str(Path(name).resolve()) if name and Path(name).is_file() else name
 
 
-def write_rows(dataset: Any, out: Path | None) -> None:
+def write_rows(corpus: Corpus, out: Path | None) -> None:
     """Write accepted rows as JSON lines to stdout or a file, ordered by document and sentence."""
     from synthkd.storage import replaced_file
 
     keys = [("document_id", "ascending"), ("start", "ascending"), ("proposition", "ascending")]
-    table = dataset.to_table(columns=list(COLUMNS)).sort_by(keys)
+    table = corpus.table(columns=COLUMNS).sort_by(keys)
     lines = (json_text(row) + "\n" for part in table.to_batches() for row in part.to_pylist())
     if out is None:
         sys.stdout.writelines(lines)

@@ -2,71 +2,128 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
+from synthkd.corpora.columns import column_meanings
 from synthkd.corpora.diversity.tables import cost_sentence, diversity_rows
+from synthkd.corpora.flow import FLOW
+from synthkd.corpora.front_matter import front_matter, front_matter_text
+from synthkd.corpora.layout import FileSet, shown_sets
+from synthkd.corpora.prompt_files import prompt_files, template_path
 from synthkd.corpora.target_table import target_section
-from synthkd.reporting.safe_text import clean, markdown, markdown_code
+from synthkd.corpora.usage import make_again, read_it
+from synthkd.reporting.safe_text import clean, markdown, markdown_block, markdown_code
 from synthkd.reporting.tables import markdown_table
 
+CARD = "README.md"
 
-def dataset_card(manifest: dict[str, Any], sample: list[dict[str, Any]]) -> str:
+
+def dataset_card(
+    manifest: dict[str, Any], sets: Sequence[FileSet], sample: list[dict[str, Any]]
+) -> str:
     """Return the card as Markdown, with a YAML head as the Hugging Face hub reads it.
 
     Args:
         manifest: The manifest of the corpus.
+        sets: The parts of the corpus: content, rejected rows, provenance.
         sample: Accepted rows, of which some are shown.
     """
     counts, recipe = manifest["counts"], manifest["recipe"]
+    texts = recipe["corpus"].get("card") or {}
     title = recipe["corpus"].get("title") or recipe["name"]
-    head: dict[str, Any] = {
-        "pretty_name": clean(title),
-        "tags": ["synthkd", "synthetic", clean(manifest["kind"]["name"])],
-        "configs": [
-            {
-                "config_name": "default",
-                # `datasets` caches by folder name and head, which must change with the rows.
-                "description": f"corpus {manifest['corpus_hash']}",
-                "data_files": [
-                    {"split": split, "path": f"data/{split}-*.parquet"} for split in _splits(counts)
-                ],
-            }
-        ],
-    }
-    if recipe["corpus"].get("license"):
-        head["license"] = clean(recipe["corpus"]["license"])
     parts = [
-        f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---",
+        front_matter_text(front_matter(manifest, sets)),
         f"# {markdown(title)}",
+        markdown(texts["summary"]) if texts.get("summary") else "",
         _description(manifest),
-        "## Counts\n\n"
+        _sample(sample, manifest["kind"]["columns"]),
+        "## Intended use\n\n" + markdown(texts.get("intended_use") or _USE),
+        "## Limits\n\n" + _limits(manifest, texts),
+        _precision(manifest.get("critic")),
+        _unread_numbers(manifest.get("critic")),
+        f"## How it was made\n\n![From the inputs to the corpus]({FLOW})",
+        "### Counts\n\n"
         + markdown_table(
             [("", "rows"), *[(name, f"{value:,}") for name, value in _count_rows(counts)]]
         ),
         _steps(manifest),
+        _prompt(manifest),
         _sources((counts.get("votes") or {}).get("sources")),
         target_section(manifest.get("target")),
         _findings(counts.get("findings") or {}),
-        _precision(manifest.get("critic")),
-        _unread_numbers(manifest.get("critic")),
         _diversity(manifest["diversity"]),
-        _sample(sample, manifest["kind"]["columns"]),
-        _columns(manifest["kind"]["columns"]),
-        "## Read it\n\n```python\nimport datasets\n"
-        f'rows = datasets.load_dataset("PATH", split="{_splits(counts)[0]}")\n```\n',
+        _terms(manifest, texts),
+        _columns(sets),
+        read_it(sets),
+        make_again(manifest),
+        "## Citation\n\n" + _citation(manifest, texts, title),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _splits(counts: dict[str, Any]) -> list[str]:
-    """Return the splits with rows, as `datasets` cannot load a folder with an empty split."""
-    rows = {
-        "accepted": counts["accepted"],
-        "rejected": sum(counts["rejected"].values()) + counts["malformed"],
-    }
-    return [name for name, count in rows.items() if count] or ["accepted"]
+_USE = (
+    "Training and evaluation of models of this kind of knowledge, and study of what a language"
+    " model writes and of what filters reject. The author of the corpus named no other use."
+)
+
+
+def _limits(manifest: dict[str, Any], texts: dict[str, Any]) -> str:
+    own = [markdown(texts["limits"])] if texts.get("limits") else []
+    return "\n\n".join(
+        [
+            *own,
+            "The rows are a language model's words: they may be wrong, biased or outdated, and"
+            " repeat what the model was trained on. Rules and critics look at form and"
+            " plausibility; no source confirms a row unless a section below says so.",
+        ]
+    )
+
+
+def _terms(manifest: dict[str, Any], texts: dict[str, Any]) -> str:
+    who = markdown_code(manifest["teacher"]["identity"])
+    own = texts.get("teacher_terms")
+    said = (
+        markdown(own)
+        if own
+        else "The terms of its provider, or the licence of its weights, may bind what is made of"
+        " its output, such as models that are trained on it. The author of the corpus did not"
+        " record them (`corpus.card.teacher_terms`)."
+    )
+    license_name = manifest["recipe"]["corpus"].get("license")
+    of_corpus = (
+        f"The corpus has the licence {markdown_code(license_name)}."
+        if license_name
+        else "The author of the corpus named no licence."
+    )
+    return f"## Licence and the teacher's terms\n\n{of_corpus} The teacher is {who}. {said}"
+
+
+def _prompt(manifest: dict[str, Any]) -> str:
+    """Show the template, and name the files of all templates and relations."""
+    prompt = manifest.get("prompt")
+    files = prompt_files(manifest)
+    if prompt is None or not files:
+        return ""
+    place = template_path(manifest)
+    named = ", ".join(map(markdown_code, files))
+    lines = [f"### Prompt\n\nTemplates and relations are in the corpus: {named}."]
+    if place is not None:
+        lines.append(
+            f"The template {markdown_code(prompt['name'])} (hash {prompt['hash']}), with"
+            f" {prompt['shots']} few-shot examples in each prompt:"
+        )
+        lines.append(markdown_block(prompt["text"].rstrip("\n"), "jinja"))
+    return "\n\n".join(lines)
+
+
+def _citation(manifest: dict[str, Any], texts: dict[str, Any], title: str) -> str:
+    if texts.get("citation"):
+        return markdown_block(texts["citation"], "bibtex")
+    return (
+        f"{markdown(title)}, corpus hash {manifest['corpus_hash']}, made with synthkd"
+        f" {manifest['synthkd']}."
+    )
 
 
 def _description(manifest: dict[str, Any]) -> str:
@@ -152,7 +209,7 @@ def _steps(manifest: dict[str, Any]) -> str:
             )
         )
     return (
-        "## Steps\n\n![The steps](steps.svg)\n\n"
+        "### Steps\n\n![The steps](steps.svg)\n\n"
         + markdown_table(rows, left=3)
         + "\n\n`lineage.parquet` has the rows of earlier steps that each row of the last one was"
         " made of; `synthkd show PATH ID` prints them."
@@ -260,25 +317,26 @@ def _sample(sample: list[dict[str, Any]], columns: list[str]) -> str:
     return "## Some accepted rows\n\n" + markdown_table(rows, left=len(columns))
 
 
-def _columns(columns: list[str]) -> str:
-    meanings = [
-        *((name, "content of the candidate") for name in columns),
-        ("id", "content hash: equal for equal knowledge"),
-        ("text", "the candidate as a sentence"),
-        ("input_id", "which input it answers"),
-        ("completion_key, sample_index", "which completion it was parsed from"),
-        ("prompt, teacher", "template, and who wrote it"),
-        ("logprob, tokens, finish_reason, raw", "of the completion; logprob is the sum in nats"),
-        ("recurrence", "number of completions with an equal candidate"),
-        ("votes", "number of completions of the question that give this row's answer"),
-        ("agreement", "their share, by weight, of the completions of the question"),
-        (
-            "margin",
-            "lead over the next answer as a share; of another answer than the winner's: what it"
-            " lacks, below zero",
-        ),
-        ("entropy", "of the answers to the question, in nats; 0 where all completions agree"),
-        ("score", "the critic's probability of being valid"),
-        ("rejected_by, reason", "the outcome: empty if accepted"),
-    ]
-    return "## Columns\n\n" + markdown_table([("column", "meaning"), *meanings], left=2)
+def _columns(sets: Sequence[FileSet]) -> str:
+    """Explain the columns of each configuration; those of several stand in the first."""
+    shown: set[str] = set()
+    parts = ["## Columns"]
+    for one in shown_sets(sets):
+        names = [name for name in one.schema.names if name not in shown]
+        again = ", ".join(markdown_code(name) for name in one.schema.names if name in shown)
+        shown.update(names)
+        meanings = column_meanings(())
+        rows = [
+            (name, str(one.schema.field(name).type), meanings.get(name, "content"))
+            for name in names
+        ]
+        also = f" Also: {again}." if again else ""
+        parts.append(
+            f"Configuration {markdown_code(one.config)}, {one.rows:,} rows"
+            f" ({markdown_code(one.pattern)}).{also}"
+        )
+        if rows:
+            parts.append(markdown_table([("column", "type", "meaning"), *rows], left=3))
+    if any(one.config == "provenance" for one in shown_sets(sets)):
+        parts.append("`provenance` has one row for each row of `default`: join them by `id`.")
+    return "\n\n".join(parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synthkd import plugins
+from synthkd.corpora.addresses import fetched
 from synthkd.corpora.rows import CandidateRows, cell_shown
 from synthkd.corpora.snapshot import CorpusSnapshot
 from synthkd.corpora.write import parquet_errors
@@ -23,6 +24,10 @@ from synthkd.kinds.base import Kind
 from synthkd.kinds.factory import kind_of_part
 from synthkd.reporting.safe_text import clean
 from synthkd.reporting.tables import html_table
+from synthkd.rows.corpus_files import OUTCOME, PROVENANCE
+from synthkd.storage import is_address
+
+_SPLITS = ("accepted", "rejected")
 
 
 class Decider(Protocol):
@@ -115,30 +120,80 @@ class Corpus:
         return str(self.manifest["corpus_hash"])
 
     def dataset(self, split: str = "accepted") -> Any:
-        """Return a split as a pyarrow dataset, which is lazy and can be filtered.
+        """Return the rows of a split's files as a pyarrow dataset, lazy and to be filtered.
 
-        The dataset reads the files that existed when the corpus was opened, even if the corpus is
-        replaced later.
+        Accepted rows have their content, score and id; `batches` and `table` join them with their
+        provenance. The dataset reads the files that existed when the corpus was opened, even if the
+        corpus is replaced later.
 
         Args:
-            split: ``accepted`` or ``rejected``.
+            split: ``accepted``, ``rejected``, or ``provenance`` of the accepted rows.
 
         Raises:
             StorageError: If a file is missing, damaged, or not of the manifest.
         """
-        if split not in ("accepted", "rejected"):
-            raise InputError(f"no split {split!r} in a corpus; there are accepted and rejected")
+        if split not in (*_SPLITS, PROVENANCE):
+            raise InputError(
+                f"no split {split!r} in a corpus; there are accepted, rejected and provenance"
+            )
         return self._snapshot.dataset(split)
 
-    def table(self, split: str = "accepted") -> pa.Table:
-        """Return all rows of a split as a pyarrow table."""
-        with self._reading():
-            return self.dataset(split).to_table()
+    def batches(
+        self, split: str = "accepted", columns: Sequence[str] | None = None, size: int = 65_536
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a split in batches, joined with their provenance, in flat memory.
 
-    def head(self, rows: int, columns: list[str]) -> list[dict[str, Any]]:
-        """Return columns of the first accepted rows."""
-        with self._reading():
-            first: list[dict[str, Any]] = self.dataset().head(rows, columns=columns).to_pylist()
+        Args:
+            split: ``accepted`` or ``rejected``.
+            columns: Columns of content or provenance, in the wanted order; None for all.
+            size: Rows of a batch at most.
+
+        Raises:
+            InputError: If there is no such split or column.
+            StorageError: If a file is missing, damaged, or not of the manifest.
+        """
+        self._check_split(split)
+        return self._snapshot.batches(split, columns, size)
+
+    def table(
+        self,
+        split: str = "accepted",
+        columns: Sequence[str] | None = None,
+        provenance: bool = False,
+    ) -> pa.Table:
+        """Return all rows of a split as a pyarrow table.
+
+        Args:
+            split: ``accepted`` or ``rejected``.
+            columns: Columns of content or provenance, in the wanted order. Default: those of the
+                split's own files.
+            provenance: Return all columns, the provenance included.
+        """
+        self._check_split(split)
+        if columns is None and not provenance:
+            with self._reading():
+                return self.dataset(split).to_table()
+        schema = self._snapshot.schema(split)
+        batches = list(self.batches(split, columns))
+        wanted = schema.names if columns is None else columns
+        return pa.Table.from_batches(batches, pa.schema([schema.field(name) for name in wanted]))
+
+    def column_names(self, split: str = "accepted") -> list[str]:
+        """Return the names of all columns of a split's rows, content first."""
+        self._check_split(split)
+        return list(self._snapshot.schema(split).names)
+
+    def _check_split(self, split: str) -> None:
+        if split not in _SPLITS:
+            raise InputError(f"no split {split!r} in a corpus; there are accepted and rejected")
+
+    def head(self, rows: int, columns: Sequence[str]) -> list[dict[str, Any]]:
+        """Return columns of the first accepted rows, those of their provenance too."""
+        first: list[dict[str, Any]] = []
+        for batch in self.batches(columns=columns, size=max(rows, 1)):
+            first += batch.slice(0, rows - len(first)).to_pylist()
+            if len(first) == rows:
+                break
         return first
 
     def _kind(self) -> Kind | type[Kind]:
@@ -178,15 +233,27 @@ class Corpus:
     @cached_property
     def candidates(self) -> CandidateRows:
         """All rows, the accepted ones first."""
-        splits = [self.dataset(split) for split in ("accepted", "rejected")]
+        schema = self._snapshot.schema("accepted")
 
         def read(chosen: pc.Expression | None) -> pa.Table:
-            return pa.concat_tables([split.to_table(filter=chosen) for split in splits])
+            splits = [self._whole(split, chosen).select(schema.names) for split in _SPLITS]
+            return pa.concat_tables(splits)
 
-        return CandidateRows(read, splits[0].schema, self.columns, "candidate", self._reading)
+        return CandidateRows(read, schema, self.columns, "candidate", self._reading)
 
     def _rows(self, split: str) -> CandidateRows:
-        return CandidateRows.of_dataset(self.dataset(split), self.columns, split, self._reading)
+        schema = self._snapshot.schema(split)
+        return CandidateRows(
+            lambda chosen: self._whole(split, chosen), schema, self.columns, split, self._reading
+        )
+
+    def _whole(self, split: str, chosen: pc.Expression | None) -> pa.Table:
+        """Read the rows of a split that keep to a condition, with their provenance."""
+        parts = [self._snapshot.schema(split).empty_table()]
+        for batch in self.batches(split):
+            table = pa.Table.from_batches([batch])
+            parts.append(table if chosen is None else table.filter(chosen))
+        return pa.concat_tables(parts)
 
     def where(self, text: str | None = None, /, **values: Any) -> CandidateRows:
         """Return the accepted rows that keep to a condition.
@@ -322,15 +389,20 @@ class Corpus:
         return self.accepted.to_dataset()
 
     def find(self, candidate: str) -> Iterator[dict[str, Any]]:
-        """Yield the accepted and rejected rows whose id begins with ``candidate``."""
+        """Yield the accepted and rejected rows whose id begins with ``candidate``, whole."""
+        known = {row["id"]: row for row in self._with_id(PROVENANCE, candidate)}
+        for row in self._with_id("accepted", candidate):
+            yield {**dict.fromkeys(OUTCOME), **row, **known.get(row["id"], {})}
+        yield from self._with_id("rejected", candidate)
+
+    def _with_id(self, split: str, candidate: str) -> list[dict[str, Any]]:
         import pyarrow.dataset as ds
 
-        for split in ("accepted", "rejected"):
-            field = ds.field("id")
-            upper = candidate + "~"
-            with self._reading():
-                rows = self.dataset(split).to_table(filter=(field >= candidate) & (field < upper))
-            yield from rows.to_pylist()
+        field = ds.field("id")
+        with self._reading():
+            chosen = (field >= candidate) & (field < candidate + "~")
+            rows: list[dict[str, Any]] = self.dataset(split).to_table(filter=chosen).to_pylist()
+        return rows
 
     def verify(self) -> None:
         """Compare the hashes of all files with the manifest.
@@ -372,11 +444,12 @@ class Corpus:
         return Corpus, (self.path,)
 
 
-def load_corpus(path: str | Path) -> Corpus:
-    """Open the folder of a corpus. Reads stay consistent even if the folder is replaced later.
+def load_corpus(path: str | PathLike[str]) -> Corpus:
+    """Open a corpus. Reads stay consistent even if its folder is replaced later.
 
     Args:
-        path: The folder.
+        path: The folder, or an address: ``hf://OWNER/NAME``, ``s3://BUCKET/FOLDER``, or any other
+            that fsspec knows. Of an address, a checked copy in the cache of this machine is read.
 
     Raises:
         InputError: If there is no corpus.
@@ -388,7 +461,7 @@ def load_corpus(path: str | Path) -> Corpus:
         >>> synthkd.load_corpus("corpora/everyday")
         <Corpus corpora/everyday: 60 accepted, 139 rejected>
     """
-    corpus = Corpus(Path(path))
+    corpus = Corpus(fetched(path) if isinstance(path, str) and is_address(path) else Path(path))
     _ = corpus.manifest
     return corpus
 

@@ -17,7 +17,6 @@ from synthkd.reporting.tables import html_table
 
 if TYPE_CHECKING:
     import pyarrow.compute as pc
-    import pyarrow.dataset as ds
 
 #: Rows and characters of a cell that a notebook shows.
 _SHOWN, _LONGEST = 8, 120
@@ -50,19 +49,6 @@ class CandidateRows:
         self._read, self._errors = read, errors
         self.schema = schema
         self.columns, self.what = tuple(columns), what
-
-    @classmethod
-    def of_dataset(
-        cls,
-        dataset: ds.Dataset,
-        columns: Sequence[str],
-        what: str,
-        errors: Callable[[], AbstractContextManager[None]],
-    ) -> CandidateRows:
-        """Return the rows of a pyarrow dataset."""
-        return cls(
-            lambda chosen: dataset.to_table(filter=chosen), dataset.schema, columns, what, errors
-        )
 
     @classmethod
     def of_table(cls, table: pa.Table, columns: Sequence[str], what: str) -> CandidateRows:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from synthkd.kinds.base import Kind
+from synthkd.recipe.parts import CorpusPart
+from synthkd.rows.corpus_files import OUTCOME
 
 #: Columns of every candidate, besides those of its kind.
 COMMON_FIELDS = [
@@ -36,13 +40,51 @@ FILTER_FIELDS = [
 ]
 
 
-def candidate_schema(kind: Kind) -> pa.Schema:
-    """Return the schema of filtered candidates: the kind's columns, provenance and outcome."""
+#: Column of the rendered prompt of each row (`corpus.prompts: full`): its messages as JSON.
+RENDERED = "rendered_prompt"
+#: Beginning of the names of columns of normal forms (`corpus.normal_forms`).
+NORMAL = "normal_"
+
+
+def candidate_schema(kind: Kind, corpus: CorpusPart | None = None) -> pa.Schema:
+    """Return the schema of filtered candidates: the kind's columns, provenance and outcome.
+
+    Args:
+        kind: The kind.
+        corpus: The corpus that a recipe asks for, whose columns come from the inputs.
+    """
     own = [
         pa.field(column, pa.type_for_alias(kind.types.get(column, "string")))
         for column in kind.columns
     ]
     own += [pa.field(name, pa.type_for_alias(alias)) for name, alias in kind.details.items()]
+    own += [pa.field(name, pa.string()) for name in input_columns(kind, corpus)]
     # A kind with a column `text` has no further sentence.
     rest = [field for field in COMMON_FIELDS[2:] if field.name not in kind.columns]
+    if corpus is not None and corpus.prompts == "full":
+        rest.append(pa.field(RENDERED, pa.string()))
     return pa.schema([*COMMON_FIELDS[:2], *own, *rest, *FILTER_FIELDS])
+
+
+def input_columns(kind: Kind, corpus: CorpusPart | None) -> list[str]:
+    """Return the columns of the inputs that a corpus has beside those of the kind."""
+    own = {*kind.columns, *kind.details}
+    return [name for name in (corpus.input_columns if corpus else ()) if name not in own]
+
+
+def content_columns(kind: Kind, corpus: CorpusPart | None = None) -> list[str]:
+    """Return the columns of a corpus' accepted rows that are not provenance, in their order."""
+    details = [name for name in kind.details if name not in kind.provenance_details]
+    normal = normal_columns(kind) if corpus is not None and corpus.normal_forms else []
+    return [*kind.columns, *details, *input_columns(kind, corpus), *normal, "score", "id"]
+
+
+def normal_columns(kind: Kind) -> list[str]:
+    """Return the names of the columns of normal forms."""
+    return [f"{NORMAL}{name}" for name in kind.columns]
+
+
+def ordered_columns(names: Sequence[str], content: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the columns of content, and the key with all others, of rows with these columns."""
+    first = [name for name in content if name in names]
+    return first, ["id", *(name for name in names if name not in {*first, "id", *OUTCOME})]

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import re
 import weakref
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from pydantic import BaseModel, field_validator
 
 from synthkd.corpora.write import MANIFEST, parquet_errors
 from synthkd.errors import InputError, StorageError
+from synthkd.rows.checks import require_columns
+from synthkd.rows.corpus_files import DATA, PROVENANCE, CorpusFile, provenance_name
 from synthkd.storage import displaced_folder, parse_json, storage_errors
 
 #: Maximum number of open files.
@@ -30,7 +32,7 @@ _MOST = 256
 _TRIES = 100
 _FDS = Path("/proc/self/fd")
 _CAN_KEEP_OPEN = os.open in os.supports_dir_fd and _FDS.is_dir()
-_NAME = re.compile(r"data/(accepted|rejected)-\d{5,}\.parquet")
+_NAME = re.compile(r"(data/(accepted|rejected)|provenance/accepted)-\d{5,}\.parquet")
 _REMEDY = "publish the corpus again"
 
 
@@ -145,8 +147,65 @@ class CorpusSnapshot:
         return (current.st_dev, current.st_ino) != (opened.st_dev, opened.st_ino)
 
     def names(self, split: str) -> list[str]:
-        """Return the names of a split's files, in order."""
-        return sorted(name for name in self.manifest["files"] if name.startswith(f"data/{split}-"))
+        """Return the names of a split's files, in order.
+
+        Args:
+            split: ``accepted``, ``rejected`` or ``provenance``; rows of older corpora have their
+                provenance in them.
+        """
+        begin = f"{DATA}/{split}-"
+        if split == PROVENANCE:
+            begin = f"{DATA if self.is_whole else PROVENANCE}/accepted-"
+        return sorted(name for name in self.manifest["files"] if name.startswith(begin))
+
+    @property
+    def is_whole(self) -> bool:
+        """True if accepted rows have their provenance in them, as those of older corpora."""
+        return not any(name.startswith(PROVENANCE) for name in self.manifest["files"])
+
+    def batches(
+        self, split: str, columns: Sequence[str] | None = None, size: int = 65_536
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield whole rows of a split, accepted ones joined with their provenance by id.
+
+        Args:
+            split: ``accepted`` or ``rejected``.
+            columns: Columns in the wanted order; None for all.
+            size: Rows of a batch at most.
+
+        Raises:
+            StorageError: If a file is missing, damaged, or not of the manifest.
+            InputError: If the rows have no such column.
+        """
+        for name in self._names_of(split):
+            with parquet_errors(self.path / name, _REMEDY), ExitStack() as stack:
+                rows = stack.enter_context(pq.ParquetFile(self.open_file(name)))
+                beside, provenance = provenance_name(name), None
+                if beside in self.manifest["files"]:
+                    provenance = stack.enter_context(pq.ParquetFile(self.open_file(beside)))
+                file = CorpusFile(rows, provenance, self.path / name)
+                require_columns(self.path, columns, file.schema.names)
+                for batch in file.batches(columns, size):
+                    yield batch if columns is None else batch.select(list(columns))
+
+    def schema(self, split: str) -> pa.Schema:
+        """Return the schema of the whole rows of a split."""
+        name = self._names_of(split)[0]
+        beside = provenance_name(name)
+        with ExitStack() as stack, parquet_errors(self.path / name, _REMEDY):
+            opened = [
+                stack.enter_context(pq.ParquetFile(self.open_file(one)))
+                for one in (name, beside)
+                if one in self.manifest["files"]
+            ]
+            file = CorpusFile(opened[0], opened[1] if opened[1:] else None, self.path / name)
+            return file.schema.remove_metadata()
+
+    def _names_of(self, split: str) -> list[str]:
+        names = self.names(split)
+        if not names:
+            raise StorageError(f"{self.path}: its manifest names no {split} files; it was altered")
+        return names
 
     def open_file(self, name: str) -> pa.NativeFile:
         """Open a file of the snapshot.
@@ -175,9 +234,7 @@ class CorpusSnapshot:
         # Imported here, as it is slow to import, and imports pandas if that is installed.
         import pyarrow.dataset as ds
 
-        names = self.names(split)
-        if not names:
-            raise StorageError(f"{self.path}: its manifest names no {split} files; it was altered")
+        names = self._names_of(split)
         for name in names:
             self.open_file(name).close()
         return ds.dataset(names, format="parquet", filesystem=fs.PyFileSystem(_SnapshotFiles(self)))
@@ -196,7 +253,7 @@ class _SnapshotFiles(fs.FileSystemHandler):  # type: ignore[misc]
         return isinstance(other, _SnapshotFiles) and other.snapshot is self.snapshot
 
     def __hash__(self) -> int:
-        return id(self.opened)
+        return id(self.snapshot)
 
     def __reduce__(self) -> tuple[type[_SnapshotFiles], tuple[CorpusSnapshot]]:
         return _SnapshotFiles, (self.snapshot,)

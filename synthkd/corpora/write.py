@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from synthkd.corpora.card import dataset_card
+from synthkd.corpora.card import CARD, dataset_card
+from synthkd.corpora.croissant import CROISSANT, croissant
+from synthkd.corpora.flow import FLOW, flow_picture
+from synthkd.corpora.layout import FileSet
+from synthkd.corpora.prompt_files import prompt_files
+from synthkd.corpora.schema import NORMAL, ordered_columns
 from synthkd.errors import StorageError
-from synthkd.keys import content_hash, file_hash
+from synthkd.keys import content_hash, file_hash, sha256_hash
+from synthkd.rows.corpus_files import OUTCOME
 from synthkd.storage import CORPUS_FOLDER, replaced_folder, write_json, write_text
 
 MANIFEST = "manifest.json"
@@ -30,6 +37,7 @@ def write_corpus(
     manifest: dict[str, Any],
     rows_per_file: int,
     write_more: Callable[[Path], dict[str, str]] | None = None,
+    normalize: Callable[[dict[str, Any]], Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """Replace a folder by a corpus of filtered rows.
 
@@ -40,9 +48,10 @@ def write_corpus(
         folder: Folder of the corpus.
         filtered: Folder of the filtered rows, ``part-*.parquet``.
         schema: Schema of the rows.
-        manifest: The manifest, without hashes.
+        manifest: The manifest, without hashes; its ``columns`` are those of the content.
         rows_per_file: Maximum rows of a file.
         write_more: Writes further files into the folder, and returns their hashes by name.
+        normalize: Returns the normal form of a row's columns, to be written with the content.
 
     Returns:
         The manifest with the hashes of files and corpus.
@@ -52,26 +61,35 @@ def write_corpus(
     """
     manifest = {**manifest, "manifest_hash": content_hash(manifest)}
     footer = {b"synthkd.manifest": manifest["manifest_hash"].encode()}
+    kind_columns = manifest["kind"]["columns"]
+    wanted = manifest.get("columns") or [*kind_columns, "score", "id"]
+    content, provenance = ordered_columns(schema.names, wanted)
+    outcome = [name for name in OUTCOME if name in schema.names]
+    whole = [*content, *outcome, *provenance[1:]]
+    if normalize is not None:
+        names = [f"{NORMAL}{name}" for name in kind_columns]
+        schema = pa.schema([*schema, *(pa.field(name, pa.string()) for name in names)])
+        content, _ = ordered_columns(schema.names, wanted)
+    schema = schema.with_metadata(footer)
+    accepted = [
+        FileSet.accepted(_chosen_fields(schema, content)),
+        FileSet.provenance(_chosen_fields(schema, provenance)),
+    ]
+    rejected = [FileSet.rejected(_chosen_fields(schema, whole))]
     with replaced_folder(folder, CORPUS_FOLDER) as temporary:
-        (temporary / "data").mkdir()
-        for name, accepted in (("accepted", True), ("rejected", False)):
-            rows = _row_groups(filtered, accepted)
-            _write_split(
-                temporary / "data", name, rows, schema.with_metadata(footer), rows_per_file
-            )
-        files = sorted((temporary / "data").glob("*.parquet"))
-        manifest["files"] = {f"data/{path.name}": file_hash(path) for path in files}
+        for sets, is_accepted in ((accepted, True), (rejected, False)):
+            rows = _row_groups(filtered, is_accepted)
+            if normalize is not None and is_accepted:
+                rows = _with_normal_forms(rows, normalize, kind_columns)
+            _write_sets(temporary, sets, rows, rows_per_file)
+        sets = [accepted[0], *rejected, accepted[1]]
+        names = [name for one in sets for name in sorted(one.hashes)]
+        manifest["files"] = {name: file_hash(temporary / name) for name in sorted(names)}
         manifest["corpus_hash"] = content_hash(manifest["files"])
-        if write_more is not None:
-            manifest["further_files"] = write_more(temporary)
+        further = {} if write_more is None else write_more(temporary)
+        manifest["further_files"] = further | _write_described(temporary, manifest, sets)
         write_json(temporary / MANIFEST, manifest)
-        accepted_rows = pq.ParquetFile(files[0]).metadata.num_rows
-        sample = (
-            next(iter(pq.ParquetFile(files[0]).iter_batches(1000))).to_pylist()
-            if accepted_rows
-            else []
-        )
-        write_text(temporary / "README.md", dataset_card(manifest, sample))
+        write_text(temporary / CARD, dataset_card(manifest, sets, _sample(temporary, sets[0])))
     return manifest
 
 
@@ -140,29 +158,85 @@ def _chosen(filtered: Path, accepted: bool) -> Iterator[pa.RecordBatch]:
                     yield chosen
 
 
-def _write_split(
-    folder: Path,
-    name: str,
+def _with_normal_forms(
     tables: Iterator[pa.Table],
-    schema: pa.Schema,
+    normalize: Callable[[dict[str, Any]], Sequence[str]],
+    columns: Sequence[str],
+) -> Iterator[pa.Table]:
+    """Append the normal form of each column."""
+    for table in tables:
+        forms = [tuple(normalize(row)) for row in table.select(list(columns)).to_pylist()]
+        for name, values in zip(columns, zip(*forms, strict=True), strict=True):
+            table = table.append_column(f"{NORMAL}{name}", pa.array(values, pa.string()))
+        yield table
+
+
+def _write_described(
+    corpus: Path, manifest: dict[str, Any], sets: Sequence[FileSet]
+) -> dict[str, str]:
+    """Write what is made of the manifest alone, and return the hashes by name."""
+    texts = prompt_files(manifest)
+    texts[FLOW] = flow_picture(manifest)
+    texts[CROISSANT] = json.dumps(croissant(manifest, sets), indent=1, ensure_ascii=False) + "\n"
+    for name, text in texts.items():
+        write_text(corpus / name, text)
+    return {name: file_hash(corpus / name) for name in texts}
+
+
+def _sample(corpus: Path, accepted: FileSet) -> list[dict[str, Any]]:
+    """Return the first accepted rows."""
+    if not accepted.rows:
+        return []
+    with pq.ParquetFile(corpus / min(accepted.hashes)) as file:
+        rows: list[dict[str, Any]] = next(file.iter_batches(1000)).to_pylist()
+    return rows
+
+
+def _chosen_fields(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    return pa.schema([schema.field(name) for name in names], schema.metadata)
+
+
+def _write_sets(
+    corpus: Path,
+    sets: Sequence[FileSet],
+    tables: Iterator[pa.Table],
     rows_per_file: int,
 ) -> None:
-    """Write files of at most ``rows_per_file`` rows; an empty split has one file too."""
-    number, room, writer = 0, rows_per_file, _open(folder, name, 0, schema)
+    """Write rows into files of at most ``rows_per_file`` rows; no rows give one file too.
+
+    The files of several sets hold the same rows in the same row groups, each its own columns.
+    """
+    for one in sets:
+        (corpus / one.folder).mkdir(exist_ok=True)
+
+    def opened(number: int) -> list[pq.ParquetWriter]:
+        names = [f"{one.folder}/{one.name}-{number:05d}.parquet" for one in sets]
+        for one, name in zip(sets, names, strict=True):
+            one.hashes[name] = ""
+        return [
+            pq.ParquetWriter(corpus / name, one.schema, compression="zstd")
+            for one, name in zip(sets, names, strict=True)
+        ]
+
+    number, room, writers = 0, rows_per_file, opened(0)
     try:
         for table in tables:
             start = 0
             while start < table.num_rows:
                 if room == 0:
-                    writer.close()
+                    for writer in writers:
+                        writer.close()
                     number, room = number + 1, rows_per_file
-                    writer = _open(folder, name, number, schema)
+                    writers = opened(number)
                 piece = table.slice(start, room)
-                writer.write_table(piece.cast(schema))
+                for one, writer in zip(sets, writers, strict=True):
+                    part = piece.select(one.schema.names).cast(one.schema)
+                    writer.write_table(part)
+                    one.rows, one.size = one.rows + part.num_rows, one.size + part.nbytes
                 start, room = start + piece.num_rows, room - piece.num_rows
     finally:
-        writer.close()
-
-
-def _open(folder: Path, name: str, number: int, schema: pa.Schema) -> pq.ParquetWriter:
-    return pq.ParquetWriter(folder / f"{name}-{number:05d}.parquet", schema, compression="zstd")
+        for writer in writers:
+            writer.close()
+    for one in sets:
+        one.hashes = {name: sha256_hash(corpus / name) for name in one.hashes}
+        one.stored = sum((corpus / name).stat().st_size for name in one.hashes)

@@ -13,6 +13,7 @@ from synthkd.critics.calibration import Threshold
 from synthkd.critics.calibration.bands import auc_interval
 from synthkd.critics.labels import verdict_column
 from synthkd.critics.splits import BUCKETS
+from synthkd.reporting.model_head import model_head
 from synthkd.reporting.safe_text import markdown, markdown_block, markdown_code
 from synthkd.reporting.tables import markdown_table
 
@@ -42,6 +43,7 @@ def critic_card(trained: TrainedCritic) -> str:
     return (
         "\n\n".join(
             [
+                _head(facts),
                 f"# Critic {markdown_code(facts['critic'])} for the kind"
                 f" {markdown_code(facts['kind'])}",
                 f"Trained on {facts['training_rows']:,} labelled rows of"
@@ -73,9 +75,17 @@ def critic_card(trained: TrainedCritic) -> str:
     )
 
 
+def _head(facts: dict[str, Any]) -> str:
+    """Return the head that the Hugging Face hub reads."""
+    known = {name: facts[name] for name in ("auc", "ece") if isinstance(facts.get(name), float)}
+    tags = [facts["critic"], "critic", facts["kind"]]
+    return model_head("text-classification", tags, known, "held-out", labels=("invalid", "valid"))
+
+
 def _without_guarantee(trained: TrainedCritic, facts: dict[str, Any]) -> str:
     """Return the card of a critic that was trained on all its labelled rows."""
     parts = [
+        _head(facts),
         f"# Critic {markdown_code(facts['critic'])} for the kind {markdown_code(facts['kind'])}",
         f"Trained on all {facts['training_rows']:,} labelled rows of"
         f" {markdown_code(facts['sheet'])}." + _annotators(facts),

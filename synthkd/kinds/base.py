@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 RESERVED_COLUMNS = frozenset((
     "id", "kind", "input_id", "completion_key", "sample_index", "prompt", "teacher", "logprob",
     "tokens", "finish_reason", "raw", "recurrence", "votes", "agreement", "margin", "entropy",
-    "score", "rejected_by", "reason",
+    "score", "rejected_by", "reason", "rendered_prompt",
 ))  # fmt: skip
 #: Methods that say of one answer or candidate what `Kind.parse_columns` says of many.
 _BY_ROW = frozenset(("parse", "verbalize", "normalize", "identity", "vote_on", "vote_for"))
@@ -167,6 +167,9 @@ class Kind(Plugin, ABC):
             ``bool``,
             ``string``), such as a place in a source. They are not part of a candidate's content and
             may be missing.
+        provenance_details: Those of `details` that tell how a row was made, so that a corpus has
+            them with the provenance.
+        task_categories: Tasks on the Hugging Face hub that a corpus of the kind serves.
         default_rules: Rules of a recipe that names none.
         class_column: Column of few values whose distribution is reported, such as relations or
             labels.
@@ -207,6 +210,8 @@ class Kind(Plugin, ABC):
     loose_columns: ClassVar[tuple[str, ...]] = ()
     group_column: ClassVar[str]
     details: ClassVar[Mapping[str, str]] = {}
+    provenance_details: ClassVar[frozenset[str]] = frozenset()
+    task_categories: ClassVar[tuple[str, ...]] = ("text-generation",)
     default_rules: ClassVar[tuple[str, ...]] = ()
     class_column: ClassVar[str | None] = None
     rule_column: ClassVar[str | None] = None

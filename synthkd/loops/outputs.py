@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from synthkd import plugins
 from synthkd._version import __version__
+from synthkd.corpora.addresses import store_corpus
 from synthkd.corpora.diversity import stage_diversity
 from synthkd.corpora.write import write_corpus
 from synthkd.errors import UserError
@@ -27,12 +28,15 @@ from synthkd.loops.round_steps import joined_steps, task_recipe
 from synthkd.loops.rounds import Round, folder_hash
 from synthkd.loops.task import LoopTask
 from synthkd.recipe import KindPart, Recipe
+from synthkd.rows import CorpusFile
+from synthkd.stages.manifest import published_recipe
 from synthkd.storage import (
     STUDENT_FOLDER,
     TemporaryFolder,
     check_file,
     has_columns,
     has_text,
+    is_address,
     read_json,
     replaced_file,
     replaced_folder,
@@ -123,15 +127,12 @@ def join_corpora(recipe: Recipe, rounds: Sequence[Round]) -> dict[str, Any] | No
     kind = _kind(recipe, last)
     with TemporaryFolder() as name:
         parts = Path(name)
-        files = [file for folder in folders for file in sorted((folder / "data").glob("*.parquet"))]
-        for number, file in enumerate(files):
-            (parts / f"part-{number:06d}.parquet").symlink_to(file)
-        schema = pq.read_schema(files[0]).remove_metadata()
-        names = ("manifest_version", "synthkd", "kind", "prompt", "teacher", "seed")
+        schema = _write_parts(folders, parts)
+        names = ("manifest_version", "synthkd", "kind", "prompt", "teacher", "seed", "columns")
         manifest = {
-            **{key: last[key] for key in names},
+            **{key: last[key] for key in names if key in last},
             "critic": _critic([one["critic"] for one in manifests]),
-            "recipe": recipe.record(),
+            "recipe": published_recipe(recipe),
             "recipe_hash": recipe.fingerprint(),
             "inputs": {
                 "rounds": {str(one.number): one.record["inputs"] for one in rounds if one.corpora}
@@ -144,9 +145,32 @@ def join_corpora(recipe: Recipe, rounds: Sequence[Round]) -> dict[str, Any] | No
             # Those of rounds are sums over all steps, and a corpus is that of the last.
             manifest["counts"] = total_counts([one["counts"] for one in manifests])
             manifest["steps"], write_more = joined_steps(recipe, manifests, folders)
-        return write_corpus(
+        written = write_corpus(
             recipe.corpus_path, parts, schema, manifest, recipe.corpus.rows_per_file, write_more
         )
+    if is_address(recipe.corpus.path):
+        store_corpus(recipe.corpus_path, recipe.corpus.path)
+    return written
+
+
+def _write_parts(folders: Sequence[Path], parts: Path) -> pa.Schema:
+    """Write the whole rows of several corpora as files ``part-*.parquet``; return their schema."""
+    schema = None
+    for number, file in enumerate(_corpus_files(folders)):
+        with CorpusFile.open(file) as rows:
+            schema = schema or rows.schema.remove_metadata()
+            names = schema.names
+            path = parts / f"part-{number:06d}.parquet"
+            with pq.ParquetWriter(path, schema, compression="zstd") as out:
+                for batch in rows.batches():
+                    out.write_batch(batch.select(names).cast(schema))
+    assert schema is not None
+    return schema
+
+
+def _corpus_files(folders: Sequence[Path]) -> list[Path]:
+    """List the files of the rows of corpora, which `CorpusFile` joins with their provenance."""
+    return [file for folder in folders for file in sorted((folder / "data").glob("*.parquet"))]
 
 
 def _kind(recipe: Recipe, manifest: dict[str, Any]) -> Any:
@@ -214,13 +238,10 @@ def _rows(
         for row in task.initial_rows()
     ]
     for one in rounds:
-        for folder in one.corpora:
-            for file in sorted((folder / "data").glob("*.parquet")):
-                with pq.ParquetFile(file) as opened:
-                    for batch in opened.iter_batches(
-                        columns=[*columns, "id", "rejected_by", "reason"]
-                    ):
-                        yield [
-                            {**row, "round": one.number, "origin": "teacher"}
-                            for row in batch.to_pylist()
-                        ]
+        for file in _corpus_files(one.corpora):
+            with CorpusFile.open(file) as opened:
+                for batch in opened.batches([*columns, "id", "rejected_by", "reason"]):
+                    yield [
+                        {**row, "round": one.number, "origin": "teacher"}
+                        for row in batch.to_pylist()
+                    ]

@@ -15,8 +15,8 @@ from synthkd.keys import file_hash
 from synthkd.loops.round_counts import total_counts
 from synthkd.recipe import Recipe
 from synthkd.recipe.steps import INPUTS, StepPart
+from synthkd.reporting.diagram import Box, counts_in_words, steps_picture
 from synthkd.steps import step_names, step_recipe
-from synthkd.steps.diagram import Box, counts_in_words, steps_picture
 from synthkd.steps.lineage import LINEAGE, join_lineages
 from synthkd.steps.recipes import step_of, step_sources, step_teacher
 from synthkd.storage import write_text

@@ -225,7 +225,7 @@ class LoopTask(Plugin, ABC, Generic[S]):
         Default: the kind's columns and the id of each row, in the order of the ids.
         """
         columns = corpus.manifest["kind"]["columns"]
-        rows: list[Row] = corpus.accepted.select(["id", *columns]).to_pylist()
+        rows: list[Row] = corpus.table(columns=["id", *columns]).to_pylist()
         return sorted(rows, key=lambda row: str(row["id"]))
 
     def round_facts(self, inputs: Sequence[Row], rows: Sequence[Row]) -> dict[str, Any]:

@@ -52,6 +52,7 @@ def load_prompt(name: str, folder: Path | None = None) -> Prompt:
         shots=head.shots,
         by=head.by,
         head_lines=head_lines,
+        head_text=text[: len(text) - len(source)],
     )
 
 

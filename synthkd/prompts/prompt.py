@@ -40,6 +40,7 @@ class Prompt:
         by: Column whose value the shown rows share with the input.
         variables: Values for the template that no input has, from the recipe.
         head_lines: Lines of the file above the source.
+        head_text: These lines.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Prompt:
     by: str | None = None
     variables: dict[str, Any] = field(default_factory=dict)
     head_lines: int = 0
+    head_text: str = ""
 
     # Compiling
 
@@ -126,6 +128,15 @@ class Prompt:
                 except (OSError, LimitError) as error:
                     raise self.error(error) from None
         return hashes
+
+    @property
+    def text(self) -> str:
+        """The text of the file: head and source."""
+        return self.head_text + self.source
+
+    def included_texts(self) -> dict[str, str]:
+        """Return the text of each file that the template may include, extend or import, by name."""
+        return {name: read_source(self._loader.path(name)) for name in self.included_files()}
 
     @property
     def instruction(self) -> str:

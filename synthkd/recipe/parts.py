@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class RecipePart(BaseModel):
@@ -286,10 +286,55 @@ class TargetPart(RecipePart):
     )
 
 
+class CardPart(RecipePart):
+    """Texts of the dataset card that only its author knows; they decide no row."""
+
+    summary: str | None = Field(None, description="What the corpus is, in a sentence or two.")
+    intended_use: str | None = Field(None, description="What the corpus is for.")
+    limits: str | None = Field(None, description="What it must not be used for, and known flaws.")
+    teacher_terms: str | None = Field(
+        None,
+        description="Terms of use of the teacher's provider, or the licence of its model, as far as"
+        " they bind users of the corpus.",
+    )
+    citation: str | None = Field(None, description="How to cite the corpus, such as BibTeX.")
+    tags: list[str] = Field(default_factory=list, description="Further tags of the card.")
+    task_categories: list[str] | None = Field(
+        None, description="Tasks as the Hugging Face hub names them. Default: the kind's."
+    )
+
+
 class CorpusPart(RecipePart):
     """The corpus that is written."""
 
     path: str = Field(description="Folder of the corpus.")
     title: str | None = Field(None, description="Title of the dataset card.")
-    license: str | None = Field(None, description="Licence in the dataset card.")
+    license: str | None = Field(
+        None, description="Licence in the dataset card, as SPDX names it, such as `CC-BY-4.0`."
+    )
+    language: list[str] | None = Field(
+        None,
+        description="Languages of the rows as ISO 639 codes: `en`, or a list. Default: that of the"
+        " shipped template, if it is one.",
+    )
     rows_per_file: int = Field(250_000, ge=1, description="Rows in one Parquet file at most.")
+    input_columns: list[str] = Field(
+        default_factory=list,
+        description="Columns of the inputs that each row of the corpus shows too, as texts.",
+    )
+    normal_forms: bool = Field(
+        False,
+        description="Show the normal form of each column, under which equal knowledge is equal, as"
+        " `normal_COLUMN`.",
+    )
+    prompts: Literal["none", "text", "full"] = Field(
+        "text",
+        description="Templates and relations in the corpus: their text (`text`), with the rendered"
+        " prompt of each row in its provenance (`full`), or their hashes alone (`none`).",
+    )
+    card: CardPart = Field(default_factory=CardPart, description="Texts of the dataset card.")
+
+    @field_validator("language", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value

@@ -41,6 +41,10 @@ _PATH_KEYS = frozenset(
 #: `/v1` is none.
 _WITHIN = re.compile(r"(?<![\w/.$}~*-])(?:file://)?(/[^\s/:@,;'\"`()\[\]{}<>|]+){2,}/?")
 _WINDOWS = re.compile(r"(?:[A-Za-z]:[\\/]|\\\\)")
+#: An address in an identity, with the colon that ends it there.
+_ADDRESS = re.compile(
+    r"\b[a-z][a-z0-9+.-]*://(?:\[[^\]\s]*\]|[^\s/:'\"]*)(?::\d+)?(?:/[^\s:'\"]*)?:?"
+)
 _HOST = re.compile(r"(https?://)([^/\s:@'\"]+|\[[^\]\s]+\])")
 
 
@@ -95,6 +99,11 @@ def published_text(text: str, folder: Path) -> str:
         lambda match: match[1] + (PRIVATE_HOST if is_private(match[2].strip("[]")) else match[2]),
         text,
     )
+
+
+def without_addresses(text: str) -> str:
+    """Leave out the addresses of a text, such as the server in a teacher's identity."""
+    return _ADDRESS.sub("", text)
 
 
 def _is_absolute(text: str) -> bool:

@@ -26,13 +26,14 @@ from synthkd.recipe.parts import (
     one_key_rule,
     rules_as_parts,
 )
-from synthkd.recipe.published_values import published
+from synthkd.recipe.published_values import published, without_addresses
 from synthkd.recipe.steps import INPUTS, StepPart
 from synthkd.recipe.student import LoopPart, StudentPart
 from synthkd.recipe.teacher import LimitsPart, TeacherPart
 from synthkd.recipe.validation_errors import explain, override
 from synthkd.rows import RowSource, is_path
 from synthkd.secrets import expand_variables, find_cleartext_secret, mask_tokens
+from synthkd.storage import is_address
 
 #: A rule as Python gives it: a name, a mapping as in YAML, or a rule class or function.
 RuleChoice = str | dict[str, Any] | Callable[..., Any]
@@ -376,6 +377,9 @@ class Recipe(RecipePart):
 
     @property
     def corpus_path(self) -> Path:
+        """The folder of the corpus; of an address, the folder whose content is sent there."""
+        if is_address(self.corpus.path):
+            return self.resolve(f"runs/{self.name}-corpus")
         return self.resolve(self.corpus.path)
 
     @property
@@ -386,7 +390,10 @@ class Recipe(RecipePart):
 
     def fingerprint(self) -> str:
         """Hash everything that decides the content of the corpus."""
-        return content_hash(self.record())
+        record = self.record()
+        for name in _OF_CARD:
+            record["corpus"].pop(name, None)
+        return content_hash(record)
 
     def record(self) -> dict[str, Any]:
         """Return the recipe as a corpus' manifest holds it.
@@ -404,6 +411,10 @@ class Recipe(RecipePart):
             del record["votes"]["options"]
         if self.target is None:
             del record["target"]
+        usual = CorpusPart(path="").model_dump(mode="json")
+        for name in _LATER:
+            if record["corpus"][name] == usual[name]:
+                del record["corpus"][name]
         return record
 
     def published(self, value: Any, key: str = "") -> Any:
@@ -414,20 +425,24 @@ class Recipe(RecipePart):
         return published(value, self._folder, key)
 
     def published_identity(self, identity: str) -> str:
-        """Return a teacher's identity without the place of a local model.
+        """Return a teacher's identity without its address, or the place of a local model.
 
         Keys in the journal hold the identity itself.
         """
         model = self.teacher.model
         if model and (name := self.published(model, "model")) != model:
             identity = identity.replace(model, name)
-        return str(self.published(identity))
+        return without_addresses(str(self.published(identity)))
 
     def for_worker(self) -> dict[str, Any]:
         """Return the recipe for a worker process, with addresses and headers as written."""
         return self.model_dump(mode="json", context={"reveal": True})
 
 
+#: Fields of the corpus that came later: left out where they say nothing, so that fingerprints of
+#: older recipes stay; and those that only the card shows.
+_LATER = ("language", "input_columns", "normal_forms", "prompts", "card")
+_OF_CARD = ("language", "card")
 #: Parts that a recipe with steps has in its steps.
 _OF_STEPS = frozenset({"kind", "prompt", "rules", "votes", "critic"})
 _STEP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

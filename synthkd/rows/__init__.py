@@ -5,6 +5,7 @@ arrow          values of Arrow columns
 class_labels   class names of the `datasets` library
 checks         checks and errors that all formats share
 formats        CSV, JSONL, YAML, Parquet
+corpus_files   files of a corpus, joined with their provenance
 documents      text files
 read           batches of rows of a file or folder
 memory         rows of DataFrames, tables, data sets and iterables
@@ -22,6 +23,7 @@ from synthkd.rows.cells import (
 )
 from synthkd.rows.checks import Rows, text_lines
 from synthkd.rows.class_labels import class_labels
+from synthkd.rows.corpus_files import CorpusFile
 from synthkd.rows.documents import read_text, text_files
 from synthkd.rows.formats import allow_long_cells
 from synthkd.rows.memory import RowSource, is_path, rows_in_file, source_rows, write_given_rows
@@ -31,6 +33,7 @@ __all__ = [
     "BATCH",
     "FORMATS",
     "CellError",
+    "CorpusFile",
     "RowSource",
     "Rows",
     "UnreadableCell",

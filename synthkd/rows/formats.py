@@ -23,6 +23,7 @@ from synthkd.rows.checks import (
     text_lines,
 )
 from synthkd.rows.class_labels import class_labels, replace_class_numbers
+from synthkd.rows.corpus_files import CorpusFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -194,6 +195,8 @@ def parquet_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Yield Arrow batches of a Parquet file, class numbers replaced by names.
 
+    A file of a corpus has its provenance too.
+
     Args:
         path: The file.
         columns: Columns to read; None reads all.
@@ -201,14 +204,14 @@ def parquet_batches(
         required: Columns that the file must have once.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
-            require_columns(path, required, file.schema_arrow.names)
-            refuse_duplicates(path, file.schema_arrow.names, required)
-            labels, rows_before = class_labels(file.schema_arrow), 0
-            for part in file.iter_batches(batch_size=batch, columns=columns):
+        with CorpusFile.open(path) as file:
+            schema = file.schema
+            require_columns(path, required, schema.names)
+            refuse_duplicates(path, schema.names, required)
+            labels, rows_before = class_labels(schema), 0
+            for part in file.batches(columns, batch):
                 yield replace_class_numbers(part, labels, path, rows_before) if labels else part
                 rows_before += len(part)
     except (pa.ArrowException, OSError, ValueError) as error:  # A column's name may not be UTF-8.

@@ -6,6 +6,7 @@ Rows are made column by column, in Arrow: a distinct answer of an input is parse
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synthkd.corpora.schema import FILTER_FIELDS, candidate_schema
+from synthkd.corpora.schema import FILTER_FIELDS, RENDERED, candidate_schema, input_columns
 from synthkd.errors import RecipeError, nearest
 from synthkd.filters.ballot import FIELDS, Ballot, question_of
 from synthkd.filters.vote_weights import QUESTION, SOURCE
@@ -27,6 +28,7 @@ from synthkd.kinds.base import Malformed
 from synthkd.kinds.columns import AnswerColumns, Numbers, distinct_rows, encode_texts, spread
 from synthkd.kinds.first_line import AnswerPart
 from synthkd.requests import completion_key
+from synthkd.rows import text_cell
 from synthkd.stages.adaptive import adaptive_sampling
 from synthkd.stages.apply_rules import apply_rules
 from synthkd.stages.components import Components
@@ -62,7 +64,7 @@ class RowShape:
         """Return the columns of a recipe's rows."""
         kind, prompt = components.kind, components.prompt
         name = components.recipe.published(prompt.name, "template") if prompt else None
-        schema = pa.schema([*candidate_schema(kind), *FIELDS])
+        schema = pa.schema([*candidate_schema(kind, components.recipe.corpus), *FIELDS])
         later = {field.name for field in FILTER_FIELDS} - {"rejected_by", "reason"}
         same = {"kind": kind.name, "prompt": name}
         written = tuple(name for name in schema.names if name not in {*later, *same})
@@ -98,6 +100,8 @@ class Parser:
         source = Ballot.of(recipe, self.kind).weight.source_column
         #: The column of the inputs that names the source of a row, if it is one of theirs.
         self._source = None if source in self.schema.names else source
+        self._input_columns = input_columns(self.kind, recipe.corpus)
+        self._shows_prompts = RENDERED in self.schema.names
         # As published: a path of this machine does not go into rows.
         self._who = cache(recipe.published_identity)
         self._identity = requests.identity
@@ -231,7 +235,18 @@ class Parser:
             "finish_reason": samples.finish_reason,
             "raw": samples.text,
             SOURCE: self._sources(batch, samples),
+            **{name: column.take(request) for name, column in self._of_inputs(batch)},
         }
+
+    def _of_inputs(self, batch: list[InputRequest]) -> Iterator[tuple[str, pa.Array]]:
+        """Yield the columns that the corpus shows of its inputs and of what was asked."""
+        for name in self._input_columns:
+            values = [text_cell(one.row.get(name), f"input {one.input_id}", name) for one in batch]
+            yield name, pa.array(values, pa.string())
+        if self._shows_prompts:
+            texts = [json.dumps(one.request.messages, ensure_ascii=False) for one in batch]
+            whole = [text.encode("utf-8", "replace").decode() for text in texts]
+            yield RENDERED, pa.array(whole, pa.string())
 
     def _sources(self, batch: list[InputRequest], samples: SampleColumns) -> pa.Array:
         if self._source is None:

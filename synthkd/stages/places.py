@@ -22,6 +22,7 @@ from synthkd.storage import (
     check_place,
     claim_folder,
     has_mark,
+    is_address,
     is_temporary_folder,
     read_json,
     target_of,
@@ -185,6 +186,10 @@ def check_places(recipe: Recipe, student: bool = False) -> None:
     for path, kind in places:
         check_output(path, kind)
     check_place(recipe.journal_path.parent)
+    if is_address(recipe.corpus.path):
+        from synthkd.corpora.addresses import check_address
+
+        check_address(recipe.corpus.path)
 
 
 def _check_apart(recipe: Recipe, student: bool) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from synthkd.corpora.schema import candidate_schema
+from synthkd.corpora.schema import candidate_schema, input_columns
 from synthkd.errors import PromptError, RecipeError, nearest
 from synthkd.filters.ballot import Ballot
 from synthkd.kinds.base import Kind, Row
@@ -158,6 +158,7 @@ def plan_run(recipe: Recipe, identity: str | None = None) -> RunPlan:
             context = components.kind.context(row, [], random.Random(0))  # noqa: S311
             check_template(prompt, context, row)
         _check_source(components, row)
+        _check_input_columns(components, row)
     check_adaptive(components, row)
     check_row_target(components, row)
     return RunPlan(components, inputs, RequestBuilder(components, inputs.file, identity))
@@ -172,6 +173,22 @@ def _check_source(components: Components, row: Row) -> None:
         f"votes.by: no input has the column {column!r}{nearest(column, list(map(str, row)))}, which"
         " is to name the source of a row"
     )
+
+
+def _check_input_columns(components: Components, row: Row) -> None:
+    """Refuse columns of the corpus that no input has, or that rows have anyway."""
+    own = set(candidate_schema(components.kind).names)
+    for name in input_columns(components.kind, components.recipe.corpus):
+        if name in own:
+            raise RecipeError(
+                f"corpus.input_columns: rows of every corpus have a column {name!r}; give that of"
+                " the inputs another name by `inputs.rename`"
+            )
+        if name not in row:
+            raise RecipeError(
+                f"corpus.input_columns: no input has the column"
+                f" {name!r}{nearest(name, list(map(str, row)))}"
+            )
 
 
 def check_template(prompt: Prompt, context: Collection[str], columns: Collection[str]) -> None:

@@ -68,7 +68,11 @@ def step_recipe(recipe: Recipe, name: str) -> Recipe:
         inputs = InputsPart(path=recipe.path_text(folder / STEP_INPUTS), count=None, limit=None)
     corpus = recipe.corpus
     if name != step_names(recipe)[-1]:
-        corpus = corpus.model_copy(update={"path": recipe.path_text(folder / STEP_CORPUS)})
+        # What its rows show of the inputs, the last step alone may have.
+        own_path = recipe.path_text(folder / STEP_CORPUS)
+        corpus = corpus.model_copy(
+            update={"path": own_path, "input_columns": [], "normal_forms": False}
+        )
     return recipe.with_parts(
         steps=None,
         target=None,

@@ -12,6 +12,7 @@ from synthkd.errors import NothingBoughtError
 from synthkd.keys import file_hash
 from synthkd.recipe import Recipe
 from synthkd.recipe.steps import INPUTS
+from synthkd.reporting.diagram import Box, counts_in_words, steps_picture
 from synthkd.stages.components import Components
 from synthkd.stages.critic import Decision, decide
 from synthkd.stages.generate import GenerateReport
@@ -19,7 +20,6 @@ from synthkd.stages.lock import run_lock
 from synthkd.stages.places import REPORT, ReportShape, check_places
 from synthkd.stages.plan import RunPlan, plan_run
 from synthkd.steps.columns import resolve_steps, step_errors
-from synthkd.steps.diagram import Box, counts_in_words, steps_picture
 from synthkd.steps.inputs import write_step_inputs
 from synthkd.steps.lineage import LINEAGE, write_lineage
 from synthkd.steps.outputs import check_finished

@@ -17,6 +17,7 @@ from synthkd.storage.folder_kinds import (
     FOLDER_KINDS,
     HASHES,
     ONNX_FOLDER,
+    PROMPTS_FOLDER,
     STUDENT_FOLDER,
     FolderKind,
 )
@@ -39,7 +40,7 @@ from synthkd.storage.ownership import (
     has_text,
     sign_folder,
 )
-from synthkd.storage.paths import check_place, storage_errors, target_of
+from synthkd.storage.paths import check_place, is_address, storage_errors, target_of
 from synthkd.storage.temporary import (
     TemporaryFolder,
     clear_leftovers,
@@ -57,6 +58,7 @@ __all__ = [
     "HASHES",
     "MARK",
     "ONNX_FOLDER",
+    "PROMPTS_FOLDER",
     "STUDENT_FOLDER",
     "FolderKind",
     "TemporaryFolder",
@@ -75,6 +77,7 @@ __all__ = [
     "has_mark",
     "has_temporary_mark",
     "has_text",
+    "is_address",
     "is_temporary_folder",
     "parse_json",
     "place_of",

@@ -27,7 +27,7 @@ from synthkd.storage.marks import (
 
 #: File with the hashes of all files of a critic, a student or an export (`synthkd.artifacts`).
 HASHES = "hashes.json"
-_CORPUS_FILE = re.compile(r"data/(accepted|rejected)-\d{5,}\.parquet")
+_CORPUS_FILE = re.compile(r"(data/(accepted|rejected)|provenance/accepted)-\d{5,}\.parquet")
 _PARTITION_FILE = re.compile(r"part-\d{4,}\.parquet")
 #: Columns that only filtered candidates have.
 _FILTERED_COLUMNS = {"id", "input_id", "completion_key", "recurrence", "rejected_by", "reason"}
@@ -71,8 +71,12 @@ def parquet_columns(path: Path) -> set[str]:
         return set()
 
 
-#: Files of a corpus besides its rows, if it was made in steps.
-_FURTHER_FILES = frozenset({"lineage.parquet", "steps.svg"})
+#: Folder of a corpus' templates and relations.
+PROMPTS_FOLDER = "prompts"
+#: Files of a corpus besides its rows, its manifest and its card.
+_FURTHER_FILE = re.compile(
+    rf"(lineage\.parquet|(steps|flow)\.svg|croissant\.json|{PROMPTS_FOLDER}/.+)", re.DOTALL
+)
 
 
 def _foreign_to_corpus(folder: Path) -> str | None:
@@ -90,7 +94,7 @@ def _foreign_to_corpus(folder: Path) -> str | None:
             " that of its files)"
         )
     further = manifest.get("further_files") or {}
-    if not _is_text_mapping(further) or not set(further) <= _FURTHER_FILES:
+    if not _is_text_mapping(further) or not all(map(_FURTHER_FILE.fullmatch, further)):
         return "has a manifest.json that is not a corpus' (further_files)"
     return unlisted_file(folder, {"manifest.json", "README.md", *files, *further})
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from synthkd.errors import DiskFullError, StorageError
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://.+")
 
 #: Bytes of a name, and of a whole path, on most file systems.
 _LONGEST_NAME, _LONGEST_PATH = 255, 4096
@@ -84,3 +87,8 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_address(text: str) -> bool:
+    """Return True for an address such as ``s3://bucket/corpus``; a path is none."""
+    return bool(_ADDRESS.fullmatch(text)) and not text.startswith("file://")

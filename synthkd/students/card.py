@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from synthkd.reporting.model_head import model_head
 from synthkd.reporting.safe_text import markdown_block, markdown_code
 from synthkd.reporting.tables import markdown_table
 
@@ -19,12 +20,29 @@ _TYPES = 8
 def student_card(manifest: dict[str, Any], folder: Path) -> str:
     """Return the card as Markdown: training, figures, use."""
     parts = [
+        _head(manifest),
         f"# Student {markdown_code(manifest['student'])}",
         _trained(manifest),
         _figures(manifest["figures"]),
         _use(manifest, folder),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _head(manifest: dict[str, Any]) -> str:
+    """Return the head that the Hugging Face hub reads, with the figures that are known."""
+    figures = manifest["figures"]
+    names = ("accuracy", "macro_f1", "precision", "recall", "f1", "loss", "ece")
+    base = manifest["options"].get("base")
+    task = "text-classification" if "classes" in manifest else "token-classification"
+    return model_head(
+        "text-generation" if "kind" in manifest else task,
+        [manifest["student"]],
+        {name: figures[name] for name in names if isinstance(figures.get(name), float)},
+        str(figures.get("on", "none")),
+        base if isinstance(base, str) else None,
+        manifest.get("classes") or manifest.get("types") or (),
+    )
 
 
 def _trained(manifest: dict[str, Any]) -> str:

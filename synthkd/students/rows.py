@@ -179,5 +179,5 @@ def _rows(path: Path, batch: int) -> Iterator[list[dict[str, Any]]]:
     if not (path / MANIFEST).is_file():
         yield from read_rows(path, batch=batch)
         return
-    for part in load_corpus(path).dataset().to_batches():
+    for part in load_corpus(path).batches(size=batch):
         yield part.to_pylist()

@@ -99,7 +99,10 @@ def test_a_run_after_a_probe_comes_to_the_corpus_of_one_without(
     first = run(probed, quiet=True)
     plain = run(probed.with_parts(journal="b.sqlite"), quiet=True)
     assert first.counts == plain.counts
-    ids = [[row["id"] for row in result.corpus.accepted.to_pylist()] for result in (first, plain)]
+    ids = [
+        [row["id"] for row in result.corpus.table(provenance=True).to_pylist()]
+        for result in (first, plain)
+    ]
     assert ids[0] == ids[1]
 
 

@@ -272,14 +272,15 @@ def test_a_dataset_card_holds_no_markup_from_outside(result: RunResult) -> None:
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u2028]", card)
     _, head, body = card.split("---\n", 2)
     found = yaml.safe_load(head)
-    assert set(found) == {"pretty_name", "tags", "configs", "license"}
+    assert {"pretty_name", "tags", "configs", "license_name"} <= set(found)
     assert found["configs"][0]["data_files"][0]["path"].startswith("data/")
     tokens = [
         t
         for top in MarkdownIt("gfm-like", {"linkify": False}).parse(body)
         for t in (top, *(top.children or []))
     ]
-    assert not {t.type for t in tokens} & {"image", "link_open", "html_inline", "html_block", "hr"}
+    assert not {t.type for t in tokens} & {"link_open", "html_inline", "html_block", "hr"}
+    assert [t.attrs["src"] for t in tokens if t.type == "image"] == ["flow.svg"]
     assert [t.tag for t in tokens if t.type == "heading_open"].count("h1") == 1
     assert "https://phish.example" in "".join(t.content for t in tokens if t.type == "code_inline")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -24,12 +25,20 @@ def corpus(make_recipe: Make, server: FakeServer) -> Corpus:
 
 
 @pytest.mark.slow
-def test_datasets_loads_both_splits_from_the_folder(corpus: Corpus, tmp_path: Path) -> None:
+def test_datasets_loads_content_rejects_and_provenance_from_the_folder(
+    corpus: Corpus, tmp_path: Path
+) -> None:
     datasets = pytest.importorskip("datasets")
-    found = datasets.load_dataset(str(corpus.path), cache_dir=str(tmp_path / "cache"))
-    assert found["accepted"].num_rows == len(corpus)
-    assert found["rejected"].num_rows == corpus.rejected.num_rows
-    assert set(corpus.manifest["kind"]["columns"]) <= set(found["accepted"].column_names)
+
+    def loaded(*config: str) -> Any:
+        cache = str(tmp_path / "cache")
+        return datasets.load_dataset(str(corpus.path), *config, split="train", cache_dir=cache)
+
+    content, provenance = loaded(), loaded("provenance")
+    assert content.num_rows == provenance.num_rows == len(corpus)
+    assert content.column_names == [*corpus.manifest["kind"]["columns"], "score", "id"]
+    assert set(content["id"]) == set(provenance["id"])
+    assert loaded("rejected").num_rows == corpus.rejected.num_rows
 
 
 @pytest.mark.slow
@@ -56,7 +65,7 @@ def test_a_corpus_without_rejects_loads_as_well(make_recipe: Make, tmp_path: Pat
         corpus = run(make_recipe(server.url, rules=[]), quiet=True).corpus
     assert corpus.rejected.num_rows == 0
     found = datasets.load_dataset(str(corpus.path), cache_dir=str(tmp_path / "cache"))
-    assert found["accepted"].num_rows == 15
+    assert found["train"].num_rows == 15
 
 
 @pytest.mark.slow
@@ -72,9 +81,7 @@ def test_datasets_gives_the_rows_that_are_there_after_another_publish_and_in_ano
         ).corpus
 
     def loaded(corpus: Corpus) -> int:
-        return int(
-            datasets.load_dataset(str(corpus.path), split="accepted", cache_dir=cache).num_rows
-        )
+        return int(datasets.load_dataset(str(corpus.path), split="train", cache_dir=cache).num_rows)
 
     first = published("one/corpus")
     assert loaded(first) == len(first)
@@ -84,7 +91,7 @@ def test_datasets_gives_the_rows_that_are_there_after_another_publish_and_in_ano
     other = published("two/corpus", rules=[], heads=20)
     code = (
         "import datasets, sys;"
-        "print(datasets.load_dataset(sys.argv[1], split='accepted',"
+        "print(datasets.load_dataset(sys.argv[1], split='train',"
         " cache_dir=sys.argv[2]).num_rows)"
     )
     done = subprocess.run(
@@ -98,7 +105,7 @@ def test_datasets_gives_the_rows_that_are_there_after_another_publish_and_in_ano
 
 @pytest.mark.slow
 def test_every_file_bears_the_hash_of_the_manifest(corpus: Corpus) -> None:
-    for path in (corpus.path / "data").glob("*.parquet"):
+    for path in corpus.path.glob("*/*.parquet"):
         footer = pq.read_schema(path).metadata[b"synthkd.manifest"].decode()
         assert footer == corpus.manifest["manifest_hash"]
 

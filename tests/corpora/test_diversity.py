@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support.recipes import Make
 from typer.testing import CliRunner
 
-from synthkd import plugins, run
+from synthkd import load_corpus, plugins, run
 from synthkd.cli.app import app
 from synthkd.corpora.diversity import compare_corpora, cost_sentence, diversity_rows
 from synthkd.corpora.diversity import sketch as sketches
@@ -158,7 +158,6 @@ def test_the_cost_of_a_critic_names_only_what_is_beyond_chance() -> None:
 
 @pytest.mark.slow
 def test_a_corpus_tells_its_diversity_after_each_stage(corpus_folder: Path) -> None:
-    from synthkd import load_corpus
 
     corpus = load_corpus(corpus_folder)
     stages = corpus.manifest["diversity"]["stages"]
@@ -175,8 +174,9 @@ def test_a_corpus_tells_its_diversity_after_each_stage(corpus_folder: Path) -> N
 def test_corpora_are_compared_at_equal_rows(corpus_folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(corpus_folder, other)
-    (other / "data" / "accepted-00000.parquet").rename(other / "all.parquet")
-    table = pq.read_table(other / "all.parquet")
+    # As older versions wrote it: rows with their provenance.
+    table = load_corpus(corpus_folder).table(provenance=True)
+    shutil.rmtree(other / "provenance")
     pq.write_table(table.slice(0, 5), other / "data" / "accepted-00000.parquet")
     found = compare_corpora([corpus_folder, other])
     assert found["rows_compared"] == 5
@@ -194,7 +194,7 @@ def test_a_corpus_that_accepted_nothing_has_no_measures_and_takes_none_from_the_
     corpus_folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "bare" / "data").mkdir(parents=True)
-    accepted = pq.read_table(corpus_folder / "data" / "accepted-00000.parquet")
+    accepted = load_corpus(corpus_folder).table(provenance=True)
     pq.write_table(accepted.slice(0, 0), tmp_path / "bare" / "data" / "accepted-00000.parquet")
     found = compare_corpora([corpus_folder, tmp_path / "bare"])
     assert found["rows_compared"] == accepted.num_rows

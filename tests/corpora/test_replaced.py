@@ -318,5 +318,5 @@ def test_a_cut_part_is_named_and_the_corpus_before_it_stays(corpus: Path, tmp_pa
     part.write_bytes(part.read_bytes()[:50])
     schema = SCHEMA
     with pytest.raises(StorageError, match=r"part-0000\.parquet: cut or altered.*synthkd filter"):
-        write_corpus(corpus, tmp_path / "parts", schema, {}, 10)
+        write_corpus(corpus, tmp_path / "parts", schema, {"kind": {"columns": ["text"]}}, 10)
     assert names_read(load_corpus(corpus)) == {"a"}

@@ -51,7 +51,10 @@ def test_the_embedded_teacher_keeps_to_the_sets_and_votes_raise_precision(tmp_pa
     assert result.counts["malformed"] == 0
     assert result.counts["candidates"] == 480
     valid = truth_of("comparative")
-    accepted, rejected = result.corpus.accepted.to_pylist(), result.corpus.rejected.to_pylist()
+    accepted, rejected = (
+        result.corpus.table(provenance=True).to_pylist(),
+        result.corpus.rejected.to_pylist(),
+    )
     outvoted = [row for row in rejected if row["rejected_by"] == "votes"]
     assert sum(map(valid, accepted)) / len(accepted) > sum(map(valid, outvoted)) / len(outvoted)
     kind = ComparativeKind(**recipe.kind.options)

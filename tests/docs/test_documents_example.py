@@ -54,7 +54,7 @@ def test_facts_come_with_their_places_and_inventions_are_out(tmp_path: Path) -> 
         )
         result = run(recipe, quiet=True)
     assert result.steps["rewrite"].counts["rejected"]["rouge"] == 1
-    rows = result.corpus.accepted.to_pylist()
+    rows = result.corpus.table(provenance=True).to_pylist()
     assert {(row["head"], row["relation"], row["tail"]) for row in rows} == {
         ("Solveig", "built in", "1961"),
         ("Solveig", "links", "Rysa"),

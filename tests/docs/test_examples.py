@@ -41,7 +41,7 @@ def test_heads_become_the_inputs_of_tails_and_people_lose_their_names(tmp_path: 
         assert all(
             body["top_p"] == 0.5 and "PersonX" not in body["prompt"] for body in server.bodies
         )
-    rows = tails.corpus.accepted.to_pylist()
+    rows = tails.corpus.table(provenance=True).to_pylist()
     assert {row["relation"] for row in rows} == {
         "xWant",
         "xAttr",

@@ -7,7 +7,6 @@ import random
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 from support.files import ROOT
 
@@ -16,7 +15,7 @@ pytest.importorskip("cleanlab", reason="needs the extra text")
 import synthkd.stages.filter
 from everyday import messages
 from everyday.truth import truth_of
-from synthkd import Recipe, run
+from synthkd import Recipe, load_corpus, run
 from synthkd.stages.plan import plan_run
 
 EXAMPLE = ROOT / "examples" / "messages.yaml"
@@ -60,7 +59,7 @@ def recorded(folder: Path, *changes: str) -> Recipe:
 def test_votes_and_the_search_for_wrong_labels_keep_the_right_messages(tmp_path: Path) -> None:
     result = run(recorded(tmp_path), quiet=True)
     valid = truth_of("labelled_text")
-    accepted: list[dict[str, Any]] = result.corpus.accepted.to_pylist()
+    accepted: list[dict[str, Any]] = result.corpus.table(provenance=True).to_pylist()
     rejected = [row for row in result.corpus.rejected.to_pylist() if row["text"]]
     everything = [*accepted, *rejected]
     assert sum(map(valid, everything)) < 0.93 * len(everything)
@@ -85,8 +84,8 @@ def test_how_rows_are_dealt_cannot_be_seen_in_what_is_decided_last(
         run(recorded(folder, rules), quiet=True)
         found = [
             (row["id"], row["completion_key"], row["rejected_by"], row["reason"])
-            for file in (folder / "corpus" / "data").glob("*.parquet")
-            for row in pq.read_table(file).to_pylist()
+            for split in ("accepted", "rejected")
+            for row in load_corpus(folder / "corpus").table(split, provenance=True).to_pylist()
         ]
         outcomes.append(sorted(found, key=str))
     assert outcomes[0] == outcomes[1]
@@ -117,6 +116,9 @@ def test_the_embedded_teacher_gives_messages_that_are_righter_when_judged(tmp_pa
     changes = ("inputs.limit=6", "teacher.sampling.n=4", "teacher.sampling.max_tokens=32")
     result = run(placed(tmp_path, *changes), quiet=True)
     valid = truth_of("labelled_text")
-    accepted, rejected = result.corpus.accepted.to_pylist(), result.corpus.rejected.to_pylist()
+    accepted, rejected = (
+        result.corpus.table(provenance=True).to_pylist(),
+        result.corpus.rejected.to_pylist(),
+    )
     parsed = [row for row in [*accepted, *rejected] if row["text"]]
     assert sum(map(valid, accepted)) / len(accepted) > sum(map(valid, parsed)) / len(parsed) + 0.05

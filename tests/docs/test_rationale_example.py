@@ -63,7 +63,7 @@ def placed(folder: Path, *changes: str) -> Recipe:
 def test_votes_and_checks_keep_the_right_rationales_of_recorded_chains(tmp_path: Path) -> None:
     result = run(recorded(tmp_path), quiet=True)
     valid = truth_of("rationale")
-    rows: list[dict[str, Any]] = result.corpus.accepted.to_pylist()
+    rows: list[dict[str, Any]] = result.corpus.table(provenance=True).to_pylist()
     assert len({row["question"] for row in rows}) >= 0.95 * QUESTIONS
     assert sum(map(valid, rows)) >= 0.99 * len(rows)
     assert all(row["right"] == (row["answer"] == row["gold"]) for row in rows)
@@ -88,7 +88,10 @@ def test_the_embedded_teacher_gives_more_right_answers_by_votes_than_by_single_s
         pytest.skip("the shipped teacher never read a word problem")
     result = run(placed(tmp_path, "inputs.limit=16"), quiet=True)
     valid = truth_of("rationale")
-    accepted, rejected = result.corpus.accepted.to_pylist(), result.corpus.rejected.to_pylist()
+    accepted, rejected = (
+        result.corpus.table(provenance=True).to_pylist(),
+        result.corpus.rejected.to_pylist(),
+    )
     parsed = [row for row in [*accepted, *rejected] if row["question"] is not None]
     assert sum(map(valid, accepted)) / len(accepted) > sum(map(valid, parsed)) / len(parsed)
     assert result.generated.saved > 0

@@ -161,7 +161,7 @@ def test_the_example_recipe_reaches_its_target_precision_on_a_part_of_the_inputs
     ]
     result = run(Recipe.load(ROOT / "examples/everyday.yaml", changes), quiet=True)
     truth = Truth.load()
-    kept = truth.measure(result.corpus.accepted.to_pylist())
+    kept = truth.measure(result.corpus.table(provenance=True).to_pylist())
     rejected = truth.measure(
         row for row in result.corpus.rejected.to_pylist() if row["rejected_by"] == "critic"
     )

@@ -100,7 +100,7 @@ def test_a_run_writes_canonical_names_and_tells_the_joins(tmp_path: Path) -> Non
     )
     result = run(Recipe.from_dict(recipe, tmp_path))
     corpus = result.corpus
-    assert {row["head_name"] for row in corpus.accepted.to_pylist()} == {LONG}
+    assert {row["head_name"] for row in corpus.table(provenance=True).to_pylist()} == {LONG}
     assert corpus.manifest["counts"]["findings"]["alias"]["joins"] == 1
     assert "1 names were joined" in (tmp_path / "corpus" / "README.md").read_text()
     assert corpus.rejected.column("rejected_by").to_pylist() == ["alias"]

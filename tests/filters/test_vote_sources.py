@@ -57,7 +57,7 @@ def recorded(folder: Path, column: str, **votes: Any) -> Recipe:
 
 
 def names(recipe: Recipe) -> set[str]:
-    rows = run(recipe, quiet=True).corpus.accepted.to_pylist()
+    rows = run(recipe, quiet=True).corpus.table(provenance=True).to_pylist()
     return {row["tail"].lower().strip("!") for row in rows}
 
 

@@ -7,12 +7,11 @@ import random
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthkd import Recipe, plugins, run
+from synthkd import Recipe, load_corpus, plugins, run
 from synthkd.kinds.base import Kind, Malformed
 from synthkd.stages.plan import plan_run
 
@@ -200,8 +199,8 @@ def test_every_fuzzed_completion_has_an_outcome(name: str, tmp_path: Path) -> No
     counts = result.counts
     rows = [
         row
-        for file in (tmp_path / "corpus" / "data").glob("*.parquet")
-        for row in pq.read_table(file).to_pylist()
+        for split in ("accepted", "rejected")
+        for row in load_corpus(tmp_path / "corpus").table(split, provenance=True).to_pylist()
     ]
     assert counts["completed"] == counts["asked"] == len(ids) * len(texts)
     assert len({row["completion_key"] for row in rows}) == len(ids) * len(texts)

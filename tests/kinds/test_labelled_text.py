@@ -347,7 +347,7 @@ def test_default_rules_leave_the_messages_of_a_model_that_chats(tmp_path: Path) 
     (tmp_path / "said.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     run(made, quiet=True)
     corpus = load_corpus(tmp_path / "corpus")
-    found = [*corpus.accepted.to_pylist(), *corpus.rejected.to_pylist()]
+    found = [*corpus.table(provenance=True).to_pylist(), *corpus.rejected.to_pylist()]
     assert {row["text"]: row["rejected_by"] for row in found} == said
 
 

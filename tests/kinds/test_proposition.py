@@ -101,7 +101,7 @@ def test_every_candidate_is_accepted_or_rejected_and_a_document_without_a_senten
     (nothing,) = result.corpus.rejected.to_pylist()
     assert (nothing["sentence"], nothing["rejected_by"]) == ("It rains.", "has_proposition")
     assert nothing["reason"].startswith("no_text")
-    row = result.corpus.accepted.to_pylist()[0]
+    row = result.corpus.table(provenance=True).to_pylist()[0]
     assert DOCUMENTS[0]["text"][row["start"] : row["end"]] == row["sentence"]
     assert row["source"] == "A cat can run and jump."
     assert row["splitter"] == "spacy en sentencizer"
@@ -117,7 +117,7 @@ def test_a_proposition_that_few_segmentations_have_is_rejected(tmp_path: Path) -
     answers = [[f"<s>\n{text}\n</s>" for text in (whole, part, other)], ["<s>\n</s>"] * 3]
     recipe = write(tmp_path, answers, DOCUMENTS, votes={"min_agreement": 0.5})
     result = run(recipe, quiet=True)
-    (kept,) = result.corpus.accepted.to_pylist()
+    (kept,) = result.corpus.table(provenance=True).to_pylist()
     assert (kept["proposition"], kept["votes"], round(kept["agreement"], 2)) == (
         "A cat can run.",
         2,
@@ -184,6 +184,6 @@ def test_the_example_recipe_gives_propositions_that_the_everyday_world_supports(
         f"work={tmp_path}/run", f"corpus.path={tmp_path}/corpus",
     ]  # fmt: skip
     result = run(Recipe.load(ROOT / "examples/propositions.yaml", changes), quiet=True)
-    rows = result.corpus.accepted.to_pylist()
+    rows = result.corpus.table(provenance=True).to_pylist()
     assert len(rows) > 10
     assert sum(map(truth_of("proposition"), rows)) / len(rows) > 0.8

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthkd.corpora.schema import COMMON_FIELDS, FILTER_FIELDS, candidate_schema
+from synthkd.corpora.schema import COMMON_FIELDS, FILTER_FIELDS, RENDERED, candidate_schema
 from synthkd.errors import KindError, RecipeError
 from synthkd.filters.rules import Empty, Unfinished
 from synthkd.kinds.base import RESERVED_COLUMNS, Malformed
@@ -353,7 +353,7 @@ def test_columns_have_their_types_in_the_corpus() -> None:
 
 def test_reserved_columns_are_those_of_the_schema() -> None:
     names = {field.name for field in (*COMMON_FIELDS, *FILTER_FIELDS)}
-    assert names - {"text"} == RESERVED_COLUMNS
+    assert (names - {"text"}) | {RENDERED} == RESERVED_COLUMNS
 
 
 def test_the_key_decides_what_is_equal() -> None:

@@ -325,7 +325,7 @@ def test_samples_vote_for_exact_spans(tmp_path: Path) -> None:
     answers = [f"[{ada}, {london}]", f"[{ada}]", "[]", "person: Ada Lovelace, yes"]
     run(recipe(tmp_path, answers, votes={"min_agreement": 0.5}), quiet=True)
     corpus = load_corpus(tmp_path / "corpus")
-    (kept,) = corpus.accepted.to_pylist()
+    (kept,) = corpus.table(provenance=True).to_pylist()
     assert (kept["span"], kept["votes"], kept["agreement"]) == ("Ada Lovelace", 2, 0.5)
     assert (kept["start"], kept["end"], kept["document_id"]) == (0, 12, "d")
     reasons = {row["reason"][:15] for row in corpus.rejected.to_pylist()}
@@ -334,7 +334,7 @@ def test_samples_vote_for_exact_spans(tmp_path: Path) -> None:
 
 def test_a_sentence_on_which_samples_agree_that_it_has_no_span_is_accepted(tmp_path: Path) -> None:
     run(recipe(tmp_path, ["[]", "none"], votes={"min_agreement": 0.5}), quiet=True)
-    (kept,) = load_corpus(tmp_path / "corpus").accepted.to_pylist()
+    (kept,) = load_corpus(tmp_path / "corpus").table(provenance=True).to_pylist()
     assert (kept["sentence"], kept["type"], kept["span"]) == (ROW["sentence"], "", "")
     assert kept["votes"] == 2
 

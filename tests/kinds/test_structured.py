@@ -222,7 +222,7 @@ def test_the_request_has_the_schema_and_the_answer_becomes_a_candidate(structure
     with FakeServer(answer=tail) as server:
         result = run(structured(server.url), quiet=True)
     assert [body["response_format"] for body in server.bodies] == [response_format(ONE)] * 5
-    accepted = result.corpus.accepted.to_pylist()
+    accepted = result.corpus.table(provenance=True).to_pylist()
     assert [row["tail"] for row in accepted] == ["cutting bread"] * 5
     assert result.counts["repaired"] == 0
     assert "repaired" not in str(result)

@@ -105,7 +105,7 @@ def test_show_tells_of_a_loop_that_has_not_ended(recipe: Path) -> None:
 def test_show_finds_a_row_of_a_loop_and_what_was_asked_for_it(recipe: Path) -> None:
     call(recipe, "-q")
     work = recipe.parent / "runs" / "loop"
-    row = load_corpus(recipe.parent / "corpus").accepted.to_pylist()[0]
+    row = load_corpus(recipe.parent / "corpus").table(provenance=True).to_pylist()[0]
     said = shown(work, row["id"])
     assert row["text"] in said
     assert "sent to" in said

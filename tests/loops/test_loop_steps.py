@@ -92,7 +92,7 @@ def test_the_corpus_of_all_rounds_has_the_steps_and_the_chain_of_every_row(tmp_p
     of_steps = [one["counts"]["asked"] for one in (*manifest["steps"], manifest)]
     assert min(of_steps) > 0
     assert sum(of_steps) == asked
-    row = result.corpus.accepted.to_pylist()[0]
+    row = result.corpus.table(provenance=True).to_pylist()[0]
     shown = show_candidate(result.recipe.corpus_path, row["id"])
     assert "advice" in shown
     lineage = pq.read_table(result.recipe.corpus_path / "lineage.parquet")

@@ -96,7 +96,7 @@ def test_the_exact_rule_keeps_every_answer_that_all_samples_would_give(tmp_path:
     for name, votes in (("some", {"adaptive": {"confidence": None}}), ("all", {"by": "count"})):
         (tmp_path / name).mkdir()
         result = run(recorded(tmp_path / name, **votes), quiet=True)
-        rows = result.corpus.accepted.to_pylist()
+        rows = result.corpus.table(provenance=True).to_pylist()
         answers[name] = {(row["input_id"], row["answer"]) for row in rows}
     assert answers["some"] == answers["all"] == {("agreed", "7"), ("split", "7"), ("late", "7")}
 

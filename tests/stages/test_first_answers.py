@@ -155,7 +155,7 @@ def test_a_row_has_the_tokens_and_the_log_probability_of_its_answer_alone(tmp_pa
         answer=lambda prompt, index, seed: "<think> not that </think> cutting bread"
     ) as server:
         done = run(recipe(tmp_path, server.url, logprobs=True), quiet=True)
-    rows = done.corpus.accepted.to_pylist()
+    rows = done.corpus.table(provenance=True).to_pylist()
     assert {(row["tail"], row["tokens"], round(row["logprob"], 6)) for row in rows} == {
         ("cutting bread", 2, -1.4)
     }

@@ -125,7 +125,7 @@ def test_a_run_reads_first_lines_and_keeps_the_whole_completion_in_raw(tmp_path:
     (tmp_path / "recorded.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     result = run(made, quiet=True)
     assert result.corpus is not None
-    found = [*result.corpus.accepted.to_pylist(), *result.corpus.rejected.to_pylist()]
+    found = [*result.corpus.table(provenance=True).to_pylist(), *result.corpus.rejected.to_pylist()]
     by_raw = {row["raw"]: row for row in found}
     assert {raw: row["tail"] for raw, row in by_raw.items()} == {
         first: "cutting bread", "cutting bread": "cutting bread", "\n- sharp\n": "sharp"

@@ -85,7 +85,11 @@ def test_records_are_filtered_and_keep_their_types(tmp_path: Path) -> None:
         "int64",
         "bool",
     ]
-    soup = [row for row in result.corpus.accepted.to_pylist() if row["dish"].startswith("soup")]
+    soup = [
+        row
+        for row in result.corpus.table(provenance=True).to_pylist()
+        if row["dish"].startswith("soup")
+    ]
     assert {(row["minutes"], row["vegan"], row["votes"]) for row in soup} == {(20, None, 3)}
     assert soup[0]["text"] == f"{soup[0]['dish']}, ready in 20 minutes"
     rejected = pq.read_table(tmp_path / "corpus/data/rejected-00000.parquet").to_pylist()
@@ -110,7 +114,7 @@ def test_a_corpus_of_records_is_loaded_by_datasets(tmp_path: Path) -> None:
     with FakeServer(answer=dishes) as server:
         result = synthkd.run(recipe(tmp_path, server.url))
     path = str(result.corpus.path)
-    loaded = datasets.load_dataset(path, split="accepted", cache_dir=str(tmp_path / "cache"))
+    loaded = datasets.load_dataset(path, split="train", cache_dir=str(tmp_path / "cache"))
     assert loaded.features["minutes"].dtype == "int64"
     assert loaded.num_rows == result.counts["accepted"]
 
@@ -155,7 +159,10 @@ def test_a_run_with_a_critic_scores_its_records(tmp_path: Path) -> None:
     critic = {"labels": "labels.csv", "precision": 0.8, "publish_anyway": True}
     with FakeServer(answer=dishes) as server:
         result = synthkd.run(recipe(tmp_path, server.url, critic=critic))
-    rows = [*result.corpus.accepted.to_pylist(), *result.corpus.table("rejected").to_pylist()]
+    rows = [
+        *result.corpus.table(provenance=True).to_pylist(),
+        *result.corpus.table("rejected").to_pylist(),
+    ]
     scores = {row["score"] for row in rows if row["rejected_by"] in (None, "critic")}
     assert len(scores) > 1
     assert all(0 <= score <= 1 for score in scores)

@@ -62,7 +62,7 @@ def test_the_winner_of_a_question_is_kept_and_the_others_are_told_by_how_much_th
     make_recipe: Make,
 ) -> None:
     result = voted(make_recipe, ("cutting", "cutting", "cutting", "eating"), keep="winner")
-    (row,) = result.corpus.accepted.to_pylist()
+    (row,) = result.corpus.table(provenance=True).to_pylist()
     assert (row["tail"], row["votes"], row["agreement"], row["margin"]) == ("cutting", 3, 0.75, 0.5)
     assert row["recurrence"] == 3
     reason = reasons(result)["eating"]
@@ -85,8 +85,8 @@ def test_the_card_of_a_corpus_that_accepted_nothing_reads_the_split_that_has_row
 ) -> None:
     result = voted(make_recipe, ("cutting", "eating"), keep="winner")
     card = (result.recipe.corpus_path / "README.md").read_text("utf-8")
-    assert 'split="rejected"' in card
-    assert 'split="accepted"' not in card
+    assert 'load_dataset("PATH", "rejected", split="train")' in card
+    assert "config_name: default" not in card
 
 
 @pytest.mark.slow
@@ -111,7 +111,7 @@ def test_malformed_completions_and_those_that_a_rule_rejects_count_as_asked(
     make_recipe: Make,
 ) -> None:
     result = voted(make_recipe, ("cutting", " ... ", "what <?>", "cutting"))
-    (row,) = result.corpus.accepted.to_pylist()
+    (row,) = result.corpus.table(provenance=True).to_pylist()
     assert (row["votes"], row["agreement"]) == (2, 0.5)
 
 
@@ -122,7 +122,8 @@ def test_columns_are_filled_without_votes_in_the_recipe_too(
     result = run(make_recipe(server.url), quiet=True)
     assert result.counts["votes"] is None
     assert all(
-        row["votes"] >= 1 and row["entropy"] >= 0 for row in result.corpus.accepted.to_pylist()
+        row["votes"] >= 1 and row["entropy"] >= 0
+        for row in result.corpus.table(provenance=True).to_pylist()
     )
 
 
@@ -130,7 +131,7 @@ def test_columns_are_filled_without_votes_in_the_recipe_too(
 @pytest.mark.parametrize("by", ["likelihood", "teacher"])
 def test_votes_are_weighed(make_recipe: Make, by: str) -> None:
     result = voted(make_recipe, ("cutting", "cutting", "eating"), heads=3, keep="winner", by=by)
-    assert {row["tail"] for row in result.corpus.accepted.to_pylist()} == {"cutting"}
+    assert {row["tail"] for row in result.corpus.table(provenance=True).to_pylist()} == {"cutting"}
     assert f"by {by}" in reasons(result)["eating"]
 
 
@@ -164,7 +165,9 @@ def test_what_a_vote_weighs_may_turn_the_majority_of_a_question(
         "corpus": {"path": "corpus"},
     }
     corpus = run(Recipe.from_dict(raw, tmp_path), quiet=True).corpus
-    (row,) = [row for row in corpus.accepted.to_pylist() if row["input_id"] == "asked"]
+    (row,) = [
+        row for row in corpus.table(provenance=True).to_pylist() if row["input_id"] == "asked"
+    ]
     assert row["tail"] == winner
 
 
@@ -207,16 +210,16 @@ def test_votes_by_critic_are_weighed_by_its_scores_which_the_rows_keep(
         result = run(
             make_recipe(server.url, teacher=teacher, critic=critic, votes=votes), quiet=True
         )
-    assert {row["tail"] for row in result.corpus.accepted.to_pylist()} == {"eating"}
+    assert {row["tail"] for row in result.corpus.table(provenance=True).to_pylist()} == {"eating"}
     assert set(reasons(result)) == {"cutting"}
-    rows = [*result.corpus.accepted.to_pylist(), *result.corpus.rejected.to_pylist()]
+    rows = [*result.corpus.table(provenance=True).to_pylist(), *result.corpus.rejected.to_pylist()]
     scores = {row["completion_key"]: row["score"] for row in rows}
     assert None not in scores.values()
     # A critic looks at how often a candidate came: weighing votes must not change what it sees.
     alone = run(
         make_recipe(server.url, teacher=teacher, critic=critic, votes={"by": "count"}), quiet=True
     )
-    rows = [*alone.corpus.accepted.to_pylist(), *alone.corpus.rejected.to_pylist()]
+    rows = [*alone.corpus.table(provenance=True).to_pylist(), *alone.corpus.rejected.to_pylist()]
     scored = {row["completion_key"]: row["score"] for row in rows if row["score"] is not None}
     assert scored == {key: scores[key] for key in scored}
     assert scored
@@ -231,7 +234,7 @@ def test_the_card_the_table_and_show_tell_the_votes(make_recipe: Make) -> None:
     card = (result.recipe.corpus_path / "README.md").read_text()
     assert "| questions with a leading answer | 1 |" in card
     assert "| rejected by votes | 1 |" in card
-    (row,) = result.corpus.accepted.to_pylist()
+    (row,) = result.corpus.table(provenance=True).to_pylist()
     assert "votes 2, agreement 0.66" in show_candidate(result.recipe.corpus_path, row["id"])
 
 

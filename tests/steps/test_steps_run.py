@@ -41,7 +41,7 @@ def test_rows_of_a_joined_step_reach_the_prompt(tmp_path: Path) -> None:
         prompts = [body["messages"][0]["content"] for body in server.bodies]
     (of_d1,) = [prompt for prompt in prompts if "Link" in prompt and "river 1" in prompt]
     assert sorted(of_d1.splitlines()[1:4]) == ["- glass", "- house", "- river"]
-    rows = result.corpus.accepted.to_pylist()
+    rows = result.corpus.table(provenance=True).to_pylist()
     things = {row[end] for row in rows if row["doc"] == "d1" for end in ("head", "tail")}
     assert things == {"glass", "house", "river"}
 
@@ -72,7 +72,7 @@ def test_the_corpus_has_the_lineage_of_every_row(tmp_path: Path) -> None:
     with FakeServer(answer=answer) as server:
         corpus = synthkd.run(load_steps(tmp_path, server.url)).corpus
     path = corpus.path / "lineage.parquet"
-    row = next(row for row in corpus.accepted.to_pylist() if row["doc"] == "d1")
+    row = next(row for row in corpus.table(provenance=True).to_pylist() if row["doc"] == "d1")
     lines = chain(path, row["id"])
     steps = [line.split()[0] for line in lines]
     # The rewritten document, and the three things, each of which has the document behind it.
@@ -101,7 +101,7 @@ def test_the_chain_goes_through_the_accepted_one_of_equal_rows(tmp_path: Path) -
             "def only_four(row):\n    return None if row['doc'] == 'd4' else 'another one'\n"
         )
         corpus = synthkd.run(Recipe.from_dict(raw, tmp_path)).corpus
-    (row,) = corpus.accepted.to_pylist()
+    (row,) = corpus.table(provenance=True).to_pylist()
     lines = chain(corpus.path / "lineage.parquet", row["id"])
     assert [line.split()[:2] for line in lines[2:]] == [["inputs", "d4:"]]
 
@@ -212,7 +212,7 @@ def test_a_step_with_the_backend_rows_asks_nobody(tmp_path: Path) -> None:
         }
         result = synthkd.run(Recipe.from_dict(raw, tmp_path))
         assert server.requests == 26
-    rows = {row["doc"]: row["tail"] for row in result.corpus.accepted.to_pylist()}
+    rows = {row["doc"]: row["tail"] for row in result.corpus.table(provenance=True).to_pylist()}
     assert len(rows) == 8
     assert set(rows["d1"].split(", ")) < {"glass", "house", "river"}
 
@@ -220,7 +220,7 @@ def test_a_step_with_the_backend_rows_asks_nobody(tmp_path: Path) -> None:
 def test_show_prints_the_chain_of_a_row(tmp_path: Path) -> None:
     with FakeServer(answer=answer) as server:
         corpus = synthkd.run(load_steps(tmp_path, server.url)).corpus
-    row = next(row for row in corpus.accepted.to_pylist() if row["doc"] == "d1")
+    row = next(row for row in corpus.table(provenance=True).to_pylist() if row["doc"] == "d1")
     shown = show_candidate(corpus.path, row["id"])
     below = shown.partition("made of, step by step:")[2]
     assert "links " in below

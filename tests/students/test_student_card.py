@@ -38,7 +38,9 @@ def manifest(**more: Any) -> dict[str, Any]:
 
 def tokens_of(card: str) -> list[Token]:
     assert not any(char < " " and char != "\n" for char in card)
-    parsed = MarkdownIt("gfm-like", {"html": True, "linkify": False}).parse(card)
+    head, body = card.split("---\n", 2)[1:]
+    assert yaml.safe_load(head)["pipeline_tag"]
+    parsed = MarkdownIt("gfm-like", {"html": True, "linkify": False}).parse(body)
     tokens = [token for top in parsed for token in (top, *(top.children or []))]
     assert not {token.type for token in tokens} & {
         "image",

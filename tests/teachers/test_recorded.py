@@ -46,7 +46,7 @@ def test_rows_are_found_by_key_and_not_by_position(make_recipe: Make, rows: Path
     result = run(recorded(make_recipe), quiet=True)
     found = {
         (r["head"], r["tail"], r["logprob"], r["teacher"])
-        for r in result.corpus.accepted.to_pylist()
+        for r in result.corpus.table(provenance=True).to_pylist()
     }
     assert found == {
         ("knife", "cutting", -1.0, "old"),

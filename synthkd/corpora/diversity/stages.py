@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from synthkd.corpora.diversity.measures import ON_TEXTS, entropy, word_tokens
 from synthkd.corpora.diversity.sketch import DistinctCounter, TextSample, candidate_hashes
 from synthkd.kinds.base import Kind
+from synthkd.rows import CorpusFile
 
 #: Stages in order; a row is in a stage unless that stage or an earlier one rejected it.
 STAGES = ("parsed", "rules", "votes", "accepted")
@@ -56,8 +56,8 @@ def compare_corpora(folders: Sequence[str | Path]) -> dict[str, Any]:
     for name, sample in samples.items():
         folder = Path(name)
         for path in sorted((folder / "data").glob("accepted-*.parquet")):
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(65_536, columns=["id", "completion_key", "text"]):
+            with CorpusFile.open(path) as file:
+                for batch in file.batches(["id", "completion_key", "text"]):
                     sample.add(candidate_hashes(batch), batch.column("text"))
     rows = min((min(sample.count, ROWS) for sample in samples.values() if sample.count), default=0)
     stages = {
@@ -73,8 +73,8 @@ def compare_corpora(folders: Sequence[str | Path]) -> dict[str, Any]:
 def _batches(files: Iterable[Path], kind: Kind | type[Kind]) -> Iterator[pa.RecordBatch]:
     columns = ["id", "completion_key", "text", "rejected_by", *kind.columns]
     for path in files:
-        with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(65_536, columns=list(dict.fromkeys(columns)))
+        with CorpusFile.open(path) as file:
+            yield from file.batches(list(dict.fromkeys(columns)))
 
 
 class _Stage:

@@ -62,6 +62,9 @@ class PropositionKind(Kind):
         "aligned_by": "string",
         "flaw": "string",
     }
+    provenance_details: ClassVar[frozenset[str]] = frozenset(
+        {"unit", "splitter", "aligned_by", "flaw"}
+    )
     default_rules = (
         "has_proposition",
         "empty",

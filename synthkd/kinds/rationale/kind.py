@@ -46,6 +46,8 @@ class RationaleKind(Kind):
         "steps": "int32",
         "steps_wrong": "int32",
     }
+    provenance_details: ClassVar[frozenset[str]] = frozenset({"found_by", "steps", "steps_wrong"})
+    task_categories: ClassVar[tuple[str, ...]] = ("question-answering", "text-generation")
     default_rules = ("empty", "arithmetic")
     longest_answer = 4000
     keeps = "winner"

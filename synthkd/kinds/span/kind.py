@@ -54,6 +54,8 @@ class SpanKind(Kind):
         "document_id": "string",
         "flaw": "string",
     }
+    provenance_details: ClassVar[frozenset[str]] = frozenset({"flaw"})
+    task_categories: ClassVar[tuple[str, ...]] = ("token-classification",)
     default_rules = (_NEEDED,)
     several = True
     longest_answer = 2000

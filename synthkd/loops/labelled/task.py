@@ -233,10 +233,10 @@ class LabelledTextTask(LoopTask[Classifier]):
     def read_rows(self, corpus: Corpus) -> list[Row]:
         columns = ["id", "label", "text"]
         for split in ("accepted", "rejected"):
-            for row in corpus.dataset(split).to_table(columns=columns[1:]).to_pylist():
+            for row in corpus.table(split, columns[1:]).to_pylist():
                 if row["text"] and row["label"] in self._had:
                     self._had[row["label"]].add(text_hash(row["text"]))
-        rows = corpus.dataset().to_table(columns=[*columns, "input_id"]).to_pylist()
+        rows = corpus.table(columns=[*columns, "input_id"]).to_pylist()
         return [
             {name: row[name] for name in ("text", "label", "id", "input_id")}
             for row in sorted(rows, key=lambda row: (row["id"], row["label"]))

@@ -279,7 +279,7 @@ class TripleTask(LoopTask["GeneratorStudent"]):
 
     def read_rows(self, corpus: Corpus) -> list[Row]:
         names = ["id", *self.plan.kind.columns]
-        return sorted(corpus.accepted.select(names).to_pylist(), key=lambda row: str(row["id"]))
+        return sorted(corpus.table(columns=names).to_pylist(), key=lambda row: str(row["id"]))
 
     def round_facts(self, inputs: Sequence[Row], rows: Sequence[Row]) -> dict[str, Any]:
         """Return requested completions and accepted rows of each relation."""

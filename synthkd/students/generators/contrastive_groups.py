@@ -81,7 +81,7 @@ def _fill(rows: sqlite3.Connection, corpus: Corpus, columns: list[str], without:
     rows.execute("BEGIN")
     for split, negative in (("accepted", 0), ("rejected", 1)):
         wanted = ["question", *columns, "rejected_by", "reason"]
-        for batch in corpus.dataset(split).to_batches(columns=wanted):
+        for batch in corpus.batches(split, wanted):
             rows.executemany(
                 "INSERT INTO rows VALUES (?,?,?,?)", _records(batch, negative, without)
             )

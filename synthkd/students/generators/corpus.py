@@ -115,10 +115,10 @@ def read_corpus_rows(
 
 def _rows(corpus: Corpus, split: str, kind: Kind, options: GeneratorOptions) -> list[Row]:
     """Read the columns that are needed."""
-    data = corpus.dataset(split)
     names = [*kind.columns, *kind.details, *_EXTRA_COLUMNS, options.weight, options.quality]
-    known = [name for name in dict.fromkeys(names) if name in data.schema.names]
-    rows: list[Row] = data.to_table(columns=known).to_pylist()
+    there = corpus.column_names(split)
+    known = [name for name in dict.fromkeys(names) if name in there]
+    rows: list[Row] = corpus.table(split, known).to_pylist()
     return rows
 
 

@@ -56,7 +56,7 @@ def test_a_run_is_decided_by_a_judge_and_the_second_run_asks_nobody(
         again = run(recipe, quiet=True)
         assert server.requests == sent
     assert again.corpus.hash == result.corpus.hash
-    accepted = result.corpus.accepted.to_pylist()
+    accepted = result.corpus.table(provenance=True).to_pylist()
     assert sum(valid(row["tail"]) for row in accepted) / len(accepted) >= 0.8
     assert 0.4 < len(accepted) / result.counts["candidates"] < 0.8
     assert (

@@ -37,13 +37,13 @@ def server() -> Iterator[FakeServer]:
 def accepted(result: RunResult) -> dict[str, int]:
     """Count the accepted rows of each relation in the corpus."""
     counts: dict[str, int] = {}
-    for row in result.corpus.accepted.to_pylist():
+    for row in result.corpus.table(provenance=True).to_pylist():
         counts[row["relation"]] = counts.get(row["relation"], 0) + 1
     return counts
 
 
 def ids(result: RunResult) -> set[str]:
-    return {row["id"] for row in result.corpus.accepted.to_pylist()}
+    return {row["id"] for row in result.corpus.table(provenance=True).to_pylist()}
 
 
 def samples(recipe: Recipe) -> dict[str, set[int]]:

@@ -356,7 +356,7 @@ def test_a_student_is_the_teacher_of_a_run_without_any_change(
         "corpus": {"path": "corpus"},
     }
     result = run(Recipe.from_dict(raw, tmp_path), quiet=True)
-    found = {row["head"]: row["tail"] for row in result.corpus.accepted.to_pylist()}
+    found = {row["head"]: row["tail"] for row in result.corpus.table(provenance=True).to_pylist()}
     said = {answers[0][0]["head"]: answers[0][0]["tail"] for answers in student.answers(heads)}
     assert found == said
     # And its corpus trains the next student, whose template is the first one's.

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 import yaml
 from support.files import ROOT
@@ -40,8 +39,7 @@ def batch_recipe(make_recipe: Make, url: str, **parts: Any) -> Recipe:
 
 def rows_of(result: pipeline.RunResult) -> list[dict[str, Any]]:
     """Return the accepted rows as they are on disk now."""
-    path = result.recipe.corpus_path / "data" / "accepted-00000.parquet"
-    return pq.read_table(path).to_pylist()
+    return result.corpus.table(provenance=True).to_pylist()
 
 
 def test_a_corpus_is_the_same_whichever_way_its_rows_were_bought(

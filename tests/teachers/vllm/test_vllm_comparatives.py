@@ -56,7 +56,7 @@ def test_every_answer_of_a_constrained_run_keeps_to_the_sets_and_is_read(
     result = pipeline.run(recipe, quiet=True)
     said = [
         row["raw"]
-        for split in (result.corpus.accepted, result.corpus.rejected)
+        for split in (result.corpus.table(provenance=True), result.corpus.rejected)
         for row in split.to_pylist()
     ]
     allowed = (

@@ -1,4 +1,4 @@
-"""A picture of the steps: each with its rows, and what it is fed by."""
+"""A picture of steps as boxes below one another, each with what it is fed by."""
 
 from __future__ import annotations
 
