@@ -241,6 +241,15 @@ def first_sentence(doc: str | None) -> str:
     return sentence.replace("``", "`").replace("|", "\\|")
 
 
+COMPLETION = """## Completion
+
+`synthkd --install-completion` adds completion of verbs and options to the shell that runs (bash,
+zsh, fish, PowerShell); `synthkd --show-completion` prints the script, to be put where you like.
+
+`NO_COLOR=1` takes the colours out of progress bars; messages and reports have none.
+"""
+
+
 def cli_page() -> str:
     import os
 
@@ -250,6 +259,7 @@ def cli_page() -> str:
     from typer.testing import CliRunner
 
     from synthkd.cli.app import app
+    from synthkd.cli.program import EXIT_STATUSES
 
     runner = CliRunner()
     verbs = list(all_verbs(typer.main.get_command(app), []))
@@ -257,24 +267,9 @@ def cli_page() -> str:
     for verb in verbs:
         result = runner.invoke(app, [*verb, "--help"], prog_name="synthkd", terminal_width=100)
         parts.append(f"## `{' '.join(['synthkd', *verb])}`\n\n```\n{result.output.strip()}\n```\n")
-    statuses = (
-        "| status | meaning |\n|---|---|\n| 0 | done |\n| 1 | a fault of synthkd itself;"
-        " `SYNTHKD_DEBUG=1` shows where |\n| 2 | something in the recipe, a file or the command to"
-        " mend |\n"
-    )
-    statuses += (
-        "| 3 | the teacher cannot be reached or refuses |\n| 4 | a disk or file problem;"
-        " what was committed is kept |\n"
-    )
-    statuses += (
-        "| 5 | the target precision cannot be had; nothing was published |\n| 6 | a"
-        " training went wrong; what was good before is kept |\n"
-    )
-    statuses += (
-        "| 7 | the guarantee of precision was withdrawn: the scored rows are unlike the"
-        " calibration rows; the corpus was written and says so |\n"
-    )
-    statuses += "| 130, 143, 129 | Ctrl-C, SIGTERM, SIGHUP; what was committed is kept |\n"
+    rows = "".join(f"| {status} | {meaning} |\n" for status, meaning in EXIT_STATUSES.items())
+    statuses = f"| status | meaning |\n|---|---|\n{rows}"
+    parts.append(COMPLETION)
     return "\n".join([*parts, "## Exit statuses\n\n" + statuses])
 
 

@@ -15,6 +15,7 @@ from synthkd.cli import (
     critic,
     distill,
     diversity,
+    export,
     graphs,
     journal,
     label,
@@ -23,7 +24,16 @@ from synthkd.cli import (
     segment,
     student,
 )
-from synthkd.errors import RecipeError
+from synthkd.cli.options import (
+    Accepted,
+    AsJson,
+    Columns,
+    Rejected,
+    Where,
+    emit,
+    row_choice,
+)
+from synthkd.errors import InputError, RecipeError
 from synthkd.reporting.safe_text import clean, clean_lines, json_text
 
 if TYPE_CHECKING:
@@ -34,7 +44,7 @@ app = typer.Typer(
     help="Symbolic knowledge distillation: a teacher overgenerates, rules and critics decide, a"
     " Parquet corpus remains.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -302,15 +312,20 @@ def generate_command(
     workers: Workers = 1,
     step: Step = None,
     quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Ask the teacher for what is not in the journal yet.
 
-    Output: one line with samples in the journal before, completed and failed.
+    Output: one line with samples in the journal before, completed and failed; with --json the
+    counts, tokens and cost.
     """
     from synthkd import pipeline
 
     loaded = load_recipe(recipe, limit, teacher, set_, budget, max_tokens, grace)
     done = pipeline.generate(loaded, quiet, workers, step)
+    if as_json:
+        typer.echo(json_text(done.as_dict(), indent=1))
+        return
     reasons = ", ".join(f"{clean(name)} {count:,}" for name, count in done.reasons.items())
     typer.echo(
         f"asked {done.asked:,}, in the journal before {done.cached:,},"
@@ -330,17 +345,21 @@ def filter_command(
     workers: Workers = 1,
     step: Step = None,
     quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Parse what is in the journal and give every candidate an outcome. Sends nothing.
 
     Output: one line with candidates that were parsed, malformed, accepted, and rejected by
-    each rule.
+    each rule; with --json these counts.
     """
     from synthkd import pipeline
 
     counts = pipeline.filter(
         load_recipe(recipe, limit, teacher, set_), quiet, workers=workers, step=step
     )
+    if as_json:
+        typer.echo(json_text(counts, indent=1))
+        return
     rejected = ", ".join(
         f"{clean(name)} {count:,}" for name, count in counts["rejected"].items() if count
     )
@@ -362,10 +381,12 @@ def publish_command(
     teacher: Model = None,
     set_: Set = None,
     step: Step = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write the corpus from the filtered candidates. Sends nothing.
 
-    Output: one line with the corpus, its accepted rows and its hash.
+    Output: one line with the corpus, its accepted rows and its hash; with --json these and all
+    counts.
     """
     from synthkd import pipeline
     from synthkd.steps import step_recipe
@@ -373,9 +394,11 @@ def publish_command(
     loaded = load_recipe(recipe, limit, teacher, set_)
     manifest = pipeline.publish(loaded, step=step)
     path = loaded.corpus_path if step is None else step_recipe(loaded, step).corpus_path
-    typer.echo(
+    emit(
+        {"corpus": str(path), "hash": manifest["corpus_hash"], "counts": manifest["counts"]},
         f"{path}: {manifest['counts']['accepted']:,} accepted rows, hash"
-        f" {manifest['corpus_hash'][:12]}"
+        f" {manifest['corpus_hash'][:12]}",
+        as_json,
     )
     pipeline.check_guarantee(manifest.get("critic"), path)
 
@@ -395,14 +418,36 @@ def show_command(
             show_default=False,
         ),
     ] = None,
+    accepted: Accepted = False,
+    rejected: Rejected = False,
+    where: Where = None,
+    columns: Columns = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Rows at most.", show_default="20")
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show a corpus, a run, or one candidate with its lineage: prompt, completion, outcome.
 
-    Output: counts by outcome and the first rows; of a candidate its prompt, completion and
-    outcome.
-    """
-    from synthkd.commands.show import show_candidate, show_path
+    With --accepted, --rejected, --where, --columns or --limit: rows of a corpus.
 
+    Output: counts by outcome and the first rows; of a candidate its prompt, completion and
+    outcome; with --json the chosen rows as `{"corpus": …, "rows": […]}`.
+    """
+    from synthkd.commands.show import rows_text, show_candidate, show_path
+
+    if accepted or rejected or where or columns or limit or as_json:
+        from synthkd.commands.export import chosen_rows, corpus_at
+
+        if candidate is not None:
+            raise InputError(
+                "an ID shows one candidate; choose rows without it, or by --where \"id = '…'\""
+            )
+        corpus = corpus_at(path)
+        choice = row_choice(accepted, rejected, where, columns, limit or 20)
+        rows = chosen_rows(corpus, choice)
+        emit({"corpus": str(corpus.path), "rows": rows}, rows_text(corpus, choice, rows), as_json)
+        return
     typer.echo(show_path(path) if candidate is None else show_candidate(path, candidate))
 
 
@@ -462,6 +507,7 @@ def load_recipe(
 
 
 app.command("distill")(distill.distill_command)
+app.command("export")(export.export_command)
 app.command()(diversity.diversity)
 app.command()(segment.segment)
 app.command()(pairs.pairs)

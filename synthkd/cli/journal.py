@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from synthkd.cli.options import AsJson, emit
+
 app = typer.Typer(
     help="Look into a journal, export it, import another's rows.", no_args_is_help=True
 )
@@ -18,20 +20,29 @@ JournalPath = Annotated[
 
 
 @app.command("info")
-def journal_info(path: JournalPath) -> None:
+def journal_info(path: JournalPath, as_json: AsJson = False) -> None:
     """Count completions, failures, and requests left in flight by a process that ended.
 
-    Output: requests, completions, failures, samples in flight and cost, one on a line.
+    Output: requests, completions, failures, samples in flight and cost, one on a line; with
+    --json the same by name.
     """
     from synthkd.journal import Journal
 
     with Journal(path, read_only=True) as journal:
         counts = journal.counts()
     cost = "unknown" if counts.price is None else f"${counts.price:,.4f}"
-    typer.echo(
+    emit(
+        {
+            "requests": counts.requests,
+            "completions": counts.completions,
+            "failures": counts.failures,
+            "in_flight": counts.in_flight,
+            "cost": counts.price,
+        },
         f"requests {counts.requests:,}\ncompletions {counts.completions:,}\nfailures"
         f" {counts.failures:,}\n"
-        f"in flight {counts.in_flight:,}\ncost {cost}"
+        f"in flight {counts.in_flight:,}\ncost {cost}",
+        as_json,
     )
 
 

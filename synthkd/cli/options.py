@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from synthkd.reporting.safe_text import json_text
+
+if TYPE_CHECKING:
+    from synthkd.commands.export import RowChoice
 
 Formulas = Annotated[
     bool,
@@ -12,6 +18,44 @@ Formulas = Annotated[
         "--formulas", help="Write texts that a spreadsheet takes for formulas into CSV as they are."
     ),
 ]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object in place of the text.")]
+Columns = Annotated[
+    str | None,
+    typer.Option(metavar="NAME,NAME", help="Columns, with commas between.", show_default=False),
+]
+Where = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CONDITION",
+        help="Only rows that keep to a condition as in SQL: \"relation = 'IsA' and score < 0.3\".",
+        show_default=False,
+    ),
+]
+Accepted = Annotated[bool, typer.Option("--accepted", help="Accepted rows. With --rejected, both.")]
+Rejected = Annotated[bool, typer.Option("--rejected", help="Rejected rows.")]
+
+
+def emit(value: Mapping[str, Any], text: object, as_json: bool) -> None:
+    """Print a report on standard output: as one JSON object, or as text."""
+    typer.echo(json_text(value, indent=1) if as_json else str(text))
+
+
+def row_choice(
+    accepted: bool,
+    rejected: bool,
+    where: str | None,
+    columns: str | None,
+    limit: int | None,
+) -> RowChoice:
+    """Return the rows that the options ask for: the accepted ones unless they say otherwise."""
+    from synthkd.commands.export import RowChoice
+
+    splits = [
+        name for name, wanted in (("accepted", accepted), ("rejected", rejected)) if wanted
+    ] or ["accepted"]
+    names = None if columns is None else tuple(name.strip() for name in columns.split(","))
+    return RowChoice(tuple(splits), where, names, limit)
 
 
 def key_values(flag: str, help: str) -> Any:

@@ -16,6 +16,20 @@ from synthkd.reporting.safe_text import clean, guard_streams
 #: Errors of a disk, which need not come with a path.
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
+#: The exit statuses of the program and their meaning, as the reference prints them.
+EXIT_STATUSES = {
+    "0": "done",
+    "1": "a fault of synthkd itself; `SYNTHKD_DEBUG=1` shows where",
+    "2": "something in the recipe, a file or the command to mend",
+    "3": "the teacher cannot be reached or refuses",
+    "4": "a disk or file problem; what was committed is kept",
+    "5": "the target precision cannot be had; nothing was published",
+    "6": "a training went wrong; what was good before is kept",
+    "7": "the guarantee of precision was withdrawn: the scored rows are unlike the calibration"
+    " rows; the corpus was written and says so",
+    "130, 143, 129": "Ctrl-C, SIGTERM, SIGHUP; what was committed is kept",
+}
+
 
 def main() -> None:
     """Run the program; print an intended error as one line and exit with its status."""
@@ -26,7 +40,7 @@ def main() -> None:
     received = _end_by_signals(SIGNALS)
     try:
         clear_temporary()
-        app()
+        app(prog_name="synthkd")
     except SynthKDError as error:
         if os.environ.get("SYNTHKD_DEBUG"):
             raise

@@ -35,6 +35,14 @@ CHAT_TEMPLATES = {
 }  # fmt: skip
 _SHIPPED = re.compile(r"(?:\.\./)+((?:corpora|critics|prompts)/[\w./-]+)")
 
+#: Journals hold whole answers and may be large; runs are made again from them at no cost.
+_GITIGNORE = """\
+# Journals (what was bought: keep a copy elsewhere) and what is made again from them.
+*.sqlite
+*.sqlite-*
+runs/
+"""
+
 
 def write_starter(
     folder: Path | str,
@@ -99,6 +107,7 @@ def _write(folder: Path, text: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for name in sorted({*_SHIPPED.findall(text)}):
             shutil.copyfile(resource(name), folder / Path(name).name)
+    write_text(folder / ".gitignore", _GITIGNORE)
     write_text(folder / "recipe.yaml", _SHIPPED.sub(lambda found: Path(found[1]).name, text))
     return folder / "recipe.yaml"
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from synthkd.commands.export import RowChoice
 from synthkd.corpora.read import Corpus, load_corpus
 from synthkd.corpora.schema import COMMON_FIELDS, FILTER_FIELDS
 from synthkd.corpora.target_table import target_rows
@@ -15,6 +16,7 @@ from synthkd.errors import InputError, StorageError
 from synthkd.journal import Journal
 from synthkd.recipe import Recipe
 from synthkd.reporting.safe_text import clean, clean_lines
+from synthkd.reporting.tables import text_table
 from synthkd.stages.places import (
     FILTERED_ROWS,
     GENERATED,
@@ -95,6 +97,24 @@ def _corpus(corpus: Corpus) -> str:
 def _line(row: dict[str, Any], columns: list[str]) -> str:
     score = "" if row["score"] is None else f"  {row['score']:.3f}"
     return f"{clean(row['id'][:10])}  " + " | ".join(clean(row[name]) for name in columns) + score
+
+
+def rows_text(corpus: Corpus, choice: RowChoice, rows: Sequence[dict[str, Any]]) -> str:
+    """Return chosen rows as a table: the kind's columns, score and id unless others are named."""
+    if not rows:
+        return "no rows: change --where, or choose --accepted or --rejected"
+    kind_columns = corpus.manifest["kind"]["columns"]
+    outcome = ["rejected_by", "reason"] if "rejected" in choice.splits else []
+    columns = choice.columns or [*kind_columns, "score", *outcome, "id"]
+    return text_table(
+        [columns, *([_cell(row.get(name)) for name in columns] for row in rows)], left=len(columns)
+    )
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else clean(value, 100)
 
 
 def _run(folder: Path) -> str:

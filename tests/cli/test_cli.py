@@ -213,7 +213,7 @@ def test_a_fault_of_the_program_is_one_line_that_says_how_to_see_more(
 ) -> None:
     program = importlib.import_module("synthkd.cli.program")
 
-    def broken() -> None:
+    def broken(**_: object) -> None:
         raise KeyError("something\nodd \x1b[2J")
 
     monkeypatch.setattr(program, "app", broken)
@@ -236,7 +236,7 @@ def test_an_error_of_the_system_without_a_path_is_one_line(
 ) -> None:
     program = importlib.import_module("synthkd.cli.program")
 
-    def broken() -> None:
+    def broken(**_: object) -> None:
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(program, "app", broken)
@@ -256,3 +256,18 @@ def test_show_names_a_run_file_of_another_form(content: str, tmp_path: Path) -> 
     (tmp_path / "generated.json").write_text(content)
     with pytest.raises(StorageError, match=r"generated\.json: not what synthkd writes there"):
         show_path(tmp_path)
+
+
+def test_the_table_of_exit_statuses_names_those_of_all_errors() -> None:
+    from synthkd import errors
+    from synthkd.cli.program import EXIT_STATUSES
+
+    used = {
+        str(value.exit_status)
+        for value in vars(errors).values()
+        if isinstance(value, type) and issubclass(value, errors.SynthKDError)
+    }
+    known = {status for key in EXIT_STATUSES for status in key.split(", ")}
+    assert used <= known
+    page = (ROOT / "docs/reference/cli.md").read_text("utf-8")
+    assert all(f"| {key} | {meaning} |" in page for key, meaning in EXIT_STATUSES.items())
