@@ -54,7 +54,7 @@ def chosen_batches(corpus: Corpus, choice: RowChoice) -> Iterator[pa.RecordBatch
     Raises:
         InputError: The condition cannot be read, or a column is unknown.
     """
-    schema = corpus.dataset(choice.splits[0]).schema
+    schema = corpus.schema(choice.splits[0])
     for name in choice.columns or ():
         if name not in schema.names:
             raise InputError(f"--columns: no column {name!r}{nearest(name, list(schema.names))}")
@@ -62,13 +62,26 @@ def chosen_batches(corpus: Corpus, choice: RowChoice) -> Iterator[pa.RecordBatch
     left = choice.limit
     columns = list(choice.columns or schema.names)
     for split in choice.splits:
-        for batch in corpus.dataset(split).to_batches(columns=columns, filter=kept):
+        for batch in _kept_batches(corpus, split, columns, kept):
             part = batch if left is None else batch.slice(0, left)
             left = None if left is None else left - part.num_rows
             if part.num_rows:
                 yield part
             if left == 0:
                 return
+
+
+def _kept_batches(
+    corpus: Corpus, split: str, columns: list[str], kept: Any
+) -> Iterator[pa.RecordBatch]:
+    """Yield columns of the rows of a split, with their provenance, that keep to a condition."""
+    import pyarrow as pa
+
+    if kept is None:
+        yield from corpus.batches(split, columns)
+        return
+    for batch in corpus.batches(split):
+        yield from pa.Table.from_batches([batch]).filter(kept).select(columns).to_batches()
 
 
 def chosen_rows(corpus: Corpus, choice: RowChoice) -> list[dict[str, Any]]:
@@ -100,7 +113,7 @@ def export_rows(
             " add --format"
         )
     batches = chosen_batches(corpus, choice)
-    columns = list(choice.columns or corpus.dataset(choice.splits[0]).schema.names)
+    columns = list(choice.columns or corpus.schema(choice.splits[0]).names)
     if is_stream:
         if name == "parquet":
             raise InputError("Parquet cannot go to standard output; name a file with --out")
@@ -156,7 +169,7 @@ def _write_parquet(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    full = corpus.dataset(choice.splits[0]).schema
+    full = corpus.schema(choice.splits[0])
     schema = pa.schema([full.field(name) for name in columns])
     count = 0
     with pq.ParquetWriter(out, schema) as writer:

@@ -178,6 +178,11 @@ class Corpus:
         wanted = schema.names if columns is None else columns
         return pa.Table.from_batches(batches, pa.schema([schema.field(name) for name in wanted]))
 
+    def schema(self, split: str = "accepted") -> pa.Schema:
+        """Return the columns of a split's rows with their provenance, content first."""
+        self._check_split(split)
+        return self._snapshot.schema(split)
+
     def column_names(self, split: str = "accepted") -> list[str]:
         """Return the names of all columns of a split's rows, content first."""
         self._check_split(split)
