@@ -36,7 +36,7 @@ TEMPLATE = "rationale/everyday"
 VOTES = 2
 #: Rows of a student's training at most.
 MOST = 600
-TRAINING = {"epochs": 3, "lr": 5e-5, "seed": SEED}
+TRAINING = {"epochs": 3, "lr": 5e-5, "batch_size": 16, "seed": SEED}
 _DRAWS = 10_000
 
 

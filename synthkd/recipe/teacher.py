@@ -199,7 +199,11 @@ class TeacherPart(RecipePart):
         None, gt=0, description="Seconds until a request is given up, all its tries together."
     )
     max_attempts: int = Field(6, ge=1, description="Tries of one request, the first included.")
-    batch_size: int = Field(64, ge=1, description="Prompts in one batch of a local model.")
+    batch_size: int = Field(
+        64,
+        ge=1,
+        description="Prompts in one batch of a local model, of at most 256 samples together.",
+    )
     device: str | None = Field(
         None, description="Device of a local model. Default: a GPU where there is one."
     )

@@ -12,6 +12,7 @@ prompts share (an instruction, few-shot examples) once for all prompts.
 from __future__ import annotations
 
 import time
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -25,6 +26,9 @@ from synthkd.teachers.transformers.sampling import Sampler
 #: Prompts are read once so many places of a batch are free, as a share: reading a few at a time
 #: makes every row wait as often.
 _REFILL = 0.25
+#: Rows at a time at most, for prompts with many samples each: processors gain nothing by more, and
+#: keys and values of 256 rows of a few hundred tokens take some gigabytes.
+MOST_ROWS = 256
 #: Tokens that prompts must share at least for their beginning to be read once.
 _SHORTEST_HEAD = 16
 #: Seconds of generation between answers.
@@ -52,13 +56,23 @@ class CausalSampler(Sampler):
         ended: list[SampleRow] = []
         turn_end = time.perf_counter() + _TURN
         while True:
-            free = self.batch_size - len({id(row.request) for row in self._rows})
-            if self.waiting and (free >= self.batch_size * _REFILL or not self._rows):
-                ended += self._admit(free)
+            if room := self._room():
+                ended += self._admit(room)
             elif self._rows:
                 ended += self._step()
             if self.is_idle or (ended and (time.perf_counter() > turn_end or not self.waiting)):
                 return [self._completion(row) for row in ended]
+
+    def _room(self) -> int:
+        """Return how many waiting requests are to begin now: none before a share of it is free."""
+        prompts = self.batch_size - len({id(row.request) for row in self._rows})
+        rows = MOST_ROWS - len(self._rows)
+        if self._rows and (prompts < self.batch_size * _REFILL or rows < MOST_ROWS * _REFILL):
+            return 0
+        samples = accumulate(len(request.sample_indexes) for _, request in self.waiting[:prompts])
+        fitting = sum(1 for total in samples if total <= rows)
+        # A request with more samples than that is read alone.
+        return fitting if fitting or self._rows else min(1, len(self.waiting))
 
     def _admit(self, most: int) -> list[SampleRow]:
         """Read the prompts of the next requests; return samples that end with their first token."""

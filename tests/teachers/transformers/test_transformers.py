@@ -198,6 +198,28 @@ def test_samples_do_not_depend_on_when_they_join_the_batch() -> None:
     assert together == joining
 
 
+def test_prompts_with_many_samples_do_not_all_begin_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from synthkd.teachers.transformers import causal
+
+    prompts = [f"What is {word} made of?\n{word} is made of" for word in ("bread", "ice", "a hat")]
+    together = texts(ask(prompts, n=3))
+    rows: list[int] = []
+    admit = causal.CausalSampler._admit
+
+    def counted(self: causal.CausalSampler, most: int) -> Any:
+        ended = admit(self, most)
+        rows.append(len(self._rows) + len(ended))
+        return ended
+
+    monkeypatch.setattr(causal, "MOST_ROWS", 4)
+    monkeypatch.setattr(causal.CausalSampler, "_admit", counted)
+    assert texts(ask(prompts, n=3)) == together
+    assert max(rows) <= 4
+    assert len(rows) == 3
+
+
 def test_a_beginning_that_prompts_share_does_not_change_the_samples() -> None:
     head = "What is each of these like?\n" + "oak is often hard\n" * 6
     prompts = [f"{head}{name} is often" for name in ("lemon", "old wooden chair", "ice")]
