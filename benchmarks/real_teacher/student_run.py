@@ -151,7 +151,7 @@ def sample(
         "corpus": {"path": f"corpora/{name}"}, "journal": "journal.sqlite",
         "work": f"runs/{name}",
     }  # fmt: skip
-    return run(Recipe.from_dict(recipe, folder), quiet=True).corpus.accepted
+    return run(Recipe.from_dict(recipe, folder), quiet=True).corpus.to_arrow()
 
 
 def _lines(arm: str, temperature: float, rows: pa.Table, scores: Any) -> list[dict[str, Any]]:
