@@ -151,19 +151,21 @@ def init_command(
             show_default="the embedded teacher",
         ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make a folder with an example recipe that runs at once, on the embedded teacher.
 
     With --model, a recipe of the kind for that model.
 
-    Output: the path of the recipe, and the command that runs it.
+    Output: the path of the recipe, and the command that runs it; with --json by name.
     """
     from synthkd.commands.init import write_starter
     from synthkd.recipe import Recipe
 
     recipe = write_starter(folder, example, kind, model)
     verb = "run" if Recipe.load(recipe).loop is None else "distill"
-    typer.echo(f"wrote {recipe}\nnext: synthkd {verb} {recipe}")
+    next_ = f"synthkd {verb} {recipe}"
+    emit({"recipe": str(recipe), "next": next_}, f"wrote {recipe}\nnext: {next_}", as_json)
 
 
 @app.command("run")
@@ -227,14 +229,18 @@ def run_command(
     ] = None,
     step: Step = None,
     quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Generate, filter and publish: the whole way from a recipe to a corpus.
 
     Output: a table of the run: samples, candidates by outcome, votes, critic, cost, corpus
-    and journal; with --dry-run what would be sent.
+    and journal; with --dry-run what would be sent; with --json the corpus, what was generated and
+    all counts.
     """
     from synthkd import pipeline
 
+    if as_json and (dry_run or probe):
+        raise RecipeError("--json reports a run; leave --dry-run and --probe out")
     loaded = load_recipe(recipe, limit, teacher, set_, budget, max_tokens, grace)
     if dry_run:
         from synthkd.commands.dry_run import dry_run as dry
@@ -251,7 +257,17 @@ def run_command(
         return
     cluster = _engine(engine, address, nodes, shared, workers)
     done = pipeline.run(loaded, quiet, workers, step=step, engine=cluster)
-    typer.echo(str(done))
+    if as_json:
+        report = {
+            "corpus": str(done.recipe.corpus_path),
+            "hash": done.manifest["corpus_hash"],
+            "journal": str(done.recipe.journal_path),
+            "generated": done.generated.as_dict(),
+            "counts": done.counts,
+        }
+        typer.echo(json_text(report, indent=1))
+    else:
+        typer.echo(str(done))
     pipeline.check_guarantee(done.manifest.get("critic"), loaded.corpus_path)
 
 

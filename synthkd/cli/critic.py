@@ -30,8 +30,8 @@ from synthkd.cli.critic_arguments import (
     options_taken,
     read_label_sheet,
 )
-from synthkd.cli.options import Formulas, check_share, key_values, read_options
-from synthkd.reporting.safe_text import clean
+from synthkd.cli.options import AsJson, Formulas, check_share, key_values, read_options
+from synthkd.reporting.safe_text import clean, json_text
 
 if TYPE_CHECKING:
     from synthkd.critics.evaluate import CriticEvaluation
@@ -191,12 +191,13 @@ def critic_eval(
     api_key_env: KeyEnv = None,
     journal: JournalFile = None,
     encoder: Encoder = None,
+    as_json: AsJson = False,
 ) -> None:
     """Evaluate a critic on a label sheet.
 
     Rows of groups that the critic was trained on are left out.
 
-    Output: a table of figures.
+    Output: a table of figures; with --json the figures by critic.
     """
     from synthkd.critics.evaluate import evaluate_critic
     from synthkd.critics.folder import load_critic
@@ -208,7 +209,7 @@ def critic_eval(
         read_label_sheet(labels, made, label, 1.0, merge, 0, group_column(critic, group)),
         critic.name,
     )
-    _show([evaluation])
+    _show([evaluation], as_json)
 
 
 @app.command("compare")
@@ -225,10 +226,11 @@ def critic_compare(
     api_key_env: KeyEnv = None,
     journal: JournalFile = None,
     encoder: Encoder = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare critics on the same rows: those of groups that none of them was trained on.
 
-    Output: a table with a column for each critic.
+    Output: a table with a column for each critic; with --json the figures by critic.
     """
     from synthkd.critics.evaluate import compare_critics as compared
     from synthkd.critics.folder import load_critic
@@ -242,7 +244,8 @@ def critic_compare(
         compared(
             loaded,
             read_label_sheet(labels, made, label, 1.0, merge, 0, group or group_column(critics[0])),
-        )
+        ),
+        as_json,
     )
 
 
@@ -329,10 +332,13 @@ def critic_score(
         )
 
 
-def _show(evaluations: list[CriticEvaluation]) -> None:
+def _show(evaluations: list[CriticEvaluation], as_json: bool) -> None:
     """Print a table with a column for each critic and a line for each figure."""
     from synthkd.reporting.tables import text_table
 
+    if as_json:
+        typer.echo(json_text({one.name: one.figures() for one in evaluations}, indent=1))
+        return
     figures = [evaluation.figures() for evaluation in evaluations]
     lines = [["", *(evaluation.name for evaluation in evaluations)]]
     lines += [[name, *(_cell(each[name]) for each in figures)] for name in figures[0]]

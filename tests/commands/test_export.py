@@ -89,6 +89,10 @@ def test_stages_report_their_counts_as_json(tmp_path: Path) -> None:
             json.loads(synthkd(verb, recipe, "--json").stdout)
             for verb in ("generate", "filter", "publish")
         ]
+        whole = synthkd("run", recipe, "--json", "-q")
+        dry = synthkd("run", recipe, "--json", "--dry-run")
+    assert json.loads(whole.stdout)["counts"]["accepted"] == 4
+    one_line(dry, 2, "leave --dry-run and --probe out")
     assert reports[0]["completed"] == 4
     assert reports[1]["accepted"] == 4
     assert reports[2]["counts"]["accepted"] == 4
@@ -110,5 +114,6 @@ def test_completion_names_the_verbs() -> None:
 
 
 def test_init_keeps_journals_out_of_git(tmp_path: Path) -> None:
-    synthkd("init", tmp_path / "mine")
+    done = synthkd("init", tmp_path / "mine", "--json")
+    assert json.loads(done.stdout)["next"].startswith("synthkd run ")
     assert "*.sqlite" in (tmp_path / "mine/.gitignore").read_text().splitlines()
