@@ -72,6 +72,7 @@ def journal_list(
 def journal_export(
     path: JournalPath,
     out: Annotated[Path, typer.Argument(help="A Parquet file.", show_default=False)],
+    as_json: AsJson = False,
 ) -> None:
     """Write all completions, with what was sent, to a Parquet file.
 
@@ -79,13 +80,19 @@ def journal_export(
     """
     from synthkd.journal.exchange import export_parquet
 
-    typer.echo(f"{export_parquet(path, out):,} completions written to {out}")
+    count = export_parquet(path, out)
+    emit(
+        {"file": str(out), "completions": count},
+        f"{count:,} completions written to {out}",
+        as_json,
+    )
 
 
 @app.command("import")
 def journal_import(
     path: JournalPath,
     source: Annotated[Path, typer.Argument(help="A Parquet file of `export`.", show_default=False)],
+    as_json: AsJson = False,
 ) -> None:
     """Take in completions that another journal exported; those already here stay as they are.
 
@@ -101,11 +108,15 @@ def journal_import(
     if reasons := done.reasons():
         typer.echo(reasons, err=True)
     existing = f", {done.existing:,} were here already" if done.existing else ""
-    typer.echo(f"{done.new:,} new completions in {path}{existing}")
+    emit(
+        {"journal": str(path), "new": done.new, "existing": done.existing},
+        f"{done.new:,} new completions in {path}{existing}",
+        as_json,
+    )
 
 
 @app.command("retry")
-def journal_retry(path: JournalPath) -> None:
+def journal_retry(path: JournalPath, as_json: AsJson = False) -> None:
     """Forget recorded failures, so that the next run asks again.
 
     Output: one line with the number of failures that were forgotten.
@@ -113,7 +124,12 @@ def journal_retry(path: JournalPath) -> None:
     from synthkd.journal import Journal
 
     with Journal(path, must_exist=True) as journal:
-        typer.echo(f"{journal.forget_failures():,} failures forgotten; the next run asks again")
+        count = journal.forget_failures()
+    emit(
+        {"journal": str(path), "forgotten": count},
+        f"{count:,} failures forgotten; the next run asks again",
+        as_json,
+    )
 
 
 @app.command("spending")
@@ -186,6 +202,7 @@ def journal_settle(
 def journal_copy(
     path: JournalPath,
     out: Annotated[Path, typer.Argument(help="A new file.", show_default=False)],
+    as_json: AsJson = False,
 ) -> None:
     """Copy a journal to a new file, also during a run.
 
@@ -198,4 +215,7 @@ def journal_copy(
     # Writable if possible: a run that begins meanwhile and this copy wait for each other.
     with Journal(path, must_exist=True, read_only=not os.access(path.parent, os.W_OK)) as journal:
         journal.copy(out)
-        typer.echo(f"{journal.counts().completions:,} completions copied to {out}")
+        count = journal.counts().completions
+    emit(
+        {"file": str(out), "completions": count}, f"{count:,} completions copied to {out}", as_json
+    )

@@ -100,6 +100,24 @@ def test_stages_report_their_counts_as_json(tmp_path: Path) -> None:
     assert (info["completions"], info["failures"]) == (4, 0)
 
 
+def test_the_verbs_of_a_journal_report_as_json(tmp_path: Path) -> None:
+    with FakeServer() as server:
+        synthkd("generate", write(tmp_path, server.url), "-q")
+    reports = {
+        verb: json.loads(synthkd("journal", verb, *args, "--json", cwd=tmp_path).stdout)
+        for verb, args in {
+            "export": ["journal.sqlite", "out.parquet"],
+            "import": ["new.sqlite", "out.parquet"],
+            "retry": ["journal.sqlite"],
+            "copy": ["journal.sqlite", "copy.sqlite"],
+        }.items()
+    }
+    assert reports["export"] == {"file": "out.parquet", "completions": 4}
+    assert reports["import"] == {"journal": "new.sqlite", "new": 4, "existing": 0}
+    assert reports["retry"] == {"journal": "journal.sqlite", "forgotten": 0}
+    assert reports["copy"] == {"file": "copy.sqlite", "completions": 4}
+
+
 def test_help_has_a_short_name_and_completion_is_offered() -> None:
     assert synthkd("journal", "info", "-h").stdout.startswith("Usage: synthkd journal info")
     assert "--show-completion" in synthkd("-h").stdout
