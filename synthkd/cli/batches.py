@@ -50,12 +50,13 @@ def _show(path: Path, cancel: bool) -> None:
 
     recipe = Recipe.load(path)
     backend = recipe.teacher.backend
-    if not plugins.find("backends", backend, recipe.folder).keeps_batches:
+    found = plugins.find("backends", backend, recipe.folder)
+    if not found.keeps_batches:
         raise RecipeError(f"{path}: teacher.backend is {backend!r}, which submits no batches")
     with Journal(recipe.journal_path, must_exist=True) as journal:
         states = asyncio.run(
             (cancel_open_batches if cancel else open_batch_states)(
-                recipe.teacher, journal, recipe.name
+                found.from_recipe(recipe), journal, recipe.name
             )
         )
     for state in states:

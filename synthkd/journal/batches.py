@@ -135,6 +135,10 @@ class BatchStore:
         )
         return [Batch(*row) for row in rows]
 
+    def known_ids(self) -> set[str]:
+        """Return the provider's ids of all batches of the journal."""
+        return {batch.batch_id for batch in self.batches() if batch.batch_id}
+
     def rows(self, token: str) -> list[BatchRow]:
         """Return the rows of a batch."""
         rows = self.journal._read(

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import tempfile
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
-from synthkd.errors import DiskFullError
-from synthkd.fastjson import dumps
 from synthkd.journal.batches import BatchRow
 from synthkd.requests import Request
-from synthkd.teachers.batch.options import batch_options
-from synthkd.teachers.openai.request_body import CHAT_PATH, COMPLETIONS_PATH, build_body, is_chat
-from synthkd.teachers.remote.parameter_support import ParameterSupport
-
-if TYPE_CHECKING:
-    from synthkd.recipe import TeacherPart
-
-#: Errors of a full disk; the second is of file systems with quotas.
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+from synthkd.teachers.batch.provider import BatchProvider
+from synthkd.teachers.batch.temporary_files import close_quietly, full_disk_errors
 
 
 @dataclass
@@ -60,9 +48,8 @@ class BatchDrafts:
         ready: Drafts to submit.
     """
 
-    def __init__(self, part: TeacherPart, support: ParameterSupport | None = None) -> None:
-        self._part, self._support = part, support or ParameterSupport()
-        options = batch_options(part)
+    def __init__(self, provider: BatchProvider) -> None:
+        self._provider, options = provider, provider.options
         self._max_bytes, self._max_rows = int(options.megabytes * 1e6), options.requests
         self.filling: BatchDraft | None = None
         self.ready: deque[BatchDraft] = deque()
@@ -72,12 +59,8 @@ class BatchDrafts:
 
     def add(self, request: Request, attempt: int = 1, origin: str | None = None) -> bool:
         """Add a request as a row; return False if it alone exceeds the size of a file."""
-        chat = is_chat(request, self._part)
-        row, url = BatchRow.of(request, attempt), "/v1" + (CHAT_PATH if chat else COMPLETIONS_PATH)
-        body = build_body(request, self._part, chat, self._support)
-        line = (
-            dumps({"custom_id": row.custom_id, "method": "POST", "url": url, "body": body}) + b"\n"
-        )
+        row = BatchRow.of(request, attempt)
+        url, line = self._provider.encode_row(row.custom_id, request)
         if len(line) > self._max_bytes:
             return False
         draft = self.filling
@@ -101,24 +84,3 @@ class BatchDrafts:
         for draft in self.ready:
             close_quietly(draft.file)
         self.ready.clear()
-
-
-@contextmanager
-def full_disk_errors(content: str) -> Iterator[None]:
-    """Raise `DiskFullError` with advice if the disk of temporary files is full."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise DiskFullError(
-            f"{tempfile.gettempdir()}: the disk is full, and {content} go there; free some space,"
-            " or set TMPDIR to a folder elsewhere, and run again: batches at the provider are kept"
-            " there"
-        ) from None
-
-
-def close_quietly(file: IO[bytes]) -> None:
-    """Close a temporary file; on a full disk, the flush of its buffer fails once more."""
-    with suppress(OSError):
-        file.close()

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from synthkd.journal.batches import Batch, BatchStore
 from synthkd.journal.store import Journal
-from synthkd.teachers.batch.provider import Provider, final_error
+from synthkd.teachers.batch.batched_model import BatchedModel
+from synthkd.teachers.batch.provider import BatchProvider, final_error
 from synthkd.teachers.batch.results import FINAL_STATUSES
-from synthkd.teachers.batch.teacher import BatchTeacher
 from synthkd.teachers.dispatch import TransientError
-from synthkd.teachers.remote.endpoint import resolve_endpoint
-
-if TYPE_CHECKING:
-    from synthkd.recipe import TeacherPart
 
 
 @dataclass(frozen=True)
@@ -32,22 +27,24 @@ class OpenBatch:
     total: int = 0
 
 
-async def open_batch_states(part: TeacherPart, journal: Journal, run: str) -> list[OpenBatch]:
+async def open_batch_states(teacher: BatchedModel, journal: Journal, run: str) -> list[OpenBatch]:
     """Return the open batches of a run with their states at the provider."""
-    return await _states(part, journal, run, cancel=False)
+    return await _states(teacher, journal, run, cancel=False)
 
 
-async def cancel_open_batches(part: TeacherPart, journal: Journal, run: str) -> list[OpenBatch]:
+async def cancel_open_batches(teacher: BatchedModel, journal: Journal, run: str) -> list[OpenBatch]:
     """Cancel the open batches of a run. Rows that are done are billed; the next run collects them.
 
     A batch that the provider does not know is forgotten.
     """
-    return await _states(part, journal, run, cancel=True)
+    return await _states(teacher, journal, run, cancel=True)
 
 
-async def _states(part: TeacherPart, journal: Journal, run: str, cancel: bool) -> list[OpenBatch]:
+async def _states(
+    teacher: BatchedModel, journal: Journal, run: str, cancel: bool
+) -> list[OpenBatch]:
     batches = BatchStore(journal)
-    provider = Provider(part, resolve_endpoint(BatchTeacher(part).base_urls[0], part))
+    provider = teacher.provider()
     try:
         return [
             await _state(provider, batches, batch, cancel) for batch in batches.uncollected(run)
@@ -58,9 +55,11 @@ async def _states(part: TeacherPart, journal: Journal, run: str, cancel: bool) -
         await provider.close()
 
 
-async def _state(provider: Provider, batches: BatchStore, batch: Batch, cancel: bool) -> OpenBatch:
+async def _state(
+    provider: BatchProvider, batches: BatchStore, batch: Batch, cancel: bool
+) -> OpenBatch:
     if batch.batch_id is None:
-        batch_id = await provider.find(batch.token, batch.file_id, batch.created)
+        batch_id = await provider.find(batch, batches.rows(batch.token), batches.known_ids())
         if batch_id is None:
             if cancel:
                 batches.drop(batch.token)

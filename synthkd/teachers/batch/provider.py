@@ -1,124 +1,117 @@
-"""Files and batches at one endpoint, over the `openai` package."""
+"""What a provider of batches does, whatever its API."""
 
 from __future__ import annotations
 
-import logging
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import IO, TYPE_CHECKING, Any, cast
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Sequence
+from typing import IO, TYPE_CHECKING, Any
 
-import httpx2
-import openai
-
-from synthkd.errors import RequestError, StorageError, TeacherError, UnreachableError
+from synthkd.errors import TeacherError, UnreachableError
 from synthkd.fastjson import dumps
-from synthkd.journal.batches import Batch
-from synthkd.teachers.batch.drafts import close_quietly, full_disk_errors
-from synthkd.teachers.batch.options import batch_options
-from synthkd.teachers.batch.status import ProviderBatch, object_id, parse_batch
-from synthkd.teachers.dispatch import TransientError
-from synthkd.teachers.openai.client import openai_client
+from synthkd.journal.batches import Batch, BatchRow
+from synthkd.requests import Request
+from synthkd.teachers.batch.options import BatchOptions
+from synthkd.teachers.batch.results import result_lines
+from synthkd.teachers.batch.status import ProviderBatch
 from synthkd.teachers.remote.error_responses import error_of_body, status_error
 from synthkd.teachers.remote.parameter_support import ParameterSupport
+from synthkd.teachers.remote.wire_format import WireFormat, split_at_gaps
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
+    from synthkd.teachers.dispatch import TransientError
     from synthkd.teachers.remote.endpoint import Endpoint
 
-#: The key of a batch's metadata that holds our token.
+#: Our name of a batch begins with this; the key of its metadata where there is some.
 METADATA_KEY = "synthkd"
 #: Seconds by which a provider's clock may differ from ours.
-_CLOCK_DIFFERENCE = 86_400.0
-#: Loggers that would show the whole address, with the secrets of its query.
-_LOGGERS = ("httpx", "httpx2", "openai._base_client")
-#: BatchStore of a list that are read: it goes back in time, and may have no end.
-_MAX_LISTED = 20_000
+CLOCK_DIFFERENCE = 86_400.0
+#: Batches of a list that are read: it goes back in time, and may have no end.
+MAX_LISTED = 20_000
 
 
-class Provider:
-    """The files and batches of one account.
+class BatchProvider(ABC):
+    """The batches of one account.
 
     Methods raise `TransientError` if another attempt may succeed, otherwise `TeacherError`.
 
     Attributes:
+        part: The recipe's teacher part.
+        endpoint: The address.
+        options: Sizes and times.
+        wire_format: The form of a row's request and answer.
         support: Which parameters the server takes, learned from refused rows.
     """
 
-    def __init__(self, part: TeacherPart, endpoint: Endpoint) -> None:
+    def __init__(
+        self, part: TeacherPart, endpoint: Endpoint, options: BatchOptions, wire_format: WireFormat
+    ) -> None:
         self.part, self.endpoint = part, endpoint
-        self.support = ParameterSupport()
-        self._client = openai_client(part, endpoint)
-        self._filter = _MaskFilter(endpoint)
-        for name in _LOGGERS:
-            logging.getLogger(name).addFilter(self._filter)
+        self.options, self.wire_format = options, wire_format
+        self.support = ParameterSupport(single_choice=wire_format.single_choice)
 
-    async def close(self) -> None:
-        for name in _LOGGERS:
-            logging.getLogger(name).removeFilter(self._filter)
-        await self._client.close()
+    # Rows
 
-    def embedded_error(self, error: Any) -> TeacherError:
-        """Return the exception for an error inside a row's body; its attempt may be billed."""
-        body = {"error": error}
-        exception = error_of_body(self.endpoint, body, dumps(body))
-        exception.billed = None
-        return exception
+    @abstractmethod
+    def encode_row(self, custom_id: str, request: Request) -> tuple[str, bytes]:
+        """Return the endpoint of a row and the row as one line of JSON, with its line break.
 
-    def status_error(self, status: int, body: bytes, headers: Any = None) -> TeacherError:
-        """Return the exception for a status that is not an answer's."""
-        return status_error(self.endpoint, status, headers or {}, body)
+        The rows of a batch have one endpoint; "" if the API has only one.
+        """
 
-    async def upload(self, name: str, file: IO[bytes]) -> str:
-        """Upload a file and return its id. Retried on errors: an unused file costs nothing."""
-        with full_disk_errors("the requests of a batch"):
-            file.flush()
-        async with self._errors("the upload of a batch's file"):
-            return object_id(await self._client.files.create(file=(name, file), purpose="batch"))
+    def split(self, request: Request) -> Iterator[Request]:
+        """Yield the requests that become rows: one per sample if the API gives one choice."""
+        if self.support.single_choice:
+            for index in request.sample_indexes:
+                yield request.with_samples((index,))
+        else:
+            yield from split_at_gaps(request)
 
-    async def create(self, url: str, file_id: str, metadata: dict[str, str]) -> str:
+    def read_rows(self, file: IO[bytes], max_bytes: int) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a result, in the form of OpenAI's files.
+
+        That is ``custom_id``, ``response`` (``status_code``, ``body``) or ``error``.
+
+        Args:
+            file: What `download` has returned.
+            max_bytes: Size of a row at most.
+        """
+        return result_lines(file, max_bytes)
+
+    # Batches
+
+    async def upload(self, token: str, file: IO[bytes]) -> str:
+        """Upload the rows and return the file's id; "" if rows go with the batch itself."""
+        return ""
+
+    @abstractmethod
+    async def create(self, url: str, rows: IO[bytes], size: int, batch: Batch) -> str:
         """Create a batch and return its id.
 
         Never retried: an attempt without an answer may have made a batch.
-        """
-        once = self._client.with_options(max_retries=0)
-        async with self._errors("a batch"):
-            batch = await once.batches.create(
-                input_file_id=file_id,
-                endpoint=cast(Any, url),
-                completion_window=cast(Any, batch_options(self.part).window),
-                metadata=metadata,
-            )
-            return object_id(batch)
-
-    async def find(self, token: str, file_id: str | None, since: float) -> str | None:
-        """Return the id of the batch with a token, or made of its file; None if there is none.
 
         Args:
-            token: Our token, in the batch's metadata.
-            file_id: The file that was uploaded for the batch.
-            since: Time before which the batch was not created.
+            url: The endpoint of the rows.
+            rows: The rows, a line each.
+            size: Bytes of the rows.
+            batch: Our batch: token, run, and the id of its file.
         """
-        count = 0
-        async with self._errors("the list of batches"):
-            async for batch in self._client.batches.list(limit=100):
-                count += 1
-                metadata = batch.metadata if type(batch.metadata) is dict else {}
-                if metadata.get(METADATA_KEY) == token or (
-                    file_id and batch.input_file_id == file_id
-                ):
-                    return object_id(batch)
-                if batch.created_at < since - _CLOCK_DIFFERENCE or count >= _MAX_LISTED:
-                    break
-        return None
 
+    @abstractmethod
+    async def find(
+        self, batch: Batch, rows: Sequence[BatchRow], known: Collection[str]
+    ) -> str | None:
+        """Return the id of a batch whose creation nobody has confirmed; None if there is none.
+
+        Args:
+            batch: Our batch: token, file, and the time before which it was not created.
+            rows: Its rows.
+            known: Ids of other batches of the journal.
+        """
+
+    @abstractmethod
     async def look_up(self, batch: Batch) -> ProviderBatch | None:
         """Return a batch as the provider describes it; None if the account has no such id."""
-        try:
-            async with self._errors(f"the state of batch {batch.batch_id}"):
-                return parse_batch(await self._client.batches.retrieve(str(batch.batch_id)))
-        except _NotFoundError:
-            return None
 
     async def state(self, batch: Batch) -> ProviderBatch:
         """Return a batch as the provider describes it.
@@ -134,106 +127,51 @@ class Provider:
             " batches cancel`"
         )
 
+    @abstractmethod
     async def download(self, file_id: str, max_bytes: int) -> IO[bytes]:
-        """Download a file to a temporary file.
+        """Download one of the files of a batch (`ProviderBatch.files`) to a temporary file.
 
         Raises:
             DiskFullError: The disk of temporary files is full.
             TeacherError: The file is larger than ``max_bytes``.
         """
-        file = tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
-        try:
-            async with self._errors(f"the file {file_id}"):
-                await self._copy(file_id, file, max_bytes)
-        except BaseException:
-            close_quietly(file)
-            raise
-        return file
 
-    async def _copy(self, file_id: str, file: IO[bytes], max_bytes: int) -> None:
-        size = 0
-        with full_disk_errors("the results of a batch"):
-            async with self._client.files.with_streaming_response.content(file_id) as response:
-                async for data in response.iter_bytes():
-                    size += len(data)
-                    if size > max_bytes:
-                        raise TeacherError(
-                            f"{self.endpoint.public}: the file {file_id} is larger than"
-                            f" {max_bytes / 1e6:,.0f} MB, more than this batch can come to; raise"
-                            " teacher.options.result_megabytes if that is right"
-                        )
-                    file.write(data)
-            # A full disk is noticed here, and not when the file is read.
-            file.flush()
-
+    @abstractmethod
     async def cancel(self, batch: Batch) -> ProviderBatch:
         """Cancel a batch. Rows that are done are billed, and can be read."""
-        async with self._errors(f"the end of batch {batch.batch_id}"):
-            return parse_batch(await self._client.batches.cancel(str(batch.batch_id)))
 
     async def delete_file(self, file_id: str) -> None:
         """Delete an uploaded file."""
-        async with self._errors(f"the file {file_id}"):
-            await self._client.files.delete(file_id)
+        return
 
-    @asynccontextmanager
-    async def _errors(self, what: str) -> AsyncIterator[None]:
-        """Convert errors of the `openai` package, without the request and its key."""
-        try:
-            yield
-        except (TeacherError, StorageError):
-            raise
-        except openai.APIStatusError as error:
-            raise self._refusal(what, error) from None
-        except openai.APIConnectionError as error:
-            raise self._connection_error(error) from None
-        except openai.OpenAIError as error:
-            raise TransientError(
-                "bad_response", self.endpoint.mask(f"{what}: {error}")[:500]
-            ) from None
-        except httpx2.HTTPError as error:
-            # The package does not convert these while it reads a body.
-            kind = type(error).__name__
-            raise TransientError(
-                "connection", f"{what}: the connection broke ({kind})", billed=None
-            ) from None
-        except Exception as error:  # noqa: BLE001 (the package checks no types: an odd answer may raise any error)
-            kind = type(error).__name__
-            raise TransientError(
-                "bad_response", f"{what}: an answer of an unknown form ({kind})"
-            ) from None
+    @abstractmethod
+    async def close(self) -> None:
+        """Close all connections."""
 
-    def _refusal(self, what: str, error: openai.APIStatusError) -> TeacherError:
-        try:
-            body = error.response.content
-        except Exception:  # noqa: BLE001 (a streamed body that was not read; the class depends on the package)
-            body = str(error.message).encode()
-        exception = self.status_error(error.status_code, body, error.response.headers)
-        if not isinstance(exception, RequestError):
-            return exception
-        detail = (
-            f"{self.endpoint.public}: {what} was refused ({exception.reason}: {exception.detail})"
+    # Errors
+
+    def embedded_error(self, error: Any) -> TeacherError:
+        """Return the exception for an error inside a row's body; its attempt may be billed."""
+        body = {"error": error}
+        exception = error_of_body(self.endpoint, body, dumps(body))
+        exception.billed = None
+        return exception
+
+    def status_error(self, status: int, body: bytes, headers: Any = None) -> TeacherError:
+        """Return the exception for a status that is not an answer's."""
+        return status_error(self.endpoint, status, headers or {}, body)
+
+    def size_error(self, file_id: str, max_bytes: int) -> TeacherError:
+        """Return the exception for a result beyond its bound."""
+        return TeacherError(
+            f"{self.endpoint.public}: the file {file_id} is larger than"
+            f" {max_bytes / 1e6:,.0f} MB, more than this batch can come to; raise"
+            " teacher.options.result_megabytes if that is right"
         )
-        if error.status_code == 404:
-            return _NotFoundError(f"{detail}; does this server have a Batch API?")
-        return TeacherError(detail)
 
-    def _connection_error(self, error: openai.APIConnectionError) -> TeacherError:
-        cause, where = error.__cause__, self.endpoint.public
-        if "CERTIFICATE" in str(cause):
-            return TeacherError(
-                f"{where}: its TLS certificate is not trusted; name the authority's file in"
-                " teacher.ca_file"
-            )
-        kind = type(cause).__name__
-        if kind.startswith(("Connect", "Proxy")):
-            detail = f"nothing answers at {where}; is the server up, and teacher.base_url right?"
-            return TransientError("unreachable", detail)
-        if kind.endswith("Timeout"):
-            return TransientError(
-                "timeout", f"{where}: no answer in {self.part.timeout:g} s", billed=None
-            )
-        return TransientError("connection", f"{where}: the connection broke ({kind})", billed=None)
+
+class NotFoundError(TeacherError):
+    """The provider answered 404."""
 
 
 def final_error(error: TransientError, open_batches: bool) -> TeacherError:
@@ -249,19 +187,3 @@ def final_error(error: TransientError, open_batches: bool) -> TeacherError:
         if error.reason == "unreachable"
         else TeacherError(f"{error.reason}: {detail}")
     )
-
-
-class _NotFoundError(TeacherError):
-    """The provider answered 404."""
-
-
-class _MaskFilter(logging.Filter):
-    """Takes secrets out of the log records of other packages."""
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        super().__init__()
-        self._endpoint = endpoint
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = self._endpoint.mask(record.getMessage()), ()
-        return True

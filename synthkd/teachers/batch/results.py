@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from synthkd.errors import TeacherError
 from synthkd.fastjson import loads
 from synthkd.journal.batches import Batch, BatchRow
-from synthkd.teachers.batch.options import batch_options
 from synthkd.teachers.batch.status import ProviderBatch
 
 if TYPE_CHECKING:
@@ -59,9 +58,14 @@ def missing_row_error(batch: ProviderBatch) -> dict[str, Any]:
     return {"code": f"batch_{batch.status}", "message": f"{first.message or first.code}{where}"}
 
 
-def max_result_bytes(part: TeacherPart, rows: Sequence[BatchRow]) -> int:
-    """Return the bytes that the result of a batch may have."""
-    megabytes = batch_options(part).result_megabytes
+def max_result_bytes(part: TeacherPart, megabytes: float | None, rows: Sequence[BatchRow]) -> int:
+    """Return the bytes that the result of a batch may have.
+
+    Args:
+        part: The recipe's teacher part.
+        megabytes: What the recipe says, if it says anything.
+        rows: The batch's rows.
+    """
     if megabytes is not None:
         return int(megabytes * 1e6)
     sampling = part.sampling
@@ -92,17 +96,19 @@ def result_lines(file: IO[bytes], max_bytes: int) -> Iterator[dict[str, Any]]:
 
 
 def rows_with_results(
-    result: BatchResult, rows: dict[str, BatchRow], max_bytes: int
+    result: BatchResult,
+    rows: dict[str, BatchRow],
+    read_rows: Callable[[IO[bytes]], Iterator[dict[str, Any]]],
 ) -> Iterator[tuple[BatchRow, dict[str, Any]]]:
     """Yield each row of a batch with its line of the files, then the rows that no file names.
 
     Args:
         result: The result.
         rows: Custom id -> row; emptied.
-        max_bytes: Length of a line at most.
+        read_rows: Reads the lines of a file.
     """
     for file in result.files:
-        for line in result_lines(file, max_bytes):
+        for line in read_rows(file):
             custom_id = line.get("custom_id")
             if type(custom_id) is str and (row := rows.pop(custom_id, None)):
                 yield row, line

@@ -12,11 +12,11 @@ from synthkd.requests import Answer, Request
 from synthkd.teachers.dispatch import TransientError, failures_for
 from synthkd.teachers.remote.embedded_errors import body_error
 from synthkd.teachers.remote.error_responses import ANSWER_STATUSES
-from synthkd.teachers.remote.responses import parse_answers, redact_answers, redactable_forms
+from synthkd.teachers.remote.responses import redact_answers, redactable_forms
 
 if TYPE_CHECKING:
     from synthkd.recipe import PricePart
-    from synthkd.teachers.batch.provider import Provider
+    from synthkd.teachers.batch.provider import BatchProvider
 
 #: Codes of errors that may be the reason of a failure.
 _CODE = re.compile(r"[\w.-]{1,64}", re.ASCII)
@@ -46,7 +46,7 @@ class RowOutcome:
 
 
 def row_outcome(
-    provider: Provider,
+    provider: BatchProvider,
     request: Request,
     line: dict[str, Any],
     attempt: int,
@@ -74,7 +74,7 @@ def row_outcome(
     indexes = request.sample_indexes
     error = provider.status_error(status, body)
     if isinstance(error, RequestError):
-        if provider.support.switch_token_limit(error.parameter, error.parameter):
+        if provider.wire_format.adapt(request, error.parameter, provider.support, earlier=True):
             return RowOutcome([], indexes, error.reason, error.detail)
         if len(indexes) > 1 and error.parameter == "n":
             provider.support.single_choice = True
@@ -90,14 +90,16 @@ def row_outcome(
 
 
 def _answered(
-    provider: Provider, request: Request, body: Any, price: PricePart | None
+    provider: BatchProvider, request: Request, body: Any, price: PricePart | None
 ) -> RowOutcome:
     indexes = request.sample_indexes
     mask = provider.endpoint.mask
     try:
         if (error_value := body_error(body)) is not None:
             raise provider.embedded_error(error_value)
-        answers = parse_answers(request, body, None, price, mask, provider.embedded_error)
+        answers = provider.wire_format.answers(
+            request, body, None, price, mask, provider.embedded_error
+        )
     except TransientError as error:
         answers = redact_answers(error.answers, mask, redactable_forms(mask.forms))
         return RowOutcome(
@@ -119,7 +121,7 @@ def _left(indexes: tuple[int, ...], answers: list[Answer]) -> tuple[int, ...]:
     return tuple(index for index in indexes if index not in answered)
 
 
-def _without_response(provider: Provider, request: Request, error: Any) -> RowOutcome:
+def _without_response(provider: BatchProvider, request: Request, error: Any) -> RowOutcome:
     error = error if type(error) is dict else {"message": str(error)}
     code = error.get("code")
     reason = code if type(code) is str and _CODE.fullmatch(code) else "batch_error"

@@ -42,7 +42,7 @@ def object_id(response: Any) -> str:
     Raises:
         ValueError: It has no valid id.
     """
-    return _id(getattr(response, "id", None))
+    return checked_id(getattr(response, "id", None))
 
 
 def parse_batch(response: Any) -> ProviderBatch:
@@ -55,14 +55,19 @@ def parse_batch(response: Any) -> ProviderBatch:
     counts = getattr(response, "request_counts", None)
     return ProviderBatch(
         object_id(response),
-        _id(getattr(response, "status", None)),
-        tuple(_id(file) for file in files if file is not None and file != ""),
+        checked_id(getattr(response, "status", None)),
+        tuple(checked_id(file) for file in files if file is not None and file != ""),
         _issues(getattr(getattr(response, "errors", None), "data", None)),
-        *(_count(getattr(counts, name, None)) for name in ("completed", "failed", "total")),
+        *(checked_count(getattr(counts, name, None)) for name in ("completed", "failed", "total")),
     )
 
 
-def _id(value: Any) -> str:
+def checked_id(value: Any) -> str:
+    """Return an id or a status.
+
+    Raises:
+        ValueError: It is none.
+    """
     if (
         type(value) is not str
         or not 0 < len(value) <= _MAX_ID
@@ -80,7 +85,7 @@ def _issues(data: Any) -> tuple[BatchIssue, ...]:
         BatchIssue(
             _text(getattr(error, "code", None)),
             _text(getattr(error, "message", None)),
-            _count(getattr(error, "line", None)),
+            checked_count(getattr(error, "line", None)),
         )
         for error in data[:_MAX_ISSUES]
     )
@@ -90,5 +95,6 @@ def _text(value: Any) -> str:
     return value if type(value) is str else ""
 
 
-def _count(value: Any) -> int:
+def checked_count(value: Any) -> int:
+    """Return a count of rows; 0 if it is none."""
     return value if type(value) is int and 0 <= value < _MAX_ROWS else 0

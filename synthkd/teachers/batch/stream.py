@@ -16,18 +16,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from synthkd.errors import QuotaError, TeacherError
 from synthkd.journal.batches import Batch, BatchRow, BatchStore
 from synthkd.requests import Answer, Failure, Request, Sampling
-from synthkd.teachers.batch.drafts import BatchDraft, BatchDrafts, close_quietly
+from synthkd.teachers.batch.drafts import BatchDraft, BatchDrafts
 from synthkd.teachers.batch.earlier_batches import EarlierSamples
-from synthkd.teachers.batch.options import batch_options
-from synthkd.teachers.batch.provider import Provider
+from synthkd.teachers.batch.provider import BatchProvider
 from synthkd.teachers.batch.results import (
     FINAL_STATUSES,
     BatchResult,
@@ -39,9 +38,9 @@ from synthkd.teachers.batch.results import (
 from synthkd.teachers.batch.row_outcomes import RowOutcome, row_outcome
 from synthkd.teachers.batch.status import ProviderBatch
 from synthkd.teachers.batch.submission import Submission
+from synthkd.teachers.batch.temporary_files import close_quietly
 from synthkd.teachers.dispatch import TransientError, failures_for
 from synthkd.teachers.remote.error_responses import is_out_of_credit
-from synthkd.teachers.remote.wire_format import split_at_gaps
 
 if TYPE_CHECKING:
     from synthkd.recipe import PricePart, TeacherPart
@@ -77,12 +76,12 @@ class BatchStream:
     """State of one `BatchTeacher.stream`."""
 
     def __init__(
-        self, setup: BatchSetup, provider: Provider, batches: BatchStore, run: str
+        self, setup: BatchSetup, provider: BatchProvider, batches: BatchStore, run: str
     ) -> None:
         self.setup, self.provider, self.batches, self.run = setup, provider, batches, run
         self.part = setup.part
         self.loop = asyncio.get_running_loop()
-        self.drafts = BatchDrafts(self.part, provider.support)
+        self.drafts = BatchDrafts(provider)
         self.submission = Submission(provider, batches, run, self.part.max_attempts)
         self.earlier = EarlierSamples(batches)
         #: token -> batch, of those at the provider.
@@ -143,8 +142,9 @@ class BatchStream:
     async def _resume(self) -> None:
         """Take over the open batches of earlier runs."""
         for batch in await asyncio.to_thread(self.batches.uncollected, self.run):
+            rows = await asyncio.to_thread(self.batches.rows, batch.token)
             batch_id = batch.batch_id or await self.provider.find(
-                batch.token, batch.file_id, batch.created
+                batch, rows, await asyncio.to_thread(self.batches.known_ids)
             )
             if batch_id is None:
                 # Never submitted: its requests are asked again.
@@ -153,7 +153,7 @@ class BatchStream:
             if batch.batch_id is None:
                 await asyncio.to_thread(self.batches.record_submission, batch.token, batch_id)
             self.open[batch.token] = replace(batch, batch_id=batch_id)
-            self.earlier.add(batch.token, await asyncio.to_thread(self.batches.rows, batch.token))
+            self.earlier.add(batch.token, rows)
 
     async def _drop(self, batch: Batch) -> None:
         await asyncio.to_thread(self.batches.drop, batch.token)
@@ -172,7 +172,7 @@ class BatchStream:
                 self.ready_answers += failures
                 if remaining is None:
                     continue
-                for part in split_at_gaps(remaining):
+                for part in self.provider.split(remaining):
                     while self.drafts.ready:
                         self.room.clear()
                         self.changed.set()
@@ -228,7 +228,7 @@ class BatchStream:
                 close_quietly(draft.file)
             if not self.open:
                 self.submitted_alone.add(batch.token)
-                self.next_poll = self.loop.time() + batch_options(self.part).poll
+                self.next_poll = self.loop.time() + self.provider.options.poll
             self.open[batch.token] = batch
             self.last_change = self.loop.time()
             self.room.set()
@@ -279,7 +279,7 @@ class BatchStream:
                     close_quietly(file)
             if result.fatal:
                 raise result.fatal
-        self.next_poll = self.loop.time() + batch_options(self.part).poll
+        self.next_poll = self.loop.time() + self.provider.options.poll
 
     def _tolerate(self, error: TransientError) -> None:
         """Raise an error if the provider has not answered for too long; a batch takes hours."""
@@ -296,7 +296,7 @@ class BatchStream:
         result = BatchResult(batch, state.status, missing_row_error(state))
         try:
             rows = await asyncio.to_thread(self.batches.rows, batch.token)
-            max_bytes = max_result_bytes(self.part, rows)
+            max_bytes = max_result_bytes(self.part, self.provider.options.result_megabytes, rows)
             for file_id in state.files:
                 result.files.append(await self.provider.download(file_id, max_bytes))
         except BaseException:
@@ -329,7 +329,11 @@ class BatchStream:
             row.custom_id: row for row in await asyncio.to_thread(self.batches.rows, batch.token)
         }
         max_bytes = int(self.part.max_answer_megabytes * 1e6)
-        for group in row_groups(rows_with_results(result, rows, max_bytes)):
+
+        def read_rows(file: IO[bytes]) -> Iterator[dict[str, Any]]:
+            return self.provider.read_rows(file, max_bytes)
+
+        for group in row_groups(rows_with_results(result, rows, read_rows)):
             answers, retries = await self._outcomes(result, group)
             answers = [answer for answer in answers if not self.earlier.keep_failure(answer)]
             if answers:
@@ -338,7 +342,7 @@ class BatchStream:
             for answer in answers:
                 self.earlier.mark_answered(answer)
             for request, attempt in retries:
-                for part in split_at_gaps(request):
+                for part in self.provider.split(request):
                     self._add_to_draft(part, attempt, batch.token)
         del self.open[batch.token]
         await self._close_batch(batch.token)

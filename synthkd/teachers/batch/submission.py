@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from synthkd.errors import TeacherError
 from synthkd.journal.batches import Batch, BatchStore
 from synthkd.teachers.batch.drafts import BatchDraft
-from synthkd.teachers.batch.provider import METADATA_KEY, Provider
+from synthkd.teachers.batch.provider import BatchProvider
 from synthkd.teachers.dispatch import TransientError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Submission:
     """Submits the drafts of one run."""
 
     def __init__(
-        self, provider: Provider, batches: BatchStore, run: str, max_attempts: int
+        self, provider: BatchProvider, batches: BatchStore, run: str, max_attempts: int
     ) -> None:
         self._provider, self._batches, self._run, self._max_attempts = (
             provider,
@@ -55,10 +55,10 @@ class Submission:
         await on_intent(token, draft)
         file_id = None
         try:
-            file_id = await self._provider.upload(f"{METADATA_KEY}-{token}.jsonl", draft.file)
+            file_id = await self._provider.upload(token, draft.file)
             await asyncio.to_thread(self._batches.record_upload, token, file_id)
             batch = Batch(token, self._run, "submitted", None, file_id, time.time())
-            batch_id = await self._create(draft.url, batch)
+            batch_id = await self._create(draft, batch)
         except TeacherError as error:
             if file_id is None or not isinstance(error, TransientError):
                 await asyncio.to_thread(self._batches.drop, token)
@@ -66,15 +66,15 @@ class Submission:
         await asyncio.to_thread(self._batches.record_submission, token, batch_id)
         return replace(batch, batch_id=batch_id)
 
-    async def _create(self, url: str, batch: Batch) -> str:
+    async def _create(self, draft: BatchDraft, batch: Batch) -> str:
         """Create the batch exactly once: after a doubtful attempt, look for the batch first."""
         attempt = 1
         while True:
             try:
-                metadata = {METADATA_KEY: batch.token, "run": self._run[:512]}
-                return await self._provider.create(url, str(batch.file_id), metadata)
+                return await self._provider.create(draft.url, draft.file, draft.size, batch)
             except TransientError as error:
-                if batch_id := await self._provider.find(batch.token, batch.file_id, 0.0):
+                known = await asyncio.to_thread(self._batches.known_ids)
+                if batch_id := await self._provider.find(batch, draft.rows, known):
                     return batch_id
                 if attempt >= self._max_attempts:
                     raise

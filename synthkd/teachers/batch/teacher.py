@@ -1,111 +1,89 @@
-"""The backend `openai-batch`."""
+"""The backends `openai-batch`, `anthropic-batch` and `gemini-batch`.
+
+The modules of the providers are imported when they are needed: the `openai` package takes most of a
+second.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from synthkd.errors import RecipeError, TeacherError
-from synthkd.journal.batches import BatchStore
-from synthkd.journal.store import Journal
 from synthkd.recipe import PricePart
-from synthkd.requests import Answer, Request
-from synthkd.teachers.batch.options import BatchOptions
-from synthkd.teachers.dispatch import TransientError
+from synthkd.teachers.anthropic.format import AnthropicFormat
+from synthkd.teachers.anthropic.options import with_surcharge
+from synthkd.teachers.anthropic.teacher import ANTHROPIC_API
+from synthkd.teachers.batch.batched_model import BatchedModel
+from synthkd.teachers.batch.options import (
+    AnthropicBatchOptions,
+    GeminiBatchOptions,
+    OpenAIBatchOptions,
+)
+from synthkd.teachers.gemini.format import MAX_LOGPROBS, GeminiFormat
+from synthkd.teachers.gemini.teacher import GEMINI_API
 from synthkd.teachers.openai.request_body import OpenAIFormat, top_logprobs
-from synthkd.teachers.remote.endpoint import OPENAI_API, resolve_endpoint
-from synthkd.teachers.remote.teacher import ServedModel
+from synthkd.teachers.remote.endpoint import OPENAI_API
 
 if TYPE_CHECKING:
-    from synthkd.recipe import Recipe, TeacherPart
-    from synthkd.teachers.batch.provider import Provider
-    from synthkd.teachers.batch.stream import BatchStream
-    from synthkd.teachers.remote.wire_format import WireFormat
+    from synthkd.recipe import TeacherPart
+    from synthkd.teachers.batch.provider import BatchProvider
 
 
-class BatchTeacher(ServedModel):
-    """Answers from a provider's Batch API.
-
-    `attach` comes before `stream`: without a journal, a killed run would pay twice. If the stream
-    is left early, as after Ctrl-C, or ended by `stop`, open batches go on at the provider, and the
-    next run collects them.
-    """
+class BatchTeacher(BatchedModel):
+    """Answers from the Batch API of OpenAI, and of others that have the same."""
 
     name = "openai-batch"
-    Options = BatchOptions
-    options: BatchOptions
     api = OPENAI_API
-    keeps_batches = True
+    Options = OpenAIBatchOptions
+    options: OpenAIBatchOptions
 
-    def __init__(self, part: TeacherPart, patience: float = 300.0) -> None:
-        super().__init__(part)
-        if len(self.base_urls) > 1:
-            raise RecipeError(
-                f"teacher.base_url: the backend {self.name} takes one address; name one"
-            )
-        self.patience = patience
-        self._attached: tuple[BatchStore, str] | None = None
-        self._provider: Provider | None = None
-        self._stream: BatchStream | None = None
-
-    @classmethod
-    def from_recipe(cls, recipe: Recipe) -> Self:
-        return cls(recipe.teacher, recipe.limits.patience)
-
-    def price_of(self, part: TeacherPart) -> PricePart | None:
-        return discounted(super().price_of(part), self.options.discount)
-
-    def wire_format(self) -> WireFormat:
+    def wire_format(self) -> OpenAIFormat:
         return OpenAIFormat(self.part)
+
+    def provider(self) -> BatchProvider:
+        from synthkd.teachers.batch.openai_batches import OpenAIBatches
+
+        return OpenAIBatches(self.part, self.endpoint(), self.options, self.wire_format())
 
     def top_logprobs(self, chat: bool) -> dict[str, int]:
         return top_logprobs(chat)
 
-    def attach(self, journal: Journal, run: str) -> None:
-        self._attached = BatchStore(journal), run
 
-    async def stream(self, requests: AsyncIterator[Request]) -> AsyncGenerator[list[Answer], None]:
-        # Imported here: the `openai` package takes most of a second.
-        from synthkd.teachers.batch.provider import Provider, final_error
-        from synthkd.teachers.batch.stream import BatchSetup, BatchStream
+class AnthropicBatchTeacher(BatchedModel):
+    """Answers from Anthropic's Message Batches."""
 
-        if self._attached is None:
-            raise TeacherError(
-                "openai-batch keeps its batches in a journal: call attach(journal, run) first"
-            )
-        # A run that asks in rounds streams more than once.
-        self._provider = self._provider or Provider(
-            self.part, resolve_endpoint(self.base_urls[0], self.part, self.api)
-        )
-        setup = BatchSetup(self.part, self.identity, self.price, self.patience, self.account)
-        self._stream = BatchStream(setup, self._provider, *self._attached)
-        try:
-            async with aclosing(self._stream.answers(requests)) as groups:
-                async for answers in groups:
-                    yield answers
-        except TransientError as error:
-            raise final_error(error, bool(self._stream and self._stream.open)) from None
-        finally:
-            self._stream = None
+    name = "anthropic-batch"
+    api = ANTHROPIC_API
+    Options = AnthropicBatchOptions
+    options: AnthropicBatchOptions
+    gives_logprobs = False
 
-    def stop(self) -> None:
-        """End the stream soon; nothing more is submitted.
+    def price_of(self, part: TeacherPart) -> PricePart | None:
+        return with_surcharge(super().price_of(part), self.options)
 
-        Called from any thread or a signal's handler.
-        """
-        if self._stream is not None:
-            self._stream.stop()
+    def wire_format(self) -> AnthropicFormat:
+        return AnthropicFormat(self.part, self.options)
 
-    async def close(self) -> None:
-        if self._provider is not None:
-            await self._provider.close()
-            self._provider = None
+    def provider(self) -> BatchProvider:
+        from synthkd.teachers.batch.anthropic_batches import AnthropicBatches
+
+        return AnthropicBatches(self.part, self.endpoint(), self.options, self.wire_format())
 
 
-def discounted(price: PricePart | None, share: float) -> PricePart | None:
-    """Return the price of a batch: a share of the usual price."""
-    if price is None:
-        return None
-    cached = None if price.cached is None else price.cached * share
-    return PricePart(input=price.input * share, output=price.output * share, cached=cached)
+class GeminiBatchTeacher(BatchedModel):
+    """Answers from the batches of the Gemini API."""
+
+    name = "gemini-batch"
+    api = GEMINI_API
+    Options = GeminiBatchOptions
+    options: GeminiBatchOptions
+
+    def wire_format(self) -> GeminiFormat:
+        return GeminiFormat(self.part)
+
+    def provider(self) -> BatchProvider:
+        from synthkd.teachers.batch.gemini_batches import GeminiBatches
+
+        return GeminiBatches(self.part, self.endpoint(), self.options, self.wire_format())
+
+    def top_logprobs(self, chat: bool) -> dict[str, int]:
+        return {"top_logprobs": MAX_LOGPROBS}

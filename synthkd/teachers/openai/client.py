@@ -2,22 +2,18 @@
 
 By default, its HTTP client follows redirects (with the recipe's headers, if not with the key) and
 reads bodies of any size. Here it follows none, and bodies are decoded piece by piece within the
-recipe's bound.
+recipe's bound (`remote.package_client`).
 """
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-import httpx2
 import openai
 
-from synthkd.teachers.dispatch import TransientError
-from synthkd.teachers.remote.endpoint import proxy_url, tls_context
-from synthkd.teachers.remote.http.bounded_body import ACCEPTED_ENCODINGS, MAX_ERROR_BYTES, decoder
+from synthkd.teachers.remote.http.bounded_body import ACCEPTED_ENCODINGS
+from synthkd.teachers.remote.package_client import package_client
 
 if TYPE_CHECKING:
     from synthkd.recipe import TeacherPart
@@ -25,14 +21,8 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for the list of models, which only improves an error's message.
 _MODELS_TIMEOUT = 5.0
-#: Bytes that a piece of a body may decode to: a thousand times the size of a read.
-_MAX_PIECE = 128 * 1024 * 1024
 #: Models that are read, and characters of a name.
 _MAX_MODELS, _MAX_NAME = 10_000, 200
-
-
-class UnreadableBodyError(openai.OpenAIError):
-    """A body that is too large, or does not decode."""
 
 
 def openai_client(part: TeacherPart, endpoint: Endpoint) -> openai.AsyncOpenAI:
@@ -44,12 +34,6 @@ def openai_client(part: TeacherPart, endpoint: Endpoint) -> openai.AsyncOpenAI:
     }
     headers.setdefault("Accept-Encoding", ACCEPTED_ENCODINGS)
     request_hooks = [] if "Authorization" in headers else [_remove_bearer]
-    hooks: dict[str, Any] = {
-        "request": request_hooks,
-        "response": [_bounded(int(part.max_answer_megabytes * 1e6))],
-    }
-    tls = tls_context(part)
-    verify: dict[str, Any] = {"verify": tls} if isinstance(tls, ssl.SSLContext) else {}
     return openai.AsyncOpenAI(
         # The key is in the headers.
         api_key="none",
@@ -58,58 +42,13 @@ def openai_client(part: TeacherPart, endpoint: Endpoint) -> openai.AsyncOpenAI:
         default_query=dict(parse_qsl(endpoint.query)),
         max_retries=part.max_attempts - 1,
         timeout=part.timeout,
-        http_client=openai.DefaultAsyncHttpxClient(
-            proxy=proxy_url(part), follow_redirects=False, event_hooks=hooks, **verify
-        ),
+        http_client=package_client(part, openai.DefaultAsyncHttpxClient, request_hooks),
     )
 
 
 async def _remove_bearer(request: Any) -> None:
     """Remove the bearer token that the package always sends; the key has its own header, if any."""
     request.headers.pop("Authorization", None)
-
-
-def _bounded(most: int) -> Callable[[httpx2.Response], Awaitable[None]]:
-    """Return a hook that bounds each response body before it is read.
-
-    Readers of a file's content bound that themselves.
-    """
-
-    async def bound(response: httpx2.Response) -> None:
-        encoding = response.headers.pop("Content-Encoding", "")
-        limit: float = most if response.status_code == 200 else MAX_ERROR_BYTES
-        if response.status_code == 200 and response.request.url.path.endswith("/content"):
-            limit = float("inf")
-        response.stream = _Stream(response.stream, limit, encoding)
-
-    return bound
-
-
-class _Stream(httpx2.AsyncByteStream):
-    """A decoded body that raises beyond its bound."""
-
-    def __init__(self, raw: Any, most: float, encoding: str) -> None:
-        self._raw, self._most, self._encoding = raw, most, encoding
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        try:
-            decode = decoder(self._encoding)
-            async for data in self._raw:
-                # Called with an empty piece, the decoder checks for the end of the body.
-                piece = decode(data, _MAX_PIECE) if data else b""
-                size += len(piece)
-                if size > self._most or len(piece) == _MAX_PIECE:
-                    raise UnreadableBodyError(
-                        f"the body is larger than {min(self._most, size) / 1e6:g} MB, decoded"
-                    )
-                yield piece
-            decode(b"", 0)
-        except TransientError as error:
-            raise UnreadableBodyError(error.detail) from None
-
-    async def aclose(self) -> None:
-        await self._raw.aclose()
 
 
 async def served_models(part: TeacherPart, endpoint: Endpoint) -> list[str]:

@@ -133,8 +133,10 @@ class OpenAIFormat(WireFormat):
         chat = is_chat(request, self.part)
         return _path(chat), self._bodies.encode(request, chat, support)
 
-    def adapt(self, request: Request, parameter: str, support: ParameterSupport) -> bool:
-        limit_field = token_limit_field(request, self.part, support)
+    def adapt(
+        self, request: Request, parameter: str, support: ParameterSupport, earlier: bool = False
+    ) -> bool:
+        limit_field = parameter if earlier else token_limit_field(request, self.part, support)
         return support.switch_token_limit(parameter, limit_field)
 
 

@@ -10,12 +10,11 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from synthkd.errors import RequestError, TeacherError
-from synthkd.requests import Answer, Completion, Request
+from synthkd.requests import Answer, Request
 from synthkd.teachers.dispatch import PartialAnswerError, TransientError
 from synthkd.teachers.remote.parameter_support import ParameterSupport, remedy_for
 from synthkd.teachers.remote.responses import (
     MAX_NAME_LENGTH,
-    parse_answers,
     redact_answers,
     redactable_forms,
 )
@@ -192,23 +191,16 @@ class EndpointSender:
     def _read(self, request: Request, body: Any, start: float) -> list[Answer]:
         self.support.has_answered = True
         seconds = time.perf_counter() - start
-        body = self.wire_format.choices(body, request)
         try:
-            answers = parse_answers(
+            answers = self.wire_format.answers(
                 request, body, seconds, self.price, self._mask, self.transport.embedded_error
             )
         except TransientError as error:
-            error.answers = self._finished(error.answers)
+            error.answers = self._redact(error.answers)
             raise
-        return self._finished(answers)
+        return self._redact(answers)
 
-    def _finished(self, answers: list[Answer]) -> list[Answer]:
-        """Return answers without secrets, and without a seed that was not sent."""
-        if not self.wire_format.sends_seed:
-            answers = [
-                replace(answer, seed=None) if isinstance(answer, Completion) else answer
-                for answer in answers
-            ]
+    def _redact(self, answers: list[Answer]) -> list[Answer]:
         return (
             redact_answers(answers, self.transport.endpoint.mask, self._forms)
             if self._forms

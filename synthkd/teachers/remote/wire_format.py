@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from synthkd.errors import RecipeError
 from synthkd.fastjson import dumps
-from synthkd.requests import Message, Request
+from synthkd.requests import Answer, Completion, Message, Request
+from synthkd.teachers.dispatch import TransientError
+from synthkd.teachers.remote.message_content import Mask
+from synthkd.teachers.remote.responses import ErrorMeaning, parse_answers
 
 if TYPE_CHECKING:
-    from synthkd.recipe import TeacherPart
+    from synthkd.recipe import PricePart, TeacherPart
     from synthkd.teachers.remote.parameter_support import ParameterSupport
 
 
@@ -50,13 +54,44 @@ class WireFormat(ABC):
         """
         return body
 
-    def adapt(self, request: Request, parameter: str, support: ParameterSupport) -> bool:
+    def answers(
+        self,
+        request: Request,
+        body: Any,
+        seconds: float | None,
+        price: PricePart | None,
+        mask: Mask = str,
+        error_meaning: ErrorMeaning | None = None,
+    ) -> list[Answer]:
+        """Convert the body of an answer to answers (`responses.parse_answers`)."""
+        translated = self.choices(body, request)
+        try:
+            answers = parse_answers(request, translated, seconds, price, mask, error_meaning)
+        except TransientError as error:
+            error.answers = self._without_seed(error.answers)
+            raise
+        return self._without_seed(answers)
+
+    def _without_seed(self, answers: list[Answer]) -> list[Answer]:
+        """Return answers without a seed that was not sent."""
+        if self.sends_seed:
+            return answers
+        return [
+            replace(answer, seed=None) if isinstance(answer, Completion) else answer
+            for answer in answers
+        ]
+
+    def adapt(
+        self, request: Request, parameter: str, support: ParameterSupport, earlier: bool = False
+    ) -> bool:
         """Return True if the API may take a request in another form, after a refusal.
 
         Args:
             request: The request that was refused.
             parameter: The parameter that was refused, if the refusal names one.
             support: Knows the form; changed.
+            earlier: The request may have had an earlier form than is known now, as a row of a
+                batch.
         """
         return False
 

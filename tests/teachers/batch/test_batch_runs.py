@@ -37,7 +37,7 @@ from synthkd.journal.batches import BatchStore
 from synthkd.requests import Answer, Completion, Failure, Request
 from synthkd.teachers.batch import BatchTeacher
 from synthkd.teachers.batch.open_batches import cancel_open_batches, open_batch_states
-from synthkd.teachers.batch.provider import Provider
+from synthkd.teachers.batch.openai_batches import OpenAIBatches
 from synthkd.testing.batches import FakeBatches
 
 
@@ -120,9 +120,9 @@ def test_cancelling_a_run_keeps_what_is_done_and_submits_nothing(journal: Journa
         who = BatchTeacher(made)
         with pytest.raises(TimeoutError):
             run_some(who, journal, requests_of(who, 4))
-        (found,) = asyncio.run(open_batch_states(made, journal, RUN))
+        (found,) = asyncio.run(open_batch_states(who, journal, RUN))
         assert (found.status, found.total) == ("in_progress", 4)
-        (found,) = asyncio.run(cancel_open_batches(made, journal, RUN))
+        (found,) = asyncio.run(cancel_open_batches(who, journal, RUN))
         assert found.status == "cancelling"
         answers = ask(server, journal, 4)
     assert [type(answer) for answer in answers].count(Completion) == 2
@@ -135,7 +135,7 @@ def test_cancelling_forgets_a_batch_that_the_provider_does_not_know(journal: Jou
     gone, never = batches.record_intent(RUN, []), batches.record_intent(RUN, [])
     batches.record_submission(gone, "batch-nowhere")
     with Server(FakeBatches()) as server:
-        found = asyncio.run(cancel_open_batches(part(server.url), journal, RUN))
+        found = asyncio.run(cancel_open_batches(BatchTeacher(part(server.url)), journal, RUN))
     assert {one.batch.token: one.status for one in found} == {
         gone: "unknown",
         never: "not submitted",
@@ -177,10 +177,10 @@ def test_log_probabilities_are_asked_for_in_later_tries_too(journal: Journal) ->
 STEPS = [
     (owner, name, when)
     for owner, name in (
-        (BatchStore, "record_intent"), (Provider, "upload"), (BatchStore, "record_upload"),
-        (Provider, "create"),
-        (BatchStore, "record_submission"), (Provider, "state"), (Provider, "download"), (Journal,
-        "store_answers"),
+        (BatchStore, "record_intent"), (OpenAIBatches, "upload"), (BatchStore, "record_upload"),
+        (OpenAIBatches, "create"),
+        (BatchStore, "record_submission"), (OpenAIBatches, "state"), (OpenAIBatches, "download"),
+        (Journal, "store_answers"),
         (BatchStore, "record_collection"),
     )
     for when in ("before", "after")

@@ -30,16 +30,13 @@ from support.hostile_server import Hostile, Peer
 
 from synthkd.errors import DiskFullError, QuotaError, SynthKDError, TeacherError
 from synthkd.journal import Journal
-from synthkd.journal.batches import BatchRow
+from synthkd.journal.batches import Batch, BatchRow
 from synthkd.requests import Completion, Failure
-from synthkd.secrets import Url
-from synthkd.teachers.batch import BatchTeacher, drafts
-from synthkd.teachers.batch import provider as batch_provider
-from synthkd.teachers.batch.provider import Provider
+from synthkd.teachers.batch import BatchTeacher, openai_batches, temporary_files
+from synthkd.teachers.batch.openai_batches import OpenAIBatches
 from synthkd.teachers.batch.results import max_result_bytes, result_lines
 from synthkd.teachers.batch.row_outcomes import row_outcome
 from synthkd.teachers.dispatch import TransientError
-from synthkd.teachers.remote.endpoint import resolve_endpoint
 from synthkd.testing.batches import FakeBatches
 
 
@@ -121,7 +118,11 @@ def test_a_result_larger_than_its_batch_can_come_to_ends_the_run_with_its_settin
 def test_a_full_disk_under_a_result_is_one_line_and_the_batch_stays(
     monkeypatch: pytest.MonkeyPatch, journal: Journal
 ) -> None:
-    monkeypatch.setattr(drafts.tempfile, "TemporaryFile", lambda: Path("/dev/full").open("w+b"))  # noqa: SIM115
+    monkeypatch.setattr(
+        temporary_files.tempfile,
+        "TemporaryFile",
+        lambda: Path("/dev/full").open("w+b"),  # noqa: SIM115
+    )
     with Hostile(answering(content=b"x" * 100)) as server:
         error = ended(server, journal)
     assert isinstance(error, DiskFullError)
@@ -200,9 +201,13 @@ def test_a_batch_that_fails_for_lack_of_credit_says_so(journal: Journal) -> None
     assert "no more" in str(error)
 
 
-def provider(url: str = "http://h/v1", **more: Any) -> Provider:
-    made = part(url, **more)
-    return Provider(made, resolve_endpoint(Url(url), made))
+#: A batch whose creation nobody has confirmed.
+UNCONFIRMED = Batch("token", RUN, "uploaded", None, None, 0.0)
+
+
+def provider(url: str = "http://h/v1", **more: Any) -> OpenAIBatches:
+    who = BatchTeacher(part(url, **more))
+    return OpenAIBatches(who.part, who.endpoint(), who.options, who.wire_format())
 
 
 GOOD = {
@@ -287,17 +292,17 @@ def test_a_row_longer_than_an_answer_may_be_is_passed_over() -> None:
 
 def test_the_bound_of_a_result_grows_with_its_rows_and_what_each_may_hold() -> None:
     rows = [BatchRow("a", "r", (0, 1))] * 100
-    small = max_result_bytes(part(None), rows[:1])
+    small = max_result_bytes(part(None), None, rows[:1])
     assert (
         small
-        < max_result_bytes(part(None), rows)
-        < max_result_bytes(part(None, sampling={"logprobs": True}), rows)
+        < max_result_bytes(part(None), None, rows)
+        < max_result_bytes(part(None, sampling={"logprobs": True}), None, rows)
     )
-    assert max_result_bytes(part(None, options={"result_megabytes": 5}), rows) == 5_000_000
+    assert max_result_bytes(part(None), 5, rows) == 5_000_000
 
 
 def test_a_list_of_batches_without_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_provider, "_MAX_LISTED", 250)
+    monkeypatch.setattr(openai_batches, "MAX_LISTED", 250)
 
     def answer(peer: Peer) -> None:
         batch = {
@@ -313,7 +318,7 @@ def test_a_list_of_batches_without_end_is_left(monkeypatch: pytest.MonkeyPatch) 
     async def find(url: str) -> str | None:
         who = provider(url)
         try:
-            return await who.find("token", None, 0.0)
+            return await who.find(UNCONFIRMED, [], [])
         finally:
             await who.close()
 
@@ -326,7 +331,7 @@ def test_an_odd_list_of_batches_is_a_bad_response() -> None:
     async def find(url: str) -> str | None:
         who = provider(url)
         try:
-            return await who.find("token", None, 0.0)
+            return await who.find(UNCONFIRMED, [], [])
         finally:
             await who.close()
 
