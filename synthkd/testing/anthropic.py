@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from synthkd.keys import bytes_hash
-from synthkd.testing.dialect import BadRequestError, Dialect
+from synthkd.testing.batches import Complete, FakeBatches, Outcome
+from synthkd.testing.batches import Reply as BatchReply
+from synthkd.testing.dialect import BadRequestError, BatchCall, Dialect
+
+PATH = "/v1/messages"
+_CUSTOM_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 #: Fields of a request; any other is refused.
 _FIELDS = frozenset(
@@ -89,6 +98,56 @@ class AnthropicDialect(Dialect):
             "output_tokens": usage["completion_tokens"],
         }  # fmt: skip
 
+    def handle_batches(
+        self, batches: FakeBatches, call: BatchCall, complete: Complete
+    ) -> BatchReply | None:
+        parts = urlsplit(call.path)
+        words = parts.path.removeprefix("/v1/").split("/")
+        if words[:2] != ["messages", "batches"]:
+            return None
+        name, action = [*words[2:], "", ""][:2]
+        if not name and call.method == "POST":
+            return self._create(batches, call.body)
+        if not name:
+            return 200, _page(batches, parse_qs(parts.query))
+        if name not in batches.rows:
+            return 404, self.error(404, f"no {name} here")
+        if action == "cancel":
+            return (200, _batch(batches, name)) if batches.cancel(name) else (
+                400, self.error(400, f"{name} has ended")
+            )  # fmt: skip
+        if action == "results":
+            end = batches.end[name]
+            return 200, b"".join(self._line(row, end) for row in batches.outcomes[name])
+        batches.advance(name, complete)
+        return 200, _batch(batches, name)
+
+    def _create(self, batches: FakeBatches, body: bytes) -> BatchReply:
+        try:
+            rows = [(row["custom_id"], PATH, row["params"]) for row in json.loads(body)["requests"]]
+            for custom_id, _, params in rows:
+                if not _CUSTOM_ID.fullmatch(custom_id):
+                    raise BadRequestError(f"requests.custom_id: {custom_id!r} does not match")
+                check_request(params)
+        except (BadRequestError, ValueError, KeyError) as error:
+            return 400, self.error(400, str(error))
+        if len(rows) > batches.limit:
+            return 400, self.error(400, f"more than {batches.limit} requests")
+        name = batches.submit(rows)
+        batches.batches[name] = {"created_at": _now()}
+        if batches.loses_answer():
+            return 500, self.error(500, "planted: made, and the answer lost")
+        return 200, _batch(batches, name)
+
+    def _line(self, outcome: Outcome, end: str) -> bytes:
+        custom_id, status, body = outcome
+        result: dict[str, Any] = {"type": "canceled" if end == "cancelled" else end}
+        if status == 200:
+            result = {"type": "succeeded", "message": body}
+        elif status:
+            result = {"type": "errored", "error": self.row_error(status, body)}
+        return json.dumps({"custom_id": custom_id, "result": result}).encode() + b"\n"
+
     def error(self, status: int, message: str, code: str | None = None) -> dict[str, Any]:
         kind = _ERROR_TYPES.get(status, "api_error")
         error = {"type": kind, "message": _MESSAGES.get(str(code), message)}
@@ -97,6 +156,41 @@ class AnthropicDialect(Dialect):
     def models(self) -> dict[str, Any]:
         model = {"type": "model", "id": "fake", "display_name": "Fake"}
         return {"data": [model], "has_more": False, "first_id": "fake", "last_id": "fake"}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _batch(batches: FakeBatches, name: str) -> dict[str, Any]:
+    """Return a batch as the reference describes it."""
+    ended, cancelled = batches.has_ended(name), batches.end[name] == "cancelled"
+    statuses = [status for _, status, _ in batches.outcomes.get(name, ())]
+    undone = statuses.count(0)
+    counts = {
+        "processing": 0 if ended else len(batches.rows[name]),
+        "succeeded": statuses.count(200), "errored": len(statuses) - statuses.count(200) - undone,
+        "canceled": undone if cancelled else 0, "expired": 0 if cancelled else undone,
+    }  # fmt: skip
+    status = "canceling" if cancelled else "in_progress"
+    return {
+        "id": name, "type": "message_batch", "processing_status": "ended" if ended else status,
+        "request_counts": counts, **batches.batches[name],
+        "cancel_initiated_at": _now() if cancelled else None,
+        "results_url": f"/v1/messages/batches/{name}/results" if ended else None,
+    }  # fmt: skip
+
+
+def _page(batches: FakeBatches, query: dict[str, list[str]]) -> dict[str, Any]:
+    """Return a page of batches, newest first."""
+    names = list(reversed(batches.rows))
+    start = names.index(query["after_id"][0]) + 1 if "after_id" in query else 0
+    shown = names[start : start + int(query.get("limit", ["20"])[0])]
+    return {
+        "data": [_batch(batches, name) for name in shown],
+        "has_more": start + len(shown) < len(names),
+        "first_id": shown[0] if shown else None, "last_id": shown[-1] if shown else None,
+    }  # fmt: skip
 
 
 def check_request(body: dict[str, Any]) -> None:

@@ -1,4 +1,8 @@
-"""The Batch API of the test server: files, and batches with planted ends."""
+"""Batches of the test server with planted ends, and the Batch API of OpenAI.
+
+`FakeBatches` has what all providers' batches do; other protocols describe its batches in their own
+words (`Dialect.handle_batches`).
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,10 @@ Reply = tuple[int, dict[str, Any] | bytes]
 #: Answers a row: takes its path and body, returns a status and a body.
 Complete = Callable[[str, dict[str, Any]], tuple[int, dict[str, Any]]]
 
+#: Custom id, path and body of a row.
+Row = tuple[str, str, dict[str, Any]]
+#: Custom id, status and body of an answer; status 0 if the batch ended before the row.
+Outcome = tuple[str, int, dict[str, Any]]
 #: Ends of a batch. `full`: failed, because the provider has no room.
 ENDS = ("completed", "expired", "cancelled", "failed", "full")
 _ERRORS = {
@@ -50,6 +58,10 @@ class FakeBatches:
         submitted: Custom id and body of each row, counted.
         bodies: The bodies alone, counted.
         looks: How often states were asked for.
+        rows: Rows of each batch, by its name.
+        end: How each batch ends.
+        looks_left: Looks after which each open batch ends.
+        outcomes: Outcomes of the rows of each batch that has ended.
     """
 
     takes: int = 1
@@ -67,12 +79,14 @@ class FakeBatches:
     files: dict[str, bytes] = field(default_factory=dict, repr=False)
     batches: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
     looks: int = 0
+    rows: dict[str, list[Row]] = field(default_factory=dict, repr=False)
+    end: dict[str, str] = field(default_factory=dict, repr=False)
+    looks_left: dict[str, int] = field(default_factory=dict, repr=False)
+    outcomes: dict[str, list[Outcome]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self._script = iter(self.script)
         self._rng = random.Random(0)  # noqa: S311
-        self.looks_left: dict[str, int] = {}
-        self._end: dict[str, str] = {}
         self._made = 0
 
     def handle(
@@ -89,6 +103,59 @@ class FakeBatches:
         if method == "POST":
             return self._cancel(rest[0]) if rest else self._create(body)
         return self._look(rest[0], complete) if rest else self._list(parse_qs(parts.query))
+
+    # What the batches of all providers do
+
+    def submit(self, rows: list[Row]) -> str:
+        """Take in the rows of a batch (custom id, path, body); return its name."""
+        for custom_id, _, body in rows:
+            sent = json.dumps(body, sort_keys=True)
+            self.submitted[custom_id, sent] += 1
+            self.bodies[sent] += 1
+        name = self._name("batch")
+        self.rows[name] = rows
+        self.looks_left[name], self.end[name] = self.takes, next(self._script, self.ends)
+        return name
+
+    def loses_answer(self) -> bool:
+        """Return True if the answer to the creation of a batch is to be lost."""
+        self.lost -= 1
+        return self.lost >= 0
+
+    def advance(self, name: str, complete: Complete) -> bool:
+        """Count a look at a batch; return True if the batch ends by it."""
+        self.looks += 1
+        if name not in self.looks_left:
+            return False
+        self.looks_left[name] -= 1
+        if self.looks_left[name] > 0:
+            return False
+        del self.looks_left[name]
+        rows, end = list(self.rows[name]), self.end[name]
+        if self.shuffled:
+            self._rng.shuffle(rows)
+        done = len(rows) if end == "completed" else int(len(rows) * self.answered)
+        done = 0 if end in _ERRORS else done
+        self.outcomes[name] = [
+            (row[0], *self._outcome(row, complete)) if place < done else (row[0], 0, {})
+            for place, row in enumerate(rows)
+        ]
+        return True
+
+    def has_ended(self, name: str) -> bool:
+        """Return True if a batch has ended."""
+        return name in self.outcomes
+
+    def cancel(self, name: str) -> bool:
+        """Cancel a batch; return False if it has ended."""
+        if name not in self.looks_left:
+            return False
+        self.looks_left[name], self.end[name] = 1, "cancelled"
+        return True
+
+    def _outcome(self, row: Row, complete: Complete) -> tuple[int, dict[str, Any]]:
+        _, path, body = row
+        return self.row_error if self._rng.random() < self.errors else complete(path, body)
 
     # Files
 
@@ -127,11 +194,7 @@ class FakeBatches:
             return 400, {"error": {"message": f"more than {self.limit} requests in a file"}}
         if any(row["url"] != asked["endpoint"] or row["method"] != "POST" for row in rows):
             return 400, {"error": {"message": "the rows are not of the batch's endpoint"}}
-        for row in rows:
-            sent = json.dumps(row["body"], sort_keys=True)
-            self.submitted[row["custom_id"], sent] += 1
-            self.bodies[sent] += 1
-        name = self._name("batch")
+        name = self.submit([(row["custom_id"], row["url"], row["body"]) for row in rows])
         self.batches[name] = {
             "id": name, "object": "batch", "endpoint": asked["endpoint"], "input_file_id": file,
             "completion_window": asked["completion_window"], "created_at": 2**31,
@@ -139,11 +202,7 @@ class FakeBatches:
             "metadata": asked.get("metadata") if self.marks else None, "output_file_id": None,
             "error_file_id": None, "errors": None, "request_counts": _counts(len(rows), 0, 0),
         }  # fmt: skip
-        self.looks_left[name], self._end[name] = self.takes, next(self._script, self.ends)
-        if self.lost > 0:
-            self.lost -= 1
-            return 500, _LOST
-        return 200, self.batches[name]
+        return (500, _LOST) if self.loses_answer() else (200, self.batches[name])
 
     def _rows(self, file: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.files[file].splitlines()]
@@ -159,46 +218,30 @@ class FakeBatches:
     def _look(self, name: str, complete: Complete) -> Reply:
         if name not in self.batches:
             return _missing(name)
-        self.looks += 1
-        if name in self.looks_left:
-            self.looks_left[name] -= 1
-            if self.looks_left[name] <= 0:
-                del self.looks_left[name]
-                self._finish(self.batches[name], complete)
+        if self.advance(name, complete):
+            self._describe_end(self.batches[name])
         return 200, self.batches[name]
 
     def _cancel(self, name: str) -> Reply:
         if name not in self.batches:
             return _missing(name)
-        if name not in self.looks_left:
+        if not self.cancel(name):
             return 409, {"error": {"message": f"{name} has ended"}}
         self.batches[name]["status"] = "cancelling"
-        self.looks_left[name], self._end[name] = 1, "cancelled"
         return 200, self.batches[name]
 
-    def _finish(self, batch: dict[str, Any], complete: Complete) -> None:
-        end = self._end.pop(batch["id"])
+    def _describe_end(self, batch: dict[str, Any]) -> None:
+        end, total = self.end[batch["id"]], len(self.rows[batch["id"]])
         batch["status"] = "failed" if end == "full" else end
         if end in _ERRORS:
             batch["errors"] = {"object": "list", "data": [_ERRORS[end]]}
             return
-        rows = self._rows(batch["input_file_id"])
-        if self.shuffled:
-            self._rng.shuffle(rows)
-        done = len(rows) if end == "completed" else int(len(rows) * self.answered)
-        output = [self._row(row, complete) for row in rows[:done]]
-        expired = [_undone(row, end) for row in rows[done:]]
-        good = [line for line in output if line["response"]["status_code"] == 200]
-        bad = [line for line in output if line["response"]["status_code"] != 200] + expired
+        lines = [_line(outcome, end) for outcome in self.outcomes[batch["id"]]]
+        good = [line for line in lines if (line["response"] or {}).get("status_code") == 200]
+        bad = [line for line in lines if (line["response"] or {}).get("status_code") != 200]
         batch["output_file_id"] = self._lines(good)
         batch["error_file_id"] = self._lines(bad)
-        batch["request_counts"] = _counts(len(rows), len(good), len(bad))
-
-    def _row(self, row: dict[str, Any], complete: Complete) -> dict[str, Any]:
-        refused = self._rng.random() < self.errors
-        status, body = self.row_error if refused else complete(row["url"], row["body"])
-        response = {"status_code": status, "request_id": "fake", "body": body}
-        return {"id": "fake", "custom_id": row["custom_id"], "response": response, "error": None}
+        batch["request_counts"] = _counts(total, len(good), len(bad))
 
     def _lines(self, rows: list[dict[str, Any]]) -> str | None:
         if not rows:
@@ -207,9 +250,16 @@ class FakeBatches:
         return name
 
 
-def _undone(row: dict[str, Any], end: str) -> dict[str, Any]:
-    error = {"code": f"batch_{end}", "message": f"planted: the batch {end} before this row"}
-    return {"id": "fake", "custom_id": row["custom_id"], "response": None, "error": error}
+def _line(outcome: Outcome, end: str) -> dict[str, Any]:
+    """Return the line of a row in a result file."""
+    custom_id, status, body = outcome
+    line: dict[str, Any] = {"id": "fake", "custom_id": custom_id, "response": None, "error": None}
+    if status:
+        line["response"] = {"status_code": status, "request_id": "fake", "body": body}
+    else:
+        message = f"planted: the batch {end} before this row"
+        line["error"] = {"code": f"batch_{end}", "message": message}
+    return line
 
 
 def _counts(total: int, completed: int, failed: int) -> dict[str, int]:

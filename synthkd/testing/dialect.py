@@ -8,10 +8,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
+from synthkd.testing.batches import Complete, FakeBatches
+from synthkd.testing.batches import Reply as BatchReply
 from synthkd.testing.faults import Reply, fault_reply
 from synthkd.testing.texts import prompt_text
+
+
+class BatchCall(NamedTuple):
+    """A request about batches."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
 
 
 class BadRequestError(Exception):
@@ -63,12 +74,29 @@ class Dialect(ABC):
     def models(self) -> dict[str, Any]:
         """Return the list of models."""
 
+    @abstractmethod
+    def handle_batches(
+        self, batches: FakeBatches, call: BatchCall, complete: Complete
+    ) -> BatchReply | None:
+        """Return status and body for a request about batches; None for any other path.
+
+        Args:
+            batches: The batches.
+            call: The request.
+            complete: Answers a row.
+        """
+
     def fault(self, name: str) -> Reply | None:
         """Return status, body and headers of a fault; None for a fault without its own status."""
         if (found := fault_reply(name)) is None:
             return None
         status, body, headers = found
         return status, self.error(status, **body["error"]), headers
+
+    def row_error(self, status: int, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the error of a row, whose planted form is OpenAI's."""
+        error = body.get("error", {})
+        return self.error(status, str(error.get("message", "")), error.get("code"))
 
 
 class OpenAIDialect(Dialect):
@@ -99,3 +127,8 @@ class OpenAIDialect(Dialect):
 
     def models(self) -> dict[str, Any]:
         return {"object": "list", "data": [{"id": "fake", "object": "model"}]}
+
+    def handle_batches(
+        self, batches: FakeBatches, call: BatchCall, complete: Complete
+    ) -> BatchReply | None:
+        return batches.handle(call.method, call.path, call.headers, call.body, complete)

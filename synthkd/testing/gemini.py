@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
-from synthkd.testing.dialect import BadRequestError, Dialect
+from synthkd.testing.batches import Complete, FakeBatches, Outcome
+from synthkd.testing.batches import Reply as BatchReply
+from synthkd.testing.dialect import BadRequestError, BatchCall, Dialect
 from synthkd.testing.faults import Reply
 
 _FIELDS = frozenset(
@@ -24,6 +28,13 @@ _CONFIG_FIELDS = frozenset(
 _STATUSES = {
     400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND",
     429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE",
+}  # fmt: skip
+#: Statuses of HTTP -> codes of gRPC, which the errors of rows have; 1 for a row that was not done.
+_GRPC_CODES = {0: 1, 400: 3, 401: 16, 403: 7, 404: 5, 429: 8, 500: 13, 503: 14, 504: 4}
+_STATES = {
+    "completed": "BATCH_STATE_SUCCEEDED", "expired": "BATCH_STATE_EXPIRED",
+    "cancelled": "BATCH_STATE_CANCELLED", "failed": "BATCH_STATE_FAILED",
+    "full": "BATCH_STATE_FAILED",
 }  # fmt: skip
 _FINISH_REASONS = {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
 _MESSAGES = {
@@ -89,6 +100,85 @@ class GeminiDialect(Dialect):
         candidates = [_candidate(choice) for choice in reply["choices"]]
         made = {"usageMetadata": counts, "modelVersion": "fake", "responseId": "fake"}
         return {**({"candidates": candidates} if candidates else {}), **made}
+
+    def handle_batches(
+        self, batches: FakeBatches, call: BatchCall, complete: Complete
+    ) -> BatchReply | None:
+        parts = urlsplit(call.path)
+        path = parts.path.removeprefix("/v1beta/")
+        if path.endswith(":batchGenerateContent"):
+            return self._create(batches, path, call.body)
+        if path == "batches":
+            return 200, self._page(batches, parse_qs(parts.query))
+        if not path.startswith("batches/"):
+            return None
+        name, _, action = path.removeprefix("batches/").partition(":")
+        if name not in batches.rows:
+            return 404, self.error(404, f"no {name} here")
+        if action == "cancel":
+            batches.cancel(name)
+            return 200, {}
+        batches.advance(name, complete)
+        return 200, self._operation(batches, name)
+
+    def _create(self, batches: FakeBatches, path: str, body: bytes) -> BatchReply:
+        try:
+            asked = json.loads(body)["batch"]
+            inlined = asked["inputConfig"]["requests"]["requests"]
+            model = path.removesuffix(":batchGenerateContent")
+            one = f"/v1beta/{model}:generateContent"
+            rows = [(row["metadata"]["key"], one, row["request"]) for row in inlined]
+            for _, _, request in rows:
+                self.read(one, {}, request)
+        except (BadRequestError, ValueError, KeyError) as error:
+            return 400, self.error(400, str(error))
+        if len(rows) > batches.limit:
+            return 400, self.error(400, f"more than {batches.limit} requests")
+        name = batches.submit(rows)
+        batches.batches[name] = {"displayName": asked["displayName"] if batches.marks else "x"}
+        if batches.loses_answer():
+            return 500, self.error(500, "planted: made, and the answer lost")
+        return 200, self._operation(batches, name)
+
+    def _operation(self, batches: FakeBatches, name: str) -> dict[str, Any]:
+        """Return a batch as an operation, with the results of one that has ended."""
+        ended, end = batches.has_ended(name), batches.end[name]
+        outcomes = batches.outcomes.get(name, [])
+        good = sum(status == 200 for _, status, _ in outcomes)
+        state = _STATES[end] if ended else "BATCH_STATE_RUNNING"
+        # Counts are texts, as 64-bit numbers in all of this API.
+        stats = {"requestCount": str(len(batches.rows[name]))}
+        if ended:
+            stats |= {
+                "successfulRequestCount": str(good),
+                "failedRequestCount": str(len(outcomes) - good),
+            }
+        metadata = {"state": state, "batchStats": stats, **batches.batches[name]}
+        operation: dict[str, Any] = {"name": f"batches/{name}", "metadata": metadata}
+        if not ended:
+            return operation
+        if end in ("failed", "full"):
+            code, word = (8, "RESOURCE_EXHAUSTED") if end == "full" else (3, "INVALID_ARGUMENT")
+            error = {"code": code, "message": f"planted: {end}", "status": word}
+            return {**operation, "done": True, "error": error}
+        responses = [self._response(outcome) for outcome in outcomes]
+        response = {"inlinedResponses": {"inlinedResponses": responses}}
+        return {**operation, "done": True, "response": response}
+
+    def _response(self, outcome: Outcome) -> dict[str, Any]:
+        key, status, body = outcome
+        made: dict[str, Any] = {"metadata": {"key": key}}
+        if status == 200:
+            return {**made, "response": body}
+        message = str(body.get("error", {}).get("message", "the batch ended before this row"))
+        return {**made, "error": {"code": _GRPC_CODES.get(status, 13), "message": message}}
+
+    def _page(self, batches: FakeBatches, query: dict[str, list[str]]) -> dict[str, Any]:
+        names = list(reversed(batches.rows))
+        start = int(query.get("pageToken", ["0"])[0])
+        end = start + int(query.get("pageSize", ["20"])[0])
+        page = {"operations": [self._operation(batches, name) for name in names[start:end]]}
+        return {**page, **({"nextPageToken": str(end)} if end < len(names) else {})}
 
     def error(self, status: int, message: str, code: str | None = None) -> dict[str, Any]:
         text = _MESSAGES.get(str(code), message)

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from synthkd.testing.anthropic import AnthropicDialect
 from synthkd.testing.batches import FakeBatches
-from synthkd.testing.dialect import BadRequestError, Dialect, OpenAIDialect
+from synthkd.testing.dialect import BadRequestError, BatchCall, Dialect, OpenAIDialect
 from synthkd.testing.faults import Faults
 from synthkd.testing.gemini import GeminiDialect
 from synthkd.testing.http import IncomingRequest, serving
@@ -61,7 +61,7 @@ class FakeServer:
         key: The only key that is accepted. Default: any.
         echo_key: Errors repeat the key, as on some servers.
         keep: Keep bodies and headers; without, only count requests, for long runs.
-        batches: The Batch API of `openai`.
+        batches: The Batch API: how batches end.
         protocol: `openai`, `anthropic`, `gemini`, or a `Dialect`.
 
     Attributes:
@@ -160,9 +160,8 @@ class FakeServer:
             return request.reply(200, dialect.models())
         if request.method == "POST" and dialect.is_request(path):
             return await self._complete(request, path, sent if self.echo_key else "")
-        reply = self.batches.handle(
-            request.method, request.path, request.headers, request.body, self._row
-        )
+        call = BatchCall(request.method, request.path, request.headers, request.body)
+        reply = dialect.handle_batches(self.batches, call, self._row)
         return request.reply(*(reply or (404, dialect.error(404, f"nothing at {path}"))))
 
     async def _complete(self, request: IncomingRequest, path: str, echo: str) -> web.StreamResponse:

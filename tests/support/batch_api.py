@@ -23,6 +23,7 @@ from synthkd.recipe import TeacherPart
 from synthkd.requests import Answer, Completion, Failure, Request, Sampling
 from synthkd.teachers.batch import BatchTeacher, submission
 from synthkd.teachers.batch import stream as batch_stream
+from synthkd.teachers.batch.batched_model import BatchedModel
 from synthkd.testing import two_words
 from synthkd.testing.batches import FakeBatches
 from synthkd.testing.http import IncomingRequest, serving
@@ -102,7 +103,7 @@ def part(url: str | None, options: dict[str, Any] | None = None, **more: Any) ->
 
 
 def requests_of(
-    who: BatchTeacher, count: int, indexes: tuple[int, ...] = (0,), **sampling: Any
+    who: BatchedModel, count: int, indexes: tuple[int, ...] = (0,), **sampling: Any
 ) -> list[Request]:
     made = Sampling(n=len(indexes), **sampling)
     return [
@@ -112,7 +113,7 @@ def requests_of(
 
 
 def run_stage(
-    who: BatchTeacher, journal: Journal, asked: list[Request], group: int = 4
+    who: BatchedModel, journal: Journal, asked: list[Request], group: int = 4
 ) -> list[Answer]:
     """Run the stage: submit missing samples in groups, commit those that came."""
     journal.settle_in_flight(RUN)
@@ -180,7 +181,7 @@ async def aiter_of(requests: list[Request]) -> AsyncIterator[Request]:
 
 
 def run_some(
-    who: BatchTeacher, journal: Journal, asked: list[Request], seconds: float = 0.5
+    who: BatchedModel, journal: Journal, asked: list[Request], seconds: float = 0.5
 ) -> None:
     """Start a run and leave it after some time, as after Ctrl-C.
 

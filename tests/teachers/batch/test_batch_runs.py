@@ -8,10 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -30,6 +29,7 @@ from support.batch_api import (
     run_some,
     run_stage,
 )
+from support.dying import Died, dying, raise_died
 from support.files import ROOT
 
 from synthkd.journal import Journal
@@ -186,41 +186,6 @@ STEPS = [
     for when in ("before", "after")
 ]  # fmt: skip
 IDS = [f"{when}-{name}" for _, name, when in STEPS]
-
-
-class Died(BaseException):
-    """Stands for the end of a process."""
-
-
-def dying(
-    owner: type, name: str, when: str, die: Callable[[], None], nth: int = 1
-) -> Callable[..., Any]:
-    """Return a method that ends the process the nth time."""
-    work, calls = getattr(owner, name), [0]
-
-    def at(place: str) -> None:
-        if place == "before":
-            calls[0] += 1
-        if place == when and calls[0] == nth:
-            die()
-
-    async def later(*args: Any) -> Any:
-        at("before")
-        found = await work(*args)
-        at("after")
-        return found
-
-    def now(*args: Any) -> Any:
-        at("before")
-        found = work(*args)
-        at("after")
-        return found
-
-    return later if asyncio.iscoroutinefunction(work) else now
-
-
-def raise_died() -> None:
-    raise Died
 
 
 COUNT = 10
