@@ -84,15 +84,26 @@ def equal_rows(one: list[Row], other: list[Row], places: int) -> Iterable[tuple[
 
 def difference(pairs: list[tuple[Row, Row]], value: Value) -> dict[str, float]:
     """Return the difference of two arms' means with a 95 % interval that draws heads."""
-    sums: dict[str, Floats] = defaultdict(lambda: np.zeros(4))
-    for one, other in pairs:
-        sums[one["head"]] += np.array([*value(one), *value(other)])
-    matrix = np.array(list(sums.values()))
+    parts = [(one["head"], (*value(one), *value(other))) for one, other in pairs]
+    return _over_heads(parts, lambda sums: sums[:, 0] / sums[:, 1] - sums[:, 2] / sums[:, 3])
+
+
+def _over_heads(
+    parts: Iterable[tuple[str, tuple[float, ...]]], figure: Callable[[Floats], Floats]
+) -> dict[str, float]:
+    """Return a figure of sums over rows with a 95 % interval that draws heads.
+
+    Args:
+        parts: The head of each row, and what the row adds to the sums (k).
+        figure: Makes a figure (n,) of sums (n, k).
+    """
+    by_head: dict[str, Any] = {}
+    for head, part in parts:
+        by_head[head] = by_head.get(head, 0.0) + np.array(part)
+    matrix = np.array(list(by_head.values()))
     drawn = np.random.default_rng(0).integers(len(matrix), size=(_DRAWS, len(matrix)))
-    totals = matrix[drawn].sum(1)
-    low, high = percentile_interval(totals[:, 0] / totals[:, 1] - totals[:, 2] / totals[:, 3])
-    mine, weight, theirs, other_weight = matrix.sum(0)
-    middle = float(mine / weight - theirs / other_weight)
+    low, high = percentile_interval(figure(matrix[drawn].sum(1)))
+    middle = float(figure(matrix.sum(0)[None])[0])
     return {"value": round(middle, 4), "low": round(low, 4), "high": round(high, 4)}
 
 
@@ -106,15 +117,8 @@ def _score(row: Row) -> tuple[float, float]:
 
 def _precision(rows: list[Row]) -> dict[str, float]:
     """Return the share of valid rows among decided ones with an interval that draws heads."""
-    sums: dict[str, Floats] = defaultdict(lambda: np.zeros(2))
-    for row in rows:
-        sums[row["head"]] += np.array(_verdict(row))
-    matrix = np.array(list(sums.values()))
-    drawn = np.random.default_rng(0).integers(len(matrix), size=(_DRAWS, len(matrix)))
-    totals = matrix[drawn].sum(1)
-    low, high = percentile_interval(totals[:, 0] / totals[:, 1])
-    valid, decided = matrix.sum(0)
-    return {"value": round(float(valid / decided), 4), "low": round(low, 4), "high": round(high, 4)}
+    parts = [(row["head"], _verdict(row)) for row in rows]
+    return _over_heads(parts, lambda sums: sums[:, 0] / sums[:, 1])
 
 
 def _agreement(rows: list[Row]) -> Figures:

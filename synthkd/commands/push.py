@@ -47,7 +47,7 @@ class PushRefusedError(UserError):
 
 @dataclass(frozen=True)
 class Pushed:
-    """What was sent.
+    """Record of what a push sent.
 
     Attributes:
         repository: Name of the repository.

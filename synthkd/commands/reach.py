@@ -15,6 +15,7 @@ from synthkd.recipe import Recipe, TeacherPart
 from synthkd.reporting.safe_text import clean
 from synthkd.secrets import Headers, mask_tokens, variable_names
 from synthkd.steps import step_names, step_recipe
+from synthkd.storage import is_address
 from synthkd.teachers.base import Teacher, built_in_backend
 from synthkd.teachers.remote.endpoint import public_url
 from synthkd.teachers.transformers.checkpoint import EMBEDDED
@@ -235,6 +236,11 @@ def _texts(value: Any, key: str) -> Iterator[tuple[str, str]]:
 def _outside(recipe: Recipe, text: str, name: str, into: list[str], reach: Reach) -> None:
     """Note a path that leads out of the recipe's folder; pass over texts that are no path."""
     is_output = into is reach.written
+    if name == "corpus.path" and is_address(text):
+        into.append(f"{text} ({name})")
+        reach.hosts.append(f"the store of {text.partition('://')[0]}://, which gets the corpus")
+        reach.variables.append("those of the store's own package (such as AWS_*)")
+        return
     if not is_output and not ("/" in text or text.startswith(("~", "$"))):
         return
     try:

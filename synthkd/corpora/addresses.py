@@ -20,6 +20,8 @@ from synthkd.storage.cache import cache_folder
 
 _HUB = re.compile(r"hf://(?:datasets/)?([\w.-]+/[\w.-]+)(?:@([\w./-]+))?/?")
 _MANIFEST, _CARD = "manifest.json", "README.md"
+#: Stores that lead to other places than they name: paths of this machine, or what a file says.
+_INDIRECT = frozenset({"local", "reference"})
 
 
 def fetched(address: str) -> Path:
@@ -130,15 +132,17 @@ def _send(store: Any, folder: Path, root: str, name: str) -> None:
 
 
 def _store(address: str) -> tuple[Any, str]:
-    require_extra(f"a corpus at {_scheme(address)}://", "remote", "fsspec")
+    if (scheme := _scheme(address)) in _INDIRECT:
+        raise InputError(f"{scheme}://: no address of a corpus; name its folder, or its own store")
+    require_extra(f"a corpus at {scheme}://", "remote", "fsspec")
     import fsspec
 
     try:
         store, root = fsspec.core.url_to_fs(address)
     except ImportError as error:
-        raise InputError(f"{_scheme(address)}://: {error}") from None
+        raise InputError(f"{scheme}://: {error}") from None
     except ValueError as error:
-        raise InputError(f"{_scheme(address)}://: no store that fsspec knows ({error})") from None
+        raise InputError(f"{scheme}://: no store that fsspec knows ({error})") from None
     return store, str(root).rstrip("/")
 
 

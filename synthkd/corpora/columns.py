@@ -1,4 +1,4 @@
-"""What each column of a corpus means, for cards and metadata."""
+"""Meanings of the columns of a corpus, for cards and metadata."""
 
 from __future__ import annotations
 

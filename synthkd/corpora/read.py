@@ -237,7 +237,7 @@ class Corpus:
 
     @cached_property
     def candidates(self) -> CandidateRows:
-        """All rows, the accepted ones first."""
+        """Return all rows, the accepted ones first."""
         schema = self._snapshot.schema("accepted")
 
         def read(chosen: pc.Expression | None) -> pa.Table:

@@ -238,7 +238,7 @@ class Critic:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """What it was trained on, and its figures on the held-out rows."""
+        """Return the record of the training, with the figures on the held-out rows."""
         return self.trained.facts()
 
     def __repr__(self) -> str:

@@ -201,7 +201,7 @@ class Student:
 
     @property
     def name(self) -> str:
-        """Which student it is, such as `linear`."""
+        """Return the name of the student plug-in, such as `linear`."""
         return self.model.name
 
     @property
@@ -211,7 +211,7 @@ class Student:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What it was made from, and its figures."""
+        """Return the record of the training, with the figures."""
         return self.trained.manifest
 
     @property

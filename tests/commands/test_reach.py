@@ -138,6 +138,15 @@ def test_paths_outside_the_folder_are_listed_and_those_within_are_not(
     assert made.variables == ["DATA read for critic.labels"]
 
 
+def test_a_corpus_that_goes_to_a_store_is_listed_with_its_address(tmp_path: Path) -> None:
+    made = reach_of(
+        recipe(tmp_path, {"model": "synthkd/everyday"}, corpus={"path": "s3://bucket/mine"})
+    )
+
+    assert made.written == ["s3://bucket/mine (corpus.path)"]
+    assert made.hosts == ["the store of s3://, which gets the corpus"]
+
+
 def test_the_list_comes_before_the_prompts(tmp_path: Path) -> None:
     text = str(dry_run(recipe(tmp_path, {"model": "synthkd/everyday"})))
     assert text.startswith(

@@ -87,3 +87,9 @@ def test_an_address_without_a_corpus_and_an_unknown_store_are_named(
     recipe: Recipe = make_recipe(server.url, corpus={"path": "hf://me/facts"})
     with pytest.raises(InputError, match="synthkd push"):
         run(recipe, quiet=True)
+
+
+@pytest.mark.parametrize("scheme", ["local", "reference"])
+def test_a_store_that_leads_elsewhere_is_no_address_of_a_corpus(scheme: str) -> None:
+    with pytest.raises(InputError, match=f"{scheme}://: no address of a corpus"):
+        load_corpus(f"{scheme}://somewhere/facts")

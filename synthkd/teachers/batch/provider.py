@@ -1,4 +1,4 @@
-"""What a provider of batches does, whatever its API."""
+"""The contract of a provider of batches, whatever its API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What backends share that ask a provider over HTTP.
+"""Parts that all backends share which ask a provider over HTTP.
 
 module               subject
 -------------------  --------------------------------------------------------------

@@ -33,7 +33,7 @@ def _openai_headers(key: str, host: str, part: TeacherPart) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class RemoteApi:
-    """Where an API is, and how a key is sent.
+    """The address of an API, and the way a key is sent.
 
     Attributes:
         name: First word of a model's identity.
